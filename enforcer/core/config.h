@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The configuration file: one YAML document, every key with a default, unknown keys an error with
+ * line and column. Parsing is pure (text in, struct out); two-phase reload is the core's business.
+ */
+#pragma once
+
+#include <bulkhead/diag.h>
+#include <bulkhead/labels.h>
+#include <bulkhead/workload.h>
+
+#include "feeds/feeds.h"
+
+struct bh_mode_rule { /* modes: tried in order, the first that matches decides */
+	char *namespace; /* NULL = any */
+	bool has_selector;
+	struct bh_selector selector;
+	enum bh_mode mode;
+};
+
+enum bh_source_kind { BH_SOURCE_DOCKER, BH_SOURCE_STATIC };
+struct bh_source_conf {
+	enum bh_source_kind kind;
+	char *path; /* socket or file; relative file paths are relative to the configuration file */
+};
+
+struct bh_namespace_conf {
+	char *name;
+	struct bh_labels labels;
+};
+
+enum bh_audit_flows { BH_AUDIT_FLOWS_NONE, BH_AUDIT_FLOWS_NEW, BH_AUDIT_FLOWS_FULL };
+
+struct bh_config {
+	enum bh_mode mode;		 /* mode: learn */
+	struct bh_mode_rule *modes;	 /* modes: [] */
+	size_t n_modes;
+	bool unselected_deny;		 /* unselected: allow */
+	bool host_policy;		 /* host: allow */
+	bool reject;			 /* deny: drop */
+	char *policies;			 /* policies: /etc/bulkhead/policies */
+	char *state;			 /* state: /var/lib/bulkhead */
+	char *socket;			 /* socket: /run/bulkhead/bulkhead.sock */
+	bool sources_auto;		 /* sources: auto */
+	struct bh_source_conf *sources;
+	size_t n_sources;
+	struct bh_namespace_conf *namespaces; /* namespaces: {} */
+	size_t n_namespaces;
+	struct bh_feed_conf *feeds;	 /* feeds: [] */
+	size_t n_feeds;
+	char *audit_path;		 /* audit.path: /var/log/bulkhead/audit.jsonl */
+	enum bh_audit_flows audit_flows; /* audit.flows: none (new, full: an error until they exist) */
+	uint16_t queue_base;		 /* queue.base: 48620 (and the next one), 0..65534 */
+	uint32_t queue_length;		 /* queue.length: 16384, 256..65536 */
+};
+
+/* `file` names it in diagnostics and anchors relative paths. text may be NULL: all defaults. With
+ * any error −EINVAL and ret untouched. */
+int bh_config_parse(const char *file, const char *text, size_t len, struct bh_diags *diags,
+	struct bh_config **ret);
+void bh_config_free(struct bh_config *c);
+/* The configuration in force as YAML that parses again to the same (bulkhead status -o json shows
+ * the important parts; `bulkheadd --print-config` all). */
+void bh_config_print(const struct bh_config *c, struct bh_buf *out);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The core: desired state (configuration + policies + inventory + feeds) → engine → ruleset →
+ * kernel, and what happens with every queued packet. The API calls these functions on the loop's
+ * thread; each answers with JSON as API.md beside enforcer/api says.
+ */
+#pragma once
+
+#include <bulkhead/diag.h>
+#include <jansson.h>
+#include <uv.h>
+
+struct bh_core;
+
+struct bh_core_actor { /* who asks: SO_PEERCRED of the API's peer */
+	uint32_t uid, gid;
+	int32_t pid;
+};
+
+/* An answer: HTTP status and exactly one of json (owned) or text (owned). */
+struct bh_answer {
+	int status;
+	json_t *json;
+	char *text;
+	const char *content_type; /* of text; static */
+};
+struct bh_answer bh_answer_json(int status, json_t *json);
+struct bh_answer bh_answer_text(int status, const char *content_type, char *text);
+/* {"error": "…"} and, if given, "diagnostics": [{file,line,column,path,what,remedy,severity}]. */
+struct bh_answer bh_answer_error(
+	int status, const struct bh_diags *diags, const char *fmt, ...) BH_PRINTF(3, 4);
+
+struct bh_answer bh_core_status(struct bh_core *c);
+struct bh_answer bh_core_workloads(struct bh_core *c);
+struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit);
+struct bh_answer bh_core_learn_status(struct bh_core *c);
+struct bh_answer bh_core_learn_export(
+	struct bh_core *c, const char *ns, const char *role, bool evidence);
+struct bh_answer bh_core_policies(struct bh_core *c);
+/* body: {"sources": [{"file","text"}], "dry_run": bool} (borrowed) */
+struct bh_answer bh_core_policy_apply(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+struct bh_answer bh_core_policy_delete(struct bh_core *c, const char *ns, const char *name,
+	const struct bh_core_actor *who);
+struct bh_answer bh_core_mode(struct bh_core *c);
+/* body: {"mode": "enforce", "namespace": null|"shop"} */
+struct bh_answer bh_core_mode_set(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+struct bh_answer bh_core_feeds(struct bh_core *c);
+struct bh_answer bh_core_feed_refresh(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who); /* {"name": null|…} */
+struct bh_answer bh_core_explain(
+	struct bh_core *c, const char *src, const char *dst, const char *proto, const char *port);
+struct bh_answer bh_core_metrics(struct bh_core *c); /* Prometheus text format 0.0.4 */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Threat feeds: fetch, parse, guard, keep the last good copy, index. On the loop's thread, except
+ * the index, which is immutable, reference counted and read by packet threads.
+ */
+#pragma once
+
+#include <bulkhead/addr.h>
+#include <bulkhead/diag.h>
+#include <uv.h>
+
+#include "http/http.h"
+
+/* --- parsing: pure, fuzzed --- */
+struct bh_indicator {
+	struct bh_range range;
+	uint32_t line; /* 1-based, in the feed's text */
+};
+struct bh_indicators {
+	struct bh_indicator *item;
+	size_t n, cap;
+	size_t lines;	 /* lines that held something */
+	size_t rejected; /* of those, lines that could not be read */
+};
+#define BH_FEED_MAX_INDICATORS 4000000
+#define BH_FEED_MAX_BYTES (128u << 20)
+/*
+ * One address or CIDR a line (also a dotted mask and a-b ranges); comments #, ;, // whole-line and
+ * inline; BOM, CRLF, tabs, no final newline. Unreadable lines are counted and the first 20 reported
+ * in diags as warnings with file and line. −EINVAL: not a list at all (HTML, NUL bytes, more than
+ * half of at least 10 lines unreadable), with an error in diags.
+ */
+int bh_feed_parse(const char *name, const char *text, size_t len, struct bh_diags *diags,
+	struct bh_indicators *ret);
+void bh_indicators_finish(struct bh_indicators *i);
+
+/* --- index --- */
+struct bh_feed_index;
+struct bh_feed_hit {
+	const char *feed;   /* borrowed from the index */
+	char indicator[2 * BH_ADDR_STRLEN + 2]; /* as CIDR, address or a-b */
+};
+struct bh_feed_index *bh_feed_index_ref(struct bh_feed_index *i);
+void bh_feed_index_unref(struct bh_feed_index *i);
+/* Up to max hits, most specific first. 0 = not listed. Thread-safe, no allocation. */
+size_t bh_feed_index_lookup(const struct bh_feed_index *i, const struct bh_addr *a,
+	struct bh_feed_hit *ret, size_t max);
+/* The merged ranges for the kernel's sets; what `action: alert` feeds list is not among them. */
+const struct bh_ranges *bh_feed_index_ranges(const struct bh_feed_index *i);
+size_t bh_feed_index_count(const struct bh_feed_index *i);
+
+/* --- the manager --- */
+struct bh_feed_conf {
+	char *name, *url; /* url: http(s)://, file:// or a path */
+	char *format;	  /* "auto" | "plain" */
+	bool alert_only;  /* action: alert */
+	uint64_t interval_s;
+	uint64_t min_entries; /* fewer: the download is refused; default 1 */
+	unsigned max_shrink_percent; /* refused when it lost more than that; default 90, 100 = off */
+};
+struct bh_feed_status {
+	const char *name, *url, *action;
+	size_t entries, rejected;
+	size_t subtracted; /* ranges cut away because they are private, special or ours */
+	int64_t loaded_at; /* s since the epoch of the copy in force; 0 = none */
+	int64_t checked_at;
+	bool ok;
+	const char *message; /* last error or warning; "" */
+};
+struct bh_feeds;
+/* `changed` is called on the loop when a new index is in force; `event` for people and the audit
+ * log (a feed was updated or refused). state_dir keeps the last good copies (feeds/NAME.list), used
+ * at start before the first fetch. */
+struct bh_feeds_callbacks {
+	void *arg;
+	void (*changed)(void *arg);
+	void (*event)(void *arg, const struct bh_feed_status *st, bool updated);
+};
+int bh_feeds_new(uv_loop_t *loop, struct bh_http *http, const char *state_dir,
+	const struct bh_feeds_callbacks *cb, struct bh_feeds **ret);
+/* Starts, changes and drops feeds to match; unchanged ones keep going. Takes nothing. */
+void bh_feeds_configure(struct bh_feeds *f, const struct bh_feed_conf *conf, size_t n);
+/* Never block these: own addresses, bridge subnets, gateways, resolvers. Copied. Private and
+ * special-purpose ranges (RFC 6890, except the documentation ranges) are protected anyway, as is
+ * anything wider than /8 (/19 for IPv6), which is refused. */
+void bh_feeds_set_protected(struct bh_feeds *f, const struct bh_ranges *protect);
+/* NULL name = all. Returns how many were started, or -ENOENT for a name that is not there. */
+int bh_feeds_refresh(struct bh_feeds *f, const char *name);
+struct bh_feed_index *bh_feeds_index(struct bh_feeds *f); /* returns a reference; never NULL */
+size_t bh_feeds_status(const struct bh_feeds *f, struct bh_feed_status *ret, size_t max);
+void bh_feeds_free(struct bh_feeds *f);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Learning: queued flows wait here until conntrack says that they were answered, then become
+ * baseline tuples in the store. Bounded: at most BH_LEARN_PENDING flows wait (oldest go, counted)
+ * and BH_LEARN_TUPLES tuples are kept (further new ones are counted and refused, so that a scan
+ * cannot push out what is known). On the loop's thread.
+ */
+#pragma once
+
+#include <bulkhead/baseline.h>
+
+#include "store/store.h"
+
+#define BH_LEARN_PENDING 65536
+#define BH_LEARN_TUPLES 200000
+
+struct bh_learn;
+/* fn: a tuple became answered for the first time (for the audit log); borrowed for the call. */
+typedef void (*bh_learned_fn)(const struct bh_tuple *t, const struct bh_flow *f, void *arg);
+int bh_learn_new(struct bh_store *store, bh_learned_fn fn, void *arg, struct bh_learn **ret);
+void bh_learn_free(struct bh_learn *l);
+
+/*
+ * A flow passed because a side learns. src and dst are the ends as tuples name them (borrowed).
+ * egress/ingress: which side is learning. Not yet answered: kept as an unanswered tuple (shown
+ * apart) and pending. now: µs since the epoch.
+ */
+struct bh_learn_flow {
+	const struct bh_flow *flow;
+	const struct bh_end *src, *dst;
+	bool egress, ingress;
+	const char *src_image, *dst_image; /* may be NULL */
+	int64_t now;
+};
+void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f);
+/* Conntrack says this flow (original direction, after DNAT) was answered. */
+void bh_learn_answered(struct bh_learn *l, const struct bh_flow *f, int64_t now);
+/* Writes changed tuples to the store (called about once a second and before exit). */
+int bh_learn_save(struct bh_learn *l);
+
+struct bh_learn_stats {
+	size_t tuples, answered, pending;
+	uint64_t pending_evicted, tuples_refused;
+	int64_t started;    /* µs: first tuple ever, 0 = none */
+	int64_t last_new;   /* µs: last newly answered tuple */
+};
+void bh_learn_get_stats(const struct bh_learn *l, struct bh_learn_stats *ret);
+/* All tuples, sorted by key; the array is owned by the caller (free), its content borrowed until
+ * the next call into this module. Values (not pointers to internal structs) so that export can
+ * take it as it is. */
+struct bh_tuple *bh_learn_tuples(const struct bh_learn *l, size_t *ret_n);

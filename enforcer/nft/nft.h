@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Carries a ruleset IR to the kernel: table inet bulkhead, in the network namespace the process is
+ * in. The only module that includes libnftnl. Every call is one netlink transaction: all or nothing
+ * (see nfnetlink_rcv_batch in the kernel's net/netfilter/nfnetlink.c). Single-threaded use.
+ */
+#pragma once
+
+#include <bulkhead/ruleset.h>
+
+struct bh_nft;
+
+struct bh_nft_caps {
+	bool native_queue; /* expression "queue" exists (nft_queue) */
+	bool compat_queue; /* xt NFQUEUE through nft_compat exists */
+	bool reject;	   /* expression "reject" in family inet */
+};
+
+/* What went wrong in a refused transaction, for people. */
+struct bh_nft_error {
+	int err;	   /* −errno of the first message that was refused */
+	char object[192];  /* "rule 3 of chain forward", "element 10.0.0.2 of set …" */
+	char kernel[192];  /* the kernel's extended ack message, or "" */
+};
+
+/* Opens the sockets and probes what the kernel has (by asking it, in a transaction that is never
+ * committed and in no table of ours). 0; −EPERM without CAP_NET_ADMIN; −errno. */
+int bh_nft_open(struct bh_nft **ret);
+void bh_nft_close(struct bh_nft *n); /* leaves everything in the kernel; NULL is fine */
+const struct bh_nft_caps *bh_nft_get_caps(const struct bh_nft *n);
+
+/* Is our table there (left by an earlier run)? 1, 0 or −errno. */
+int bh_nft_exists(struct bh_nft *n);
+
+/*
+ * Makes the table hold exactly `to`, whatever it held before, in one transaction and without ever
+ * deleting a base chain that stays (its removal would flush queued packets, KERNEL finding 2):
+ * flush all rules, delete unknown chains and sets, add the rest. For the start of the daemon and
+ * for repair.
+ */
+int bh_nft_rebuild(struct bh_nft *n, const struct bh_ruleset *to, struct bh_nft_error *ret_error);
+
+/* Applies a diff in one transaction. An empty diff sends nothing. −ENOENT, −EEXIST and −ERESTART
+ * mean that somebody else changed the table: rebuild. Counts go to the optional out-parameters. */
+int bh_nft_apply(struct bh_nft *n, const struct bh_diff *diff, struct bh_nft_error *ret_error);
+
+/* Deletes the table. 0 also when it was not there. */
+int bh_nft_flush(struct bh_nft *n);
+
+/* Calls fn for every rule of the table that has a counter. */
+struct bh_nft_counter {
+	const char *chain, *comment; /* comment may be NULL; borrowed for the call */
+	uint64_t packets, bytes;
+};
+int bh_nft_counters(
+	struct bh_nft *n, void (*fn)(const struct bh_nft_counter *, void *), void *arg);
+
+/*
+ * Change notifications (NFNLGRP_NFTABLES) on a socket of their own, for "who touched our table":
+ * poll fd for reading, then call drain, which returns the number of messages that concerned our
+ * table and were not caused by this bh_nft's own sockets (by port id of the transaction), or −errno
+ * (−ENOBUFS: some were lost, treat as changed).
+ */
+int bh_nft_watch_fd(struct bh_nft *n);
+int bh_nft_watch_drain(struct bh_nft *n);

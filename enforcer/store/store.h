@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * State that must survive: SQLite in WAL mode, STATE/bulkhead.db, schema versioned by user_version.
+ * All on the loop's thread. Writes are collected in a transaction that bh_store_commit ends; what a
+ * user was told is done is committed first. Errors: −errno (−ENOSPC, −EIO, …), text by
+ * bh_store_message. A database that cannot be read is set aside as bulkhead.db.corrupt-N and a new
+ * one made; open then returns 1.
+ */
+#pragma once
+
+#include <bulkhead/baseline.h>
+#include <bulkhead/workload.h>
+
+struct bh_store;
+int bh_store_open(const char *dir, struct bh_store **ret);
+void bh_store_close(struct bh_store *s); /* commits; NULL is fine */
+const char *bh_store_message(const struct bh_store *s);
+int bh_store_commit(struct bh_store *s);
+
+/* Baseline tuples, keyed by bh_tuple_key: put replaces. load calls fn with borrowed tuples. */
+int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t);
+int bh_store_load_tuples(
+	struct bh_store *s, void (*fn)(const struct bh_tuple *, void *), void *arg);
+
+/* Flows, aggregated by (ends, proto, port, verdict, reason, rule). */
+struct bh_flow_row {
+	int64_t first_seen, last_seen; /* µs since the epoch */
+	char *src, *dst;	       /* "ns/name", an address or "host" */
+	char *src_addr, *dst_addr;
+	char *src_id, *dst_id; /* workload ids, may be NULL */
+	uint8_t proto;
+	uint16_t port;
+	char *verdict, *reason, *mode;
+	char *rule; /* "ns/policy egress rule 0", feed and indicator, or NULL */
+	uint64_t count;
+	uint64_t seq; /* grows with every change of the row: cursor for `flows -f` */
+};
+void bh_flow_row_finish(struct bh_flow_row *r);
+/* Adds r->count to the row of the same key or makes it; keeps at most `max_rows` (oldest go). */
+int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t max_rows);
+/* Rows with seq > since, ascending by seq, at most `limit`; the newest ones if since is 0. */
+int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
+	void (*fn)(const struct bh_flow_row *, void *), void *arg);
+
+/* Modes set at run time: scope "" = node, else a namespace. */
+struct bh_mode_row {
+	char *scope;
+	enum bh_mode mode;
+	int64_t set_at; /* µs */
+	uint32_t uid;
+};
+int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m);
+int bh_store_load_modes(
+	struct bh_store *s, void (*fn)(const struct bh_mode_row *, void *), void *arg);
+
+/* The policies last in force: used when the directory is broken at start. Texts with their names,
+ * in order. put replaces all. */
+int bh_store_put_policies(
+	struct bh_store *s, const struct bh_policy_source *src, size_t n, const char *sha256_hex);
+int bh_store_load_policies(
+	struct bh_store *s, void (*fn)(const struct bh_policy_source *, void *), void *arg);
+
+/* Small named values (u64), e.g. the audit sequence and policy generation. */
+int bh_store_put_u64(struct bh_store *s, const char *name, uint64_t v);
+int bh_store_get_u64(struct bh_store *s, const char *name, uint64_t *ret); /* −ENOENT */

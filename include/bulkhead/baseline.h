@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Roles and the learned baseline, and its rendering as NetworkPolicy YAML. Pure; the store keeps
+ * the tuples. Implemented in rules/baseline.
+ */
+#pragma once
+
+#include <bulkhead/flow.h>
+#include <bulkhead/workload.h>
+
+/*
+ * The part of a workload's labels that its replicas share. Precedence: compose service
+ * (com.docker.compose.service), app.kubernetes.io/* (name, instance, component), app, k8s-app, else
+ * all stable labels that Kubernetes' syntax allows, else bulkhead.io/name. Volatile ones
+ * (pod-template-hash, controller-revision-hash, statefulset.kubernetes.io/pod-name, job names,
+ * compose container-number, config-hash and bookkeeping, org.opencontainers.image.*, build dates,
+ * digests) never count. ret_selector gets the labels that select the role inside its namespace.
+ */
+void bh_role_of(const struct bh_workload *w, struct bh_labels *ret_selector);
+/* A short human name: the service, app or container name; "k=v,k=v" else. Owned. */
+char *bh_role_name(const struct bh_labels *selector);
+
+enum bh_end_kind { BH_END_ROLE, BH_END_ADDR, BH_END_HOST };
+
+struct bh_end {
+	enum bh_end_kind kind;
+	char *namespace;	   /* ROLE */
+	struct bh_labels selector; /* ROLE */
+	struct bh_addr addr;	   /* ADDR */
+};
+
+struct bh_tuple {
+	struct bh_end src, dst;
+	uint8_t proto;
+	uint16_t port;		/* destination port; 0 where the protocol has none */
+	uint8_t icmp_type;	/* ICMP, ICMPv6 */
+	bool egress, ingress;	/* which sides were learning: each becomes a rule of that side */
+	bool answered;		/* only answered tuples become rules */
+	int64_t first_seen, last_seen; /* µs since the epoch, UTC */
+	uint64_t connections;
+	char **image;		/* references seen at the source (role) end; sorted, unique */
+	size_t n_images;
+};
+
+void bh_end_copy(struct bh_end *to, const struct bh_end *from);
+void bh_end_finish(struct bh_end *e);
+bool bh_end_equal(const struct bh_end *a, const struct bh_end *b);
+/* "shop/web", "203.0.113.9", "host". */
+void bh_end_format(const struct bh_end *e, struct bh_buf *out);
+void bh_tuple_finish(struct bh_tuple *t);
+/* Canonical text key of (src, dst, proto, port, icmp type): equal tuples, equal keys. Owned. */
+char *bh_tuple_key(const struct bh_tuple *t);
+
+struct bh_export_opts {
+	const char *namespace; /* only policies of this namespace; NULL = all */
+	const char *role;      /* only this role name; NULL = all */
+	bool host_policy;      /* host edges need a rule (host: policy) */
+	const struct bh_addr *host; /* the node's addresses, for those rules */
+	size_t n_hosts;
+	bool evidence;	       /* annotations with counts and dates */
+};
+
+/*
+ * NetworkPolicy YAML, one document per role that appears in an answered tuple, sorted, the same
+ * bytes for the same input. Applied and enforced it allows exactly the answered tuples. `inv` (may
+ * be NULL) is used to notice roles whose selector would also select other workloads; their
+ * selectors are narrowed. What cannot be said (ICMP alone) becomes a comment. Returns the number
+ * of policies written.
+ */
+size_t bh_baseline_export(const struct bh_tuple *tuple, size_t n, const struct bh_inventory *inv,
+	const struct bh_export_opts *opts, struct bh_buf *out);

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Who lives on the node: workloads (one per network namespace), namespaces and their labels.
+ * An inventory is immutable once sealed and reference counted, so that packet threads can read it
+ * without locks. Implemented in rules/base/workload.c.
+ */
+#pragma once
+
+#include <bulkhead/addr.h>
+#include <bulkhead/labels.h>
+#include <bulkhead/policy.h>
+
+enum bh_mode { BH_MODE_LEARN, BH_MODE_AUDIT, BH_MODE_ENFORCE };
+const char *bh_mode_name(enum bh_mode m); /* "learn" | "audit" | "enforce" */
+int bh_mode_parse(const char *s, enum bh_mode *ret);
+
+struct bh_interface {
+	char *name;	       /* inside the workload, "eth0" */
+	char *host_name;       /* host side of the veth; NULL if it has none in our namespace */
+	unsigned ifindex;      /* inside */
+	unsigned host_ifindex; /* 0 if none */
+	char *bridge;	       /* master of host_name; NULL if routed */
+	unsigned bridge_ifindex;
+	uint8_t mac[6];
+	struct bh_addr *addr;
+	size_t n_addrs;
+};
+
+struct bh_named_port {
+	char *name; /* may be NULL */
+	uint8_t proto;
+	uint16_t port;
+};
+
+struct bh_workload {
+	char *id;	   /* container id, or "static:NAMESPACE/NAME" */
+	char *runtime;	   /* "docker", "static" */
+	char *name;	   /* without a leading slash */
+	char *namespace;
+	struct bh_labels labels; /* with bulkhead.io/name added by the inventory */
+	char *image;	   /* reference as started; may be NULL */
+	char *digest;	   /* "sha256:…" or NULL */
+	int pid;	   /* 0 = unknown */
+	uint64_t netns;	   /* inode of its network namespace; 0 = unknown */
+	uint64_t generation; /* grows whenever this netns changes hands; never reused in a run */
+	struct bh_interface *iface;
+	size_t n_ifaces;
+	struct bh_named_port *port;
+	size_t n_ports;
+	char *unenforceable; /* why it cannot be governed ("shares the host's network"), else NULL */
+	enum bh_mode mode;   /* decided by the configuration before sealing */
+};
+
+struct bh_namespace {
+	char *name;
+	struct bh_labels labels; /* kubernetes.io/metadata.name is always among them */
+};
+
+struct bh_inventory {
+	struct bh_workload **workload; /* sorted by namespace, name, id */
+	size_t n;
+	struct bh_namespace *ns; /* sorted by name; every workload's namespace is here */
+	size_t n_ns;
+	struct bh_prefix *network; /* subnets in which workloads live (bridges' own addresses) */
+	size_t n_networks;
+	struct bh_addr *broadcast; /* subnet broadcast addresses of those bridges (IPv4) */
+	size_t n_broadcast;
+	struct bh_addr *host; /* the node's own addresses */
+	size_t n_hosts;
+	/* set by seal: */
+	struct bh_addr_owner *by_addr; /* open addressing, power of two */
+	size_t by_addr_mask;
+	struct bh_if_owner *by_ifindex; /* host_ifindex → workload, sorted */
+	size_t n_by_ifindex;
+	size_t n_conflicts; /* addresses that two workloads claim; the earlier in order keeps it */
+	int refs;
+};
+
+struct bh_addr_owner {
+	struct bh_addr addr; /* family 0 = empty slot */
+	int32_t workload;    /* index; -1 = one of the node's own addresses */
+};
+struct bh_if_owner {
+	unsigned ifindex;
+	uint32_t workload;
+};
+
+/* Building: new, add…, seal, then only read. */
+struct bh_inventory *bh_inventory_new(void);
+void bh_inventory_add(struct bh_inventory *inv, struct bh_workload *w); /* takes w */
+/* Adds or merges labels of a namespace; metadata.name is implied. */
+void bh_inventory_add_namespace(
+	struct bh_inventory *inv, const char *name, const struct bh_labels *labels);
+void bh_inventory_add_host(struct bh_inventory *inv, const struct bh_addr *a);
+void bh_inventory_add_network(struct bh_inventory *inv, const struct bh_prefix *p);
+void bh_inventory_seal(struct bh_inventory *inv); /* sorts, fills ns and the indexes */
+struct bh_inventory *bh_inventory_ref(struct bh_inventory *inv);
+void bh_inventory_unref(struct bh_inventory *inv); /* NULL is fine */
+
+/* Look-ups on a sealed one. Address: index of the workload, BH_OWNER_HOST or BH_OWNER_NONE. */
+#define BH_OWNER_HOST (-1)
+#define BH_OWNER_NONE (-2)
+int bh_inventory_owner(const struct bh_inventory *inv, const struct bh_addr *a);
+int bh_inventory_by_ifindex(const struct bh_inventory *inv, unsigned host_ifindex); /* or NONE */
+const struct bh_namespace *bh_inventory_namespace(const struct bh_inventory *inv, const char *name);
+bool bh_inventory_in_network(const struct bh_inventory *inv, const struct bh_addr *a);
+/*
+ * "ns/name", "name", an id or a unique prefix (4+) of one. Index, or -ENOENT, or -ENOTUNIQ when
+ * several match (up to `max` of their indexes go to `match`, *n_match says how many there are).
+ */
+int bh_inventory_resolve(const struct bh_inventory *inv, const char *what, uint32_t *match,
+	size_t max, size_t *n_match);
+
+struct bh_workload *bh_workload_new(void);
+struct bh_workload *bh_workload_copy(const struct bh_workload *w);
+void bh_workload_free(struct bh_workload *w);
+struct bh_interface *bh_workload_add_interface(struct bh_workload *w); /* zeroed, borrowed */
+void bh_interface_add_addr(struct bh_interface *i, const struct bh_addr *a);
+void bh_workload_clear_interfaces(struct bh_workload *w);
+bool bh_workload_equal(const struct bh_workload *a, const struct bh_workload *b);
