@@ -14,7 +14,7 @@ struct bh_api;
 #define BH_API_MAX_BODY (8u << 20)
 #define BH_API_MAX_CONNECTIONS 64
 
-/* Listens on `path` (its directory is made if absent, 0755). A stale socket file is replaced; one on
- * which somebody answers gives −EADDRINUSE. */
+/* Listens on `path` (its directory is made if absent, 0755). A stale socket file is replaced; one
+ * on which somebody answers gives −EADDRINUSE. */
 int bh_api_start(uv_loop_t *loop, struct bh_core *core, const char *path, struct bh_api **ret);
 void bh_api_stop(struct bh_api *a); /* removes the socket file; NULL is fine */

@@ -3,7 +3,8 @@
  * The audit log: JSON lines with Elastic Common Schema names and the namespace `bulkhead.` of our
  * own. One record per decision or change; repeated denials of one tuple are aggregated. On the
  * loop's thread. The sequence has no gaps, also across restarts (it continues after the last
- * complete line of the file; a torn last line is set aside in PATH.torn and reported by a gap record).
+ * complete line of the file; a torn last line is set aside in PATH.torn and reported by a gap
+ * record).
  */
 #pragma once
 
@@ -12,8 +13,8 @@
 
 struct bh_audit;
 struct bh_audit_opts {
-	const char *path;      /* its directory is made if absent (0750); the file is 0640 */
-	const char *node;      /* observer.name and host.name */
+	const char *path; /* its directory is made if absent (0750); the file is 0640 */
+	const char *node; /* observer.name and host.name */
 	const char *machine_id, *boot_id;
 	const char *version;
 };
@@ -25,20 +26,20 @@ int bh_audit_reopen(struct bh_audit *a); /* SIGHUP, log rotation */
 /* A decision on a packet. Workloads are borrowed for the call, NULL = not a workload. */
 struct bh_audit_flow {
 	const char *action; /* policy-deny | would-deny | threat-block | threat-alert | learned |
-			     * spoof-drop | policy-allow | host */
+	                     * spoof-drop | policy-allow | host */
 	const struct bh_flow *flow;
 	const struct bh_workload *src, *dst;
 	bool src_host, dst_host; /* the node itself */
 	enum bh_verdict verdict;
 	enum bh_reason reason;
-	enum bh_mode mode;	    /* of the side that decided */
+	enum bh_mode mode; /* of the side that decided */
 	enum bh_direction direction; /* of the side that decided, seen from its workload */
-	const char *policy;	    /* "ns/name", may be NULL: rule.ruleset */
-	const char *rule;	    /* "egress rule 0 peer 1", may be NULL: rule.name */
+	const char *policy; /* "ns/name", may be NULL: rule.ruleset */
+	const char *rule; /* "egress rule 0 peer 1", may be NULL: rule.name */
 	const char *feed, *indicator;
-	uint64_t generation;	    /* of the policy in force */
-	const char *policy_sha256;  /* hex, may be NULL */
-	int64_t when;		    /* µs since the epoch */
+	uint64_t generation; /* of the policy in force */
+	const char *policy_sha256; /* hex, may be NULL */
+	int64_t when; /* µs since the epoch */
 };
 /* The first of a (workloads, addresses, protocol, port, action) is written at once; further ones
  * within 10 s are counted and written as one record with bulkhead.repeat when that time is over
@@ -47,15 +48,16 @@ struct bh_audit_flow {
 void bh_audit_flow(struct bh_audit *a, const struct bh_audit_flow *f);
 
 /* A change or an event of the daemon: policy.change, mode.change, feed.update, feed.refused, start,
- * stop, reload, tamper, gap, source.lost, source.restored … `outcome` success|failure|NULL; `actor` may be NULL;
- * `details` (stolen reference, may be NULL) becomes bulkhead.change. Written at once, synced. */
+ * stop, reload, tamper, gap, source.lost, source.restored … `outcome` success|failure|NULL; `actor`
+ * may be NULL; `details` (stolen reference, may be NULL) becomes bulkhead.change. Written at once,
+ * synced. */
 struct bh_audit_actor {
 	uint32_t uid, gid;
 	int32_t pid;
 	const char *user; /* may be NULL */
 };
-int bh_audit_event(struct bh_audit *a, const char *action, const char *outcome,
-	const char *message, const struct bh_audit_actor *actor, json_t *details);
+int bh_audit_event(struct bh_audit *a, const char *action, const char *outcome, const char *message,
+        const struct bh_audit_actor *actor, json_t *details);
 
 void bh_audit_tick(struct bh_audit *a, int64_t now_us); /* about once a second */
 

@@ -16,9 +16,9 @@ struct bh_ct_entry {
 	struct bh_flow flow;
 	struct bh_addr orig_dst; /* before DNAT */
 	uint16_t orig_dport;
-	uint32_t status;	 /* IPS_* bits of linux/netfilter/nf_conntrack_common.h */
-	uint8_t tcp_state;	 /* TCP_CONNTRACK_*; 0 where not TCP or unknown */
-	bool answered;		 /* TCP: was ESTABLISHED or later by handshake; else IPS_SEEN_REPLY */
+	uint32_t status; /* IPS_* bits of linux/netfilter/nf_conntrack_common.h */
+	uint8_t tcp_state; /* TCP_CONNTRACK_*; 0 where not TCP or unknown */
+	bool answered; /* TCP: was ESTABLISHED or later by handshake; else IPS_SEEN_REPLY */
 	uint32_t id, mark;
 	uint64_t packets[2], bytes[2]; /* original, reply; 0 without nf_conntrack_acct */
 };
@@ -31,7 +31,7 @@ void bh_ct_close(struct bh_ct *ct); /* NULL is fine */
  * and id, so that a successor of the same tuple is not hit). Returns the number deleted or −errno.
  * ret_seen, may be NULL: how many there were. */
 int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
-	size_t *ret_seen);
+        size_t *ret_seen);
 
 /* Events on a socket of their own: poll fd, then drain calls fn for each. −ENOBUFS: some were lost
  * (the caller counts a gap); draining may go on. Turns net.netfilter.nf_conntrack_events on. */

@@ -32,32 +32,33 @@ struct bh_namespace_conf {
 enum bh_audit_flows { BH_AUDIT_FLOWS_NONE, BH_AUDIT_FLOWS_NEW, BH_AUDIT_FLOWS_FULL };
 
 struct bh_config {
-	enum bh_mode mode;		 /* mode: learn */
-	struct bh_mode_rule *modes;	 /* modes: [] */
+	enum bh_mode mode; /* mode: learn */
+	struct bh_mode_rule *modes; /* modes: [] */
 	size_t n_modes;
-	bool unselected_deny;		 /* unselected: allow */
-	bool host_policy;		 /* host: allow */
-	bool reject;			 /* deny: drop */
-	char *policies;			 /* policies: /etc/bulkhead/policies */
-	char *state;			 /* state: /var/lib/bulkhead */
-	char *socket;			 /* socket: /run/bulkhead/bulkhead.sock */
-	bool sources_auto;		 /* sources: auto */
+	bool unselected_deny; /* unselected: allow */
+	bool host_policy; /* host: allow */
+	bool reject; /* deny: drop */
+	char *policies; /* policies: /etc/bulkhead/policies */
+	char *state; /* state: /var/lib/bulkhead */
+	char *socket; /* socket: /run/bulkhead/bulkhead.sock */
+	bool sources_auto; /* sources: auto */
 	struct bh_source_conf *sources;
 	size_t n_sources;
 	struct bh_namespace_conf *namespaces; /* namespaces: {} */
 	size_t n_namespaces;
-	struct bh_feed_conf *feeds;	 /* feeds: [] */
+	struct bh_feed_conf *feeds; /* feeds: [] */
 	size_t n_feeds;
-	char *audit_path;		 /* audit.path: /var/log/bulkhead/audit.jsonl */
-	enum bh_audit_flows audit_flows; /* audit.flows: none (new, full: an error until they exist) */
-	uint16_t queue_base;		 /* queue.base: 48620 (and the next one), 0..65534 */
-	uint32_t queue_length;		 /* queue.length: 16384, 256..65536 */
+	char *audit_path; /* audit.path: /var/log/bulkhead/audit.jsonl */
+	enum bh_audit_flows
+	        audit_flows; /* audit.flows: none (new, full: an error until they exist) */
+	uint16_t queue_base; /* queue.base: 48620 (and the next one), 0..65534 */
+	uint32_t queue_length; /* queue.length: 16384, 256..65536 */
 };
 
 /* `file` names it in diagnostics and anchors relative paths. text may be NULL: all defaults. With
  * any error −EINVAL and ret untouched. */
 int bh_config_parse(const char *file, const char *text, size_t len, struct bh_diags *diags,
-	struct bh_config **ret);
+        struct bh_config **ret);
 void bh_config_free(struct bh_config *c);
 /* The configuration in force as YAML that parses again to the same (bulkhead status -o json shows
  * the important parts; `bulkheadd --print-config` all). */

@@ -10,24 +10,25 @@
 
 struct bh_http; /* one per loop */
 int bh_http_open(uv_loop_t *loop, struct bh_http **ret);
-void bh_http_close(struct bh_http *h); /* cancels everything without callbacks; frees after the loop ran */
+void bh_http_close(
+        struct bh_http *h); /* cancels everything without callbacks; frees after the loop ran */
 
 struct bh_http_opts {
 	const char *url;
 	const char *unix_socket; /* NULL = TCP */
-	size_t max_bytes;	 /* of the body; more fails with -EFBIG (not for streams) */
-	long timeout_ms;	 /* whole request; 0 = none (streams) */
+	size_t max_bytes; /* of the body; more fails with -EFBIG (not for streams) */
+	long timeout_ms; /* whole request; 0 = none (streams) */
 	long connect_timeout_ms; /* 0 = 10 s */
-	long idle_timeout_s;	 /* abort when slower than 1 byte/s for so long; 0 = none */
+	long idle_timeout_s; /* abort when slower than 1 byte/s for so long; 0 = none */
 	const char *if_none_match, *if_modified_since; /* may be NULL */
-	bool follow;		 /* up to 3 redirects, http(s) only */
+	bool follow; /* up to 3 redirects, http(s) only */
 };
 
 struct bh_http_result {
-	int err;	     /* 0, or −errno: −ECONNREFUSED, −ENOENT, −ETIMEDOUT, −EFBIG, −EPROTO … */
+	int err; /* 0, or −errno: −ECONNREFUSED, −ENOENT, −ETIMEDOUT, −EFBIG, −EPROTO … */
 	const char *message; /* libcurl's words when err, else "" */
-	long status;	     /* 0 if none */
-	const char *body;    /* NUL-terminated for convenience; empty for streams */
+	long status; /* 0 if none */
+	const char *body; /* NUL-terminated for convenience; empty for streams */
 	size_t len;
 	const char *content_type, *etag, *last_modified; /* may be NULL */
 };
@@ -36,7 +37,8 @@ struct bh_http_result {
  * body is not kept. `done` is called exactly once, unless cancelled. Strings of opts are copied. */
 struct bh_http_request;
 int bh_http_get(struct bh_http *h, const struct bh_http_opts *opts,
-	int (*data)(const char *p, size_t n, void *arg),
-	void (*done)(const struct bh_http_result *r, void *arg), void *arg,
-	struct bh_http_request **ret);
-void bh_http_cancel(struct bh_http_request *r); /* no callback afterwards; not inside its own data() */
+        int (*data)(const char *p, size_t n, void *arg),
+        void (*done)(const struct bh_http_result *r, void *arg), void *arg,
+        struct bh_http_request **ret);
+void bh_http_cancel(
+        struct bh_http_request *r); /* no callback afterwards; not inside its own data() */

@@ -14,9 +14,10 @@
 /* A source's account of one container; the manager adds interfaces. */
 struct bh_container {
 	char *id, *runtime, *name, *image, *digest;
-	char *namespace; /* NULL: by the rules of DESIGN (compose project, bulkhead.io/namespace, default) */
+	char *namespace; /* NULL: by the rules of DESIGN (compose project, bulkhead.io/namespace,
+	                    default) */
 	struct bh_labels labels;
-	int pid;	  /* 0 = unknown: then netns_path */
+	int pid; /* 0 = unknown: then netns_path */
 	char *netns_path; /* NULL: /proc/PID/ns/net */
 	struct bh_named_port *port;
 	size_t n_ports;
@@ -27,7 +28,8 @@ void bh_container_free(struct bh_container *c);
 /* What a source calls; all synchronous, from the loop. */
 struct bh_source_sink {
 	void *arg;
-	/* The complete list, after start, reconnect or reread: takes the containers, not the array. */
+	/* The complete list, after start, reconnect or reread: takes the containers, not the array.
+	 */
 	void (*sync)(void *arg, struct bh_container **c, size_t n);
 	void (*upsert)(void *arg, struct bh_container *c); /* takes c */
 	void (*remove)(void *arg, const char *id);
@@ -41,7 +43,7 @@ struct bh_source_ops {
 	const char *kind;
 	void (*start)(struct bh_source *s);
 	void (*reload)(struct bh_source *s); /* SIGHUP, file changed */
-	void (*free)(struct bh_source *s);   /* no call into the sink afterwards */
+	void (*free)(struct bh_source *s); /* no call into the sink afterwards */
 };
 struct bh_source { /* first member of every implementation */
 	const struct bh_source_ops *ops;
@@ -50,7 +52,7 @@ struct bh_source { /* first member of every implementation */
 };
 
 struct bh_source *bh_source_docker_new(
-	uv_loop_t *loop, struct bh_http *http, const char *socket_path);
+        uv_loop_t *loop, struct bh_http *http, const char *socket_path);
 /* Re-read when the file changes (uv_fs_event) and on reload. A broken file keeps the last good
  * list and reports every diagnostic's first line. */
 struct bh_source *bh_source_static_new(uv_loop_t *loop, const char *path);
@@ -58,7 +60,7 @@ struct bh_source *bh_source_static_new(uv_loop_t *loop, const char *path);
 /* Parses `workloads: [{name, namespace, labels, image, netns, ports: [{name, port, protocol}]}]`.
  * Pure. Relative netns paths are relative to nothing: they must be absolute. */
 int bh_static_parse(const char *file, const char *text, size_t len, struct bh_diags *diags,
-	struct bh_container ***ret, size_t *ret_n);
+        struct bh_container ***ret, size_t *ret_n);
 
 /* The manager. */
 struct bh_inventory_mgr;
@@ -73,13 +75,13 @@ struct bh_source_status {
 typedef void (*bh_inventory_changed_fn)(void *arg);
 
 int bh_inventory_mgr_new(uv_loop_t *loop, struct bh_link *link, bh_inventory_changed_fn fn,
-	void *arg, struct bh_inventory_mgr **ret);
+        void *arg, struct bh_inventory_mgr **ret);
 void bh_inventory_mgr_add(struct bh_inventory_mgr *m, struct bh_source *s); /* takes s, starts it */
 void bh_inventory_mgr_reload(struct bh_inventory_mgr *m);
 /* All sources have synced once (none at all counts as synced). */
 bool bh_inventory_mgr_synced(const struct bh_inventory_mgr *m);
 size_t bh_inventory_mgr_sources(
-	const struct bh_inventory_mgr *m, struct bh_source_status *ret, size_t max);
+        const struct bh_inventory_mgr *m, struct bh_source_status *ret, size_t max);
 /*
  * A new, unsealed inventory of what is known now: workloads keyed by network namespace (containers
  * that share one are one workload, named after the first), interfaces inspected afresh, implicit

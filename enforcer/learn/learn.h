@@ -41,8 +41,8 @@ int bh_learn_save(struct bh_learn *l);
 struct bh_learn_stats {
 	size_t tuples, answered, pending;
 	uint64_t pending_evicted, tuples_refused;
-	int64_t started;    /* µs: first tuple ever, 0 = none */
-	int64_t last_new;   /* µs: last newly answered tuple */
+	int64_t started; /* µs: first tuple ever, 0 = none */
+	int64_t last_new; /* µs: last newly answered tuple */
 };
 void bh_learn_get_stats(const struct bh_learn *l, struct bh_learn_stats *ret);
 /* All tuples, sorted by key; the array is owned by the caller (free), its content borrowed until

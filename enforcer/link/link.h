@@ -36,6 +36,6 @@ int bh_link_host(struct bh_link *l, struct bh_inventory *inv);
 int bh_link_watch_fd(struct bh_link *l);
 int bh_link_watch_drain(struct bh_link *l);
 
-/* net.bridge.bridge-nf-call-iptables and -ip6tables in our namespace: loads nothing, sets both to 1.
- * 1 = changed, 0 = were on already, −ENOENT = br_netfilter is not loaded, −errno. */
+/* net.bridge.bridge-nf-call-iptables and -ip6tables in our namespace: loads nothing, sets both
+ * to 1. 1 = changed, 0 = were on already, −ENOENT = br_netfilter is not loaded, −errno. */
 int bh_link_enable_bridge_nf(void);

@@ -13,14 +13,14 @@ struct bh_nft;
 struct bh_nft_caps {
 	bool native_queue; /* expression "queue" exists (nft_queue) */
 	bool compat_queue; /* xt NFQUEUE through nft_compat exists */
-	bool reject;	   /* expression "reject" in family inet */
+	bool reject; /* expression "reject" in family inet */
 };
 
 /* What went wrong in a refused transaction, for people. */
 struct bh_nft_error {
-	int err;	   /* −errno of the first message that was refused */
-	char object[192];  /* "rule 3 of chain forward", "element 10.0.0.2 of set …" */
-	char kernel[192];  /* the kernel's extended ack message, or "" */
+	int err; /* −errno of the first message that was refused */
+	char object[192]; /* "rule 3 of chain forward", "element 10.0.0.2 of set …" */
+	char kernel[192]; /* the kernel's extended ack message, or "" */
 };
 
 /* Opens the sockets and probes what the kernel has (by asking it, in a transaction that is never
@@ -52,8 +52,7 @@ struct bh_nft_counter {
 	const char *chain, *comment; /* comment may be NULL; borrowed for the call */
 	uint64_t packets, bytes;
 };
-int bh_nft_counters(
-	struct bh_nft *n, void (*fn)(const struct bh_nft_counter *, void *), void *arg);
+int bh_nft_counters(struct bh_nft *n, void (*fn)(const struct bh_nft_counter *, void *), void *arg);
 
 /*
  * Change notifications (NFNLGRP_NFTABLES) on a socket of their own, for "who touched our table":

@@ -12,19 +12,19 @@ enum bh_family { BH_IPV4 = 4, BH_IPV6 = 6 };
 
 struct bh_addr {
 	uint8_t family; /* enum bh_family */
-	uint8_t b[16];	/* network order; IPv4 in b[0..3] */
+	uint8_t b[16]; /* network order; IPv4 in b[0..3] */
 };
 
 struct bh_prefix {
 	struct bh_addr addr; /* host bits are zero */
-	uint8_t len;	     /* 0..32 or 0..128 */
+	uint8_t len; /* 0..32 or 0..128 */
 };
 
 struct bh_range {
 	struct bh_addr first, last; /* inclusive, same family */
 };
 
-#define BH_ADDR_STRLEN 46   /* INET6_ADDRSTRLEN */
+#define BH_ADDR_STRLEN 46 /* INET6_ADDRSTRLEN */
 #define BH_PREFIX_STRLEN 50 /* + "/128" */
 
 /* Strict text forms: RFC 4291 / dotted quad without leading zeros; no zone, no spaces.
@@ -45,7 +45,7 @@ static inline size_t bh_addr_size(const struct bh_addr *a)
 	return a->family == BH_IPV4 ? 4 : 16;
 }
 struct bh_addr bh_addr_from_bytes(enum bh_family family, const void *bytes);
-bool bh_addr_is_multicast(const struct bh_addr *a);  /* 224/4, ff00::/8, 255.255.255.255 */
+bool bh_addr_is_multicast(const struct bh_addr *a); /* 224/4, ff00::/8, 255.255.255.255 */
 bool bh_addr_is_link_local(const struct bh_addr *a); /* 169.254/16, fe80::/10 */
 bool bh_addr_is_loopback(const struct bh_addr *a);
 /* a + 1 / a - 1; false (and untouched) on wrap-around. */
@@ -66,9 +66,9 @@ struct bh_ranges {
 	size_t n, cap;
 };
 void bh_ranges_add(struct bh_ranges *r, struct bh_range x);
-void bh_ranges_normalise(struct bh_ranges *r);				     /* sort and merge */
+void bh_ranges_normalise(struct bh_ranges *r); /* sort and merge */
 void bh_ranges_subtract(struct bh_ranges *r, const struct bh_ranges *minus); /* both normalised */
-bool bh_ranges_contain(const struct bh_ranges *r, const struct bh_addr *a);  /* normalised */
+bool bh_ranges_contain(const struct bh_ranges *r, const struct bh_addr *a); /* normalised */
 void bh_ranges_finish(struct bh_ranges *r);
 /* The fewest prefixes that cover exactly [x.first, x.last]; calls fn for each, ascending. */
 void bh_range_prefixes(struct bh_range x, void (*fn)(const struct bh_prefix *, void *), void *arg);

@@ -24,21 +24,21 @@ enum bh_end_kind { BH_END_ROLE, BH_END_ADDR, BH_END_HOST };
 
 struct bh_end {
 	enum bh_end_kind kind;
-	char *namespace;	   /* ROLE */
+	char *namespace; /* ROLE */
 	struct bh_labels selector; /* ROLE */
-	struct bh_addr addr;	   /* ADDR */
+	struct bh_addr addr; /* ADDR */
 };
 
 struct bh_tuple {
 	struct bh_end src, dst;
 	uint8_t proto;
-	uint16_t port;		/* destination port; 0 where the protocol has none */
-	uint8_t icmp_type;	/* ICMP, ICMPv6 */
-	bool egress, ingress;	/* which sides were learning: each becomes a rule of that side */
-	bool answered;		/* only answered tuples become rules */
+	uint16_t port; /* destination port; 0 where the protocol has none */
+	uint8_t icmp_type; /* ICMP, ICMPv6 */
+	bool egress, ingress; /* which sides were learning: each becomes a rule of that side */
+	bool answered; /* only answered tuples become rules */
 	int64_t first_seen, last_seen; /* µs since the epoch, UTC */
 	uint64_t connections;
-	char **image;		/* references seen at the source (role) end; sorted, unique */
+	char **image; /* references seen at the source (role) end; sorted, unique */
 	size_t n_images;
 };
 
@@ -53,11 +53,11 @@ char *bh_tuple_key(const struct bh_tuple *t);
 
 struct bh_export_opts {
 	const char *namespace; /* only policies of this namespace; NULL = all */
-	const char *role;      /* only this role name; NULL = all */
-	bool host_policy;      /* host edges need a rule (host: policy) */
+	const char *role; /* only this role name; NULL = all */
+	bool host_policy; /* host edges need a rule (host: policy) */
 	const struct bh_addr *host; /* the node's addresses, for those rules */
 	size_t n_hosts;
-	bool evidence;	       /* annotations with counts and dates */
+	bool evidence; /* annotations with counts and dates */
 };
 
 /*
@@ -68,4 +68,4 @@ struct bh_export_opts {
  * of policies written.
  */
 size_t bh_baseline_export(const struct bh_tuple *tuple, size_t n, const struct bh_inventory *inv,
-	const struct bh_export_opts *opts, struct bh_buf *out);
+        const struct bh_export_opts *opts, struct bh_buf *out);

@@ -7,8 +7,8 @@
 
 struct bh_flow {
 	struct bh_addr src, dst; /* same family; conntrack's original direction, after DNAT */
-	uint8_t proto;		 /* IANA number, after IPv6 extension headers */
-	uint16_t sport, dport;	 /* host order; TCP, UDP, SCTP; else 0 */
+	uint8_t proto; /* IANA number, after IPv6 extension headers */
+	uint16_t sport, dport; /* host order; TCP, UDP, SCTP; else 0 */
 	uint8_t icmp_type, icmp_code; /* ICMP and ICMPv6 */
 };
 
@@ -16,16 +16,17 @@ enum bh_verdict { BH_ALLOW, BH_DROP, BH_REJECT };
 const char *bh_verdict_name(enum bh_verdict v);
 
 enum bh_reason {
-	BH_REASON_NONE,	      /* no side of the flow is governed */
-	BH_REASON_POLICY,     /* a policy's rule allows it, or isolation denies it in enforce */
-	BH_REASON_UNSELECTED, /* no policy selects the workload (allowed, or denied if configured) */
-	BH_REASON_LEARNED,    /* passes because a side learns; becomes a baseline tuple */
-	BH_REASON_UNMATCHED,  /* isolated, no rule allows: denied (enforce) or would be (audit) */
+	BH_REASON_NONE, /* no side of the flow is governed */
+	BH_REASON_POLICY, /* a policy's rule allows it, or isolation denies it in enforce */
+	BH_REASON_UNSELECTED, /* no policy selects the workload (allowed, or denied if configured)
+	                       */
+	BH_REASON_LEARNED, /* passes because a side learns; becomes a baseline tuple */
+	BH_REASON_UNMATCHED, /* isolated, no rule allows: denied (enforce) or would be (audit) */
 	BH_REASON_THREAT,
 	BH_REASON_QUARANTINE,
 	BH_REASON_SPOOF,
-	BH_REASON_HOST,	      /* node and its own workload, host: allow */
-	BH_REASON_SELF,	      /* a workload reaching its own address */
+	BH_REASON_HOST, /* node and its own workload, host: allow */
+	BH_REASON_SELF, /* a workload reaching its own address */
 	BH_REASON_UNKNOWN_WORKLOAD,
 };
 const char *bh_reason_name(enum bh_reason r); /* "policy", "unmatched", "unknown-workload" … */
@@ -38,13 +39,13 @@ int bh_proto_parse(const char *s, uint8_t *ret); /* those names in any case, or 
 /* What one side (the source's egress or the destination's ingress) says of a flow. */
 enum bh_side_verdict {
 	BH_SIDE_UNGOVERNED, /* not a workload here, or unenforceable */
-	BH_SIDE_OPEN,	    /* not isolated in this direction (and not in learn mode) */
-	BH_SIDE_ALLOWED,    /* isolated; `rule` allows it */
-	BH_SIDE_LEARN,	    /* learn mode, no rule covers it: passes, is learned */
+	BH_SIDE_OPEN, /* not isolated in this direction (and not in learn mode) */
+	BH_SIDE_ALLOWED, /* isolated; `rule` allows it */
+	BH_SIDE_LEARN, /* learn mode, no rule covers it: passes, is learned */
 	BH_SIDE_WOULD_DENY, /* audit mode, isolated, no rule */
-	BH_SIDE_DENIED,	    /* enforce mode, isolated (or unselected: deny), no rule */
-	BH_SIDE_HOST,	    /* the other end is the node and host: allow */
-	BH_SIDE_SELF,	    /* own address */
+	BH_SIDE_DENIED, /* enforce mode, isolated (or unselected: deny), no rule */
+	BH_SIDE_HOST, /* the other end is the node and host: allow */
+	BH_SIDE_SELF, /* own address */
 };
 
 struct bh_rule_ref { /* borrowed from the engine's policy set */
@@ -63,7 +64,7 @@ struct bh_side {
 struct bh_decision {
 	enum bh_verdict verdict; /* policy only; the caller adds threat and spoof before */
 	enum bh_reason reason;
-	bool would_deny;	/* allowed only because a side is in audit mode */
-	bool learn;		/* a side in learn mode saw nothing that covers it */
+	bool would_deny; /* allowed only because a side is in audit mode */
+	bool learn; /* a side in learn mode saw nothing that covers it */
 	struct bh_side side[2]; /* by enum bh_direction: [EGRESS] is the source's */
 };

@@ -18,9 +18,9 @@ struct bh_labels {
 };
 
 void bh_labels_set(struct bh_labels *l, const char *key, const char *value); /* copies, replaces */
-const char *bh_labels_get(const struct bh_labels *l, const char *key);	     /* NULL if absent */
+const char *bh_labels_get(const struct bh_labels *l, const char *key); /* NULL if absent */
 void bh_labels_remove(struct bh_labels *l, const char *key);
-void bh_labels_copy(struct bh_labels *to, const struct bh_labels *from);     /* to is overwritten */
+void bh_labels_copy(struct bh_labels *to, const struct bh_labels *from); /* to is overwritten */
 bool bh_labels_equal(const struct bh_labels *a, const struct bh_labels *b);
 uint64_t bh_labels_hash(const struct bh_labels *l, uint64_t seed);
 void bh_labels_finish(struct bh_labels *l);
@@ -47,7 +47,7 @@ struct bh_selector {
 
 /* Copies. Values may be NULL when n is 0. Keeps req sorted and drops exact repetitions. */
 void bh_selector_add(struct bh_selector *s, const char *key, enum bh_selector_op op,
-	const char *const *values, size_t n);
+        const char *const *values, size_t n);
 bool bh_selector_matches(const struct bh_selector *s, const struct bh_labels *l);
 bool bh_selector_equal(const struct bh_selector *a, const struct bh_selector *b);
 void bh_selector_copy(struct bh_selector *to, const struct bh_selector *from);

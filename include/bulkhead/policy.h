@@ -15,8 +15,8 @@ enum bh_proto { BH_TCP = 6, BH_UDP = 17, BH_SCTP = 132 }; /* IANA protocol numbe
 enum bh_direction { BH_EGRESS = 0, BH_INGRESS = 1 }; /* index of per-direction arrays */
 
 struct bh_policy_port {
-	uint8_t proto;	/* enum bh_proto; TCP when the document is silent */
-	bool any;	/* no port given: every port of proto */
+	uint8_t proto; /* enum bh_proto; TCP when the document is silent */
+	bool any; /* no port given: every port of proto */
 	uint16_t first; /* numeric: first..last, 1..65535; first 0 = named */
 	uint16_t last;
 	char *name; /* named port, else NULL */
@@ -29,11 +29,11 @@ struct bh_ip_block {
 };
 
 struct bh_policy_peer {
-	bool has_pods;	     /* podSelector present */
+	bool has_pods; /* podSelector present */
 	bool has_namespaces; /* namespaceSelector present */
 	struct bh_selector pods, namespaces;
 	struct bh_ip_block *block; /* NULL unless ipBlock; then neither selector */
-	int line, column;	   /* in policy->file */
+	int line, column; /* in policy->file */
 };
 
 struct bh_policy_rule {
@@ -48,8 +48,8 @@ struct bh_policy {
 	char *name, *namespace;
 	char *file; /* where it stands */
 	int line, column;
-	struct bh_selector pods;   /* subject */
-	bool isolates[2];	   /* by enum bh_direction, from policyTypes */
+	struct bh_selector pods; /* subject */
+	bool isolates[2]; /* by enum bh_direction, from policyTypes */
 	struct bh_policy_rule *rule[2];
 	size_t n_rules[2];
 	char *text; /* the document's own text, for show and versions; may be NULL */
@@ -78,12 +78,13 @@ struct bh_policy_source {
  */
 struct bh_policy_parse_opts {
 	const char *default_ns; /* "default" */
-	bool strict_empty;	/* policy check of a named file: nothing in it is an error */
+	bool strict_empty; /* policy check of a named file: nothing in it is an error */
 };
 int bh_policy_set_parse(const struct bh_policy_source *src, size_t n,
-	const struct bh_policy_parse_opts *opts, struct bh_diags *diags, struct bh_policy_set **ret);
+        const struct bh_policy_parse_opts *opts, struct bh_diags *diags,
+        struct bh_policy_set **ret);
 struct bh_policy_set *bh_policy_set_new_empty(void);
 struct bh_policy_set *bh_policy_set_ref(struct bh_policy_set *s);
 void bh_policy_set_unref(struct bh_policy_set *s); /* NULL is fine */
 const struct bh_policy *bh_policy_set_find(
-	const struct bh_policy_set *s, const char *namespace, const char *name);
+        const struct bh_policy_set *s, const char *namespace, const char *name);

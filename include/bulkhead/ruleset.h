@@ -2,7 +2,8 @@
 /*
  * The ruleset IR: what table inet bulkhead is to hold. Made by the compiler, compared by diff,
  * printed as nft syntax by print, carried to the kernel by enforcer/nft. It says what is wanted,
- * in nftables' own terms, with no netlink in it. Implemented in rules/compile/{ruleset,diff,print}.c.
+ * in nftables' own terms, with no netlink in it. Implemented in
+ * rules/compile/{ruleset,diff,print}.c.
  */
 #pragma once
 
@@ -13,24 +14,24 @@
 #define BH_COMMENT_MAX 127 /* bytes; nft's limit is 128 with the NUL */
 
 enum bh_set_kind {
-	BH_SET_ADDR,	 /* ipv4_addr or ipv6_addr, hash */
+	BH_SET_ADDR, /* ipv4_addr or ipv6_addr, hash */
 	BH_SET_INTERVAL, /* the same, flags interval; elements are disjoint ranges */
-	BH_SET_PAIR,	 /* ADDR . ADDR (source . destination), hash */
-	BH_MAP_VERDICT,	 /* ADDR : verdict (jump CHAIN) */
+	BH_SET_PAIR, /* ADDR . ADDR (source . destination), hash */
+	BH_MAP_VERDICT, /* ADDR : verdict (jump CHAIN) */
 };
 
 struct bh_set_elem {
-	struct bh_addr key;  /* INTERVAL: first */
+	struct bh_addr key; /* INTERVAL: first */
 	struct bh_addr key2; /* INTERVAL: last; PAIR: destination; else zero */
-	char *chain;	     /* MAP_VERDICT: jump target */
-	char *comment;	     /* may be NULL */
+	char *chain; /* MAP_VERDICT: jump target */
+	char *comment; /* may be NULL */
 };
 
 struct bh_set {
 	char *name;
 	enum bh_set_kind kind;
 	uint8_t family; /* enum bh_family */
-	char *comment;	/* may be NULL */
+	char *comment; /* may be NULL */
 	struct bh_set_elem *elem; /* sorted by key, key2; keys unique, intervals disjoint */
 	size_t n, cap;
 };
@@ -41,30 +42,30 @@ struct bh_port_range {
 
 /* One match of a rule. `neg` turns set membership round where it is given. */
 enum bh_match_kind {
-	BH_MATCH_NFPROTO,	  /* meta nfproto ipv4|ipv6 (family) */
-	BH_MATCH_CT_ESTABLISHED,  /* ct state established,related */
-	BH_MATCH_CT_NEW,	  /* ct state new */
-	BH_MATCH_SADDR_SET,	  /* ip|ip6 saddr [!=] @name */
-	BH_MATCH_DADDR_SET,	  /* ip|ip6 daddr [!=] @name */
-	BH_MATCH_PAIR_SET,	  /* ip|ip6 saddr . daddr @name */
-	BH_MATCH_SADDR_PREFIX,	  /* ip|ip6 saddr PREFIX */
-	BH_MATCH_DADDR_PREFIX,	  /* ip|ip6 daddr PREFIX */
-	BH_MATCH_L4PROTO,	  /* meta l4proto PROTO */
-	BH_MATCH_DPORT,		  /* tcp|udp|sctp dport PORT | A-B | { … } (proto, ports) */
-	BH_MATCH_SPORT,		  /* the same for the source port */
-	BH_MATCH_TCP_NOT_SYN,	  /* tcp flags & (fin|syn|rst|ack) != syn */
-	BH_MATCH_ICMPV6_TYPES,	  /* icmpv6 type { … } (ports: first = type) */
-	BH_MATCH_IIF_LO,	  /* iif "lo" by name: iifname "lo" */
+	BH_MATCH_NFPROTO, /* meta nfproto ipv4|ipv6 (family) */
+	BH_MATCH_CT_ESTABLISHED, /* ct state established,related */
+	BH_MATCH_CT_NEW, /* ct state new */
+	BH_MATCH_SADDR_SET, /* ip|ip6 saddr [!=] @name */
+	BH_MATCH_DADDR_SET, /* ip|ip6 daddr [!=] @name */
+	BH_MATCH_PAIR_SET, /* ip|ip6 saddr . daddr @name */
+	BH_MATCH_SADDR_PREFIX, /* ip|ip6 saddr PREFIX */
+	BH_MATCH_DADDR_PREFIX, /* ip|ip6 daddr PREFIX */
+	BH_MATCH_L4PROTO, /* meta l4proto PROTO */
+	BH_MATCH_DPORT, /* tcp|udp|sctp dport PORT | A-B | { … } (proto, ports) */
+	BH_MATCH_SPORT, /* the same for the source port */
+	BH_MATCH_TCP_NOT_SYN, /* tcp flags & (fin|syn|rst|ack) != syn */
+	BH_MATCH_ICMPV6_TYPES, /* icmpv6 type { … } (ports: first = type) */
+	BH_MATCH_IIF_LO, /* iif "lo" by name: iifname "lo" */
 	BH_MATCH_OIF_LO,
-	BH_MATCH_LIMIT,		  /* limit rate N/second burst M packets */
+	BH_MATCH_LIMIT, /* limit rate N/second burst M packets */
 };
 
 struct bh_match {
 	enum bh_match_kind kind;
 	bool neg;
-	uint8_t family;	   /* for address matches */
-	uint8_t proto;	   /* L4PROTO, DPORT, SPORT */
-	char *set;	   /* *_SET */
+	uint8_t family; /* for address matches */
+	uint8_t proto; /* L4PROTO, DPORT, SPORT */
+	char *set; /* *_SET */
 	struct bh_prefix prefix;
 	struct bh_port_range *port; /* sorted, disjoint, non-adjacent */
 	size_t n_ports;
@@ -76,9 +77,9 @@ enum bh_action {
 	BH_ACT_ACCEPT,
 	BH_ACT_DROP,
 	BH_ACT_RETURN,
-	BH_ACT_JUMP,	   /* target */
-	BH_ACT_GOTO,	   /* target */
-	BH_ACT_QUEUE,	   /* queue_num, bypass */
+	BH_ACT_JUMP, /* target */
+	BH_ACT_GOTO, /* target */
+	BH_ACT_QUEUE, /* queue_num, bypass */
 	BH_ACT_VMAP_SADDR, /* ip|ip6 saddr vmap @target (family) */
 	BH_ACT_VMAP_DADDR,
 	BH_ACT_REJECT_TCP_RESET,
@@ -102,8 +103,8 @@ enum bh_hook { BH_HOOK_NONE = -1, BH_HOOK_INPUT = 1, BH_HOOK_FORWARD = 2, BH_HOO
 struct bh_chain {
 	char *name;
 	enum bh_hook hook; /* NONE: a regular chain; else a base chain, policy accept */
-	int priority;	   /* base chains */
-	char *comment;	   /* may be NULL */
+	int priority; /* base chains */
+	char *comment; /* may be NULL */
 	struct bh_rule *rule;
 	size_t n, cap;
 };
@@ -118,13 +119,14 @@ struct bh_ruleset {
 
 struct bh_ruleset *bh_ruleset_new(void);
 void bh_ruleset_free(struct bh_ruleset *rs); /* NULL is fine */
-/* Builders copy their strings. Returned pointers are borrowed until the next add of the same kind. */
+/* Builders copy their strings. Returned pointers are borrowed until the next add of the same kind.
+ */
 struct bh_set *bh_ruleset_add_set(struct bh_ruleset *rs, const char *name, enum bh_set_kind kind,
-	uint8_t family, const char *comment);
+        uint8_t family, const char *comment);
 struct bh_set_elem *bh_set_add(struct bh_set *s, const struct bh_addr *key,
-	const struct bh_addr *key2, const char *chain, const char *comment);
+        const struct bh_addr *key2, const char *chain, const char *comment);
 struct bh_chain *bh_ruleset_add_chain(struct bh_ruleset *rs, const char *name, enum bh_hook hook,
-	int priority, const char *comment);
+        int priority, const char *comment);
 struct bh_rule *bh_chain_add(struct bh_chain *c, const char *comment);
 struct bh_match *bh_rule_match(struct bh_rule *r, enum bh_match_kind kind);
 void bh_ruleset_seal(struct bh_ruleset *rs);
@@ -140,19 +142,19 @@ void bh_ruleset_print(const struct bh_ruleset *rs, struct bh_buf *out);
 
 /* What has to be sent to turn `from` into `to`, in the order in which it is to be sent. */
 enum bh_change_kind {
-	BH_CHANGE_ADD_SET,	 /* set: to's; with all its elements */
-	BH_CHANGE_ADD_CHAIN,	 /* chain: to's; without rules, so that maps and jumps can name it */
-	BH_CHANGE_FLUSH_CHAIN,	 /* chain: from's; remove its rules */
-	BH_CHANGE_ADD_RULES,	 /* chain: to's; all its rules */
-	BH_CHANGE_DEL_ELEMS,	 /* set: from's; elem[] */
-	BH_CHANGE_ADD_ELEMS,	 /* set: to's; elem[] */
-	BH_CHANGE_DEL_CHAIN,	 /* chain: from's; empty by then, nothing refers to it */
-	BH_CHANGE_DEL_SET,	 /* set: from's; nothing refers to it */
+	BH_CHANGE_ADD_SET, /* set: to's; with all its elements */
+	BH_CHANGE_ADD_CHAIN, /* chain: to's; without rules, so that maps and jumps can name it */
+	BH_CHANGE_FLUSH_CHAIN, /* chain: from's; remove its rules */
+	BH_CHANGE_ADD_RULES, /* chain: to's; all its rules */
+	BH_CHANGE_DEL_ELEMS, /* set: from's; elem[] */
+	BH_CHANGE_ADD_ELEMS, /* set: to's; elem[] */
+	BH_CHANGE_DEL_CHAIN, /* chain: from's; empty by then, nothing refers to it */
+	BH_CHANGE_DEL_SET, /* set: from's; nothing refers to it */
 };
 
 struct bh_change {
 	enum bh_change_kind kind;
-	const struct bh_set *set;     /* borrowed from `from` or `to` */
+	const struct bh_set *set; /* borrowed from `from` or `to` */
 	const struct bh_chain *chain; /* likewise */
 	const struct bh_set_elem **elem;
 	size_t n_elems;
@@ -167,5 +169,5 @@ struct bh_diff {
  * deleted or re-made: a change of hook or priority is a programming error. A set whose kind or
  * family changes under the same name cannot happen: names carry them. */
 void bh_ruleset_diff(
-	const struct bh_ruleset *from, const struct bh_ruleset *to, struct bh_diff *ret);
+        const struct bh_ruleset *from, const struct bh_ruleset *to, struct bh_diff *ret);
 void bh_diff_finish(struct bh_diff *d);

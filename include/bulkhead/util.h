@@ -60,7 +60,7 @@ static inline void bh_fclose_p(FILE **f)
 /* Never return NULL; abort on exhausted memory (see above). Returned memory is owned. */
 void *bh_xcalloc(size_t n, size_t size);
 void *bh_xrealloc(void *p, size_t n, size_t size);
-char *bh_xstrdup(const char *s);		   /* NULL gives NULL */
+char *bh_xstrdup(const char *s); /* NULL gives NULL */
 char *bh_xstrndup(const char *s, size_t n);
 void *bh_xmemdup(const void *p, size_t n);
 char *bh_xasprintf(const char *fmt, ...) BH_PRINTF(1, 2);
@@ -72,7 +72,7 @@ char *bh_xasprintf(const char *fmt, ...) BH_PRINTF(1, 2);
 #define BH_GROW(a, n, cap)                                                                         \
 	do {                                                                                       \
 		if ((n) == (cap)) {                                                                \
-			(cap) = (cap) ? (cap) * 2 : 8;                                             \
+			(cap) = (cap) ? (cap)*2 : 8;                                               \
 			(a) = bh_xrealloc((a), (cap), sizeof(*(a)));                               \
 		}                                                                                  \
 	} while (0)

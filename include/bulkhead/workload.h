@@ -15,11 +15,11 @@ const char *bh_mode_name(enum bh_mode m); /* "learn" | "audit" | "enforce" */
 int bh_mode_parse(const char *s, enum bh_mode *ret);
 
 struct bh_interface {
-	char *name;	       /* inside the workload, "eth0" */
-	char *host_name;       /* host side of the veth; NULL if it has none in our namespace */
-	unsigned ifindex;      /* inside */
+	char *name; /* inside the workload, "eth0" */
+	char *host_name; /* host side of the veth; NULL if it has none in our namespace */
+	unsigned ifindex; /* inside */
 	unsigned host_ifindex; /* 0 if none */
-	char *bridge;	       /* master of host_name; NULL if routed */
+	char *bridge; /* master of host_name; NULL if routed */
 	unsigned bridge_ifindex;
 	uint8_t mac[6];
 	struct bh_addr *addr;
@@ -33,22 +33,23 @@ struct bh_named_port {
 };
 
 struct bh_workload {
-	char *id;	   /* container id, or "static:NAMESPACE/NAME" */
-	char *runtime;	   /* "docker", "static" */
-	char *name;	   /* without a leading slash */
+	char *id; /* container id, or "static:NAMESPACE/NAME" */
+	char *runtime; /* "docker", "static" */
+	char *name; /* without a leading slash */
 	char *namespace;
 	struct bh_labels labels; /* with bulkhead.io/name added by the inventory */
-	char *image;	   /* reference as started; may be NULL */
-	char *digest;	   /* "sha256:…" or NULL */
-	int pid;	   /* 0 = unknown */
-	uint64_t netns;	   /* inode of its network namespace; 0 = unknown */
+	char *image; /* reference as started; may be NULL */
+	char *digest; /* "sha256:…" or NULL */
+	int pid; /* 0 = unknown */
+	uint64_t netns; /* inode of its network namespace; 0 = unknown */
 	uint64_t generation; /* grows whenever this netns changes hands; never reused in a run */
 	struct bh_interface *iface;
 	size_t n_ifaces;
 	struct bh_named_port *port;
 	size_t n_ports;
-	char *unenforceable; /* why it cannot be governed ("shares the host's network"), else NULL */
-	enum bh_mode mode;   /* decided by the configuration before sealing */
+	char *unenforceable; /* why it cannot be governed ("shares the host's network"), else NULL
+	                      */
+	enum bh_mode mode; /* decided by the configuration before sealing */
 };
 
 struct bh_namespace {
@@ -78,7 +79,7 @@ struct bh_inventory {
 
 struct bh_addr_owner {
 	struct bh_addr addr; /* family 0 = empty slot */
-	int32_t workload;    /* index; -1 = one of the node's own addresses */
+	int32_t workload; /* index; -1 = one of the node's own addresses */
 };
 struct bh_if_owner {
 	unsigned ifindex;
@@ -90,7 +91,7 @@ struct bh_inventory *bh_inventory_new(void);
 void bh_inventory_add(struct bh_inventory *inv, struct bh_workload *w); /* takes w */
 /* Adds or merges labels of a namespace; metadata.name is implied. */
 void bh_inventory_add_namespace(
-	struct bh_inventory *inv, const char *name, const struct bh_labels *labels);
+        struct bh_inventory *inv, const char *name, const struct bh_labels *labels);
 void bh_inventory_add_host(struct bh_inventory *inv, const struct bh_addr *a);
 void bh_inventory_add_network(struct bh_inventory *inv, const struct bh_prefix *p);
 void bh_inventory_seal(struct bh_inventory *inv); /* sorts, fills ns and the indexes */
@@ -109,7 +110,7 @@ bool bh_inventory_in_network(const struct bh_inventory *inv, const struct bh_add
  * several match (up to `max` of their indexes go to `match`, *n_match says how many there are).
  */
 int bh_inventory_resolve(const struct bh_inventory *inv, const char *what, uint32_t *match,
-	size_t max, size_t *n_match);
+        size_t max, size_t *n_match);
 
 struct bh_workload *bh_workload_new(void);
 struct bh_workload *bh_workload_copy(const struct bh_workload *w);
