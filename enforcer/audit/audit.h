@@ -26,7 +26,7 @@ int bh_audit_reopen(struct bh_audit *a); /* SIGHUP, log rotation */
 /* A decision on a packet. Workloads are borrowed for the call, NULL = not a workload. */
 struct bh_audit_flow {
 	const char *action; /* policy-deny | would-deny | threat-block | threat-alert | learned |
-	                     * spoof-drop | policy-allow | host */
+			     * spoof-drop | policy-allow | host */
 	const struct bh_flow *flow;
 	const struct bh_workload *src, *dst;
 	bool src_host, dst_host; /* the node itself */
@@ -57,7 +57,7 @@ struct bh_audit_actor {
 	const char *user; /* may be NULL */
 };
 int bh_audit_event(struct bh_audit *a, const char *action, const char *outcome, const char *message,
-        const struct bh_audit_actor *actor, json_t *details);
+	const struct bh_audit_actor *actor, json_t *details);
 
 void bh_audit_tick(struct bh_audit *a, int64_t now_us); /* about once a second */
 

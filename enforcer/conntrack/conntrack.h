@@ -31,7 +31,7 @@ void bh_ct_close(struct bh_ct *ct); /* NULL is fine */
  * and id, so that a successor of the same tuple is not hit). Returns the number deleted or −errno.
  * ret_seen, may be NULL: how many there were. */
 int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
-        size_t *ret_seen);
+	size_t *ret_seen);
 
 /* Events on a socket of their own: poll fd, then drain calls fn for each. −ENOBUFS: some were lost
  * (the caller counts a gap); draining may go on. Turns net.netfilter.nf_conntrack_events on. */

@@ -50,7 +50,7 @@ struct bh_config {
 	size_t n_feeds;
 	char *audit_path; /* audit.path: /var/log/bulkhead/audit.jsonl */
 	enum bh_audit_flows
-	        audit_flows; /* audit.flows: none (new, full: an error until they exist) */
+		audit_flows; /* audit.flows: none (new, full: an error until they exist) */
 	uint16_t queue_base; /* queue.base: 48620 (and the next one), 0..65534 */
 	uint32_t queue_length; /* queue.length: 16384, 256..65536 */
 };
@@ -58,7 +58,7 @@ struct bh_config {
 /* `file` names it in diagnostics and anchors relative paths. text may be NULL: all defaults. With
  * any error −EINVAL and ret untouched. */
 int bh_config_parse(const char *file, const char *text, size_t len, struct bh_diags *diags,
-        struct bh_config **ret);
+	struct bh_config **ret);
 void bh_config_free(struct bh_config *c);
 /* The configuration in force as YAML that parses again to the same (bulkhead status -o json shows
  * the important parts; `bulkheadd --print-config` all). */

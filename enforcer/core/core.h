@@ -28,27 +28,27 @@ struct bh_answer bh_answer_json(int status, json_t *json);
 struct bh_answer bh_answer_text(int status, const char *content_type, char *text);
 /* {"error": "…"} and, if given, "diagnostics": [{file,line,column,path,what,remedy,severity}]. */
 struct bh_answer bh_answer_error(int status, const struct bh_diags *diags, const char *fmt, ...)
-        BH_PRINTF(3, 4);
+	BH_PRINTF(3, 4);
 
 struct bh_answer bh_core_status(struct bh_core *c);
 struct bh_answer bh_core_workloads(struct bh_core *c);
 struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit);
 struct bh_answer bh_core_learn_status(struct bh_core *c);
 struct bh_answer bh_core_learn_export(
-        struct bh_core *c, const char *ns, const char *role, bool evidence);
+	struct bh_core *c, const char *ns, const char *role, bool evidence);
 struct bh_answer bh_core_policies(struct bh_core *c);
 /* body: {"sources": [{"file","text"}], "dry_run": bool} (borrowed) */
 struct bh_answer bh_core_policy_apply(
-        struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
 struct bh_answer bh_core_policy_delete(
-        struct bh_core *c, const char *ns, const char *name, const struct bh_core_actor *who);
+	struct bh_core *c, const char *ns, const char *name, const struct bh_core_actor *who);
 struct bh_answer bh_core_mode(struct bh_core *c);
 /* body: {"mode": "enforce", "namespace": null|"shop"} */
 struct bh_answer bh_core_mode_set(
-        struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
 struct bh_answer bh_core_feeds(struct bh_core *c);
 struct bh_answer bh_core_feed_refresh(struct bh_core *c, const json_t *body,
-        const struct bh_core_actor *who); /* {"name": null|…} */
+	const struct bh_core_actor *who); /* {"name": null|…} */
 struct bh_answer bh_core_explain(
-        struct bh_core *c, const char *src, const char *dst, const char *proto, const char *port);
+	struct bh_core *c, const char *src, const char *dst, const char *proto, const char *port);
 struct bh_answer bh_core_metrics(struct bh_core *c); /* Prometheus text format 0.0.4 */

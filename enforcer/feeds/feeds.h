@@ -31,7 +31,7 @@ struct bh_indicators {
  * half of at least 10 lines unreadable), with an error in diags.
  */
 int bh_feed_parse(const char *name, const char *text, size_t len, struct bh_diags *diags,
-        struct bh_indicators *ret);
+	struct bh_indicators *ret);
 void bh_indicators_finish(struct bh_indicators *i);
 
 /* --- index --- */
@@ -44,7 +44,7 @@ struct bh_feed_index *bh_feed_index_ref(struct bh_feed_index *i);
 void bh_feed_index_unref(struct bh_feed_index *i);
 /* Up to max hits, most specific first. 0 = not listed. Thread-safe, no allocation. */
 size_t bh_feed_index_lookup(const struct bh_feed_index *i, const struct bh_addr *a,
-        struct bh_feed_hit *ret, size_t max);
+	struct bh_feed_hit *ret, size_t max);
 /* The merged ranges for the kernel's sets; what `action: alert` feeds list is not among them. */
 const struct bh_ranges *bh_feed_index_ranges(const struct bh_feed_index *i);
 size_t bh_feed_index_count(const struct bh_feed_index *i);
@@ -57,7 +57,7 @@ struct bh_feed_conf {
 	uint64_t interval_s;
 	uint64_t min_entries; /* fewer: the download is refused; default 1 */
 	unsigned
-	        max_shrink_percent; /* refused when it lost more than that; default 90, 100 = off */
+		max_shrink_percent; /* refused when it lost more than that; default 90, 100 = off */
 };
 struct bh_feed_status {
 	const char *name, *url, *action;
@@ -78,7 +78,7 @@ struct bh_feeds_callbacks {
 	void (*event)(void *arg, const struct bh_feed_status *st, bool updated);
 };
 int bh_feeds_new(uv_loop_t *loop, struct bh_http *http, const char *state_dir,
-        const struct bh_feeds_callbacks *cb, struct bh_feeds **ret);
+	const struct bh_feeds_callbacks *cb, struct bh_feeds **ret);
 /* Starts, changes and drops feeds to match; unchanged ones keep going. Takes nothing. */
 void bh_feeds_configure(struct bh_feeds *f, const struct bh_feed_conf *conf, size_t n);
 /* Never block these: own addresses, bridge subnets, gateways, resolvers. Copied. Private and

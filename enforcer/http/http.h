@@ -11,7 +11,7 @@
 struct bh_http; /* one per loop */
 int bh_http_open(uv_loop_t *loop, struct bh_http **ret);
 void bh_http_close(
-        struct bh_http *h); /* cancels everything without callbacks; frees after the loop ran */
+	struct bh_http *h); /* cancels everything without callbacks; frees after the loop ran */
 
 struct bh_http_opts {
 	const char *url;
@@ -37,8 +37,8 @@ struct bh_http_result {
  * body is not kept. `done` is called exactly once, unless cancelled. Strings of opts are copied. */
 struct bh_http_request;
 int bh_http_get(struct bh_http *h, const struct bh_http_opts *opts,
-        int (*data)(const char *p, size_t n, void *arg),
-        void (*done)(const struct bh_http_result *r, void *arg), void *arg,
-        struct bh_http_request **ret);
+	int (*data)(const char *p, size_t n, void *arg),
+	void (*done)(const struct bh_http_result *r, void *arg), void *arg,
+	struct bh_http_request **ret);
 void bh_http_cancel(
-        struct bh_http_request *r); /* no callback afterwards; not inside its own data() */
+	struct bh_http_request *r); /* no callback afterwards; not inside its own data() */

@@ -15,7 +15,7 @@
 struct bh_container {
 	char *id, *runtime, *name, *image, *digest;
 	char *namespace; /* NULL: by the rules of DESIGN (compose project, bulkhead.io/namespace,
-	                    default) */
+			    default) */
 	struct bh_labels labels;
 	int pid; /* 0 = unknown: then netns_path */
 	char *netns_path; /* NULL: /proc/PID/ns/net */
@@ -52,7 +52,7 @@ struct bh_source { /* first member of every implementation */
 };
 
 struct bh_source *bh_source_docker_new(
-        uv_loop_t *loop, struct bh_http *http, const char *socket_path);
+	uv_loop_t *loop, struct bh_http *http, const char *socket_path);
 /* Re-read when the file changes (uv_fs_event) and on reload. A broken file keeps the last good
  * list and reports every diagnostic's first line. */
 struct bh_source *bh_source_static_new(uv_loop_t *loop, const char *path);
@@ -60,7 +60,7 @@ struct bh_source *bh_source_static_new(uv_loop_t *loop, const char *path);
 /* Parses `workloads: [{name, namespace, labels, image, netns, ports: [{name, port, protocol}]}]`.
  * Pure. Relative netns paths are relative to nothing: they must be absolute. */
 int bh_static_parse(const char *file, const char *text, size_t len, struct bh_diags *diags,
-        struct bh_container ***ret, size_t *ret_n);
+	struct bh_container ***ret, size_t *ret_n);
 
 /* The manager. */
 struct bh_inventory_mgr;
@@ -75,13 +75,13 @@ struct bh_source_status {
 typedef void (*bh_inventory_changed_fn)(void *arg);
 
 int bh_inventory_mgr_new(uv_loop_t *loop, struct bh_link *link, bh_inventory_changed_fn fn,
-        void *arg, struct bh_inventory_mgr **ret);
+	void *arg, struct bh_inventory_mgr **ret);
 void bh_inventory_mgr_add(struct bh_inventory_mgr *m, struct bh_source *s); /* takes s, starts it */
 void bh_inventory_mgr_reload(struct bh_inventory_mgr *m);
 /* All sources have synced once (none at all counts as synced). */
 bool bh_inventory_mgr_synced(const struct bh_inventory_mgr *m);
 size_t bh_inventory_mgr_sources(
-        const struct bh_inventory_mgr *m, struct bh_source_status *ret, size_t max);
+	const struct bh_inventory_mgr *m, struct bh_source_status *ret, size_t max);
 /*
  * A new, unsealed inventory of what is known now: workloads keyed by network namespace (containers
  * that share one are one workload, named after the first), interfaces inspected afresh, implicit

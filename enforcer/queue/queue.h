@@ -65,7 +65,7 @@ struct bh_queue;
 /* Binds the queue in the current network namespace and starts its thread. −EBUSY when another
  * process has it; −EOPNOTSUPP without nfnetlink_queue. Takes nothing; arg must outlive stop. */
 int bh_queue_start(
-        const struct bh_queue_opts *opts, bh_packet_fn fn, void *arg, struct bh_queue **ret);
+	const struct bh_queue_opts *opts, bh_packet_fn fn, void *arg, struct bh_queue **ret);
 void bh_queue_recheck(struct bh_queue *q); /* any thread: ask again for all held packets */
 void bh_queue_get_stats(struct bh_queue *q, struct bh_queue_stats *ret); /* any thread */
 /* Unbinds: the kernel drops what is still queued (or accepts it, bypass). Joins. NULL is fine. */

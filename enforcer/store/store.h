@@ -20,7 +20,7 @@ int bh_store_commit(struct bh_store *s);
 /* Baseline tuples, keyed by bh_tuple_key: put replaces. load calls fn with borrowed tuples. */
 int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t);
 int bh_store_load_tuples(
-        struct bh_store *s, void (*fn)(const struct bh_tuple *, void *), void *arg);
+	struct bh_store *s, void (*fn)(const struct bh_tuple *, void *), void *arg);
 
 /* Flows, aggregated by (ends, proto, port, verdict, reason, rule). */
 struct bh_flow_row {
@@ -40,7 +40,7 @@ void bh_flow_row_finish(struct bh_flow_row *r);
 int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t max_rows);
 /* Rows with seq > since, ascending by seq, at most `limit`; the newest ones if since is 0. */
 int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
-        void (*fn)(const struct bh_flow_row *, void *), void *arg);
+	void (*fn)(const struct bh_flow_row *, void *), void *arg);
 
 /* Modes set at run time: scope "" = node, else a namespace. */
 struct bh_mode_row {
@@ -51,14 +51,14 @@ struct bh_mode_row {
 };
 int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m);
 int bh_store_load_modes(
-        struct bh_store *s, void (*fn)(const struct bh_mode_row *, void *), void *arg);
+	struct bh_store *s, void (*fn)(const struct bh_mode_row *, void *), void *arg);
 
 /* The policies last in force: used when the directory is broken at start. Texts with their names,
  * in order. put replaces all. */
 int bh_store_put_policies(
-        struct bh_store *s, const struct bh_policy_source *src, size_t n, const char *sha256_hex);
+	struct bh_store *s, const struct bh_policy_source *src, size_t n, const char *sha256_hex);
 int bh_store_load_policies(
-        struct bh_store *s, void (*fn)(const struct bh_policy_source *, void *), void *arg);
+	struct bh_store *s, void (*fn)(const struct bh_policy_source *, void *), void *arg);
 
 /* Small named values (u64), e.g. the audit sequence and policy generation. */
 int bh_store_put_u64(struct bh_store *s, const char *name, uint64_t v);

@@ -68,4 +68,4 @@ struct bh_export_opts {
  * of policies written.
  */
 size_t bh_baseline_export(const struct bh_tuple *tuple, size_t n, const struct bh_inventory *inv,
-        const struct bh_export_opts *opts, struct bh_buf *out);
+	const struct bh_export_opts *opts, struct bh_buf *out);

@@ -31,13 +31,13 @@ struct bh_diags {
 /* All strings are copied. `what` and `remedy` must be free of control characters: quoted user text
  * goes through bh_diag_quote. */
 void bh_diag_add(struct bh_diags *d, enum bh_severity sev, const char *file, int line, int column,
-        const char *path, const char *remedy, const char *fmt, ...) BH_PRINTF(8, 9);
+	const char *path, const char *remedy, const char *fmt, ...) BH_PRINTF(8, 9);
 /* Printable, at most 60 bytes + "…", with escapes for control and non-UTF-8 bytes. Owned. */
 char *bh_diag_quote(const char *s, size_t len);
 /* "FILE:LINE:COLUMN: [warning: ]PATH: WHAT; REMEDY" and a newline, parts left out where absent. */
 void bh_diag_format(const struct bh_diag *d, struct bh_buf *out);
 void bh_diags_format(
-        const struct bh_diags *d, struct bh_buf *out); /* all, and a suppressed count */
+	const struct bh_diags *d, struct bh_buf *out); /* all, and a suppressed count */
 void bh_diags_sort(struct bh_diags *d); /* by file, line, column */
 void bh_diags_move(struct bh_diags *to, struct bh_diags *from); /* empties from */
 void bh_diags_finish(struct bh_diags *d);

@@ -57,13 +57,13 @@ struct bh_docs {
  * untouched. A stream with no document at all is n = 0 and success: the caller decides.
  */
 int bh_docs_parse(const char *file, const char *text, size_t len,
-        const struct bh_doc_limits *limits, struct bh_diags *diags, struct bh_docs **ret);
+	const struct bh_doc_limits *limits, struct bh_diags *diags, struct bh_docs **ret);
 void bh_docs_free(struct bh_docs *d);
 
 /* Value of `key` in a map, or NULL. */
 const struct bh_node *bh_node_get(const struct bh_node *map, const char *key);
 const struct bh_node *bh_node_get_key(
-        const struct bh_node *map, const char *key); /* the key node */
+	const struct bh_node *map, const char *key); /* the key node */
 static inline bool bh_node_is_null(const struct bh_node *n)
 {
 	return !n || (n->kind == BH_NODE_SCALAR && n->type == BH_SCALAR_NULL);
@@ -79,15 +79,15 @@ struct bh_reader {
 	struct bh_diags *diags;
 };
 int bh_read_string(const struct bh_reader *r, const struct bh_node *n, const char *path,
-        const char **ret); /* borrowed from n; refuses NULs inside */
+	const char **ret); /* borrowed from n; refuses NULs inside */
 int bh_read_int(const struct bh_reader *r, const struct bh_node *n, const char *path, int64_t min,
-        int64_t max, int64_t *ret);
+	int64_t max, int64_t *ret);
 int bh_read_bool(const struct bh_reader *r, const struct bh_node *n, const char *path, bool *ret);
 int bh_read_map(const struct bh_reader *r, const struct bh_node *n, const char *path);
 int bh_read_seq(const struct bh_reader *r, const struct bh_node *n, const char *path);
 /* Every key of map must be in the NULL-terminated list; unknown ones are errors at the key that
  * suggest the nearest known name. Returns the number of unknown keys. */
 int bh_read_known_keys(const struct bh_reader *r, const struct bh_node *map, const char *path,
-        const char *const *known);
+	const char *const *known);
 void bh_read_error(const struct bh_reader *r, const struct bh_node *n, const char *path,
-        const char *remedy, const char *fmt, ...) BH_PRINTF(5, 6);
+	const char *remedy, const char *fmt, ...) BH_PRINTF(5, 6);

@@ -22,7 +22,7 @@ struct bh_engine; /* opaque */
 /* Takes references on both. Never fails: what policies can't say is refused when they are parsed.
  * Cost grows with policies × distinct label sets, not with policies × workloads. */
 struct bh_engine *bh_engine_compile(struct bh_policy_set *policies, struct bh_inventory *inv,
-        const struct bh_engine_opts *opts);
+	const struct bh_engine_opts *opts);
 struct bh_engine *bh_engine_ref(struct bh_engine *e);
 void bh_engine_unref(struct bh_engine *e);
 const struct bh_policy_set *bh_engine_policies(const struct bh_engine *e);
@@ -31,13 +31,13 @@ const struct bh_engine_opts *bh_engine_options(const struct bh_engine *e);
 
 /* Decides a NEW flow. Thread-safe, no allocation, never blocks. */
 void bh_engine_evaluate(
-        const struct bh_engine *e, const struct bh_flow *f, struct bh_decision *ret);
+	const struct bh_engine *e, const struct bh_flow *f, struct bh_decision *ret);
 
 /* Is the workload selected by a policy that isolates this direction? */
 bool bh_engine_isolated(const struct bh_engine *e, size_t workload, enum bh_direction d);
 /* Policies that select the workload for this direction; borrowed, in policy-set order. */
 size_t bh_engine_policies_of(const struct bh_engine *e, size_t workload, enum bh_direction d,
-        const struct bh_policy *const **ret);
+	const struct bh_policy *const **ret);
 /* How many workloads a policy selects. */
 size_t bh_engine_selected(const struct bh_engine *e, const struct bh_policy *p);
 

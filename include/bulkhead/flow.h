@@ -19,7 +19,7 @@ enum bh_reason {
 	BH_REASON_NONE, /* no side of the flow is governed */
 	BH_REASON_POLICY, /* a policy's rule allows it, or isolation denies it in enforce */
 	BH_REASON_UNSELECTED, /* no policy selects the workload (allowed, or denied if configured)
-	                       */
+			       */
 	BH_REASON_LEARNED, /* passes because a side learns; becomes a baseline tuple */
 	BH_REASON_UNMATCHED, /* isolated, no rule allows: denied (enforce) or would be (audit) */
 	BH_REASON_THREAT,

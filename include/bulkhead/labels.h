@@ -47,7 +47,7 @@ struct bh_selector {
 
 /* Copies. Values may be NULL when n is 0. Keeps req sorted and drops exact repetitions. */
 void bh_selector_add(struct bh_selector *s, const char *key, enum bh_selector_op op,
-        const char *const *values, size_t n);
+	const char *const *values, size_t n);
 bool bh_selector_matches(const struct bh_selector *s, const struct bh_labels *l);
 bool bh_selector_equal(const struct bh_selector *a, const struct bh_selector *b);
 void bh_selector_copy(struct bh_selector *to, const struct bh_selector *from);

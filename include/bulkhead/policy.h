@@ -81,10 +81,10 @@ struct bh_policy_parse_opts {
 	bool strict_empty; /* policy check of a named file: nothing in it is an error */
 };
 int bh_policy_set_parse(const struct bh_policy_source *src, size_t n,
-        const struct bh_policy_parse_opts *opts, struct bh_diags *diags,
-        struct bh_policy_set **ret);
+	const struct bh_policy_parse_opts *opts, struct bh_diags *diags,
+	struct bh_policy_set **ret);
 struct bh_policy_set *bh_policy_set_new_empty(void);
 struct bh_policy_set *bh_policy_set_ref(struct bh_policy_set *s);
 void bh_policy_set_unref(struct bh_policy_set *s); /* NULL is fine */
 const struct bh_policy *bh_policy_set_find(
-        const struct bh_policy_set *s, const char *namespace, const char *name);
+	const struct bh_policy_set *s, const char *namespace, const char *name);

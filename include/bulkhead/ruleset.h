@@ -122,11 +122,11 @@ void bh_ruleset_free(struct bh_ruleset *rs); /* NULL is fine */
 /* Builders copy their strings. Returned pointers are borrowed until the next add of the same kind.
  */
 struct bh_set *bh_ruleset_add_set(struct bh_ruleset *rs, const char *name, enum bh_set_kind kind,
-        uint8_t family, const char *comment);
+	uint8_t family, const char *comment);
 struct bh_set_elem *bh_set_add(struct bh_set *s, const struct bh_addr *key,
-        const struct bh_addr *key2, const char *chain, const char *comment);
+	const struct bh_addr *key2, const char *chain, const char *comment);
 struct bh_chain *bh_ruleset_add_chain(struct bh_ruleset *rs, const char *name, enum bh_hook hook,
-        int priority, const char *comment);
+	int priority, const char *comment);
 struct bh_rule *bh_chain_add(struct bh_chain *c, const char *comment);
 struct bh_match *bh_rule_match(struct bh_rule *r, enum bh_match_kind kind);
 void bh_ruleset_seal(struct bh_ruleset *rs);
@@ -169,5 +169,5 @@ struct bh_diff {
  * deleted or re-made: a change of hook or priority is a programming error. A set whose kind or
  * family changes under the same name cannot happen: names carry them. */
 void bh_ruleset_diff(
-        const struct bh_ruleset *from, const struct bh_ruleset *to, struct bh_diff *ret);
+	const struct bh_ruleset *from, const struct bh_ruleset *to, struct bh_diff *ret);
 void bh_diff_finish(struct bh_diff *d);

@@ -48,7 +48,7 @@ struct bh_workload {
 	struct bh_named_port *port;
 	size_t n_ports;
 	char *unenforceable; /* why it cannot be governed ("shares the host's network"), else NULL
-	                      */
+			      */
 	enum bh_mode mode; /* decided by the configuration before sealing */
 };
 
@@ -91,7 +91,7 @@ struct bh_inventory *bh_inventory_new(void);
 void bh_inventory_add(struct bh_inventory *inv, struct bh_workload *w); /* takes w */
 /* Adds or merges labels of a namespace; metadata.name is implied. */
 void bh_inventory_add_namespace(
-        struct bh_inventory *inv, const char *name, const struct bh_labels *labels);
+	struct bh_inventory *inv, const char *name, const struct bh_labels *labels);
 void bh_inventory_add_host(struct bh_inventory *inv, const struct bh_addr *a);
 void bh_inventory_add_network(struct bh_inventory *inv, const struct bh_prefix *p);
 void bh_inventory_seal(struct bh_inventory *inv); /* sorts, fills ns and the indexes */
@@ -110,7 +110,7 @@ bool bh_inventory_in_network(const struct bh_inventory *inv, const struct bh_add
  * several match (up to `max` of their indexes go to `match`, *n_match says how many there are).
  */
 int bh_inventory_resolve(const struct bh_inventory *inv, const char *what, uint32_t *match,
-        size_t max, size_t *n_match);
+	size_t max, size_t *n_match);
 
 struct bh_workload *bh_workload_new(void);
 struct bh_workload *bh_workload_copy(const struct bh_workload *w);
