@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What packet threads and conntrack report, turned into audit records, flow rows and learned
+ * tuples. On the loop's thread, bounded per wake-up so that a flood cannot starve the rest.
+ */
+#include "core/private.h"
+
+#define EVENTS_PER_WAKE 1024
+
+static const struct bh_workload *workload(const struct bh_inventory *inv, int32_t owner)
+{
+	return owner >= 0 ? inv->workload[owner] : NULL;
+}
+
+/* The side that speaks for the decision: the one whose verdict caused it, egress first. */
+static enum bh_direction deciding_side(const struct bh_decision *d)
+{
+	static const enum bh_side_verdict order[] = {BH_SIDE_DENIED, BH_SIDE_WOULD_DENY,
+		BH_SIDE_LEARN, BH_SIDE_HOST, BH_SIDE_ALLOWED, BH_SIDE_OPEN};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(order); i++)
+		for (int side = BH_EGRESS; side <= BH_INGRESS; side++)
+			if (d->side[side].verdict == order[i])
+				return side;
+	return d->side[BH_EGRESS].workload >= 0 ? BH_EGRESS : BH_INGRESS;
+}
+
+/* Who isolates the deciding side: an auditor wants the policies' names, not only "unmatched". */
+static const char *isolating_policy(
+	const struct bh_engine *e, const struct bh_side *s, enum bh_direction d, struct bh_buf *buf)
+{
+	const struct bh_policy *const *p;
+	if (s->workload < 0)
+		return NULL;
+	size_t n = bh_engine_policies_of(e, (size_t)s->workload, d, &p);
+	if (n == 0)
+		return NULL;
+	for (size_t i = 0; i < n && i < 3; i++)
+		bh_buf_printf(buf, "%s%s/%s", i ? "," : "", p[i]->namespace, p[i]->name);
+	if (n > 3)
+		bh_buf_printf(buf, ",+%zu", n - 3);
+	return buf->s;
+}
+
+static const char *action_of(const struct bh_event *e)
+{
+	switch (e->kind) {
+	case BH_EVENT_THREAT:
+		return "threat-block";
+	case BH_EVENT_ALERT:
+		return "threat-alert";
+	case BH_EVENT_SPOOF:
+		return "spoof-drop";
+	case BH_EVENT_DECISION:
+		break;
+	}
+	if (e->dropped)
+		return "policy-deny";
+	return e->decision.would_deny ? "would-deny" : NULL;
+}
+
+static void audit_event(struct bh_core *c, const struct bh_event *e)
+{
+	const char *action = action_of(e);
+	if (!action)
+		return; /* learned tuples are recorded once answered; the rest are flow rows */
+	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
+	const struct bh_decision *d = &e->decision;
+	enum bh_direction dir = deciding_side(d);
+	const struct bh_side *side = &d->side[dir];
+	struct bh_buf bh_autobuf policies = {0};
+	bool threat = e->kind == BH_EVENT_THREAT || e->kind == BH_EVENT_ALERT;
+	char bh_autofree *rule = bh_core_rule_name(side, dir);
+
+	struct bh_audit_flow f = {
+		.action = action,
+		.flow = &e->flow,
+		.src = workload(inv, d->side[BH_EGRESS].workload),
+		.dst = workload(inv, d->side[BH_INGRESS].workload),
+		.src_host = d->side[BH_EGRESS].workload == BH_OWNER_HOST,
+		.dst_host = d->side[BH_INGRESS].workload == BH_OWNER_HOST,
+		.verdict = e->dropped ? (d->verdict == BH_REJECT && !threat ? BH_REJECT : BH_DROP)
+				      : BH_ALLOW,
+		.reason = threat                      ? BH_REASON_THREAT
+			  : e->kind == BH_EVENT_SPOOF ? BH_REASON_SPOOF
+						      : d->reason,
+		.mode = side->mode,
+		.direction = dir,
+		.policy = threat ? NULL : isolating_policy(e->snap->engine, side, dir, &policies),
+		.rule = rule,
+		.feed = threat ? e->feed : NULL,
+		.indicator = threat ? e->indicator : NULL,
+		.generation = c->generation,
+		.policy_sha256 = c->sha256,
+		.when = e->when,
+	};
+	bh_audit_flow(c->audit, &f);
+}
+
+static void make_end(
+	const struct bh_inventory *inv, int32_t owner, const struct bh_addr *a, struct bh_end *ret)
+{
+	*ret = (struct bh_end){0};
+	if (owner >= 0) {
+		ret->kind = BH_END_ROLE;
+		ret->namespace = bh_xstrdup(inv->workload[owner]->namespace);
+		bh_role_of(inv->workload[owner], &ret->selector);
+	} else if (owner == BH_OWNER_HOST) {
+		ret->kind = BH_END_HOST;
+	} else {
+		ret->kind = BH_END_ADDR;
+		ret->addr = *a;
+	}
+}
+
+/* Learning takes what a learning side saw, and the node's own traffic with a learning workload
+ * (so that turning on `host: policy` later has a baseline too). Listed addresses never enter. */
+static void learn_event(struct bh_core *c, const struct bh_event *e)
+{
+	const struct bh_decision *d = &e->decision;
+	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
+	bool learns[2];
+
+	if (e->kind != BH_EVENT_DECISION || e->dropped)
+		return;
+	for (int s = BH_EGRESS; s <= BH_INGRESS; s++) {
+		const struct bh_side *side = &d->side[s];
+		learns[s] = side->verdict == BH_SIDE_LEARN ||
+			    (side->verdict == BH_SIDE_HOST && side->workload >= 0 &&
+				    side->mode == BH_MODE_LEARN);
+	}
+	if (!learns[BH_EGRESS] && !learns[BH_INGRESS])
+		return;
+	struct bh_end src, dst;
+	make_end(inv, d->side[BH_EGRESS].workload, &e->flow.src, &src);
+	make_end(inv, d->side[BH_INGRESS].workload, &e->flow.dst, &dst);
+	const struct bh_workload *ws = workload(inv, d->side[BH_EGRESS].workload);
+	const struct bh_workload *wd = workload(inv, d->side[BH_INGRESS].workload);
+	bh_learn_seen(c->learn, &(struct bh_learn_flow){
+					.flow = &e->flow,
+					.src = &src,
+					.dst = &dst,
+					.egress = learns[BH_EGRESS],
+					.ingress = learns[BH_INGRESS],
+					.src_image = ws ? ws->image : NULL,
+					.dst_image = wd ? wd->image : NULL,
+					.now = e->when,
+				});
+	bh_end_finish(&src);
+	bh_end_finish(&dst);
+}
+
+void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg)
+{
+	struct bh_core *c = arg;
+	if (!c->snap)
+		return;
+	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
+	int src = bh_inventory_owner(inv, &f->src), dst = bh_inventory_owner(inv, &f->dst);
+	bh_audit_flow(c->audit, &(struct bh_audit_flow){
+					.action = "learned",
+					.flow = f,
+					.src = workload(inv, src),
+					.dst = workload(inv, dst),
+					.src_host = src == BH_OWNER_HOST,
+					.dst_host = dst == BH_OWNER_HOST,
+					.verdict = BH_ALLOW,
+					.reason = BH_REASON_LEARNED,
+					.mode = BH_MODE_LEARN,
+					.direction = t->egress ? BH_EGRESS : BH_INGRESS,
+					.generation = c->generation,
+					.policy_sha256 = c->sha256,
+					.when = t->last_seen,
+				});
+}
+
+static void lost(struct bh_core *c, const uint64_t n[2])
+{
+	for (int dropped = 0; dropped < 2; dropped++) {
+		if (!n[dropped])
+			continue;
+		c->events_lost += n[dropped];
+		bh_audit_event(c->audit, "gap", NULL,
+			dropped ? "denials not recorded: the event ring was full"
+				: "passed flows not recorded: the event ring was full",
+			NULL,
+			json_pack("{s:s, s:I}", "class", dropped ? "denied" : "passed", "count",
+				(json_int_t)n[dropped]));
+	}
+}
+
+void bh_core_wake_cb(uv_async_t *a)
+{
+	struct bh_core *c = a->data;
+	static struct bh_event batch[EVENTS_PER_WAKE]; /* the loop's thread only */
+	uint64_t dropped[2];
+
+	size_t n = bh_shared_take(&c->shared, batch, EVENTS_PER_WAKE, dropped);
+	for (size_t i = 0; i < n; i++) {
+		audit_event(c, &batch[i]);
+		learn_event(c, &batch[i]);
+		bh_core_flow_note(c, &batch[i]);
+		bh_snapshot_unref(batch[i].snap);
+	}
+	lost(c, dropped);
+	if (n == EVENTS_PER_WAKE)
+		uv_async_send(a);
+}
+
+/* New connections that a rule allows never meet a queue; conntrack tells of them. What the queue
+ * reported already (learned, would-be denied, the node's own) is not counted twice. */
+static void note_allowed(struct bh_core *c, const struct bh_ct_entry *ct)
+{
+	struct bh_event e = {
+		.kind = BH_EVENT_DECISION,
+		.snap = c->snap,
+		.flow = ct->flow,
+		.when = bh_core_now(),
+	};
+	bh_engine_evaluate(c->snap->engine, &e.flow, &e.decision);
+	const struct bh_decision *d = &e.decision;
+	bool queued = d->learn || d->would_deny || d->reason == BH_REASON_HOST;
+	bool ours = d->side[BH_EGRESS].workload >= 0 || d->side[BH_INGRESS].workload >= 0;
+	if (d->verdict == BH_ALLOW && ours && !queued)
+		bh_core_flow_note(c, &e);
+}
+
+static void on_conntrack(const struct bh_ct_entry *ct, void *arg)
+{
+	struct bh_core *c = arg;
+	if (!c->snap)
+		return;
+	if (ct->event == BH_CT_NEW)
+		note_allowed(c, ct);
+	if (ct->answered)
+		bh_learn_answered(c->learn, &ct->flow, bh_core_now());
+}
+
+static bool on_dumped(const struct bh_ct_entry *ct, void *arg)
+{
+	struct bh_core *c = arg;
+	if (ct->answered)
+		bh_learn_answered(c->learn, &ct->flow, bh_core_now());
+	return false;
+}
+
+void bh_core_ct_cb(uv_poll_t *p, int status, int events)
+{
+	struct bh_core *c = p->data;
+	int r = bh_ct_drain(c->ct, on_conntrack, c);
+	if (r != -ENOBUFS)
+		return;
+	/* Lost notices: which flows were answered can still be read off the table itself. */
+	c->ct_lost++;
+	bh_audit_event(c->audit, "gap", NULL,
+		"conntrack events were lost; allowed flows may be missing from the flow list", NULL,
+		json_pack("{s:s}", "class", "conntrack"));
+	bh_ct_sweep(c->ct, on_dumped, c, NULL);
+}

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Starting, reloading and stopping. Starting changes nothing in the kernel until everything that
+ * can fail has succeeded; stopping leaves the rules where they are.
+ */
+#include "core/lifecycle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <spawn.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+
+#include "core/notify.h"
+#include "core/policies.h"
+#include "core/private.h"
+#include "core/watch.h"
+
+#define TICK_MS 1000
+#define TAMPER_PAUSE_US 1000000
+
+static int fail(char **why, int err, const char *fmt, ...) BH_PRINTF(3, 4);
+static int fail(char **why, int err, const char *fmt, ...)
+{
+	va_list ap;
+	char *text = NULL;
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	*why = text;
+	return err;
+}
+
+static char *read_line(const char *path)
+{
+	char *text = NULL;
+	size_t len;
+	if (bh_file_read(path, 4096, &text, &len) < 0)
+		return bh_xstrdup("");
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+static void identify(struct bh_core *c)
+{
+	char name[256] = "localhost";
+	gethostname(name, sizeof(name) - 1);
+	c->node = bh_xstrdup(name);
+	c->machine_id = read_line("/etc/machine-id");
+	c->boot_id = read_line("/proc/sys/kernel/random/boot_id");
+	c->started = bh_core_now();
+}
+
+static int take_state(struct bh_core *c, char **why)
+{
+	int r = bh_file_mkdirs(c->conf->state, 0700);
+	if (r < 0)
+		return fail(why, r, "state directory %s: %s", c->conf->state, strerror(-r));
+	char bh_autofree *path = bh_xasprintf("%s/lock", c->conf->state);
+	c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (c->lock_fd < 0)
+		return fail(why, -errno, "%s: %s", path, strerror(errno));
+	if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return fail(why, -EBUSY,
+			"another bulkheadd is running with the state directory %s: stop it first, "
+			"or give "
+			"this one its own `state:` and `socket:`",
+			c->conf->state);
+	return 0;
+}
+
+static int open_kernel(struct bh_core *c, char **why)
+{
+	int r = bh_nft_open(&c->nft);
+	if (r == -EPERM || r == -EACCES)
+		return fail(
+			why, r, "nftables: %s: bulkheadd needs root (CAP_NET_ADMIN)", strerror(-r));
+	if (r < 0)
+		return fail(why, r, "nftables: %s: does this kernel have nf_tables?", strerror(-r));
+	if ((r = bh_link_open(&c->link)) < 0)
+		return fail(why, r, "rtnetlink: %s", strerror(-r));
+	if ((r = bh_ct_open(&c->ct)) < 0 || (r = bh_ct_listen(c->ct)) < 0)
+		return fail(why, r, "conntrack: %s: does this kernel have nf_conntrack_netlink?",
+			strerror(-r));
+	return 0;
+}
+
+static int open_records(struct bh_core *c, char **why)
+{
+	int r = bh_store_open(c->conf->state, &c->store);
+	if (r < 0)
+		return fail(why, r, "%s/bulkhead.db: %s", c->conf->state, strerror(-r));
+	struct bh_audit_opts opts = {
+		.path = c->conf->audit_path,
+		.node = c->node,
+		.machine_id = c->machine_id,
+		.boot_id = c->boot_id,
+		.version = BH_VERSION,
+	};
+	int opened = r;
+	if ((r = bh_audit_open(&opts, &c->audit)) < 0)
+		return fail(why, r, "audit log %s: %s", c->conf->audit_path, strerror(-r));
+	if (opened == 1)
+		bh_audit_event(c->audit, "gap", NULL,
+			"the state database was unreadable and was set aside; a new one was made",
+			NULL, json_pack("{s:s}", "class", "store"));
+	if ((r = bh_learn_new(c->store, bh_core_learned, c, &c->learn)) < 0)
+		return fail(
+			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
+	bh_store_get_u64(c->store, "policy_generation", &c->generation);
+	bh_core_modes_load(c);
+	return 0;
+}
+
+static int start_queues(struct bh_core *c, char **why)
+{
+	const struct bh_nft_caps *caps = bh_nft_get_caps(c->nft);
+	if (!caps->native_queue && !caps->compat_queue)
+		return 0; /* said by status */
+	for (int i = 0; i < 2; i++) {
+		c->queue_ctx[i] = (struct bh_queue_ctx){&c->shared, i == 1};
+		struct bh_queue_opts o = {
+			.num = (uint16_t)(c->conf->queue_base + i),
+			.maxlen = c->conf->queue_length,
+			.fail_open = i == 1,
+			.hold_max = 1024,
+			.hold_ms = 2000,
+		};
+		int r = bh_queue_start(&o, bh_core_packet, &c->queue_ctx[i], &c->queue[i]);
+		if (r == -EBUSY)
+			return fail(why, r,
+				"NFQUEUE %u is taken by another process (another bulkheadd?): stop "
+				"it, "
+				"or set queue.base in the configuration",
+				o.num);
+		if (r < 0)
+			return fail(why, r, "NFQUEUE %u: %s", o.num, strerror(-r));
+	}
+	return 0;
+}
+
+static void on_inventory(void *arg)
+{
+	struct bh_core *c = arg;
+	bh_core_schedule(c);
+}
+
+static void on_feeds(void *arg)
+{
+	bh_core_schedule(arg);
+}
+
+static void on_feed_event(void *arg, const struct bh_feed_status *st, bool updated)
+{
+	struct bh_core *c = arg;
+	bh_audit_event(c->audit, updated ? "feed.update" : "feed.refused",
+		updated ? "success" : "failure", st->message[0] ? st->message : NULL, NULL,
+		json_pack("{s:s, s:s, s:I, s:I, s:I}", "feed", st->name, "url", st->url, "entries",
+			(json_int_t)st->entries, "rejected", (json_int_t)st->rejected, "subtracted",
+			(json_int_t)st->subtracted));
+}
+
+static void add_source(struct bh_core *c, enum bh_source_kind kind, const char *path)
+{
+	bh_inventory_mgr_add(c->inventory, kind == BH_SOURCE_DOCKER
+						   ? bh_source_docker_new(c->loop, c->http, path)
+						   : bh_source_static_new(c->loop, path));
+}
+
+static void add_sources(struct bh_core *c)
+{
+	static const char *const well_known[] = {"/run/docker.sock", "/var/run/docker.sock"};
+	for (size_t i = 0; i < c->conf->n_sources; i++)
+		add_source(c, c->conf->sources[i].kind, c->conf->sources[i].path);
+	if (!c->conf->sources_auto)
+		return;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(well_known); i++)
+		if (access(well_known[i], F_OK) == 0) {
+			add_source(c, BH_SOURCE_DOCKER, well_known[i]);
+			return;
+		}
+}
+
+static int start_sources(struct bh_core *c, char **why)
+{
+	struct bh_feeds_callbacks cb = {c, on_feeds, on_feed_event};
+	int r = bh_http_open(c->loop, &c->http);
+	if (r == 0)
+		r = bh_feeds_new(c->loop, c->http, c->conf->state, &cb, &c->feeds);
+	if (r == 0)
+		r = bh_inventory_mgr_new(c->loop, c->link, on_inventory, c, &c->inventory);
+	if (r < 0)
+		return fail(why, r, "starting feeds and sources: %s", strerror(-r));
+	bh_feeds_configure(c->feeds, c->conf->feeds, c->conf->n_feeds);
+	bh_core_policies_load(c, "start");
+	add_sources(c);
+	return 0;
+}
+
+/* Same-bridge traffic meets the rules only with br_netfilter. Loading the module is the one thing
+ * asked of another program; where that fails, status says what to do. */
+static void load_br_netfilter(void)
+{
+	char *argv[] = {"modprobe", "-q", "br_netfilter", NULL},
+	     *env[] = {"PATH=/usr/sbin:/sbin", NULL};
+	pid_t pid;
+	int status;
+	if (posix_spawnp(&pid, "modprobe", NULL, NULL, argv, env) == 0)
+		waitpid(pid, &status, 0);
+}
+
+void bh_core_bridge_nf(struct bh_core *c)
+{
+	int r = bh_link_enable_bridge_nf();
+	if (r == -ENOENT && !c->bridge_nf_error) { /* once a run */
+		load_br_netfilter();
+		r = bh_link_enable_bridge_nf();
+	}
+	if (r == 1)
+		bh_audit_event(c->audit, "sysctl", "success",
+			"net.bridge.bridge-nf-call-iptables and -ip6tables were switched on", NULL,
+			NULL);
+	c->bridge_nf = r >= 0;
+	free(c->bridge_nf_error);
+	c->bridge_nf_error =
+		r < 0 ? bh_xasprintf("net.bridge.bridge-nf-call-iptables: %s",
+				r == -ENOENT ? "br_netfilter is not loaded" : strerror(-r))
+		      : NULL;
+}
+
+/* Somebody else changed or flushed our table: put it back, on record. */
+static void on_nft(uv_poll_t *p, int status, int events)
+{
+	struct bh_core *c = p->data;
+	int n = bh_nft_watch_drain(c->nft);
+	int64_t now = bh_core_now();
+
+	if (n == 0 || !c->installed)
+		return;
+	int r = bh_core_rebuild(c);
+	if (n > 0 && now - c->last_tamper > TAMPER_PAUSE_US)
+		bh_audit_event(c->audit, "tamper", r < 0 ? "failure" : "success",
+			"table inet " BH_TABLE " was changed by another program and was put back",
+			NULL, json_pack("{s:i}", "messages", n));
+	c->last_tamper = now;
+}
+
+static void on_policy_files(void *arg)
+{
+	struct bh_core *c = arg;
+	if (!c->stopping)
+		bh_core_policies_load(c, "directory changed");
+}
+
+static void on_config_file(void *arg)
+{
+	struct bh_core *c = arg;
+	if (!c->stopping)
+		bh_core_reload(c);
+}
+
+static void start_watches(struct bh_core *c)
+{
+	bh_watch_dir(c->loop, c->conf->policies, on_policy_files, c, &c->watch_policies);
+	if (!c->conf_file)
+		return;
+	char bh_autofree *copy = bh_xstrdup(c->conf_file);
+	bh_watch_dir(c->loop, dirname(copy), on_config_file, c, &c->watch_config);
+}
+
+static void start_handles(struct bh_core *c)
+{
+	uv_timer_init(c->loop, &c->reconcile_timer);
+	uv_timer_init(c->loop, &c->sweep_timer);
+	uv_timer_init(c->loop, &c->tick);
+	uv_timer_init(c->loop, &c->retry_timer);
+	uv_async_init(c->loop, &c->wake, bh_core_wake_cb);
+	uv_poll_init(c->loop, &c->ct_poll, bh_ct_fd(c->ct));
+	uv_poll_init(c->loop, &c->nft_poll, bh_nft_watch_fd(c->nft));
+	c->reconcile_timer.data = c->sweep_timer.data = c->tick.data = c->retry_timer.data = c;
+	c->wake.data = c->ct_poll.data = c->nft_poll.data = c;
+	c->shared.wake = &c->wake;
+	c->handles = true;
+	uv_timer_start(&c->tick, bh_core_tick_cb, TICK_MS, TICK_MS);
+	uv_poll_start(&c->ct_poll, UV_READABLE, bh_core_ct_cb);
+	uv_poll_start(&c->nft_poll, UV_READABLE, on_nft);
+}
+
+int bh_core_new(
+	uv_loop_t *loop, const struct bh_core_start *start, struct bh_core **ret, char **ret_why)
+{
+	struct bh_core *c = bh_xcalloc(1, sizeof(*c));
+	c->loop = loop;
+	c->conf = start->config;
+	c->conf_file = bh_xstrdup(start->config_file);
+	c->lock_fd = -1;
+	c->starting = true;
+	c->shared.ring = bh_xcalloc(BH_RING_SIZE, sizeof(*c->shared.ring));
+	pthread_mutex_init(&c->shared.snap_lock, NULL);
+	pthread_mutex_init(&c->shared.ring_lock, NULL);
+	identify(c);
+	int r = take_state(c, ret_why);
+	if (r == 0)
+		r = open_kernel(c, ret_why);
+	if (r == 0)
+		r = open_records(c, ret_why);
+	if (r == 0) {
+		start_handles(c);
+		r = start_queues(c, ret_why);
+	}
+	if (r == 0)
+		r = start_sources(c, ret_why);
+	if (r < 0) {
+		/* The caller runs the loop empty and frees. */
+		bh_core_stop(c);
+		*ret = c;
+		return r;
+	}
+	bh_audit_event(c->audit, "start", "success", NULL, NULL,
+		json_pack("{s:s, s:s, s:s?}", "version", BH_VERSION, "mode",
+			bh_mode_name(bh_core_node_mode(c)), "config", c->conf_file));
+	bh_core_bridge_nf(c);
+	start_watches(c);
+	c->starting = false;
+	bh_core_schedule(c);
+	*ret = c;
+	return 0;
+}
+
+void bh_core_ready(struct bh_core *c)
+{
+	bh_notify("READY=1\nSTATUS=rules are in force");
+}
+
+const char *bh_core_socket(const struct bh_core *c)
+{
+	return c->conf->socket;
+}
+
+/* What is read at the start only; a change waits for a restart and is said. */
+static const char *needs_restart(const struct bh_config *a, const struct bh_config *b)
+{
+	if (!bh_streq(a->state, b->state))
+		return "state";
+	if (!bh_streq(a->socket, b->socket))
+		return "socket";
+	if (!bh_streq(a->audit_path, b->audit_path))
+		return "audit.path";
+	if (a->queue_base != b->queue_base || a->queue_length != b->queue_length)
+		return "queue";
+	if (a->sources_auto != b->sources_auto || a->n_sources != b->n_sources)
+		return "sources";
+	for (size_t i = 0; i < a->n_sources; i++)
+		if (a->sources[i].kind != b->sources[i].kind ||
+			!bh_streq(a->sources[i].path, b->sources[i].path))
+			return "sources";
+	return NULL;
+}
+
+static void config_error(struct bh_core *c, char *why)
+{
+	if (why && !bh_streq(why, c->config_error))
+		bh_audit_event(c->audit, "reload", "failure", why, NULL, NULL);
+	free(c->config_error);
+	c->config_error = why;
+}
+
+/* Phase one: read and check everything. The new configuration, or NULL with the reason kept. */
+static struct bh_config *read_config(struct bh_core *c)
+{
+	char bh_autofree *text = NULL;
+	struct bh_diags bh_autodiags d = {0};
+	struct bh_config *conf = NULL;
+	size_t len = 0;
+
+	int r = bh_file_read(c->conf_file, BH_FILE_MAX, &text, &len);
+	if (r < 0) {
+		config_error(c, bh_xasprintf("%s: %s", c->conf_file, strerror(-r)));
+		return NULL;
+	}
+	if (bh_config_parse(c->conf_file, text, len, &d, &conf) < 0) {
+		struct bh_buf b = {0};
+		bh_diags_format(&d, &b);
+		while (b.len && b.s[b.len - 1] == '\n')
+			b.s[--b.len] = '\0';
+		config_error(c, bh_buf_take(&b));
+		return NULL;
+	}
+	const char *key = needs_restart(c->conf, conf);
+	if (key) {
+		config_error(
+			c, bh_xasprintf(
+				   "%s: a change of `%s` needs a restart of bulkheadd; nothing of "
+				   "the file is in force until then",
+				   c->conf_file, key));
+		bh_config_free(conf);
+		return NULL;
+	}
+	config_error(c, NULL);
+	return conf;
+}
+
+void bh_core_reload(struct bh_core *c)
+{
+	bh_audit_reopen(c->audit);
+	if (c->conf_file) {
+		struct bh_config *conf = read_config(c);
+		if (conf) {
+			bool moved = !bh_streq(conf->policies, c->conf->policies);
+			bh_config_free(c->conf);
+			c->conf = conf;
+			if (moved) {
+				bh_watch_free(c->watch_policies);
+				c->watch_policies = NULL;
+				bh_watch_dir(c->loop, conf->policies, on_policy_files, c,
+					&c->watch_policies);
+			}
+			bh_feeds_configure(c->feeds, conf->feeds, conf->n_feeds);
+			bh_audit_event(c->audit, "reload", "success", NULL, NULL, NULL);
+		}
+	}
+	bh_inventory_mgr_reload(c->inventory);
+	bh_core_policies_load(c, "reload");
+	bh_core_schedule(c);
+}
+
+static void close_handle(uv_handle_t *h)
+{
+	if (!uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+static void drain_ring(struct bh_core *c)
+{
+	struct bh_event e;
+	uint64_t lost[2];
+	while (bh_shared_take(&c->shared, &e, 1, lost) == 1)
+		bh_snapshot_unref(e.snap);
+}
+
+void bh_core_stop(struct bh_core *c)
+{
+	if (c->stopping)
+		return;
+	c->stopping = true;
+	for (int i = 0; i < 2; i++) {
+		bh_queue_stop(c->queue[i]);
+		c->queue[i] = NULL;
+	}
+	if (c->handles) {
+		if (c->audit)
+			bh_core_wake_cb(&c->wake);
+		if (c->store)
+			bh_core_flows_save(c);
+		uv_handle_t *all[] = {(uv_handle_t *)&c->reconcile_timer,
+			(uv_handle_t *)&c->sweep_timer, (uv_handle_t *)&c->tick,
+			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->wake,
+			(uv_handle_t *)&c->ct_poll, (uv_handle_t *)&c->nft_poll};
+		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
+			close_handle(all[i]);
+	}
+	drain_ring(c);
+	bh_watch_free(c->watch_policies);
+	bh_watch_free(c->watch_config);
+	if (c->inventory)
+		bh_inventory_mgr_free(c->inventory);
+	if (c->feeds)
+		bh_feeds_free(c->feeds);
+	if (c->http)
+		bh_http_close(c->http);
+	if (c->learn)
+		bh_learn_save(c->learn);
+	if (c->audit)
+		bh_audit_event(c->audit, "stop", "success",
+			"the rules stay in the kernel: allowed flows pass, denied ones are dropped",
+			NULL, NULL);
+}
+
+void bh_core_free(struct bh_core *c)
+{
+	if (!c)
+		return;
+	bh_learn_free(c->learn);
+	bh_store_close(c->store);
+	bh_audit_close(c->audit);
+	bh_shared_publish(&c->shared, NULL);
+	bh_snapshot_unref(c->snap);
+	bh_ruleset_free(c->installed);
+	bh_policy_set_unref(c->policies);
+	bh_ct_close(c->ct);
+	if (c->link)
+		bh_link_close(c->link);
+	bh_nft_close(c->nft);
+	for (size_t i = 0; i < c->n_overrides; i++)
+		free(c->override[i].scope);
+	free(c->override);
+	free(c->flows.row);
+	free(c->flows.slot);
+	free(c->shared.ring);
+	free(c->policies_stale);
+	free(c->commit_error);
+	free(c->config_error);
+	free(c->store_error);
+	free(c->bridge_nf_error);
+	free(c->conf_file);
+	free(c->node);
+	free(c->machine_id);
+	free(c->boot_id);
+	bh_config_free(c->conf);
+	if (c->lock_fd >= 0)
+		close(c->lock_fd);
+	free(c);
+}

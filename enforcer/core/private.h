@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the core's files share. One thread (the event loop) owns struct bh_core; the packet threads
+ * see only `shared`: the published snapshot and the event ring, each behind its own short lock.
+ */
+#pragma once
+
+#include <bulkhead/engine.h>
+#include <pthread.h>
+#include <uv.h>
+
+#include "audit/audit.h"
+#include "conntrack/conntrack.h"
+#include "core/config.h"
+#include "core/core.h"
+#include "core/lifecycle.h"
+#include "feeds/feeds.h"
+#include "http/http.h"
+#include "inventory/inventory.h"
+#include "learn/learn.h"
+#include "link/link.h"
+#include "nft/nft.h"
+#include "queue/queue.h"
+#include "store/store.h"
+
+/* --- what packet threads read: immutable once published --- */
+struct bh_snapshot {
+	int refs;
+	struct bh_engine *engine;
+	struct bh_feed_index *feeds;
+	enum bh_mode node_mode;
+	bool reject;
+};
+struct bh_snapshot *bh_snapshot_ref(struct bh_snapshot *s);
+void bh_snapshot_unref(struct bh_snapshot *s);
+
+/* --- what packet threads tell the loop --- */
+enum bh_event_kind {
+	BH_EVENT_DECISION, /* the engine decided */
+	BH_EVENT_THREAT, /* a blocking feed lists an end */
+	BH_EVENT_ALERT, /* an alert-only feed lists an end; the decision stands beside it */
+	BH_EVENT_SPOOF, /* came in by a workload's veth with a source that is not its own */
+};
+
+struct bh_event {
+	enum bh_event_kind kind;
+	struct bh_snapshot *snap; /* owned by the event: indexes in `decision` belong to it */
+	struct bh_flow flow;
+	struct bh_decision decision;
+	bool dropped; /* the verdict given */
+	bool queued_observed;
+	int32_t spoofer; /* SPOOF: workload whose veth it was */
+	int64_t when; /* µs since the epoch */
+	char feed[65];
+	char indicator[2 * BH_ADDR_STRLEN + 2];
+};
+
+#define BH_RING_SIZE 16384 /* events; further ones are counted as lost */
+
+struct bh_shared {
+	pthread_mutex_t snap_lock;
+	struct bh_snapshot *snap;
+	pthread_mutex_t ring_lock;
+	struct bh_event *ring; /* BH_RING_SIZE */
+	size_t head, count;
+	uint64_t lost[2]; /* by dropped */
+	uv_async_t *wake;
+};
+void bh_shared_publish(struct bh_shared *s, struct bh_snapshot *snap); /* takes snap */
+struct bh_snapshot *bh_shared_current(struct bh_shared *s); /* a reference, or NULL */
+void bh_shared_push(struct bh_shared *s, struct bh_event *e); /* takes e->snap */
+size_t bh_shared_take(struct bh_shared *s, struct bh_event *ret, size_t max, uint64_t ret_lost[2]);
+
+/* A queue's callback argument. */
+struct bh_queue_ctx {
+	struct bh_shared *shared;
+	bool observed; /* the queue with bypass */
+};
+enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg);
+
+/* --- flows waiting for the next write to the store --- */
+struct bh_flow_batch {
+	struct bh_flow_row *row;
+	size_t n, cap;
+	uint32_t *slot; /* hash → row index + 1 */
+	size_t mask;
+};
+#define BH_FLOW_BATCH_MAX 8192
+#define BH_FLOW_ROWS_MAX 200000
+
+struct bh_mode_override {
+	char *scope; /* "" = node */
+	enum bh_mode mode;
+	int64_t set_at;
+	uint32_t uid;
+};
+
+struct bh_core {
+	uv_loop_t *loop;
+	struct bh_config *conf;
+	char *conf_file; /* NULL: defaults */
+	char *node, *machine_id, *boot_id;
+	int64_t started;
+	int lock_fd;
+	bool stopping, starting; /* neither reconciles */
+
+	struct bh_http *http;
+	struct bh_link *link;
+	struct bh_nft *nft;
+	struct bh_ct *ct;
+	struct bh_store *store;
+	struct bh_learn *learn;
+	struct bh_audit *audit;
+	struct bh_feeds *feeds;
+	struct bh_inventory_mgr *inventory;
+	struct bh_queue *queue[2]; /* [0] unmatched, [1] observed */
+	struct bh_queue_ctx queue_ctx[2];
+	struct bh_shared shared;
+	struct bh_watch *watch_policies, *watch_config;
+
+	/* desired and installed state */
+	struct bh_policy_set *policies;
+	char *policies_stale; /* why the directory is not what is in force; NULL = it is */
+	uint64_t generation;
+	char sha256[65];
+	struct bh_mode_override *override;
+	size_t n_overrides;
+	struct bh_ruleset *installed; /* what the kernel holds; NULL before the first commit */
+	struct bh_snapshot *snap; /* the published one; a reference of our own */
+	char *commit_error;
+	int64_t last_commit;
+	uint64_t commits;
+	bool ready; /* first commit done */
+	bool bridge_nf;
+	char *bridge_nf_error;
+	int64_t last_tamper;
+	bool sources_ok;
+
+	struct bh_flow_batch flows;
+	uint64_t ct_lost; /* times conntrack events were lost */
+	uint64_t events_lost;
+	uint64_t kernel_lost[2]; /* queue drops already reported as a gap */
+	char *store_error;
+	char *config_error; /* why the configuration file is not what is in force */
+
+	uv_async_t wake;
+	uv_timer_t reconcile_timer, sweep_timer, tick, retry_timer;
+	uv_poll_t ct_poll, nft_poll;
+	bool handles; /* the uv handles above are initialised */
+	bool reconciling; /* reconcile is scheduled */
+	unsigned sweeps; /* conntrack sweeps still to do */
+};
+
+/* reconcile.c */
+void bh_core_schedule(struct bh_core *c);
+void bh_core_reconcile_cb(uv_timer_t *t);
+int bh_core_reconcile(struct bh_core *c); /* at once; 0 or −errno with commit_error set */
+void bh_core_ready(struct bh_core *c); /* after the first commit: lifecycle.c */
+int bh_core_rebuild(struct bh_core *c); /* puts the installed ruleset back */
+/* revoke.c */
+void bh_core_revoke(struct bh_core *c); /* now, and again after 100 ms */
+void bh_core_sweep_cb(uv_timer_t *t);
+/* events.c */
+void bh_core_wake_cb(uv_async_t *a);
+void bh_core_ct_cb(uv_poll_t *p, int status, int events);
+void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg);
+/* flows.c */
+void bh_core_flow_note(struct bh_core *c, const struct bh_event *e);
+void bh_core_flows_save(struct bh_core *c);
+/* The end of a flow as people read it: "ns/name", "host" or the address. */
+void bh_core_end_name(
+	const struct bh_inventory *inv, int32_t owner, const struct bh_addr *a, struct bh_buf *out);
+/* modes.c */
+void bh_core_modes_load(struct bh_core *c);
+enum bh_mode bh_core_node_mode(const struct bh_core *c);
+enum bh_mode bh_core_mode_of(const struct bh_core *c, const struct bh_workload *w);
+/* policies.c */
+int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
+/* lifecycle.c */
+void bh_core_bridge_nf(struct bh_core *c);
+/* tick.c */
+void bh_core_tick_cb(uv_timer_t *t);
+/* actor → audit */
+struct bh_audit_actor bh_core_audit_actor(const struct bh_core_actor *who);
+/* RFC 3339 UTC with µs; "" for 0 */
+void bh_core_time(int64_t us, char buf[static 32]);
+int64_t bh_core_now(void); /* µs since the epoch */
+json_t *bh_core_time_json(int64_t us); /* string or null */
+/* "ns/name egress rule 0 peer 1" of the side; NULL if no rule. Owned. */
+char *bh_core_rule_name(const struct bh_side *s, enum bh_direction d);

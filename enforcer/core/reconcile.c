@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Desired state → engine → ruleset → one transaction. Everything that changes what is wanted calls
+ * bh_core_schedule; a few milliseconds later one reconcile does it all. A transaction that fails
+ * leaves what is enforced as it was and is tried again.
+ *
+ * At the start nothing is committed before every source has told its workloads once: the rules of
+ * the run before stay in force until then, so that a restart opens no gap.
+ */
+#include <errno.h>
+
+#include "core/private.h"
+
+#define DELAY_MS 5
+#define RETRY_MS 5000
+
+void bh_core_schedule(struct bh_core *c)
+{
+	if (c->stopping || c->starting || c->reconciling)
+		return;
+	c->reconciling = true;
+	uv_timer_start(&c->reconcile_timer, bh_core_reconcile_cb, DELAY_MS, 0);
+}
+
+void bh_core_reconcile_cb(uv_timer_t *t)
+{
+	bh_core_reconcile(t->data);
+}
+
+static struct bh_inventory *build_inventory(struct bh_core *c)
+{
+	struct bh_inventory *inv = bh_inventory_mgr_build(c->inventory);
+	for (size_t i = 0; i < inv->n; i++)
+		inv->workload[i]->mode = bh_core_mode_of(c, inv->workload[i]);
+	for (size_t i = 0; i < c->conf->n_namespaces; i++)
+		bh_inventory_add_namespace(
+			inv, c->conf->namespaces[i].name, &c->conf->namespaces[i].labels);
+	bh_inventory_seal(inv);
+	return inv;
+}
+
+static struct bh_snapshot *build_snapshot(struct bh_core *c)
+{
+	struct bh_snapshot *s = bh_xcalloc(1, sizeof(*s));
+	struct bh_engine_opts opts = {
+		.unselected_deny = c->conf->unselected_deny,
+		.host_policy = c->conf->host_policy,
+		.reject = c->conf->reject,
+	};
+	struct bh_inventory *inv = build_inventory(c);
+	s->refs = 1;
+	s->engine = bh_engine_compile(c->policies, inv, &opts);
+	bh_inventory_unref(inv);
+	s->feeds = bh_feeds_index(c->feeds);
+	s->node_mode = bh_core_node_mode(c);
+	s->reject = c->conf->reject;
+	return s;
+}
+
+static struct bh_ruleset *emit(struct bh_core *c, const struct bh_snapshot *s)
+{
+	const struct bh_nft_caps *caps = bh_nft_get_caps(c->nft);
+	struct bh_emit_opts opts = {
+		.queue_unmatched = c->conf->queue_base,
+		.queue_observed = (uint16_t)(c->conf->queue_base + 1),
+		.have_nfqueue = caps->native_queue || caps->compat_queue,
+		.feeds = bh_feed_index_ranges(s->feeds),
+	};
+	return bh_engine_emit(s->engine, &opts);
+}
+
+/* The feeds must never cut the node off from itself, its containers or its gateways. */
+static void protect(struct bh_core *c, const struct bh_inventory *inv)
+{
+	struct bh_ranges r = {0};
+	for (size_t i = 0; i < inv->n_hosts; i++)
+		bh_ranges_add(&r, (struct bh_range){inv->host[i], inv->host[i]});
+	for (size_t i = 0; i < inv->n_networks; i++)
+		bh_ranges_add(&r, bh_prefix_range(&inv->network[i]));
+	bh_ranges_normalise(&r);
+	bh_feeds_set_protected(c->feeds, &r);
+	bh_ranges_finish(&r);
+}
+
+/* −errno with c->commit_error set, or the number of changes sent. */
+static int commit(struct bh_core *c, struct bh_ruleset *to)
+{
+	struct bh_nft_error err = {0};
+	struct bh_diff diff = {0};
+	int r = -ENOENT, changes = 1;
+
+	if (c->installed) {
+		bh_ruleset_diff(c->installed, to, &diff);
+		changes = (int)diff.n;
+		r = changes ? bh_nft_apply(c->nft, &diff, &err) : 0;
+		bh_diff_finish(&diff);
+	}
+	/* Nothing known of what the kernel holds, or somebody changed it: make it whole. */
+	if (r == -ENOENT || r == -EEXIST || r == -ERESTART || r == -ENOBUFS) {
+		err = (struct bh_nft_error){0};
+		r = bh_nft_rebuild(c->nft, to, &err);
+	}
+	free(c->commit_error);
+	c->commit_error = NULL;
+	if (r < 0) {
+		c->commit_error = bh_xasprintf("%s%s%s%s%s", err.object, err.object[0] ? ": " : "",
+			strerror(-r), err.kernel[0] ? ": " : "", err.kernel);
+		return r;
+	}
+	return changes;
+}
+
+static void after_commit(struct bh_core *c, int changes)
+{
+	if (changes > 0) {
+		c->commits++;
+		c->last_commit = bh_core_now();
+		bh_core_revoke(c);
+	}
+	for (int i = 0; i < 2; i++)
+		if (c->queue[i])
+			bh_queue_recheck(c->queue[i]);
+	if (!c->ready) {
+		c->ready = true;
+		bh_core_ready(c);
+	}
+}
+
+int bh_core_reconcile(struct bh_core *c)
+{
+	c->reconciling = false;
+	uv_timer_stop(&c->reconcile_timer);
+	if (c->stopping || c->starting || !bh_inventory_mgr_synced(c->inventory))
+		return 0;
+	struct bh_snapshot *s = build_snapshot(c);
+	struct bh_ruleset *to = emit(c, s);
+	int r = commit(c, to);
+	if (r < 0) {
+		bh_audit_event(c->audit, "commit", "failure", c->commit_error, NULL, NULL);
+		uv_timer_start(&c->retry_timer, bh_core_reconcile_cb, RETRY_MS, 0);
+		bh_ruleset_free(to);
+		bh_snapshot_unref(s);
+		return r;
+	}
+	uv_timer_stop(&c->retry_timer);
+	bh_ruleset_free(c->installed);
+	c->installed = to;
+	bh_snapshot_unref(c->snap);
+	c->snap = bh_snapshot_ref(s);
+	bh_shared_publish(&c->shared, s);
+	protect(c, bh_engine_inventory(c->snap->engine));
+	after_commit(c, r);
+	return 0;
+}
+
+int bh_core_rebuild(struct bh_core *c)
+{
+	struct bh_nft_error err = {0};
+	if (!c->installed)
+		return 0;
+	int r = bh_nft_rebuild(c->nft, c->installed, &err);
+	if (r < 0) {
+		free(c->commit_error);
+		c->commit_error = bh_xasprintf("%s: %s", err.object, strerror(-r));
+	}
+	return r;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Revocation: after a change of what is enforced, connections that conntrack still holds open but
+ * the new state denies are cut. Established packets skip every rule, so the entry itself has to go;
+ * the groups' rule against mid-stream pick-up keeps it from coming back. Done twice, 100 ms apart,
+ * for confirmations that were in flight at the first sweep.
+ */
+#include "core/private.h"
+
+#define SECOND_SWEEP_MS 100
+
+static bool denied_now(const struct bh_ct_entry *ct, void *arg)
+{
+	const struct bh_snapshot *s = arg;
+	const struct bh_ranges *feeds = bh_feed_index_ranges(s->feeds);
+	struct bh_decision d;
+
+	if (bh_ranges_contain(feeds, &ct->flow.src) || bh_ranges_contain(feeds, &ct->flow.dst))
+		return true;
+	bh_engine_evaluate(s->engine, &ct->flow, &d);
+	return d.verdict != BH_ALLOW;
+}
+
+void bh_core_sweep_cb(uv_timer_t *t)
+{
+	struct bh_core *c = t->data;
+	if (!c->snap)
+		return;
+	int n = bh_ct_sweep(c->ct, denied_now, c->snap, NULL);
+	if (n < 0)
+		bh_audit_event(c->audit, "revoke", "failure", strerror(-n), NULL, NULL);
+	else if (n > 0)
+		bh_audit_event(c->audit, "revoke", "success",
+			"established connections that the state in force denies were cut", NULL,
+			json_pack("{s:i}", "connections", n));
+	if (c->sweeps && --c->sweeps)
+		uv_timer_start(t, bh_core_sweep_cb, SECOND_SWEEP_MS, 0);
+}
+
+void bh_core_revoke(struct bh_core *c)
+{
+	c->sweeps = 2;
+	uv_timer_start(&c->sweep_timer, bh_core_sweep_cb, 0, 0);
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* GET /v1/status and /metrics: is it enforcing, how does it fail, and what should be done. */
+#include <time.h>
+
+#include "core/private.h"
+
+#define SOURCES_MAX 16
+#define FEEDS_MAX 256
+
+static void problem(json_t *list, const char *fmt, ...) BH_PRINTF(2, 3);
+static void problem(json_t *list, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_array_append_new(list, json_string(text));
+}
+
+static const char *queue_kind(const struct bh_core *c)
+{
+	const struct bh_nft_caps *caps = bh_nft_get_caps(c->nft);
+	return caps->native_queue ? "native" : caps->compat_queue ? "compat" : "none";
+}
+
+static void kernel_problems(struct bh_core *c, json_t *list)
+{
+	if (c->commit_error)
+		problem(list,
+			"the kernel refused the last change: %s; what was in force stays and it is "
+			"tried again every 5 s",
+			c->commit_error);
+	if (!bh_nft_get_caps(c->nft)->native_queue && !bh_nft_get_caps(c->nft)->compat_queue)
+		problem(list,
+			"this kernel has neither nft_queue nor xt_NFQUEUE: denials are "
+			"dropped but not recorded, nothing is learned; load one of the modules");
+	if (c->bridge_nf_error)
+		problem(list,
+			"traffic inside one bridge does not pass the rules: %s; modprobe "
+			"br_netfilter",
+			c->bridge_nf_error);
+	for (int i = 0; i < 2; i++)
+		if (c->ready && !c->queue[i] && strcmp(queue_kind(c), "none"))
+			problem(list,
+				"queue %u could not be bound: another process has it; set "
+				"queue.base in the configuration and restart",
+				c->conf->queue_base + i);
+}
+
+static void other_problems(struct bh_core *c, json_t *list)
+{
+	struct bh_audit_stats a;
+	bh_audit_get_stats(c->audit, &a);
+	if (c->policies_stale)
+		problem(list, "the policies' directory is not what is in force: %s",
+			c->policies_stale);
+	if (a.last_error)
+		problem(list, "%s: %s; records wait in memory", c->conf->audit_path,
+			strerror(-a.last_error));
+	if (a.lost)
+		problem(list, "%llu audit events were lost (see the gap records)",
+			(unsigned long long)a.lost);
+	if (c->store_error)
+		problem(list, "%s/bulkhead.db: %s; flows and learned tuples wait in memory",
+			c->conf->state, c->store_error);
+	if (c->config_error)
+		problem(list, "the configuration file is not what is in force: %s",
+			c->config_error);
+}
+
+static json_t *sources_json(struct bh_core *c, json_t *problems)
+{
+	struct bh_source_status st[SOURCES_MAX];
+	json_t *list = json_array();
+	size_t n = bh_inventory_mgr_sources(c->inventory, st, SOURCES_MAX);
+	for (size_t i = 0; i < n && i < SOURCES_MAX; i++) {
+		json_array_append_new(
+			list, json_pack("{s:s, s:b, s:b, s:I, s:s}", "name", st[i].name, "ok",
+				      st[i].ok, "synced", st[i].synced, "containers",
+				      (json_int_t)st[i].n_containers, "message", st[i].message));
+		if (!st[i].ok)
+			problem(problems, "%s%s", st[i].message,
+				st[i].synced ? ""
+					     : " (never read: the rules of the run before stay)");
+	}
+	if (n == 0)
+		problem(problems, "no source of workloads: no /run/docker.sock was found at the "
+				  "start and the configuration names none");
+	return list;
+}
+
+static json_t *workloads_json(struct bh_core *c)
+{
+	size_t mode[3] = {0}, total = 0, un = 0;
+	const struct bh_inventory *inv = c->snap ? bh_engine_inventory(c->snap->engine) : NULL;
+	for (size_t i = 0; inv && i < inv->n; i++) {
+		total++;
+		if (inv->workload[i]->unenforceable)
+			un++;
+		else
+			mode[inv->workload[i]->mode]++;
+	}
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)total, "enforce",
+		(json_int_t)mode[BH_MODE_ENFORCE], "audit", (json_int_t)mode[BH_MODE_AUDIT],
+		"learn", (json_int_t)mode[BH_MODE_LEARN], "unenforceable", (json_int_t)un);
+}
+
+static json_t *queues_json(struct bh_core *c)
+{
+	static const char *const purpose[] = {"unmatched", "observed"};
+	json_t *list = json_array();
+	for (int i = 0; i < 2; i++) {
+		struct bh_queue_stats s;
+		if (!c->queue[i])
+			continue;
+		bh_queue_get_stats(c->queue[i], &s);
+		json_array_append_new(
+			list, json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "num",
+				      c->conf->queue_base + i, "purpose", purpose[i], "received",
+				      (json_int_t)s.received, "accepted", (json_int_t)s.accepted,
+				      "dropped", (json_int_t)s.dropped, "kernel_dropped",
+				      (json_int_t)s.kernel_dropped, "user_dropped",
+				      (json_int_t)s.user_dropped, "held", (json_int_t)s.held));
+	}
+	return list;
+}
+
+static json_t *feeds_json(struct bh_core *c, json_t *problems)
+{
+	struct bh_feed_status st[FEEDS_MAX];
+	size_t n = bh_feeds_status(c->feeds, st, FEEDS_MAX), stale = 0;
+	struct bh_feed_index *index = bh_feeds_index(c->feeds);
+	for (size_t i = 0; i < n && i < FEEDS_MAX; i++) {
+		stale += !st[i].ok;
+		if (!st[i].ok)
+			problem(problems, "feed %s: %s", st[i].name, st[i].message);
+	}
+	json_t *o = json_pack("{s:I, s:I, s:I}", "count", (json_int_t)n, "indicators",
+		(json_int_t)bh_feed_index_count(index), "stale", (json_int_t)stale);
+	bh_feed_index_unref(index);
+	return o;
+}
+
+static json_t *kernel_json(struct bh_core *c)
+{
+	json_t *o = json_pack("{s:s, s:s, s:b, s:I, s:s?}", "table", "inet " BH_TABLE, "queue",
+		queue_kind(c), "bridge_nf", c->bridge_nf, "commits", (json_int_t)c->commits,
+		"last_error", c->commit_error);
+	json_object_set_new(o, "last_commit", bh_core_time_json(c->last_commit));
+	return o;
+}
+
+static json_t *learn_json(struct bh_core *c)
+{
+	struct bh_learn_stats st;
+	bh_learn_get_stats(c->learn, &st);
+	return json_pack("{s:I, s:I, s:o}", "tuples", (json_int_t)st.tuples, "answered",
+		(json_int_t)st.answered, "last_new", bh_core_time_json(st.last_new));
+}
+
+static json_t *audit_json(struct bh_core *c)
+{
+	struct bh_audit_stats a;
+	bh_audit_get_stats(c->audit, &a);
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s?}", "path", c->conf->audit_path, "sequence",
+		(json_int_t)a.sequence, "written", (json_int_t)a.written, "aggregated",
+		(json_int_t)a.aggregated, "lost", (json_int_t)(a.lost + c->events_lost), "error",
+		a.last_error ? strerror(-a.last_error) : NULL);
+}
+
+static json_t *failing_json(const struct bh_core *c)
+{
+	bool queue = strcmp(queue_kind(c), "none") != 0;
+	return json_pack("{s:s, s:s, s:s}", "enforce",
+		"closed: without the daemon, what the rules in the kernel allow passes and all "
+		"else "
+		"of isolated workloads is dropped",
+		"audit",
+		queue ? "open: without the daemon everything passes, unrecorded"
+		      : "open: everything passes, unrecorded",
+		"learn",
+		queue ? "open: without the daemon everything passes, unlearned"
+		      : "open: everything passes, unlearned");
+}
+
+static json_t *policies_json(struct bh_core *c)
+{
+	return json_pack("{s:I, s:I, s:s, s:s, s:s?}", "count", (json_int_t)c->policies->n,
+		"generation", (json_int_t)c->generation, "sha256", c->sha256, "directory",
+		c->conf->policies, "stale", c->policies_stale);
+}
+
+struct bh_answer bh_core_status(struct bh_core *c)
+{
+	json_t *problems = json_array();
+	json_t *workloads = workloads_json(c);
+	bool enforcing = c->ready && json_integer_value(json_object_get(workloads, "enforce")) > 0;
+	if (!c->ready)
+		problem(problems,
+			"nothing was committed yet: waiting for the sources of workloads; "
+			"the rules of the run before, if any, stay in force");
+	kernel_problems(c, problems);
+	other_problems(c, problems);
+	json_t *o = json_pack("{s:s, s:i, s:s, s:s, s:b, s:b}", "version", BH_VERSION, "pid",
+		(int)getpid(), "node", c->node, "mode", bh_mode_name(bh_core_node_mode(c)),
+		"enforcing", enforcing, "ready", c->ready);
+	json_object_set_new(o, "started", bh_core_time_json(c->started));
+	json_object_set_new(o, "kernel", kernel_json(c));
+	json_object_set_new(o, "workloads", workloads);
+	json_object_set_new(o, "policies", policies_json(c));
+	json_object_set_new(o, "sources", sources_json(c, problems));
+	json_object_set_new(o, "feeds", feeds_json(c, problems));
+	json_object_set_new(o, "learn", learn_json(c));
+	json_object_set_new(o, "queues", queues_json(c));
+	json_object_set_new(o, "audit", audit_json(c));
+	json_object_set_new(o, "failing", failing_json(c));
+	json_object_set_new(o, "problems", problems);
+	return bh_answer_json(200, o);
+}
+
+static json_t *feed_json(const struct bh_feed_status *s)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s}", "name", s->name, "url",
+		s->url, "action", s->action, "entries", (json_int_t)s->entries, "rejected",
+		(json_int_t)s->rejected, "subtracted", (json_int_t)s->subtracted, "ok", s->ok,
+		"message", s->message);
+	json_object_set_new(o, "loaded_at", bh_core_time_json(s->loaded_at * 1000000));
+	json_object_set_new(o, "checked_at", bh_core_time_json(s->checked_at * 1000000));
+	return o;
+}
+
+struct bh_answer bh_core_feeds(struct bh_core *c)
+{
+	struct bh_feed_status st[FEEDS_MAX];
+	json_t *list = json_array();
+	size_t n = bh_feeds_status(c->feeds, st, FEEDS_MAX);
+	for (size_t i = 0; i < n && i < FEEDS_MAX; i++)
+		json_array_append_new(list, feed_json(&st[i]));
+	return bh_answer_json(200, json_pack("{s:o}", "feeds", list));
+}
+
+struct bh_answer bh_core_feed_refresh(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
+{
+	const json_t *name = json_object_get(body, "name");
+	if (name && !json_is_null(name) && !json_is_string(name))
+		return bh_answer_error(400, NULL, "name must be a feed's name, or null for all");
+	int n = bh_feeds_refresh(c->feeds, json_string_value(name));
+	if (n < 0)
+		return bh_answer_error(404, NULL,
+			"no feed is named %s; `bulkhead feed list` shows them",
+			json_string_value(name));
+	return bh_answer_json(200, json_pack("{s:i}", "started", n));
+}
+
+/* --- Prometheus --- */
+
+struct metrics {
+	struct bh_buf text;
+	uint64_t denied, threat, observed;
+};
+
+static void gauge(struct bh_buf *b, const char *name, const char *type, const char *help, double v)
+{
+	bh_buf_printf(b, "# HELP bulkhead_%s %s\n# TYPE bulkhead_%s %s\nbulkhead_%s %.17g\n", name,
+		help, name, type, name, v);
+}
+
+static void on_counter(const struct bh_nft_counter *k, void *arg)
+{
+	struct metrics *m = arg;
+	if (bh_streq(k->chain, "unmatched"))
+		m->denied += k->packets;
+	else if (bh_streq(k->chain, "threat"))
+		m->threat += k->packets;
+	else if (bh_streq(k->chain, "observed"))
+		m->observed += k->packets;
+}
+
+static void queue_metrics(struct bh_core *c, struct bh_buf *b)
+{
+	static const char *const purpose[] = {"unmatched", "observed"};
+	bh_buf_str(b, "# HELP bulkhead_queue_packets_total Packets of a queue by outcome.\n"
+		      "# TYPE bulkhead_queue_packets_total counter\n");
+	for (int i = 0; i < 2; i++) {
+		struct bh_queue_stats s;
+		if (!c->queue[i])
+			continue;
+		bh_queue_get_stats(c->queue[i], &s);
+		const struct {
+			const char *name;
+			uint64_t v;
+		} row[] = {{"accepted", s.accepted}, {"dropped", s.dropped},
+			{"kernel_dropped", s.kernel_dropped}, {"user_dropped", s.user_dropped}};
+		for (size_t k = 0; k < BH_ARRAY_SIZE(row); k++)
+			bh_buf_printf(b,
+				"bulkhead_queue_packets_total{queue=\"%s\",outcome=\"%s\"} %llu\n",
+				purpose[i], row[k].name, (unsigned long long)row[k].v);
+	}
+}
+
+struct bh_answer bh_core_metrics(struct bh_core *c)
+{
+	struct metrics m = {0};
+	struct bh_audit_stats a;
+	struct bh_learn_stats l;
+	json_t *w = workloads_json(c);
+	static const char *const key[] = {"enforce", "audit", "learn", "unenforceable"};
+
+	bh_nft_counters(c->nft, on_counter, &m);
+	bh_audit_get_stats(c->audit, &a);
+	bh_learn_get_stats(c->learn, &l);
+	gauge(&m.text, "ready", "gauge", "1 once the rules of this run are in the kernel.",
+		c->ready);
+	gauge(&m.text, "unmatched_packets", "gauge",
+		"Packets that enforcing groups did not allow, since the rule was made.",
+		(double)m.denied);
+	gauge(&m.text, "threat_packets", "gauge",
+		"Packets to or from listed addresses, since the rule was made.", (double)m.threat);
+	gauge(&m.text, "observed_packets", "gauge",
+		"Packets that learning and auditing groups let pass, since the rule was made.",
+		(double)m.observed);
+	gauge(&m.text, "audit_records_total", "counter", "Audit records written.",
+		(double)a.written);
+	gauge(&m.text, "audit_lost_total", "counter", "Audit events lost.",
+		(double)(a.lost + c->events_lost));
+	gauge(&m.text, "conntrack_event_losses_total", "counter",
+		"Times that conntrack events were lost.", (double)c->ct_lost);
+	gauge(&m.text, "learned_tuples", "gauge", "Baseline tuples that were answered.",
+		(double)l.answered);
+	gauge(&m.text, "policies", "gauge", "Policies in force.", (double)c->policies->n);
+	gauge(&m.text, "commits_total", "counter", "Transactions committed.", (double)c->commits);
+	bh_buf_str(&m.text, "# HELP bulkhead_workloads Workloads by mode.\n"
+			    "# TYPE bulkhead_workloads gauge\n");
+	for (size_t i = 0; i < BH_ARRAY_SIZE(key); i++)
+		bh_buf_printf(&m.text, "bulkhead_workloads{mode=\"%s\"} %lld\n", key[i],
+			(long long)json_integer_value(json_object_get(w, key[i])));
+	json_decref(w);
+	queue_metrics(c, &m.text);
+	return bh_answer_text(200, "text/plain; version=0.0.4", bh_buf_take(&m.text));
+}

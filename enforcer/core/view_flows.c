@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* GET /v1/flows and /v1/explain */
+#include <errno.h>
+
+#include "core/private.h"
+
+struct listing {
+	json_t *list;
+	uint64_t last;
+};
+
+static void add_row(const struct bh_flow_row *r, void *arg)
+{
+	struct listing *l = arg;
+	char proto[4];
+	json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s?, s:I}",
+		"seq", (json_int_t)r->seq, "src", r->src, "dst", r->dst, "src_addr", r->src_addr,
+		"dst_addr", r->dst_addr, "protocol", bh_proto_name(r->proto, proto), "port",
+		r->port, "verdict", r->verdict, "reason", r->reason, "mode", r->mode, "rule",
+		r->rule, "count", (json_int_t)r->count);
+	json_object_set_new(o, "first_seen", bh_core_time_json(r->first_seen));
+	json_object_set_new(o, "last_seen", bh_core_time_json(r->last_seen));
+	json_array_append_new(l->list, o);
+	l->last = r->seq > l->last ? r->seq : l->last;
+}
+
+struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit)
+{
+	struct listing l = {json_array(), since};
+	bh_core_flows_save(c);
+	int r = bh_store_list_flows(c->store, since, limit, add_row, &l);
+	if (r < 0) {
+		json_decref(l.list);
+		return bh_answer_error(500, NULL, "%s/bulkhead.db: %s", c->conf->state,
+			bh_store_message(c->store));
+	}
+	return bh_answer_json(
+		200, json_pack("{s:o, s:I}", "flows", l.list, "next", (json_int_t)l.last));
+}
+
+/* --- explain --- */
+
+/* A workload or an address; a workload gives the address of the wanted family, or of any. */
+static int end_addr(const struct bh_inventory *inv, const char *what, uint8_t family,
+	struct bh_addr *ret, struct bh_answer *ret_error)
+{
+	uint32_t match[5];
+	size_t n = 0;
+	if (bh_addr_parse(what, ret) == 0)
+		return 0;
+	if (bh_streq(what, "host") && inv->n_hosts) {
+		for (size_t i = 0; i < inv->n_hosts; i++)
+			if (!family || inv->host[i].family == family)
+				return *ret = inv->host[i], 0;
+	}
+	int w = bh_inventory_resolve(inv, what, match, BH_ARRAY_SIZE(match), &n);
+	if (w == -ENOTUNIQ) {
+		struct bh_buf bh_autobuf names = {0};
+		for (size_t i = 0; i < n && i < BH_ARRAY_SIZE(match); i++)
+			bh_buf_printf(&names, "%s%s/%s", i ? ", " : "",
+				inv->workload[match[i]]->namespace, inv->workload[match[i]]->name);
+		*ret_error = bh_answer_error(409, NULL, "%s could be any of %s%s", what, names.s,
+			n > BH_ARRAY_SIZE(match) ? ", …" : "");
+		return -ENOTUNIQ;
+	}
+	if (w < 0) {
+		*ret_error = bh_answer_error(404, NULL,
+			"%s is neither an address nor a workload; `bulkhead ps` lists the "
+			"workloads",
+			what);
+		return -ENOENT;
+	}
+	const struct bh_workload *wl = inv->workload[w];
+	const struct bh_addr *fallback = NULL;
+	for (size_t i = 0; i < wl->n_ifaces; i++)
+		for (size_t k = 0; k < wl->iface[i].n_addrs; k++) {
+			const struct bh_addr *a = &wl->iface[i].addr[k];
+			bool fits = !family || a->family == family;
+			if (fits && !bh_addr_is_link_local(a))
+				return *ret = *a, 0;
+			if (fits && !fallback)
+				fallback = a;
+		}
+	if (fallback)
+		return *ret = *fallback, 0;
+	*ret_error = bh_answer_error(409, NULL, "%s/%s has no %s address", wl->namespace, wl->name,
+		family == BH_IPV6 ? "IPv6" : "IPv4");
+	return -EADDRNOTAVAIL;
+}
+
+static const char *side_name(enum bh_side_verdict v)
+{
+	static const char *const name[] = {
+		[BH_SIDE_UNGOVERNED] = "ungoverned",
+		[BH_SIDE_OPEN] = "open",
+		[BH_SIDE_ALLOWED] = "allowed",
+		[BH_SIDE_LEARN] = "learn",
+		[BH_SIDE_WOULD_DENY] = "would-deny",
+		[BH_SIDE_DENIED] = "denied",
+		[BH_SIDE_HOST] = "host",
+		[BH_SIDE_SELF] = "self",
+	};
+	return name[v];
+}
+
+static json_t *side_json(
+	const struct bh_inventory *inv, const struct bh_side *s, enum bh_direction d)
+{
+	char bh_autofree *rule = bh_core_rule_name(s, d);
+	struct bh_buf bh_autobuf who = {0};
+	if (s->workload >= 0)
+		bh_buf_printf(&who, "%s/%s", inv->workload[s->workload]->namespace,
+			inv->workload[s->workload]->name);
+	return json_pack("{s:s, s:s?, s:s?, s:s?}", "verdict", side_name(s->verdict), "workload",
+		who.s, "mode", s->workload >= 0 ? bh_mode_name(s->mode) : NULL, "rule", rule);
+}
+
+static void feed_lines(
+	const struct bh_snapshot *s, const struct bh_addr *a, bool *blocked, struct bh_buf *text)
+{
+	struct bh_feed_hit hit[8];
+	char addr[BH_ADDR_STRLEN];
+	size_t n = bh_feed_index_lookup(s->feeds, a, hit, BH_ARRAY_SIZE(hit));
+	bool block = bh_ranges_contain(bh_feed_index_ranges(s->feeds), a);
+	for (size_t i = 0; i < n; i++)
+		bh_buf_printf(text, "threat: %s is on feed %s as %s: %s\n", bh_addr_format(a, addr),
+			hit[i].feed, hit[i].indicator,
+			block ? "dropped whatever the policies say" : "reported only");
+	*blocked |= block;
+}
+
+static bool parse_service(
+	const char *proto, const char *port, struct bh_flow *f, struct bh_answer *ret_error)
+{
+	uint64_t v = 0;
+	if (bh_proto_parse(proto, &f->proto) < 0) {
+		*ret_error =
+			bh_answer_error(400, NULL, "protocol: tcp, udp, sctp, icmp or a number");
+		return false;
+	}
+	bool ports = f->proto == BH_TCP || f->proto == BH_UDP || f->proto == BH_SCTP;
+	if (ports && (!port || bh_parse_u64(port, 65535, &v) < 0 || v == 0)) {
+		*ret_error = bh_answer_error(400, NULL, "port: a number from 1 to 65535");
+		return false;
+	}
+	f->dport = ports ? (uint16_t)v : 0;
+	f->sport = ports ? 40000 : 0;
+	return true;
+}
+
+static struct bh_answer explain(struct bh_core *c, const struct bh_flow *f)
+{
+	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
+	struct bh_decision d;
+	struct bh_buf bh_autobuf text = {0};
+	bool blocked = false;
+
+	bh_engine_evaluate(c->snap->engine, f, &d);
+	feed_lines(c->snap, &f->src, &blocked, &text);
+	feed_lines(c->snap, &f->dst, &blocked, &text);
+	bh_engine_explain(c->snap->engine, f, &text);
+	return bh_answer_json(
+		200, json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:s}", "verdict",
+			     blocked ? "drop" : bh_verdict_name(d.verdict), "reason",
+			     bh_reason_name(blocked ? BH_REASON_THREAT : d.reason), "would_deny",
+			     d.would_deny, "learn", d.learn && !blocked, "egress",
+			     side_json(inv, &d.side[BH_EGRESS], BH_EGRESS), "ingress",
+			     side_json(inv, &d.side[BH_INGRESS], BH_INGRESS), "text", text.s));
+}
+
+struct bh_answer bh_core_explain(
+	struct bh_core *c, const char *src, const char *dst, const char *proto, const char *port)
+{
+	struct bh_flow f = {0};
+	struct bh_answer error = {0};
+
+	if (!c->snap)
+		return bh_answer_error(503, NULL, "nothing is in force yet: see `bulkhead status`");
+	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
+	if (!parse_service(proto, port, &f, &error))
+		return error;
+	if (end_addr(inv, src, 0, &f.src, &error) < 0)
+		return error;
+	if (end_addr(inv, dst, f.src.family, &f.dst, &error) < 0)
+		return error;
+	/* "web 2001:db8::1": the source's family follows the destination's. */
+	if (f.src.family != f.dst.family && end_addr(inv, src, f.dst.family, &f.src, &error) < 0)
+		return error;
+	if (f.src.family != f.dst.family)
+		return bh_answer_error(
+			400, NULL, "%s and %s are of different address families", src, dst);
+	if (f.src.family == BH_IPV6 && f.proto == 1)
+		f.proto = 58;
+	return explain(c, &f);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* GET /v1/workloads */
+#include "core/private.h"
+
+static json_t *labels_json(const struct bh_labels *l)
+{
+	json_t *o = json_object();
+	for (size_t i = 0; i < l->n; i++)
+		json_object_set_new(o, l->item[i].key, json_string(l->item[i].value));
+	return o;
+}
+
+static json_t *interface_json(const struct bh_interface *f)
+{
+	char mac[18], text[BH_ADDR_STRLEN];
+	json_t *addrs = json_array();
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", f->mac[0], f->mac[1], f->mac[2],
+		f->mac[3], f->mac[4], f->mac[5]);
+	for (size_t i = 0; i < f->n_addrs; i++)
+		json_array_append_new(addrs, json_string(bh_addr_format(&f->addr[i], text)));
+	return json_pack("{s:s?, s:s?, s:I, s:s?, s:s, s:o}", "name", f->name, "host_name",
+		f->host_name, "host_ifindex", (json_int_t)f->host_ifindex, "bridge", f->bridge,
+		"mac", mac, "addresses", addrs);
+}
+
+static json_t *policies_json(const struct bh_engine *e, size_t w)
+{
+	json_t *list = json_array();
+	for (int d = BH_EGRESS; d <= BH_INGRESS; d++) {
+		const struct bh_policy *const *p;
+		size_t n = bh_engine_policies_of(e, w, d, &p);
+		for (size_t i = 0; i < n; i++) {
+			json_t *name = json_sprintf("%s/%s", p[i]->namespace, p[i]->name);
+			bool there = false;
+			for (size_t k = 0; k < json_array_size(list); k++)
+				there |= json_equal(json_array_get(list, k), name);
+			if (there)
+				json_decref(name);
+			else
+				json_array_append_new(list, name);
+		}
+	}
+	return list;
+}
+
+static json_t *workload_json(const struct bh_engine *e, size_t i)
+{
+	const struct bh_workload *w = bh_engine_inventory(e)->workload[i];
+	struct bh_labels selector = {0};
+	json_t *ifaces = json_array();
+
+	for (size_t k = 0; k < w->n_ifaces; k++)
+		json_array_append_new(ifaces, interface_json(&w->iface[k]));
+	bh_role_of(w, &selector);
+	char bh_autofree *role = bh_role_name(&selector);
+	bh_labels_finish(&selector);
+	json_t *o = json_pack("{s:s, s:s?, s:s, s:s, s:o, s:s?, s:s?, s:i, s:I, s:s}", "id", w->id,
+		"runtime", w->runtime, "name", w->name, "namespace", w->namespace, "labels",
+		labels_json(&w->labels), "image", w->image, "digest", w->digest, "pid", w->pid,
+		"netns", (json_int_t)w->netns, "mode", bh_mode_name(w->mode));
+	json_object_set_new(o, "role", json_string(role));
+	json_object_set_new(
+		o, "unenforceable", w->unenforceable ? json_string(w->unenforceable) : json_null());
+	json_object_set_new(o, "isolated",
+		json_pack("{s:b, s:b}", "ingress", bh_engine_isolated(e, i, BH_INGRESS), "egress",
+			bh_engine_isolated(e, i, BH_EGRESS)));
+	json_object_set_new(o, "policies", policies_json(e, i));
+	json_object_set_new(o, "interfaces", ifaces);
+	return o;
+}
+
+struct bh_answer bh_core_workloads(struct bh_core *c)
+{
+	json_t *list = json_array();
+	size_t n = c->snap ? bh_engine_inventory(c->snap->engine)->n : 0;
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, workload_json(c->snap->engine, i));
+	return bh_answer_json(200, json_pack("{s:o}", "workloads", list));
+}

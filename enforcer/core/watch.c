@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* See watch.h. Editors write, rename and chmod in quick succession: hence the debounce. */
+#include "core/watch.h"
+
+#include <bulkhead/util.h>
+
+#define DEBOUNCE_MS 200
+
+struct bh_watch {
+	uv_fs_event_t event;
+	uv_timer_t timer;
+	void (*fn)(void *arg);
+	void *arg;
+	int open_handles;
+};
+
+static void on_timer(uv_timer_t *t)
+{
+	struct bh_watch *w = t->data;
+	w->fn(w->arg);
+}
+
+static void on_event(uv_fs_event_t *e, const char *name, int events, int status)
+{
+	struct bh_watch *w = e->data;
+	if (status < 0)
+		return;
+	uv_timer_start(&w->timer, on_timer, DEBOUNCE_MS, 0);
+}
+
+static void on_close(uv_handle_t *h)
+{
+	struct bh_watch *w = h->data;
+	if (--w->open_handles == 0)
+		free(w);
+}
+
+int bh_watch_dir(
+	uv_loop_t *loop, const char *dir, void (*fn)(void *arg), void *arg, struct bh_watch **ret)
+{
+	struct bh_watch *w = bh_xcalloc(1, sizeof(*w));
+	w->fn = fn;
+	w->arg = arg;
+	uv_fs_event_init(loop, &w->event);
+	uv_timer_init(loop, &w->timer);
+	w->event.data = w->timer.data = w;
+	w->open_handles = 2;
+	int r = uv_fs_event_start(&w->event, on_event, dir, 0);
+	if (r < 0) {
+		bh_watch_free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+void bh_watch_free(struct bh_watch *w)
+{
+	if (!w)
+		return;
+	uv_close((uv_handle_t *)&w->event, on_close);
+	uv_close((uv_handle_t *)&w->timer, on_close);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* "Tell me when something in this directory changed", debounced. On the loop's thread. */
+#pragma once
+
+#include <uv.h>
+
+struct bh_watch;
+/* Watches the directory itself, so that files replaced by rename are seen. fn is called 200 ms
+ * after the last change. A directory that does not exist gives −ENOENT. */
+int bh_watch_dir(
+	uv_loop_t *loop, const char *dir, void (*fn)(void *arg), void *arg, struct bh_watch **ret);
+void bh_watch_free(struct bh_watch *w); /* memory goes when the loop has closed the handles */
