@@ -58,7 +58,12 @@ enum bh_match_kind {
 	BH_MATCH_IIF_LO, /* iif "lo" by name: iifname "lo" */
 	BH_MATCH_OIF_LO,
 	BH_MATCH_LIMIT, /* limit rate N/second burst M packets */
+	BH_MATCH_MARK, /* meta mark & MASK == MARK */
 };
+
+/* `deny: reject` cannot be said in a verdict on a queued packet: the daemon answers NF_REPEAT with
+ * this bit set in the packet's mark, and the base chains send such packets to chain "refuse". */
+#define BH_MARK_REFUSE 0x40000000u
 
 struct bh_match {
 	enum bh_match_kind kind;
@@ -70,6 +75,7 @@ struct bh_match {
 	struct bh_port_range *port; /* sorted, disjoint, non-adjacent */
 	size_t n_ports;
 	uint32_t rate, burst; /* LIMIT: packets per second, packets */
+	uint32_t mark, mask; /* MARK */
 };
 
 enum bh_action {
