@@ -10,7 +10,7 @@
 
 /*
  * The part of a workload's labels that its replicas share. Precedence: compose service
- * (com.docker.compose.service), app.kubernetes.io/* (name, instance, component), app, k8s-app, else
+ * (com.docker.compose.service), app.kubernetes.io name, instance and component, app, k8s-app, else
  * all stable labels that Kubernetes' syntax allows, else bulkhead.io/name. Volatile ones
  * (pod-template-hash, controller-revision-hash, statefulset.kubernetes.io/pod-name, job names,
  * compose container-number, config-hash and bookkeeping, org.opencontainers.image.*, build dates,

@@ -1,0 +1,530 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node, its containers and an outside world, all in network namespaces of their own.
+
+Nothing is sent or loaded in the root namespace. The node has a bridge with two subnets (IPv4 and
+IPv6); containers hang on it by veths; the outside is one more namespace behind a routed veth that
+owns documentation addresses. Everything is removed by Lab.close(), also after a failure.
+"""
+import ctypes, errno, json, os, select, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("BULKHEAD_BUILD", os.path.join(TOP, "build-gcc"))
+BULKHEADD = os.path.join(BUILD, "enforcer/daemon/bulkheadd")
+BULKHEAD = os.path.join(BUILD, "enforcer/cli/bulkhead")
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+
+
+class Failure(Exception):
+    pass
+
+
+def run(*argv, check=True, **kw):
+    r = subprocess.run(list(argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
+    if check and r.returncode:
+        raise Failure(f"{' '.join(argv)}: exit {r.returncode}\n{r.stdout}")
+    return r.stdout
+
+
+def setns(path):
+    fd = os.open(path, os.O_RDONLY)
+    if libc.setns(fd, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns " + path)
+    os.close(fd)
+
+
+def wait_for(what, fn, timeout=15.0, step=0.05):
+    """fn() until it is true; its last value is part of the error."""
+    end = time.monotonic() + timeout
+    while True:
+        v = fn()
+        if v:
+            return v
+        if time.monotonic() > end:
+            raise Failure(f"timed out after {timeout:.0f} s: {what}; last: {v!r}")
+        time.sleep(step)
+
+
+class Child:
+    """A function running in a forked process inside a network namespace; its result comes by a pipe."""
+
+    def __init__(self, netns, fn, *args):
+        r, w = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                os.close(r)
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                setns("/run/netns/" + netns)
+                out = fn(*args)
+                os.write(w, json.dumps(out).encode())
+                code = 0
+            except BaseException as e:  # the parent sees it as the result
+                try:
+                    os.write(w, json.dumps({"exception": repr(e)}).encode())
+                except OSError:
+                    pass
+            os._exit(code)
+        os.close(w)
+        self.r = r
+
+    def result(self, timeout=20):
+        data = b""
+        end = time.monotonic() + timeout
+        while True:
+            ready, _, _ = select.select([self.r], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                self.kill()
+                raise Failure("child did not answer")
+            chunk = os.read(self.r, 65536)
+            if not chunk:
+                break
+            data += chunk
+        os.close(self.r)
+        self.r = -1
+        os.waitpid(self.pid, 0)
+        self.pid = 0
+        out = json.loads(data or b"null")
+        if isinstance(out, dict) and "exception" in out:
+            raise Failure(out["exception"])
+        return out
+
+    def kill(self):
+        if self.pid:
+            try:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
+            self.pid = 0
+        if self.r >= 0:
+            os.close(self.r)
+            self.r = -1
+
+
+def _serve(tcp, udp, ready):
+    """Echo on every port, IPv4 and IPv6; answers name the port so that a wrong one is seen."""
+    ep = select.epoll()
+    socks = {}
+    for kind, ports in ((socket.SOCK_STREAM, tcp), (socket.SOCK_DGRAM, udp)):
+        for port in ports:
+            s = socket.socket(socket.AF_INET6, kind)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            s.bind(("::", port))
+            if kind == socket.SOCK_STREAM:
+                s.listen(128)
+            socks[s.fileno()] = (s, "listen" if kind == socket.SOCK_STREAM else "udp", port)
+            ep.register(s, select.EPOLLIN)
+    os.write(ready, b"1")
+    while True:
+        for fd, _ in ep.poll():
+            s, what, port = socks[fd]
+            try:
+                if what == "listen":
+                    c, _a = s.accept()
+                    socks[c.fileno()] = (c, "conn", port)
+                    ep.register(c, select.EPOLLIN)
+                elif what == "udp":
+                    # Answer from the address that was asked: the outside has several.
+                    data, anc, _f, a = s.recvmsg(2048, 256)
+                    anc = [(l, t, d[:16] + bytes(4)) for l, t, d in anc]  # any interface
+                    s.sendmsg([data], anc, 0, a)
+                else:
+                    data = s.recv(4096)
+                    if data:
+                        s.sendall(data)
+                    else:
+                        ep.unregister(fd)
+                        del socks[fd]
+                        s.close()
+            except OSError:
+                if what == "conn":
+                    ep.unregister(fd)
+                    del socks[fd]
+                    s.close()
+
+
+def _probe(proto, addr, port, timeout, sport, source):
+    """'open' (answered), 'closed' (refused), 'reject' (administratively), 'drop' (silence)."""
+    family = socket.AF_INET6 if ":" in addr else socket.AF_INET
+    s = socket.socket(family, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
+    s.settimeout(timeout)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if sport or source:
+        s.bind((source or ("::" if family == socket.AF_INET6 else "0.0.0.0"), sport or 0))
+    try:
+        s.connect((addr, port))
+        if proto == "udp":
+            # Three sends: one lost datagram is no verdict.
+            s.settimeout(timeout / 3)
+            for _ in range(3):
+                s.send(b"ping")
+                try:
+                    return "open" if s.recv(100) == b"ping" else "garbage"
+                except socket.timeout:
+                    continue
+            return "drop"
+        s.sendall(b"ping")
+        return "open" if s.recv(100) == b"ping" else "garbage"
+    except socket.timeout:
+        return "drop"
+    except OSError as e:
+        if e.errno == errno.ECONNREFUSED:
+            return "closed"
+        if e.errno in (errno.EHOSTUNREACH, errno.EACCES, errno.EPERM):
+            return "reject"
+        raise
+    finally:
+        s.close()
+
+
+def _hold(addr, port, ready, go):
+    """Connects, says so, then echoes one byte for every byte read from `go`; returns how it ended."""
+    s = socket.create_connection((addr, port), timeout=5)
+    os.write(ready, b"1")
+    n = 0
+    while True:
+        cmd = os.read(go, 1)
+        if not cmd or cmd == b"q":
+            return {"echoed": n, "end": "asked"}
+        s.settimeout(2.5)
+        try:
+            s.sendall(b"x")
+            if s.recv(1) != b"x":
+                return {"echoed": n, "end": "closed"}
+            n += 1
+            os.write(ready, b"1")
+        except OSError as e:
+            os.write(ready, b"0")
+            return {"echoed": n, "end": type(e).__name__}
+
+
+class Held:
+    """A long-lived TCP connection that the test can use whenever it likes."""
+
+    def __init__(self, netns, addr, port):
+        rr, rw = os.pipe()
+        gr, gw = os.pipe()
+        self.child = Child(netns, lambda: (os.close(gw), _hold(addr, port, rw, gr))[1])
+        os.close(rw)
+        os.close(gr)
+        self.ready, self.go = rr, gw
+        if not self._answer():
+            raise Failure(f"could not connect to {addr}:{port}: {self.child.result()}")
+
+    def _answer(self, timeout=6):
+        ready, _, _ = select.select([self.ready], [], [], timeout)
+        return bool(ready) and os.read(self.ready, 1) == b"1"
+
+    def alive(self):
+        """One more byte there and back?"""
+        try:
+            os.write(self.go, b"g")
+        except BrokenPipeError:
+            return False
+        return self._answer()
+
+    def close(self):
+        self.child.kill()
+        for fd in (self.ready, self.go):
+            os.close(fd)
+
+
+class Container:
+    def __init__(self, lab, name, n, namespace, labels, image):
+        self.lab, self.name, self.netns = lab, name, f"{lab.prefix}-{name}"
+        self.v4, self.v6 = f"10.77.0.{n}", f"fd00:77::{n:x}"
+        self.namespace, self.labels, self.image = namespace, labels, image
+        self.servers = []
+        host_if = f"v{n}-{os.getpid() % 100000}"[:15]
+        lab.netns(self.netns)
+        run("ip", "-n", lab.node, "link", "add", host_if, "type", "veth", "peer", "name", "eth0",
+            "netns", self.netns)
+        run("ip", "-n", lab.node, "link", "set", host_if, "master", "br0", "up")
+        lab.sh(self.netns, f"""
+            ip link set lo up
+            ip addr add {self.v4}/24 dev eth0
+            ip addr add {self.v6}/64 dev eth0 nodad
+            ip link set eth0 up
+            ip route add default via 10.77.0.1
+            ip -6 route add default via fd00:77::1""")
+
+    def serve(self, tcp=(), udp=()):
+        self.servers.append(self.lab.serve(self.netns, tcp, udp))
+
+
+class Lab:
+    def __init__(self, tag):
+        self.prefix = f"bh{os.getpid()}{tag}"
+        self.node, self.out = self.prefix + "-node", self.prefix + "-out"
+        self.dir = tempfile.mkdtemp(prefix="bulkhead-test-")
+        self.children, self.containers, self.daemon, self.helds = [], {}, None, []
+        self.count = 1
+        os.makedirs(self.dir + "/policies")
+        self.netns(self.node)
+        self.netns(self.out)
+        run("ip", "-n", self.node, "link", "add", "up0", "type", "veth", "peer", "name", "eth0",
+            "netns", self.out)
+        self.sh(self.node, """
+            ip link set lo up
+            ip link add br0 type bridge
+            ip addr add 10.77.0.1/24 dev br0
+            ip addr add fd00:77::1/64 dev br0 nodad
+            ip link set br0 up
+            ip addr add 192.0.2.1/24 dev up0
+            ip addr add 2001:db8:0:1::1/64 dev up0 nodad
+            ip link set up0 up
+            ip route add 198.51.100.0/24 via 192.0.2.2
+            ip route add 203.0.113.0/24 via 192.0.2.2
+            ip -6 route add 2001:db8:0:2::/64 via 2001:db8:0:1::2
+            sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1""")
+        self.sh(self.out, """
+            ip link set lo up
+            ip addr add 192.0.2.2/24 dev eth0
+            ip addr add 2001:db8:0:1::2/64 dev eth0 nodad
+            ip addr add 198.51.100.7/32 dev lo
+            ip addr add 198.51.100.66/32 dev lo
+            ip addr add 203.0.113.9/32 dev lo
+            ip addr add 203.0.113.200/32 dev lo
+            ip addr add 2001:db8:0:2::7/128 dev lo nodad
+            ip addr add 2001:db8:0:2::66/128 dev lo nodad
+            ip link set eth0 up
+            ip route add default via 192.0.2.1
+            ip -6 route add default via 2001:db8:0:1::1""")
+
+    def netns(self, name):
+        """Without duplicate address detection: link-local addresses work at once."""
+        run("ip", "netns", "add", name)
+        self.sh(name, "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0")
+
+    def sh(self, netns, script):
+        lines = " && ".join(l.strip() for l in script.strip().splitlines())
+        return run("nsenter", f"--net=/run/netns/{netns}", "sh", "-c", lines)
+
+    def container(self, name, namespace="shop", labels=None, image="test:1"):
+        self.count += 1
+        c = Container(self, name, self.count, namespace, labels or {"app": name}, image)
+        self.containers[name] = c
+        return c
+
+    def remove(self, name):
+        c = self.containers.pop(name)
+        for s in c.servers:
+            s.kill()
+        run("ip", "netns", "del", c.netns)
+
+    def serve(self, netns, tcp=(), udp=()):
+        r, w = os.pipe()
+        c = Child(netns, _serve, list(tcp), list(udp), w)
+        os.close(w)
+        if os.read(r, 1) != b"1":
+            raise Failure(f"server in {netns} did not start: {c.result()}")
+        os.close(r)
+        self.children.append(c)
+        return c
+
+    # --- the daemon ---
+    def write(self, name, text):
+        """Replaced by rename, as editors and configuration management do."""
+        path = os.path.join(self.dir, name)
+        with open(path + ".tmp", "w") as f:
+            f.write(text)
+        os.rename(path + ".tmp", path)
+        return path
+
+    def static(self):
+        """The static source's file for the containers there are (JSON is YAML)."""
+        return self.write("workloads.yaml", json.dumps({"workloads": [
+            {"name": c.name, "namespace": c.namespace, "labels": c.labels, "image": c.image,
+             "netns": "/run/netns/" + c.netns} for c in self.containers.values()]}, indent=1))
+
+    def config(self, **conf):
+        base = {"mode": "learn", "policies": self.dir + "/policies", "state": self.dir + "/state",
+                "socket": self.dir + "/bulkhead.sock", "audit": {"path": self.dir + "/audit.jsonl"},
+                "sources": [{"static": self.dir + "/workloads.yaml"}]}
+        base.update(conf)
+        return self.write("bulkhead.yaml", json.dumps(base, indent=1))
+
+    def policy(self, name, text):
+        return self.write("policies/" + name, text)
+
+    def start(self, wait=True, **conf):
+        if conf or not os.path.exists(self.dir + "/bulkhead.yaml"):
+            self.config(**conf)
+        if not os.path.exists(self.dir + "/workloads.yaml"):
+            self.static()
+        self.log = open(self.dir + "/daemon.log", "a")
+        env = dict(os.environ, ASAN_OPTIONS="abort_on_error=1:detect_leaks=1:log_path=" + self.dir + "/asan",
+                   UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+        self.daemon = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.node}", BULKHEADD, "--config", self.dir + "/bulkhead.yaml"],
+            stdout=self.log, stderr=self.log, env=env)
+        if wait:
+            self.ready()
+
+    def ready(self):
+        def ok():
+            if self.daemon.poll() is not None:
+                raise Failure(f"bulkheadd exited {self.daemon.returncode}:\n" + self.daemon_log())
+            try:
+                return self.status()["ready"]
+            except (Failure, KeyError, json.JSONDecodeError):
+                return False
+        wait_for("bulkheadd ready", ok, 30)
+
+    def daemon_log(self):
+        with open(self.dir + "/daemon.log") as f:
+            return f.read()[-8000:]
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.send_signal(sig)
+            try:
+                self.daemon.wait(20)
+            except subprocess.TimeoutExpired:
+                self.daemon.kill()
+                self.daemon.wait()
+                raise Failure("bulkheadd did not stop within 20 s")
+        code = self.daemon.returncode if self.daemon else 0
+        self.daemon = None
+        if sig == signal.SIGTERM and code != 0:
+            raise Failure(f"bulkheadd stopped with {code}:\n" + self.daemon_log() + self.sanitizer())
+        return code
+
+    def sanitizer(self):
+        text = ""
+        for f in os.listdir(self.dir):
+            if f.startswith("asan"):
+                text += open(os.path.join(self.dir, f)).read()
+        return text
+
+    def cli(self, *argv, check=True):
+        r = subprocess.run([BULKHEAD, "--socket", self.dir + "/bulkhead.sock", *argv],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if check and r.returncode:
+            raise Failure(f"bulkhead {' '.join(argv)}: exit {r.returncode}\n{r.stdout}{r.stderr}")
+        return r.stdout if check else r
+
+    def api(self, *argv):
+        return json.loads(self.cli("-o", "json", *argv))
+
+    def status(self):
+        return self.api("status")
+
+    def workloads(self):
+        w = self.api("ps")
+        return w["workloads"] if isinstance(w, dict) else w
+
+    def flows(self):
+        f = self.api("flows", "-n", "1000")
+        return f["flows"] if isinstance(f, dict) else f
+
+    def nft(self):
+        return run("nsenter", f"--net=/run/netns/{self.node}", "nft", "list", "ruleset")
+
+    def audit(self):
+        out = []
+        try:
+            with open(self.dir + "/audit.jsonl") as f:
+                for line in f:
+                    out.append(json.loads(line))
+        except FileNotFoundError:
+            pass
+        return out
+
+    def audited(self, action, **match):
+        """Records of that action whose dotted fields equal the given ones ("a__b" for a.b)."""
+        def get(r, path):
+            if path in r:
+                return r[path]
+            for part in path.split("."):
+                r = r.get(part) if isinstance(r, dict) else None
+            return r
+        return [r for r in self.audit() if get(r, "event.action") == action and
+                all(get(r, k.replace("__", ".")) == v for k, v in match.items())]
+
+    # --- traffic ---
+    def probe(self, src, dst, proto, port, timeout=1.2, sport=0, source=None):
+        netns = src.netns if isinstance(src, Container) else src
+        return Child(netns, _probe, proto, dst, port, timeout, sport, source).result()
+
+    def probes(self, table, timeout=1.2):
+        """[(src, dst address, proto, port, expected)] all at once; the wrong ones as text."""
+        kids = [(row, Child(row[0].netns if isinstance(row[0], Container) else row[0], _probe, row[2],
+                            row[1], row[3], timeout, 0, None)) for row in table]
+        wrong = []
+        for row, k in kids:
+            got = k.result()
+            if got != row[4]:
+                name = row[0].name if isinstance(row[0], Container) else row[0]
+                wrong.append(f"{name} -> {row[1]} {row[2]}/{row[3]}: {got}, expected {row[4]}")
+        return wrong
+
+    def expect(self, table, timeout=1.2):
+        wrong = self.probes(table, timeout)
+        if wrong:
+            raise Failure("\n".join(wrong))
+
+    def hold(self, src, dst, port):
+        h = Held(src.netns if isinstance(src, Container) else src, dst, port)
+        self.helds.append(h)
+        return h
+
+    def close(self):
+        for h in self.helds:
+            try:
+                h.close()
+            except OSError:
+                pass
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.kill()
+            self.daemon.wait()
+        for c in self.children:
+            c.kill()
+        for ns in [c.netns for c in self.containers.values()] + [self.out, self.node]:
+            run("ip", "netns", "del", ns, check=False)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Suite:
+    """Runs functions named test_*; each gets a fresh Lab. Prints TAP-like lines and a summary."""
+
+    def __init__(self, tag):
+        self.tag = tag
+
+    def main(self, namespace):
+        only = sys.argv[1:]
+        passed = failed = 0
+        for name, fn in list(namespace.items()):
+            if not name.startswith("test_") or (only and name not in only):
+                continue
+            lab = None
+            begin = time.monotonic()
+            try:
+                lab = Lab(self.tag)
+                fn(lab)
+                if lab.daemon:
+                    lab.stop()
+                report = lab.sanitizer()
+                if report:
+                    raise Failure("sanitizer:\n" + report)
+                print(f"ok - {name} ({time.monotonic() - begin:.1f} s)", flush=True)
+                passed += 1
+            except Exception as e:
+                failed += 1
+                print(f"not ok - {name}: {e if isinstance(e, Failure) else repr(e)}", flush=True)
+                if not isinstance(e, Failure):
+                    import traceback
+                    traceback.print_exc()
+                if lab and os.path.exists(lab.dir + "/daemon.log"):
+                    print("--- daemon log\n" + lab.daemon_log(), flush=True)
+                if lab and os.environ.get("BH_KEEP"):
+                    input("kept; enter to clean up")
+            finally:
+                if lab:
+                    lab.close()
+        print(f"# {passed} passed, {failed} failed", flush=True)
+        sys.exit(1 if failed else 0)
