@@ -32,7 +32,8 @@ struct bh_diags {
  * goes through bh_diag_quote. */
 void bh_diag_add(struct bh_diags *d, enum bh_severity sev, const char *file, int line, int column,
 	const char *path, const char *remedy, const char *fmt, ...) BH_PRINTF(8, 9);
-/* Printable, at most 60 bytes + "…", with escapes for control and non-UTF-8 bytes. Owned. */
+/* Printable, at most 60 bytes + "…", with escapes for control and non-UTF-8 bytes.
+ * Adds no quotation marks: write "%s" around it. Owned. */
 char *bh_diag_quote(const char *s, size_t len);
 /* "FILE:LINE:COLUMN: [warning: ]PATH: WHAT; REMEDY" and a newline, parts left out where absent. */
 void bh_diag_format(const struct bh_diag *d, struct bh_buf *out);

@@ -20,7 +20,8 @@ struct bh_labels {
 void bh_labels_set(struct bh_labels *l, const char *key, const char *value); /* copies, replaces */
 const char *bh_labels_get(const struct bh_labels *l, const char *key); /* NULL if absent */
 void bh_labels_remove(struct bh_labels *l, const char *key);
-void bh_labels_copy(struct bh_labels *to, const struct bh_labels *from); /* to is overwritten */
+/* What `to` held is overwritten, not freed (as after `*to = *from` of an enclosing struct). */
+void bh_labels_copy(struct bh_labels *to, const struct bh_labels *from);
 bool bh_labels_equal(const struct bh_labels *a, const struct bh_labels *b);
 uint64_t bh_labels_hash(const struct bh_labels *l, uint64_t seed);
 void bh_labels_finish(struct bh_labels *l);
@@ -50,6 +51,7 @@ void bh_selector_add(struct bh_selector *s, const char *key, enum bh_selector_op
 	const char *const *values, size_t n);
 bool bh_selector_matches(const struct bh_selector *s, const struct bh_labels *l);
 bool bh_selector_equal(const struct bh_selector *a, const struct bh_selector *b);
+/* What `to` held is overwritten, not freed. */
 void bh_selector_copy(struct bh_selector *to, const struct bh_selector *from);
 /* kubectl's form: "app=web,tier in (a,b),!old"; "<all>" when empty. */
 void bh_selector_format(const struct bh_selector *s, struct bh_buf *out);
