@@ -16,12 +16,14 @@ void bh_http_close(
 struct bh_http_opts {
 	const char *url;
 	const char *unix_socket; /* NULL = TCP */
-	size_t max_bytes; /* of the body; more fails with -EFBIG (not for streams) */
+	size_t max_bytes; /* of the body; more fails with -EFBIG (not for streams); 0 = 16 MiB */
 	long timeout_ms; /* whole request; 0 = none (streams) */
 	long connect_timeout_ms; /* 0 = 10 s */
 	long idle_timeout_s; /* abort when slower than 1 byte/s for so long; 0 = none */
 	const char *if_none_match, *if_modified_since; /* may be NULL */
-	bool follow; /* up to 3 redirects, http(s) only */
+	bool follow; /* up to 3 redirects, http(s) only, never from https to http */
+	/* Streams: the headers of a 2xx answer have come. May be NULL; gets the request's arg. */
+	void (*opened)(void *arg);
 };
 
 struct bh_http_result {
@@ -33,12 +35,16 @@ struct bh_http_result {
 	const char *content_type, *etag, *last_modified; /* may be NULL */
 };
 
-/* `data` non-NULL makes it a stream: chunks go there as they come (non-zero return aborts) and the
- * body is not kept. `done` is called exactly once, unless cancelled. Strings of opts are copied. */
+/*
+ * `data` non-NULL makes it a stream: chunks of a 2xx answer go there as they come (non-zero return
+ * aborts, -ECANCELED) and the body is not kept; of any other answer up to 4 KiB are kept as body.
+ * `done` is called exactly once, never from within bh_http_get, unless cancelled. Strings of opts
+ * are copied. -errno: a URL or option that libcurl refuses; then nothing is called.
+ */
 struct bh_http_request;
 int bh_http_get(struct bh_http *h, const struct bh_http_opts *opts,
 	int (*data)(const char *p, size_t n, void *arg),
 	void (*done)(const struct bh_http_result *r, void *arg), void *arg,
 	struct bh_http_request **ret);
-void bh_http_cancel(
-	struct bh_http_request *r); /* no callback afterwards; not inside its own data() */
+/* No callback afterwards. Fine inside any callback, its own included; NULL is fine. */
+void bh_http_cancel(struct bh_http_request *r);
