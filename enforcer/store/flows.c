@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Flows, aggregated. `seq` is the row id and moves with every change, so that the cursor of a
+ * reader and "the oldest" are both a walk along the primary key. Not to be confused with the audit
+ * log: the table is a bounded summary, rows go when it is full.
+ */
+#include "store/internal.h"
+
+#include <errno.h>
+
+void bh_flow_row_finish(struct bh_flow_row *r)
+{
+	free(r->src);
+	free(r->dst);
+	free(r->src_addr);
+	free(r->dst_addr);
+	free(r->src_id);
+	free(r->dst_id);
+	free(r->verdict);
+	free(r->reason);
+	free(r->mode);
+	free(r->rule);
+	*r = (struct bh_flow_row){0};
+}
+
+static const char *or_empty(const char *s)
+{
+	return s ? s : "";
+}
+
+/* The key of a row, at parameters 1 to 7 of both statements. No rule is the empty text, because
+ * NULLs are all different to UNIQUE. */
+static void bind_key(sqlite3_stmt *st, const struct bh_flow_row *r)
+{
+	bh_store_bind_text(st, 1, or_empty(r->src));
+	bh_store_bind_text(st, 2, or_empty(r->dst));
+	sqlite3_bind_int(st, 3, r->proto);
+	sqlite3_bind_int(st, 4, r->port);
+	bh_store_bind_text(st, 5, or_empty(r->verdict));
+	bh_store_bind_text(st, 6, or_empty(r->reason));
+	bh_store_bind_text(st, 7, or_empty(r->rule));
+}
+
+static void bind_rest(sqlite3_stmt *st, const struct bh_flow_row *r, uint64_t seq)
+{
+	bh_store_bind_u64(st, 8, seq);
+	bh_store_bind_text(st, 9, or_empty(r->mode));
+	bh_store_bind_text(st, 10, or_empty(r->src_addr));
+	bh_store_bind_text(st, 11, or_empty(r->dst_addr));
+	bh_store_bind_text(st, 12, r->src_id);
+	bh_store_bind_text(st, 13, r->dst_id);
+	sqlite3_bind_int64(st, 14, r->first_seen);
+	sqlite3_bind_int64(st, 15, r->last_seen);
+	bh_store_bind_u64(st, 16, r->count);
+}
+
+static int update(struct bh_store *s, const struct bh_flow_row *r)
+{
+	sqlite3_stmt *st;
+	int err = bh_store_statement(s, BH_STMT_UPDATE_FLOW,
+		"UPDATE flow SET seq = ?8, mode = ?9, src_addr = ?10, dst_addr = ?11, src_id = ?12,"
+		" dst_id = ?13, first_seen = min(first_seen, ?14), last_seen = max(last_seen, ?15),"
+		" count = count + ?16 WHERE src = ?1 AND dst = ?2 AND proto = ?3 AND port = ?4 AND"
+		" verdict = ?5 AND reason = ?6 AND rule = ?7",
+		&st);
+	if (err < 0)
+		return err;
+	bind_key(st, r);
+	bind_rest(st, r, s->seq + 1);
+	return bh_store_run(s, st);
+}
+
+static int insert(struct bh_store *s, const struct bh_flow_row *r)
+{
+	sqlite3_stmt *st;
+	int err = bh_store_statement(s, BH_STMT_INSERT_FLOW,
+		"INSERT INTO flow (src, dst, proto, port, verdict, reason, rule, seq, mode, "
+		"src_addr,"
+		" dst_addr, src_id, dst_id, first_seen, last_seen, count)"
+		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+		&st);
+	if (err < 0)
+		return err;
+	bind_key(st, r);
+	bind_rest(st, r, s->seq + 1);
+	return bh_store_run(s, st);
+}
+
+static int trim(struct bh_store *s, uint64_t max_rows)
+{
+	sqlite3_stmt *st;
+	if (s->flow_rows <= max_rows)
+		return 0;
+	uint64_t surplus = s->flow_rows - max_rows;
+	int err = bh_store_statement(s, BH_STMT_TRIM_FLOWS,
+		"DELETE FROM flow WHERE seq IN (SELECT seq FROM flow ORDER BY seq LIMIT ?)", &st);
+	if (err < 0)
+		return err;
+	bh_store_bind_u64(st, 1, surplus);
+	err = bh_store_run(s, st);
+	if (err == 0)
+		s->flow_rows -= (uint64_t)sqlite3_changes(s->db);
+	return err;
+}
+
+int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t max_rows)
+{
+	int err = bh_store_begin(s);
+	if (err == 0)
+		err = update(s, r);
+	if (err < 0)
+		return err;
+	bool is_new = sqlite3_changes(s->db) == 0;
+	if (is_new)
+		err = insert(s, r);
+	if (err < 0)
+		return err;
+	s->seq++;
+	s->flow_rows += is_new;
+	return trim(s, max_rows);
+}
+
+static char *column_dup(sqlite3_stmt *st, int at)
+{
+	return bh_xstrdup((const char *)sqlite3_column_text(st, at));
+}
+
+static void read_row(sqlite3_stmt *st, struct bh_flow_row *ret)
+{
+	*ret = (struct bh_flow_row){
+		.src = column_dup(st, 0),
+		.dst = column_dup(st, 1),
+		.proto = (uint8_t)sqlite3_column_int(st, 2),
+		.port = (uint16_t)sqlite3_column_int(st, 3),
+		.verdict = column_dup(st, 4),
+		.reason = column_dup(st, 5),
+		.rule = column_dup(st, 6),
+		.seq = (uint64_t)sqlite3_column_int64(st, 7),
+		.mode = column_dup(st, 8),
+		.src_addr = column_dup(st, 9),
+		.dst_addr = column_dup(st, 10),
+		.src_id = column_dup(st, 11),
+		.dst_id = column_dup(st, 12),
+		.first_seen = sqlite3_column_int64(st, 13),
+		.last_seen = sqlite3_column_int64(st, 14),
+		.count = (uint64_t)sqlite3_column_int64(st, 15),
+	};
+	if (ret->rule && !*ret->rule) {
+		free(ret->rule);
+		ret->rule = NULL;
+	}
+}
+
+#define COLUMNS                                                                                    \
+	"src, dst, proto, port, verdict, reason, rule, seq, mode, src_addr, dst_addr, src_id,"     \
+	" dst_id, first_seen, last_seen, count"
+
+int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
+	void (*fn)(const struct bh_flow_row *, void *), void *arg)
+{
+	sqlite3_stmt *st;
+	int rc;
+	int r = since ? bh_store_statement(s, BH_STMT_FLOWS_SINCE,
+				"SELECT " COLUMNS " FROM flow WHERE seq > ?2 ORDER BY seq LIMIT ?1",
+				&st)
+		      : bh_store_statement(s, BH_STMT_FLOWS_NEWEST,
+				"SELECT * FROM (SELECT " COLUMNS
+				" FROM flow ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
+				&st);
+	if (r < 0)
+		return r;
+	bh_store_bind_u64(st, 1, limit > INT64_MAX ? INT64_MAX : limit);
+	if (since)
+		bh_store_bind_u64(st, 2, since > INT64_MAX ? INT64_MAX : since);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct bh_flow_row row;
+		read_row(st, &row);
+		fn(&row, arg);
+		bh_flow_row_finish(&row);
+	}
+	return bh_store_finish_read(s, st, rc);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the store's files share. Not for other modules. */
+#pragma once
+
+#include <bulkhead/util.h>
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+#define BH_STORE_VERSION 1 /* user_version of the schema that this program writes */
+
+/* Prepared statements, kept for the life of the connection. */
+enum bh_store_stmt {
+	BH_STMT_BEGIN,
+	BH_STMT_COMMIT,
+	BH_STMT_ROLLBACK,
+	BH_STMT_PUT_TUPLE,
+	BH_STMT_LOAD_TUPLES,
+	BH_STMT_UPDATE_FLOW,
+	BH_STMT_INSERT_FLOW,
+	BH_STMT_TRIM_FLOWS,
+	BH_STMT_FLOWS_SINCE,
+	BH_STMT_FLOWS_NEWEST,
+	BH_STMT_PUT_MODE,
+	BH_STMT_LOAD_MODES,
+	BH_STMT_CLEAR_POLICIES,
+	BH_STMT_PUT_POLICY,
+	BH_STMT_LOAD_POLICIES,
+	BH_STMT_PUT_POLICY_HASH,
+	BH_STMT_PUT_VALUE,
+	BH_STMT_GET_VALUE,
+	BH_STMT_SAVEPOINT,
+	BH_STMT_SAVEPOINT_BACK,
+	BH_STMT_SAVEPOINT_RELEASE,
+	BH_STMT_MAX
+};
+
+struct bh_store {
+	sqlite3 *db;
+	char *message; /* of the last failure; owned */
+	bool in_transaction;
+	int failed; /* −errno: the running transaction was rolled back; commit reports it */
+	uint64_t changes; /* put into the running transaction */
+	uint64_t seq; /* last one given to a flow row */
+	uint64_t flow_rows; /* rows in table flow, the running transaction included */
+	sqlite3_stmt *stmt[BH_STMT_MAX];
+};
+
+/* schema.c: opens DIR/bulkhead.db, checks it, brings its schema up to date. 0, 1 (a damaged one was
+ * set aside) or −errno. */
+int bh_store_open_database(const char *dir, sqlite3 **ret);
+
+/* store.c */
+int bh_store_errno(sqlite3 *db, int rc); /* −errno of an SQLite result code */
+/* Notes the failure `rc` of the last call and, where SQLite cannot keep the running transaction,
+ * ends it. Returns −errno. */
+int bh_store_fail(struct bh_store *s, int rc);
+void bh_store_set_message(struct bh_store *s, const char *fmt, ...) BH_PRINTF(2, 3);
+int bh_store_begin(struct bh_store *s); /* before each write */
+/* The cached statement of `which`, prepared from `sql` on first use, reset and unbound. */
+int bh_store_statement(
+	struct bh_store *s, enum bh_store_stmt which, const char *sql, sqlite3_stmt **ret);
+int bh_store_run(struct bh_store *s, sqlite3_stmt *st); /* a write: steps to the end */
+int bh_store_finish_read(struct bh_store *s, sqlite3_stmt *st, int rc); /* after the last step */
+
+/* Texts are borrowed until the statement is stepped; NULL binds NULL. */
+void bh_store_bind_text(sqlite3_stmt *st, int at, const char *text);
+void bh_store_bind_u64(sqlite3_stmt *st, int at, uint64_t v);
+
+/* ends.c: "host", "addr 203.0.113.9", "role shop app=web,tier=db"; words are %-escaped. */
+void bh_store_format_end(const struct bh_end *e, struct bh_buf *out);
+int bh_store_parse_end(const char *text, struct bh_end *ret); /* 0 or −EINVAL; ret is owned */
+void bh_store_format_words(char *const *word, size_t n, struct bh_buf *out);
+int bh_store_parse_words(const char *text, size_t max, char ***ret, size_t *ret_n);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Opening the database: its directory and permissions, its integrity, its schema. Whatever is found
+ * in the place of the database, the daemon must be able to start: a file that is damaged or no
+ * database is kept beside for a person to look at. A database of a newer version is neither: it is
+ * refused, so that going back a version loses nothing.
+ */
+#include "store/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define SET_ASIDE_MAX 9 /* the last one is replaced, so that a bad disk is not filled with them */
+
+/* Times are µs since the epoch, UTC. Unsigned counters are kept as signed 64 bit. */
+static const char *const migration[BH_STORE_VERSION] = {
+	"CREATE TABLE tuple (key TEXT PRIMARY KEY, src TEXT NOT NULL, dst TEXT NOT NULL,"
+	" proto INTEGER NOT NULL, port INTEGER NOT NULL, icmp_type INTEGER NOT NULL,"
+	" egress INTEGER NOT NULL, ingress INTEGER NOT NULL, answered INTEGER NOT NULL,"
+	" first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, connections INTEGER NOT NULL,"
+	" images TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE flow (seq INTEGER PRIMARY KEY, src TEXT NOT NULL, dst TEXT NOT NULL,"
+	" proto INTEGER NOT NULL, port INTEGER NOT NULL, verdict TEXT NOT NULL,"
+	" reason TEXT NOT NULL, rule TEXT NOT NULL, mode TEXT NOT NULL,"
+	" src_addr TEXT NOT NULL, dst_addr TEXT NOT NULL, src_id TEXT, dst_id TEXT,"
+	" first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, count INTEGER NOT NULL,"
+	" UNIQUE (src, dst, proto, port, verdict, reason, rule));"
+	"CREATE TABLE mode (scope TEXT PRIMARY KEY, mode TEXT NOT NULL, set_at INTEGER NOT NULL,"
+	" uid INTEGER NOT NULL);"
+	"CREATE TABLE policy (position INTEGER PRIMARY KEY, file TEXT NOT NULL,"
+	" text BLOB NOT NULL);"
+	"CREATE TABLE policy_hash (one INTEGER PRIMARY KEY CHECK (one = 1),"
+	" sha256 TEXT NOT NULL);"
+	"CREATE TABLE value (name TEXT PRIMARY KEY, value INTEGER NOT NULL);",
+};
+
+/* Fails if a table or column that this version uses is not there. */
+static const char probe[] = "SELECT key, src, dst, images FROM tuple LIMIT 1;"
+			    "SELECT seq, rule, src_id, count FROM flow LIMIT 1;"
+			    "SELECT scope, mode, set_at, uid FROM mode LIMIT 1;"
+			    "SELECT position, file, text FROM policy LIMIT 1;"
+			    "SELECT sha256 FROM policy_hash LIMIT 1;"
+			    "SELECT name, value FROM value LIMIT 1;";
+
+/* One integer or text cell of a pragma; text goes to the optional buffer. */
+static int pragma(sqlite3 *db, const char *sql, int64_t *ret_value, char *text, size_t size)
+{
+	sqlite3_stmt *st;
+	int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		const char *cell = (const char *)sqlite3_column_text(st, 0);
+		if (ret_value)
+			*ret_value = sqlite3_column_int64(st, 0);
+		if (text)
+			snprintf(text, size, "%s", cell ? cell : "");
+	}
+	sqlite3_finalize(st);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int check(sqlite3 *db)
+{
+	char text[16] = "";
+	int rc = pragma(db, "PRAGMA quick_check(1)", NULL, text, sizeof(text));
+	if (rc == SQLITE_OK && !bh_streq(text, "ok"))
+		rc = SQLITE_CORRUPT;
+	return rc;
+}
+
+static int migrate(sqlite3 *db)
+{
+	int64_t version = 0;
+	int rc = pragma(db, "PRAGMA user_version", &version, NULL, 0);
+	if (rc != SQLITE_OK)
+		return bh_store_errno(db, rc);
+	if (version < 0 || version > BH_STORE_VERSION)
+		return -EPROTONOSUPPORT;
+	for (; version < BH_STORE_VERSION; version++) {
+		char bh_autofree *sql =
+			bh_xasprintf("BEGIN IMMEDIATE; %s PRAGMA user_version=%d; COMMIT;",
+				migration[version], (int)version + 1);
+		rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+		if (rc != SQLITE_OK) {
+			int err = rc == SQLITE_ERROR ? -EUCLEAN : bh_store_errno(db, rc);
+			sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+			return err;
+		}
+	}
+	rc = sqlite3_exec(db, probe, NULL, NULL, NULL);
+	/* "no such table": somebody else's database, or a damaged one that passes for whole */
+	return rc == SQLITE_ERROR ? -EUCLEAN : bh_store_errno(db, rc);
+}
+
+static int prepare_database(sqlite3 *db)
+{
+	sqlite3_busy_timeout(db, 500); /* a person's sqlite3 shell, or a backup */
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	int rc = check(db);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db,
+			"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+			"PRAGMA journal_size_limit=4194304; PRAGMA temp_store=MEMORY;",
+			NULL, NULL, NULL);
+	return rc == SQLITE_OK ? migrate(db) : bh_store_errno(db, rc);
+}
+
+/* The file is made here, with its mode, because SQLite would take it from the umask; -wal and -shm
+ * inherit it. Links are not followed: the directory may be writable by others in a bad set-up. */
+static int make_file(const char *path)
+{
+	struct stat st;
+	int bh_autoclose fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if ((st.st_mode & 077) && fchmod(fd, 0600) < 0)
+		return -errno;
+	return 0;
+}
+
+static int open_once(const char *path, sqlite3 **ret)
+{
+	sqlite3 *db = NULL;
+	int r = make_file(path);
+	if (r < 0)
+		return r;
+	int rc = sqlite3_open_v2(path, &db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	r = rc == SQLITE_OK ? prepare_database(db) : bh_store_errno(db, rc);
+	if (r < 0) {
+		sqlite3_close(db);
+		return r;
+	}
+	*ret = db;
+	return 0;
+}
+
+/* The write-ahead log goes along under the name that SQLite looks for, so that what can still be
+ * read of the database can be read; the shared-memory index is made anew by whoever opens it. */
+static int set_aside(const char *path)
+{
+	struct stat st;
+	char bh_autofree *to = NULL;
+	for (int i = 1; i <= SET_ASIDE_MAX; i++) {
+		free(to);
+		to = bh_xasprintf("%s.corrupt-%d", path, i);
+		if (lstat(to, &st) < 0 && errno == ENOENT)
+			break;
+	}
+	char bh_autofree *wal = bh_xasprintf("%s-wal", path);
+	char bh_autofree *to_wal = bh_xasprintf("%s-wal", to);
+	char bh_autofree *shm = bh_xasprintf("%s-shm", path);
+	if (rename(path, to) < 0)
+		return -errno;
+	if (rename(wal, to_wal) < 0)
+		unlink(to_wal); /* a replaced one's */
+	unlink(shm);
+	return 0;
+}
+
+static int make_directory(const char *dir)
+{
+	char bh_autofree *path = bh_xstrdup(dir);
+	for (char *p = path + 1; *path && (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	/* An existing directory is the operator's: its mode stays. The files are 0600 anyway. */
+	return mkdir(dir, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int bh_store_open_database(const char *dir, sqlite3 **ret)
+{
+	char bh_autofree *path = bh_xasprintf("%s/bulkhead.db", dir);
+	int r = make_directory(dir);
+	if (r < 0)
+		return r;
+	r = open_once(path, ret);
+	if (r != -EUCLEAN)
+		return r;
+	r = set_aside(path);
+	if (r == 0)
+		r = open_once(path, ret);
+	return r < 0 ? r : 1;
+}

@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The store: what comes back after a restart, what a damaged file or a full disk does to it. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+
+static int setup(void **state)
+{
+	strcpy(dir, "/tmp/bh-store-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char bh_autofree *cmd = bh_xasprintf("rm -rf '%s'", dir);
+	return system(cmd) == 0 ? 0 : -1;
+}
+
+static char *path_of(const char *name)
+{
+	return bh_xasprintf("%s/%s", dir, name);
+}
+
+static struct bh_store *open_store(int expect)
+{
+	struct bh_store *s = NULL;
+	assert_int_equal(bh_store_open(dir, &s), expect);
+	assert_non_null(s);
+	return s;
+}
+
+static struct bh_tuple sample_tuple(uint16_t port)
+{
+	struct bh_tuple t = {.proto = 6,
+		.port = port,
+		.egress = true,
+		.answered = true,
+		.first_seen = 1700000000000000,
+		.last_seen = 1700000001000000,
+		.connections = UINT64_MAX - 1};
+	t.src.kind = BH_END_ROLE;
+	t.src.namespace = bh_xstrdup("a b%");
+	bh_labels_set(&t.src.selector, "app", "we b,=%\n\xff");
+	bh_labels_set(&t.src.selector, "tier", "");
+	t.dst.kind = BH_END_ADDR;
+	assert_int_equal(bh_addr_parse("2001:db8::9", &t.dst.addr), 0);
+	t.image = bh_xcalloc(2, sizeof(*t.image));
+	t.image[0] = bh_xstrdup("docker.io/library/nginx:1.25@sha256:ab");
+	t.image[1] = bh_xstrdup("odd name %20");
+	t.n_images = 2;
+	return t;
+}
+
+struct tuples {
+	size_t n;
+	struct bh_tuple expect;
+};
+
+static void check_tuple(const struct bh_tuple *t, void *arg)
+{
+	struct tuples *x = arg;
+	if (x->n++ == 0 && x->expect.port) {
+		assert_true(bh_end_equal(&t->src, &x->expect.src));
+		assert_true(bh_end_equal(&t->dst, &x->expect.dst));
+		assert_int_equal(t->proto, x->expect.proto);
+		assert_int_equal(t->port, x->expect.port);
+		assert_int_equal(t->egress, x->expect.egress);
+		assert_int_equal(t->ingress, x->expect.ingress);
+		assert_int_equal(t->answered, x->expect.answered);
+		assert_int_equal(t->first_seen, x->expect.first_seen);
+		assert_int_equal(t->last_seen, x->expect.last_seen);
+		assert_true(t->connections == x->expect.connections);
+		assert_int_equal(t->n_images, 2);
+		assert_string_equal(t->image[0], x->expect.image[0]);
+		assert_string_equal(t->image[1], x->expect.image[1]);
+	}
+}
+
+static size_t count_tuples(struct bh_store *s)
+{
+	struct tuples x = {0};
+	assert_int_equal(bh_store_load_tuples(s, check_tuple, &x), 0);
+	return x.n;
+}
+
+static void test_tuples_survive(void **state)
+{
+	struct bh_store *s = open_store(0);
+	struct tuples x = {.expect = sample_tuple(443)};
+	assert_int_equal(bh_store_put_tuple(s, &x.expect), 0);
+	x.expect.last_seen++;
+	x.expect.ingress = true;
+	assert_int_equal(bh_store_put_tuple(s, &x.expect), 0); /* replaces */
+	bh_store_close(s);
+	s = open_store(0);
+	assert_int_equal(bh_store_load_tuples(s, check_tuple, &x), 0);
+	assert_int_equal(x.n, 1);
+	bh_store_close(s);
+	bh_tuple_finish(&x.expect);
+}
+
+static void run_sql(const char *sql)
+{
+	sqlite3 *db;
+	char bh_autofree *path = path_of("bulkhead.db");
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void test_edited_tuples_are_left_out(void **state)
+{
+	static const char *const edit[] = {
+		"UPDATE tuple SET src = 'role shop app=web'", /* no longer its key */
+		"UPDATE tuple SET dst = 'addr 203.0.113.09'",
+		"UPDATE tuple SET src = 'role a%2'",
+		"UPDATE tuple SET src = 'role a b=%00'",
+		"UPDATE tuple SET src = x'ff00'",
+		"UPDATE tuple SET port = 70000",
+		"UPDATE tuple SET images = 'a\"b'",
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(edit); i++) {
+		struct bh_store *s = open_store(0);
+		struct bh_tuple t = sample_tuple(443);
+		assert_int_equal(bh_store_put_tuple(s, &t), 0);
+		bh_store_close(s);
+		bh_tuple_finish(&t);
+		run_sql(edit[i]);
+		s = open_store(0);
+		assert_int_equal(count_tuples(s), 0);
+		assert_non_null(strstr(bh_store_message(s), "cannot be read"));
+		bh_store_close(s);
+		run_sql("DELETE FROM tuple");
+	}
+}
+
+static struct bh_flow_row flow(const char *dst, uint16_t port, const char *rule)
+{
+	return (struct bh_flow_row){.first_seen = 100,
+		.last_seen = 200,
+		.src = (char *)"shop/web",
+		.dst = (char *)dst,
+		.src_addr = (char *)"10.0.0.2",
+		.dst_addr = (char *)"10.0.0.3",
+		.src_id = (char *)"abc",
+		.proto = 6,
+		.port = port,
+		.verdict = (char *)"allow",
+		.reason = (char *)"policy",
+		.mode = (char *)"enforce",
+		.rule = (char *)rule,
+		.count = 1};
+}
+
+struct rows {
+	size_t n;
+	uint64_t seq[64], count[64];
+	uint16_t port[64];
+	bool has_rule[64];
+};
+
+static void keep_row(const struct bh_flow_row *r, void *arg)
+{
+	struct rows *x = arg;
+	assert_true(x->n < 64);
+	x->seq[x->n] = r->seq;
+	x->count[x->n] = r->count;
+	x->port[x->n] = r->port;
+	x->has_rule[x->n++] = r->rule != NULL;
+	assert_string_equal(r->src, "shop/web");
+	assert_string_equal(r->src_id, "abc");
+	assert_null(r->dst_id);
+}
+
+static struct rows list(struct bh_store *s, uint64_t since, size_t limit)
+{
+	struct rows x = {0};
+	assert_int_equal(bh_store_list_flows(s, since, limit, keep_row, &x), 0);
+	return x;
+}
+
+static void test_flows_aggregate_and_page(void **state)
+{
+	struct bh_store *s = open_store(0);
+	struct bh_flow_row a = flow("shop/db", 5432, NULL), b = flow("shop/db", 5432, "rule 0"),
+			   c = flow("203.0.113.9", 443, NULL);
+	assert_int_equal(bh_store_add_flow(s, &a, 100), 0);
+	assert_int_equal(bh_store_add_flow(s, &b, 100), 0);
+	assert_int_equal(bh_store_add_flow(s, &c, 100), 0);
+	a.count = 5;
+	assert_int_equal(bh_store_add_flow(s, &a, 100), 0); /* moves to the end */
+	struct rows x = list(s, 0, 10);
+	assert_int_equal(x.n, 3);
+	assert_true(x.has_rule[0] && !x.has_rule[1] && !x.has_rule[2]);
+	assert_int_equal(x.count[2], 6);
+	assert_int_equal(x.port[2], 5432);
+	assert_true(x.seq[0] < x.seq[1] && x.seq[1] < x.seq[2]);
+	struct rows newest = list(s, 0, 1), after = list(s, x.seq[1], 10),
+		    none = list(s, x.seq[2], 1);
+	assert_int_equal(newest.n, 1);
+	assert_int_equal(newest.seq[0], x.seq[2]);
+	assert_int_equal(after.n, 1);
+	assert_int_equal(none.n, 0);
+	assert_int_equal(list(s, UINT64_MAX, 10).n, 0);
+	bh_store_close(s);
+	s = open_store(0);
+	assert_int_equal(bh_store_add_flow(s, &c, 100), 0);
+	after = list(s, x.seq[2], 10); /* a reader's cursor still works after a restart */
+	assert_int_equal(after.n, 1);
+	assert_int_equal(after.count[0], 2);
+	bh_store_close(s);
+}
+
+static void test_flows_are_bounded(void **state)
+{
+	struct bh_store *s = open_store(0);
+	for (uint16_t port = 1; port <= 40; port++) {
+		struct bh_flow_row r = flow("shop/db", port, NULL);
+		assert_int_equal(bh_store_add_flow(s, &r, 10), 0);
+	}
+	struct rows x = list(s, 0, 64);
+	assert_int_equal(x.n, 10);
+	assert_int_equal(x.port[0], 31);
+	assert_int_equal(x.port[9], 40);
+	bh_store_close(s);
+	s = open_store(0);
+	struct bh_flow_row r = flow("shop/db", 99, NULL);
+	assert_int_equal(bh_store_add_flow(s, &r, 5), 0); /* a smaller bound */
+	assert_int_equal(list(s, 0, 64).n, 5);
+	bh_store_close(s);
+}
+
+static void keep_mode(const struct bh_mode_row *m, void *arg)
+{
+	struct bh_buf *b = arg;
+	bh_buf_printf(b, "[%s]=%s@%lld/%u ", m->scope, bh_mode_name(m->mode), (long long)m->set_at,
+		m->uid);
+}
+
+static void keep_policy(const struct bh_policy_source *p, void *arg)
+{
+	struct bh_buf *b = arg;
+	assert_int_equal(strlen(p->text), p->len);
+	bh_buf_printf(b, "%s:%s ", p->file, p->text);
+}
+
+static void test_state(void **state)
+{
+	struct bh_store *s = open_store(0);
+	struct bh_buf bh_autobuf b = {0};
+	struct bh_mode_row node = {(char *)"", BH_MODE_AUDIT, 5, 0},
+			   shop = {(char *)"shop", BH_MODE_ENFORCE, 6, UINT32_MAX};
+	struct bh_policy_source p[] = {{"z.yaml", "one", 3}, {"a.yaml", "two!", 3}, {"b", "", 0}};
+	uint64_t v = 7;
+	assert_int_equal(bh_store_put_mode(s, &shop), 0);
+	assert_int_equal(bh_store_put_mode(s, &node), 0);
+	node.mode = BH_MODE_LEARN;
+	assert_int_equal(bh_store_put_mode(s, &node), 0);
+	assert_int_equal(bh_store_put_policies(s, p, 1, "aa"), 0);
+	assert_int_equal(bh_store_put_policies(s, p, 3, "bb"), 0);
+	assert_int_equal(bh_store_get_u64(s, "seq", &v), -ENOENT);
+	assert_int_equal(v, 7);
+	assert_int_equal(bh_store_put_u64(s, "seq", UINT64_MAX), 0);
+	bh_store_close(s);
+	s = open_store(0);
+	assert_int_equal(bh_store_load_modes(s, keep_mode, &b), 0);
+	assert_int_equal(bh_store_load_policies(s, keep_policy, &b), 0);
+	assert_string_equal(b.s, "[]=learn@5/0 [shop]=enforce@6/4294967295 "
+				 "z.yaml:one a.yaml:two b: ");
+	assert_int_equal(bh_store_get_u64(s, "seq", &v), 0);
+	assert_true(v == UINT64_MAX);
+	bh_store_close(s);
+}
+
+static void test_permissions(void **state)
+{
+	struct stat st;
+	struct bh_store *s;
+	char bh_autofree *deep = path_of("a/b");
+	assert_int_equal(bh_store_open(deep, &s), 0);
+	assert_int_equal(bh_store_put_u64(s, "x", 1), 0);
+	assert_int_equal(bh_store_commit(s), 0);
+	assert_int_equal(stat(deep, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	static const char *const name[] = {
+		"a/b/bulkhead.db", "a/b/bulkhead.db-wal", "a/b/bulkhead.db-shm"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(name); i++) {
+		char bh_autofree *path = path_of(name[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0600);
+	}
+	bh_store_close(s);
+}
+
+static void write_file(const char *name, const char *text, size_t len)
+{
+	char bh_autofree *path = path_of(name);
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, len, f), len);
+	fclose(f);
+}
+
+static void test_symlink_is_refused(void **state)
+{
+	struct bh_store *s = NULL;
+	char bh_autofree *path = path_of("bulkhead.db"), bh_autofree *target = path_of("target");
+	write_file("target", "", 0);
+	assert_int_equal(symlink(target, path), 0);
+	assert_int_equal(bh_store_open(dir, &s), -ELOOP);
+	assert_null(s);
+}
+
+static void test_no_database(void **state)
+{
+	struct stat st;
+	char bh_autofree *aside = path_of("bulkhead.db.corrupt-1");
+	char bh_autofree *second = path_of("bulkhead.db.corrupt-2");
+	for (int i = 0; i < 2; i++) {
+		write_file(
+			"bulkhead.db", "this is not a database, but long enough to be one\n", 50);
+		struct bh_store *s = open_store(1);
+		assert_int_equal(bh_store_put_u64(s, "x", 1), 0);
+		assert_int_equal(bh_store_commit(s), 0);
+		bh_store_close(s);
+	}
+	assert_int_equal(stat(aside, &st), 0);
+	assert_int_equal(st.st_size, 50);
+	assert_int_equal(stat(second, &st), 0);
+	bh_store_close(open_store(0));
+}
+
+static void test_set_aside_is_bounded(void **state)
+{
+	for (int i = 0; i < 12; i++) {
+		write_file("bulkhead.db", "garbage garbage", 15);
+		bh_store_close(open_store(1));
+	}
+	struct stat st;
+	char bh_autofree *last = path_of("bulkhead.db.corrupt-9");
+	char bh_autofree *beyond = path_of("bulkhead.db.corrupt-10");
+	assert_int_equal(stat(last, &st), 0);
+	assert_int_equal(stat(beyond, &st), -1);
+}
+
+/* Pages in the middle overwritten: the header is fine, the content is not. */
+static void test_damaged_pages(void **state)
+{
+	struct bh_store *s = open_store(0);
+	for (uint16_t port = 1; port <= 2000; port++) {
+		struct bh_tuple t = sample_tuple(port);
+		assert_int_equal(bh_store_put_tuple(s, &t), 0);
+		bh_tuple_finish(&t);
+	}
+	bh_store_close(s);
+	char bh_autofree *path = path_of("bulkhead.db");
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	char junk[4096];
+	memset(junk, 0x5a, sizeof(junk));
+	for (off_t at = 4096 * 10; at < 4096 * 40; at += 4096)
+		assert_int_equal(pwrite(fd, junk, sizeof(junk), at), sizeof(junk));
+	close(fd);
+	s = open_store(1);
+	assert_int_equal(count_tuples(s), 0);
+	bh_store_close(s);
+}
+
+static void test_foreign_and_newer(void **state)
+{
+	struct bh_store *s = NULL;
+	bh_store_close(open_store(0));
+	run_sql("PRAGMA user_version = 99");
+	assert_int_equal(bh_store_open(dir, &s), -EPROTONOSUPPORT);
+	assert_null(s);
+	run_sql("PRAGMA user_version = 1; DROP TABLE mode");
+	bh_store_close(open_store(1)); /* claims our schema and has not got it */
+	run_sql("PRAGMA user_version = 0");
+	bh_store_close(open_store(1)); /* tables there, version gone */
+	bh_store_close(open_store(0));
+}
+
+static void test_crash_keeps_commits(void **state)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct bh_store *s;
+		if (bh_store_open(dir, &s) == 0 && bh_store_put_u64(s, "kept", 1) == 0 &&
+			bh_store_commit(s) == 0 && bh_store_put_u64(s, "lost", 1) == 0)
+			raise(SIGKILL);
+		_exit(1);
+	}
+	int status;
+	uint64_t v;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	struct bh_store *s = open_store(0);
+	assert_int_equal(bh_store_get_u64(s, "kept", &v), 0);
+	assert_int_equal(bh_store_get_u64(s, "lost", &v), -ENOENT);
+	bh_store_close(s);
+}
+
+/* Puts big texts until there is no room. Each is committed: what commit acknowledged counts. */
+static int fill(struct bh_store *s, unsigned *ret_acknowledged)
+{
+	char text[32768];
+	int r = 0;
+	memset(text, 'x', sizeof(text));
+	for (unsigned i = 0; i < 1000 && r == 0; i++) {
+		struct bh_policy_source src[64];
+		size_t n = i % 64 + 1;
+		for (size_t k = 0; k < n; k++)
+			src[k] = (struct bh_policy_source){"f", text, sizeof(text)};
+		r = bh_store_put_u64(s, "round", i);
+		if (r == 0)
+			r = bh_store_put_policies(s, src, n, "x");
+		int c = bh_store_commit(s);
+		if (r == 0)
+			r = c;
+		if (r == 0)
+			*ret_acknowledged = i;
+	}
+	return r;
+}
+
+static int check_full(unsigned acknowledged, struct bh_store *s, int r)
+{
+	uint64_t v = 0;
+	if (r != -ENOSPC)
+		return 10;
+	if (!strstr(bh_store_message(s), "the disk is full"))
+		return 11;
+	if (bh_store_get_u64(s, "round", &v) != 0 || v != acknowledged)
+		return 12;
+	return 0;
+}
+
+/* On a tmpfs of one megabyte, in a mount namespace of its own. Exit status: 0, 77 = cannot. */
+static int full_tmpfs(void)
+{
+	struct bh_store *s;
+	unsigned acknowledged = 0;
+	uint64_t v = 0;
+	char bh_autofree *ballast = path_of("ballast");
+	char junk[200000] = "";
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("bh-test", dir, "tmpfs", 0, "size=1m") < 0)
+		return 77;
+	int fd = open(ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, junk, sizeof(junk)) != sizeof(junk) || close(fd) < 0)
+		return 1;
+	if (bh_store_open(dir, &s) != 0)
+		return 2;
+	int r = fill(s, &acknowledged);
+	r = check_full(acknowledged, s, r);
+	if (r)
+		return r;
+	/* Still full: small things may or may not fit, but never lie. */
+	unlink(ballast);
+	if (bh_store_put_u64(s, "later", 42) != 0 || bh_store_commit(s) != 0)
+		return 3;
+	bh_store_close(s);
+	if (bh_store_open(dir, &s) != 0)
+		return 4;
+	if (bh_store_get_u64(s, "later", &v) != 0 || v != 42)
+		return 5;
+	if (bh_store_get_u64(s, "round", &v) != 0 || v != acknowledged)
+		return 6;
+	bh_store_close(s);
+	return 0;
+}
+
+static int full_by_limit(void)
+{
+	struct rlimit limit = {600000, 600000};
+	struct bh_store *s;
+	unsigned acknowledged = 0;
+	signal(SIGXFSZ, SIG_IGN);
+	if (bh_store_open(dir, &s) != 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
+		return 1;
+	int r = fill(s, &acknowledged);
+	return check_full(acknowledged, s, r);
+}
+
+static int in_child(int (*fn)(void))
+{
+	int status;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(fn());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_full_disk(void **state)
+{
+	int r = in_child(full_tmpfs);
+	if (r == 77)
+		skip();
+	assert_int_equal(r, 0);
+}
+
+static void test_file_size_limit(void **state)
+{
+	assert_int_equal(in_child(full_by_limit), 0);
+	uint64_t v;
+	struct bh_store *s = open_store(0); /* and without the limit all is well again */
+	assert_int_equal(bh_store_get_u64(s, "round", &v), 0);
+	assert_int_equal(bh_store_put_u64(s, "round", 1), 0);
+	assert_int_equal(bh_store_commit(s), 0);
+	bh_store_close(s);
+}
+
+/* A put that was told "fine" and then went with its transaction: commit must say so, once, and
+ * until then nothing else may pass for a whole transaction. */
+static int sticky_failure(void)
+{
+	struct rlimit limit = {400000, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};
+	struct bh_store *s;
+	uint64_t v;
+	char *text = bh_xcalloc(1, 8000000);
+	memset(text, 'x', 7999999);
+	struct bh_policy_source big = {"f", text, 7999999};
+	signal(SIGXFSZ, SIG_IGN);
+	if (bh_store_open(dir, &s) != 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
+		return 1;
+	if (bh_store_put_u64(s, "early", 1) != 0)
+		return 2;
+	int r = bh_store_put_policies(s, &big, 1, "x"); /* spills out of the page cache */
+	if (r != -ENOSPC)
+		return 3;
+	if (setrlimit(RLIMIT_FSIZE, &none) < 0)
+		return 4;
+	if (bh_store_put_u64(s, "late", 1) != -ENOSPC)
+		return 5;
+	if (!strstr(bh_store_message(s), "not kept"))
+		return 6;
+	if (bh_store_commit(s) != -ENOSPC || bh_store_commit(s) != 0)
+		return 7;
+	if (bh_store_get_u64(s, "early", &v) != -ENOENT)
+		return 8;
+	if (bh_store_put_u64(s, "late", 1) != 0 || bh_store_commit(s) != 0)
+		return 9;
+	bh_store_close(s);
+	free(text);
+	return 0;
+}
+
+static void test_lost_transaction_is_reported(void **state)
+{
+	assert_int_equal(in_child(sticky_failure), 0);
+}
+
+static void test_reader_does_not_block(void **state)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	struct bh_store *s = open_store(0);
+	char bh_autofree *path = path_of("bulkhead.db");
+	assert_int_equal(bh_store_put_u64(s, "x", 1), 0);
+	assert_int_equal(bh_store_commit(s), 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT * FROM value", -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	assert_int_equal(bh_store_put_u64(s, "x", 2), 0);
+	assert_int_equal(bh_store_commit(s), 0);
+	sqlite3_finalize(st);
+	/* A writer does: the put fails, nothing is half done, and later it works. */
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(bh_store_put_u64(s, "x", 3), -EBUSY);
+	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(bh_store_put_u64(s, "x", 4), 0);
+	assert_int_equal(bh_store_commit(s), 0);
+	sqlite3_close(db);
+	bh_store_close(s);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_tuples_survive),
+		TEST(test_edited_tuples_are_left_out),
+		TEST(test_flows_aggregate_and_page),
+		TEST(test_flows_are_bounded),
+		TEST(test_state),
+		TEST(test_permissions),
+		TEST(test_symlink_is_refused),
+		TEST(test_no_database),
+		TEST(test_set_aside_is_bounded),
+		TEST(test_damaged_pages),
+		TEST(test_foreign_and_newer),
+		TEST(test_crash_keeps_commits),
+		TEST(test_full_disk),
+		TEST(test_file_size_limit),
+		TEST(test_lost_transaction_is_reported),
+		TEST(test_reader_does_not_block),
+	};
+	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}
