@@ -3,7 +3,9 @@
  * Learning: queued flows wait here until conntrack says that they were answered, then become
  * baseline tuples in the store. Bounded: at most BH_LEARN_PENDING flows wait (oldest go, counted)
  * and BH_LEARN_TUPLES tuples are kept (further new ones are counted and refused, so that a scan
- * cannot push out what is known). On the loop's thread.
+ * cannot push out what is known). Unanswered ones get at most half of that, so that a scan cannot
+ * stop learning either. A flow waits five minutes at most; a report of conntrack that overtakes the
+ * queue's is remembered for five seconds. On the loop's thread.
  */
 #pragma once
 
@@ -35,7 +37,8 @@ struct bh_learn_flow {
 void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f);
 /* Conntrack says this flow (original direction, after DNAT) was answered. */
 void bh_learn_answered(struct bh_learn *l, const struct bh_flow *f, int64_t now);
-/* Writes changed tuples to the store (called about once a second and before exit). */
+/* Writes changed tuples to the store and commits it (called about once a second and before exit).
+ * After a failure everything not yet on disk is written again the next time. */
 int bh_learn_save(struct bh_learn *l);
 
 struct bh_learn_stats {

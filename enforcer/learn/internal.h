@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the learning files share. Not for other modules. */
+#pragma once
+
+#include "learn/learn.h"
+
+struct bh_learn_entry {
+	struct bh_tuple t;
+	char *key; /* bh_tuple_key() */
+	uint64_t hash;
+	bool listed; /* in the table; else owned by the one flow that waits */
+	bool dirty; /* differs from the store */
+};
+
+/* table.c: tuples by key; never shrinks. */
+struct bh_learn_table {
+	struct bh_learn_entry **item;
+	size_t n, cap;
+	uint32_t *slot; /* index + 1 into item; 0 = empty; open addressing */
+	size_t mask;
+	size_t answered;
+	uint64_t seed;
+};
+void bh_learn_table_init(struct bh_learn_table *t, uint64_t seed);
+void bh_learn_table_finish(struct bh_learn_table *t);
+struct bh_learn_entry *bh_learn_table_find(const struct bh_learn_table *t, const char *key);
+void bh_learn_table_add(struct bh_learn_table *t, struct bh_learn_entry *e); /* takes e */
+
+/* Copies the ends; owned by the caller until it is added. Takes `key`. */
+struct bh_learn_entry *bh_learn_entry_new(const struct bh_tuple *t, char *key);
+void bh_learn_entry_free(struct bh_learn_entry *e); /* NULL is fine */
+void bh_learn_entry_add_image(struct bh_learn_entry *e, const char *image);
+
+/* waiting.c: at most `cap` flows by 5-tuple, oldest first. */
+#define BH_WAITING_NONE UINT32_MAX
+struct bh_waiting {
+	struct bh_flow flow;
+	struct bh_learn_entry *entry; /* may be NULL */
+	int64_t at; /* µs, when it was added */
+	uint32_t older, newer; /* order of arrival */
+	uint32_t next; /* same bucket; free list */
+};
+struct bh_waitings {
+	struct bh_waiting *slot;
+	uint32_t *bucket;
+	uint32_t cap, used; /* slots [used..cap) were never used */
+	uint32_t n;
+	uint32_t oldest, newest, free;
+	uint64_t seed;
+};
+void bh_waitings_init(struct bh_waitings *w, uint32_t cap, uint64_t seed); /* cap: power of two */
+void bh_waitings_finish(struct bh_waitings *w);
+/* Index of the slot, or BH_WAITING_NONE. */
+uint32_t bh_waitings_find(const struct bh_waitings *w, const struct bh_flow *f);
+/* Must not be full and must not hold the flow. */
+void bh_waitings_add(
+	struct bh_waitings *w, const struct bh_flow *f, struct bh_learn_entry *e, int64_t now);
+/* Returns the entry that waited there. */
+struct bh_learn_entry *bh_waitings_remove(struct bh_waitings *w, uint32_t i);

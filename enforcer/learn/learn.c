@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From flows that were let through to tuples that may become rules. Two reports make a learned
+ * tuple, the queue's (this flow, these ends) and conntrack's (it was answered), and they come over
+ * different sockets in either order; each waits for the other, bounded in number and time.
+ *
+ * A scan must neither push out what is known nor stop the learning of what is not. Hence
+ * unanswered tuples get at most half of the table. Beyond that a new tuple lives only as long as
+ * its flow waits, and takes a place when it is answered.
+ */
+#include "learn/internal.h"
+
+#include <errno.h>
+#include <sys/random.h>
+
+#define UNANSWERED_MAX (BH_LEARN_TUPLES / 2)
+#define RECENT_MAX 4096 /* answered flows that the queue has not reported (yet) */
+#define RECENT_US (5 * 1000000LL)
+/* Longer than conntrack waits for the answer to a SYN (nf_conntrack_tcp_timeout_syn_sent, 120 s) */
+#define PENDING_US (300 * 1000000LL)
+#define LAST_NEW "learn_last_new"
+
+struct bh_learn {
+	struct bh_store *store;
+	bh_learned_fn fn;
+	void *arg;
+	struct bh_learn_table table;
+	struct bh_waitings pending, recent;
+	struct bh_learn_entry **dirty; /* listed ones */
+	size_t n_dirty, cap_dirty;
+	bool last_new_dirty;
+	uint64_t pending_evicted, tuples_refused;
+	int64_t started, last_new;
+};
+
+static void load_one(const struct bh_tuple *t, void *arg)
+{
+	struct bh_learn *l = arg;
+	if (l->table.n == BH_LEARN_TUPLES)
+		return;
+	bh_learn_table_add(&l->table, bh_learn_entry_new(t, bh_tuple_key(t)));
+	if (t->first_seen && (!l->started || t->first_seen < l->started))
+		l->started = t->first_seen;
+}
+
+int bh_learn_new(struct bh_store *store, bh_learned_fn fn, void *arg, struct bh_learn **ret)
+{
+	uint64_t seed = BH_HASH_SEED, last_new;
+	struct bh_learn *l = bh_xcalloc(1, sizeof(*l));
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed ^= (uintptr_t)l; /* early boot: the address layout will have to do */
+	*l = (struct bh_learn){.store = store, .fn = fn, .arg = arg};
+	bh_learn_table_init(&l->table, seed);
+	bh_waitings_init(&l->pending, BH_LEARN_PENDING, seed);
+	bh_waitings_init(&l->recent, RECENT_MAX, seed);
+	int r = bh_store_load_tuples(store, load_one, l);
+	if (r == 0) {
+		r = bh_store_get_u64(store, LAST_NEW, &last_new);
+		l->last_new = r == 0 ? (int64_t)last_new : 0;
+	}
+	if (r < 0 && r != -ENOENT) {
+		bh_learn_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+/* Takes a flow off the waiting list. A tuple that had no place in the table goes with it. */
+static void forget(struct bh_learn *l, uint32_t i)
+{
+	struct bh_learn_entry *e = bh_waitings_remove(&l->pending, i);
+	if (e->listed)
+		return;
+	l->tuples_refused++;
+	bh_learn_entry_free(e);
+}
+
+void bh_learn_free(struct bh_learn *l)
+{
+	if (!l)
+		return;
+	while (l->pending.n)
+		forget(l, l->pending.oldest);
+	bh_waitings_finish(&l->pending);
+	bh_waitings_finish(&l->recent);
+	bh_learn_table_finish(&l->table);
+	free(l->dirty);
+	free(l);
+}
+
+static void expire(struct bh_learn *l, int64_t now)
+{
+	while (l->pending.n && l->pending.slot[l->pending.oldest].at < now - PENDING_US)
+		forget(l, l->pending.oldest);
+	while (l->recent.n && l->recent.slot[l->recent.oldest].at < now - RECENT_US)
+		bh_waitings_remove(&l->recent, l->recent.oldest);
+}
+
+static void mark_dirty(struct bh_learn *l, struct bh_learn_entry *e)
+{
+	if (e->dirty || !e->listed)
+		return;
+	e->dirty = true;
+	BH_GROW(l->dirty, l->n_dirty, l->cap_dirty);
+	l->dirty[l->n_dirty++] = e;
+}
+
+static void put_in_table(struct bh_learn *l, struct bh_learn_entry *e)
+{
+	bh_learn_table_add(&l->table, e);
+	if (!l->started || e->t.first_seen < l->started)
+		l->started = e->t.first_seen;
+	mark_dirty(l, e);
+}
+
+static void note_seen(struct bh_learn *l, struct bh_learn_entry *e, const struct bh_learn_flow *f,
+	bool connection)
+{
+	struct bh_tuple *t = &e->t;
+	if (f->now > t->last_seen)
+		t->last_seen = f->now;
+	t->connections += connection;
+	t->egress |= f->egress;
+	t->ingress |= f->ingress;
+	bh_learn_entry_add_image(e, f->src->kind == BH_END_ROLE ? f->src_image : f->dst_image);
+	mark_dirty(l, e);
+}
+
+/* The place of a waiting tuple in the table, now that it is answered: its own, that of an equal one
+ * which got there first, or none. */
+static struct bh_learn_entry *settle(struct bh_learn *l, struct bh_learn_entry *e)
+{
+	if (e->listed)
+		return e;
+	struct bh_learn_entry *other = bh_learn_table_find(&l->table, e->key);
+	if (!other && l->table.n < BH_LEARN_TUPLES) {
+		put_in_table(l, e);
+		return e;
+	}
+	if (other) {
+		other->t.connections += e->t.connections;
+		other->t.egress |= e->t.egress;
+		other->t.ingress |= e->t.ingress;
+		if (e->t.last_seen > other->t.last_seen)
+			other->t.last_seen = e->t.last_seen;
+		mark_dirty(l, other);
+	} else {
+		l->tuples_refused++;
+	}
+	bh_learn_entry_free(e);
+	return other;
+}
+
+static void answer(
+	struct bh_learn *l, struct bh_learn_entry *e, const struct bh_flow *f, int64_t now)
+{
+	e = settle(l, e);
+	if (!e)
+		return;
+	if (now > e->t.last_seen)
+		e->t.last_seen = now;
+	mark_dirty(l, e);
+	if (e->t.answered)
+		return;
+	e->t.answered = true;
+	l->table.answered++;
+	l->last_new = now;
+	l->last_new_dirty = true;
+	if (l->fn)
+		l->fn(&e->t, f, l->arg);
+}
+
+/* The same packet again (a SYN repeated before its answer): no second connection. True if so. */
+static bool seen_again(struct bh_learn *l, const struct bh_learn_flow *f, const char *key)
+{
+	uint32_t i = bh_waitings_find(&l->pending, f->flow);
+	if (i == BH_WAITING_NONE)
+		return false;
+	if (bh_streq(l->pending.slot[i].entry->key, key)) {
+		note_seen(l, l->pending.slot[i].entry, f, false);
+		return true;
+	}
+	forget(l, i); /* the addresses have changed hands since */
+	return false;
+}
+
+static void wait_for_answer(
+	struct bh_learn *l, struct bh_learn_entry *e, const struct bh_flow *f, int64_t now)
+{
+	if (l->pending.n == BH_LEARN_PENDING) {
+		forget(l, l->pending.oldest);
+		l->pending_evicted++;
+	}
+	bh_waitings_add(&l->pending, f, e, now);
+}
+
+static struct bh_tuple tuple_of(const struct bh_learn_flow *f)
+{
+	const struct bh_flow *flow = f->flow;
+	bool ports = flow->proto == BH_TCP || flow->proto == BH_UDP || flow->proto == BH_SCTP;
+	return (struct bh_tuple){
+		.src = *f->src, /* borrowed: the copy is made with the entry */
+		.dst = *f->dst,
+		.proto = flow->proto,
+		.port = ports ? flow->dport : 0,
+		.icmp_type = ports ? 0 : flow->icmp_type,
+		.first_seen = f->now,
+		.last_seen = f->now,
+	};
+}
+
+void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f)
+{
+	struct bh_tuple t = tuple_of(f);
+	char bh_autofree *key = bh_tuple_key(&t);
+
+	expire(l, f->now);
+	struct bh_learn_entry *e = bh_learn_table_find(&l->table, key);
+	if (e && e->t.answered) {
+		note_seen(l, e, f, true);
+		return;
+	}
+	if (seen_again(l, f, key))
+		return;
+	if (!e) {
+		e = bh_learn_entry_new(&t, BH_TAKE_PTR(key));
+		if (l->table.n < BH_LEARN_TUPLES && l->table.n - l->table.answered < UNANSWERED_MAX)
+			put_in_table(l, e);
+	}
+	note_seen(l, e, f, true);
+	uint32_t i = bh_waitings_find(&l->recent, f->flow);
+	if (i == BH_WAITING_NONE) {
+		wait_for_answer(l, e, f->flow, f->now);
+		return;
+	}
+	bh_waitings_remove(&l->recent, i);
+	answer(l, e, f->flow, f->now);
+}
+
+void bh_learn_answered(struct bh_learn *l, const struct bh_flow *f, int64_t now)
+{
+	expire(l, now);
+	uint32_t i = bh_waitings_find(&l->pending, f);
+	if (i != BH_WAITING_NONE) {
+		struct bh_flow flow = l->pending.slot[i].flow; /* as the queue saw it */
+		answer(l, bh_waitings_remove(&l->pending, i), &flow, now);
+		return;
+	}
+	i = bh_waitings_find(&l->recent, f);
+	if (i != BH_WAITING_NONE)
+		bh_waitings_remove(&l->recent, i);
+	else if (l->recent.n == RECENT_MAX)
+		bh_waitings_remove(&l->recent, l->recent.oldest);
+	bh_waitings_add(&l->recent, f, NULL, now);
+}
+
+/* Nothing counts as saved before the commit: a full disk rolls back, and all is put again. */
+int bh_learn_save(struct bh_learn *l)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < l->n_dirty; i++)
+		r = bh_store_put_tuple(l->store, &l->dirty[i]->t);
+	if (r == 0 && l->last_new_dirty)
+		r = bh_store_put_u64(l->store, LAST_NEW, (uint64_t)l->last_new);
+	int committed = bh_store_commit(l->store); /* also ends a failed transaction */
+	if (r == 0)
+		r = committed;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < l->n_dirty; i++)
+		l->dirty[i]->dirty = false;
+	l->n_dirty = 0;
+	l->last_new_dirty = false;
+	return 0;
+}
+
+void bh_learn_get_stats(const struct bh_learn *l, struct bh_learn_stats *ret)
+{
+	*ret = (struct bh_learn_stats){
+		.tuples = l->table.n,
+		.answered = l->table.answered,
+		.pending = l->pending.n,
+		.pending_evicted = l->pending_evicted,
+		.tuples_refused = l->tuples_refused,
+		.started = l->started,
+		.last_new = l->last_new,
+	};
+}
+
+static int by_key(const void *pa, const void *pb)
+{
+	const struct bh_learn_entry *const *a = pa, *const *b = pb;
+	return strcmp((*a)->key, (*b)->key);
+}
+
+struct bh_tuple *bh_learn_tuples(const struct bh_learn *l, size_t *ret_n)
+{
+	size_t n = l->table.n;
+	struct bh_learn_entry **order bh_autofree = bh_xcalloc(n, sizeof(struct bh_learn_entry *));
+	struct bh_tuple *t = bh_xcalloc(n, sizeof(*t));
+	if (n)
+		memcpy(order, l->table.item, n * sizeof(struct bh_learn_entry *));
+	qsort(order, n, sizeof(struct bh_learn_entry *), by_key);
+	for (size_t i = 0; i < n; i++)
+		t[i] = order[i]->t;
+	*ret_n = n;
+	return t;
+}

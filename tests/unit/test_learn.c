@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Learning: which reports make a tuple answered, in which order, and what a scan can do to it. */
+#include "learn/learn.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#define SECOND 1000000LL
+
+static char dir[64];
+static struct bh_store *store;
+static struct bh_learn *l;
+static unsigned learned;
+static struct bh_flow learned_flow;
+static uint16_t learned_port;
+
+static void note_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg)
+{
+	assert_ptr_equal(arg, &learned);
+	assert_true(t->answered);
+	learned++;
+	learned_flow = *f;
+	learned_port = t->port;
+}
+
+static int setup(void **state)
+{
+	strcpy(dir, "/tmp/bh-learn-XXXXXX");
+	learned = 0;
+	if (!mkdtemp(dir) || bh_store_open(dir, &store) != 0)
+		return -1;
+	return bh_learn_new(store, note_learned, &learned, &l);
+}
+
+static int teardown(void **state)
+{
+	char bh_autofree *cmd = bh_xasprintf("rm -rf '%s'", dir);
+	bh_learn_free(l);
+	bh_store_close(store);
+	return system(cmd) == 0 ? 0 : -1;
+}
+
+static void restart(void)
+{
+	bh_learn_free(l);
+	bh_store_close(store);
+	assert_int_equal(bh_store_open(dir, &store), 0);
+	assert_int_equal(bh_learn_new(store, note_learned, &learned, &l), 0);
+}
+
+static struct bh_addr addr(const char *text)
+{
+	struct bh_addr a;
+	assert_int_equal(bh_addr_parse(text, &a), 0);
+	return a;
+}
+
+static struct bh_flow flow(uint8_t proto, uint16_t sport, uint16_t dport)
+{
+	return (struct bh_flow){.src = addr("10.0.0.2"),
+		.dst = addr("10.0.0.3"),
+		.proto = proto,
+		.sport = sport,
+		.dport = dport};
+}
+
+static struct bh_end role(const char *ns, const char *app)
+{
+	struct bh_end e = {.kind = BH_END_ROLE, .namespace = bh_xstrdup(ns)};
+	bh_labels_set(&e.selector, "app", app);
+	return e;
+}
+
+static void seen_as(const struct bh_flow *f, const char *src, const char *dst, bool egress,
+	bool ingress, const char *image, int64_t now)
+{
+	struct bh_end a = role("shop", src), b = role("shop", dst);
+	bh_learn_seen(l, &(struct bh_learn_flow){.flow = f,
+				 .src = &a,
+				 .dst = &b,
+				 .egress = egress,
+				 .ingress = ingress,
+				 .src_image = image,
+				 .now = now});
+	bh_end_finish(&a);
+	bh_end_finish(&b);
+}
+
+static void seen(const struct bh_flow *f, int64_t now)
+{
+	seen_as(f, "web", "db", true, false, "web:1", now);
+}
+
+static struct bh_learn_stats stats(void)
+{
+	struct bh_learn_stats st;
+	bh_learn_get_stats(l, &st);
+	return st;
+}
+
+/* The only tuple there is; content borrowed until the next call. */
+static struct bh_tuple only(void)
+{
+	size_t n;
+	struct bh_tuple *t = bh_learn_tuples(l, &n);
+	assert_int_equal(n, 1);
+	struct bh_tuple first = t[0];
+	free(t);
+	return first;
+}
+
+static void test_seen_then_answered(void **state)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	seen(&f, 100);
+	assert_false(only().answered);
+	assert_int_equal(learned, 0);
+	assert_int_equal(stats().pending, 1);
+	bh_learn_answered(l, &f, 200);
+	struct bh_tuple t = only();
+	assert_true(t.answered && t.egress && !t.ingress);
+	assert_int_equal(t.port, 5432);
+	assert_int_equal(t.first_seen, 100);
+	assert_int_equal(t.last_seen, 200);
+	assert_int_equal(t.connections, 1);
+	assert_int_equal(t.n_images, 1);
+	assert_string_equal(t.image[0], "web:1");
+	assert_int_equal(learned, 1);
+	assert_int_equal(learned_flow.sport, 40000);
+	assert_int_equal(stats().pending, 0);
+	assert_int_equal(stats().last_new, 200);
+	assert_int_equal(stats().started, 100);
+	bh_learn_answered(l, &f, 300); /* conntrack repeats itself */
+	assert_int_equal(learned, 1);
+}
+
+static void test_answered_overtakes(void **state)
+{
+	struct bh_flow f = flow(BH_UDP, 40000, 53);
+	bh_learn_answered(l, &f, 100);
+	bh_learn_answered(l, &f, 110);
+	assert_int_equal(stats().tuples, 0);
+	seen(&f, 200);
+	assert_true(only().answered);
+	assert_int_equal(learned, 1);
+	assert_int_equal(stats().pending, 0);
+}
+
+static void test_old_answers_do_not_count(void **state)
+{
+	struct bh_flow f = flow(BH_UDP, 40000, 53);
+	bh_learn_answered(l, &f, 100);
+	seen(&f, 100 + 6 * SECOND);
+	assert_false(only().answered);
+	assert_int_equal(learned, 0);
+}
+
+static void test_exact_match(void **state)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	seen(&f, 100);
+	struct bh_flow other[5] = {f, f, f, f, f};
+	other[0].sport++;
+	other[1].dport++;
+	other[2].proto = BH_SCTP;
+	other[3].src = addr("10.0.0.9");
+	other[4].src = f.dst; /* the reverse direction is another flow */
+	other[4].dst = f.src;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(other); i++)
+		bh_learn_answered(l, &other[i], 200);
+	assert_false(only().answered);
+	bh_learn_answered(l, &f, 300);
+	assert_true(only().answered);
+}
+
+static void test_known_tuple_needs_no_pending(void **state)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	seen(&f, 100);
+	bh_learn_answered(l, &f, 200);
+	f.sport++;
+	seen_as(&f, "web", "db", false, true, "web:2", 300);
+	struct bh_tuple t = only();
+	assert_int_equal(t.connections, 2);
+	assert_int_equal(t.last_seen, 300);
+	assert_true(t.egress && t.ingress);
+	assert_int_equal(t.n_images, 2);
+	assert_string_equal(t.image[1], "web:2");
+	assert_int_equal(stats().pending, 0);
+	assert_int_equal(learned, 1);
+}
+
+static void test_repeated_syn_is_one_connection(void **state)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	seen(&f, 100);
+	seen(&f, 100 + SECOND);
+	assert_int_equal(only().connections, 1);
+	assert_int_equal(only().last_seen, 100 + SECOND);
+	f.sport++;
+	seen(&f, 100 + 2 * SECOND);
+	assert_int_equal(only().connections, 2);
+	assert_int_equal(stats().pending, 2);
+}
+
+static void test_address_changes_hands(void **state)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	size_t n;
+	seen_as(&f, "web", "db", true, false, NULL, 100);
+	seen_as(&f, "web", "cache", true, false, NULL, 200);
+	bh_learn_answered(l, &f, 300);
+	struct bh_tuple bh_autofree *t = bh_learn_tuples(l, &n);
+	assert_int_equal(n, 2);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(
+			t[i].answered, bh_streq(bh_labels_get(&t[i].dst.selector, "app"), "cache"));
+}
+
+static void test_pending_expires(void **state)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	seen(&f, 100);
+	bh_learn_answered(l, &f, 100 + 301 * SECOND);
+	assert_false(only().answered);
+	assert_int_equal(stats().pending, 0);
+	assert_int_equal(stats().pending_evicted, 0);
+}
+
+static void test_icmp(void **state)
+{
+	struct bh_flow ping = flow(1, 0, 0), stamp = ping, blind = ping;
+	ping.icmp_type = 8;
+	stamp.icmp_type = 13;
+	seen(&ping, 100);
+	bh_learn_answered(l, &stamp, 200);
+	assert_false(only().answered);
+	bh_learn_answered(l, &blind, 300); /* a reporter that does not know the type */
+	struct bh_tuple t = only();
+	assert_true(t.answered);
+	assert_int_equal(t.icmp_type, 8);
+	assert_int_equal(t.port, 0);
+}
+
+static void test_image_of_the_role_end(void **state)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 443);
+	struct bh_end out = {.kind = BH_END_ADDR, .addr = addr("203.0.113.9")},
+		      web = role("s", "w");
+	bh_learn_seen(l, &(struct bh_learn_flow){.flow = &f,
+				 .src = &out,
+				 .dst = &web,
+				 .ingress = true,
+				 .dst_image = "web:1",
+				 .now = 1});
+	bh_end_finish(&web);
+	struct bh_tuple t = only();
+	assert_int_equal(t.src.kind, BH_END_ADDR);
+	assert_int_equal(t.n_images, 1);
+	for (int i = 0; i < 100; i++) {
+		char bh_autofree *image = bh_xasprintf("web:%d", i);
+		f.sport++;
+		seen_as(&f, "web", "db", true, false, image, 10);
+	}
+	size_t n;
+	struct bh_tuple bh_autofree *all = bh_learn_tuples(l, &n);
+	for (size_t i = 0; i < n; i++)
+		assert_in_range(all[i].n_images, 1, 16);
+}
+
+static void test_survives_restart(void **state)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	seen(&f, 100);
+	bh_learn_answered(l, &f, 200);
+	f = flow(BH_TCP, 40000, 5433);
+	seen(&f, 300);
+	assert_int_equal(bh_learn_save(l), 0);
+	restart();
+	assert_int_equal(stats().tuples, 2);
+	assert_int_equal(stats().answered, 1);
+	assert_int_equal(stats().started, 100);
+	assert_int_equal(stats().last_new, 200);
+	f = flow(BH_TCP, 40001, 5432);
+	seen(&f, 400); /* known: no second "learned" */
+	bh_learn_answered(l, &f, 500);
+	assert_int_equal(learned, 1);
+	assert_int_equal(bh_learn_save(l), 0);
+	restart();
+	size_t n;
+	struct bh_tuple bh_autofree *t = bh_learn_tuples(l, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(t[0].connections + t[1].connections, 3);
+}
+
+static void test_order_is_by_key(void **state)
+{
+	size_t n;
+	for (uint16_t i = 1; i <= 200; i++) {
+		struct bh_flow f = flow(BH_TCP, 40000, (uint16_t)(i * 7919));
+		seen(&f, i);
+	}
+	struct bh_tuple bh_autofree *t = bh_learn_tuples(l, &n);
+	assert_int_equal(n, 200);
+	for (size_t i = 1; i < n; i++) {
+		char bh_autofree *a = bh_tuple_key(&t[i - 1]);
+		char bh_autofree *b = bh_tuple_key(&t[i]);
+		assert_true(strcmp(a, b) < 0);
+	}
+}
+
+/* A scan of many addresses and ports, far beyond every bound. */
+static void test_scan(void **state)
+{
+	struct bh_flow good = flow(BH_TCP, 1, 5432);
+	struct bh_end web = role("shop", "web");
+	seen(&good, 1);
+	bh_learn_answered(l, &good, 2);
+	for (uint32_t i = 0; i < 250000; i++) {
+		struct bh_flow f = flow(BH_TCP, 50000, (uint16_t)(i % 1000));
+		struct bh_end out = {.kind = BH_END_ADDR, .addr = addr("198.51.100.1")};
+		out.addr.b[2] = (uint8_t)(i / 1000);
+		f.dst = out.addr;
+		bh_learn_seen(l, &(struct bh_learn_flow){.flow = &f,
+					 .src = &web,
+					 .dst = &out,
+					 .egress = true,
+					 .now = 100 + i});
+	}
+	bh_end_finish(&web);
+	struct bh_learn_stats st = stats();
+	assert_int_equal(st.tuples, BH_LEARN_TUPLES / 2 + 1);
+	assert_int_equal(st.pending, BH_LEARN_PENDING);
+	assert_int_equal(st.pending_evicted, 250000 - BH_LEARN_PENDING);
+	assert_true(st.tuples_refused > 0);
+	/* Learning goes on all the same, in both orders. */
+	good.dport = 6379;
+	seen(&good, 400000);
+	assert_int_equal(stats().tuples, st.tuples);
+	bh_learn_answered(l, &good, 400001);
+	assert_int_equal(stats().tuples, st.tuples + 1);
+	good.dport = 6380;
+	bh_learn_answered(l, &good, 400002);
+	seen(&good, 400003);
+	assert_int_equal(stats().answered, 3);
+	assert_int_equal(learned, 3);
+	assert_int_equal(learned_port, 6380);
+}
+
+/* Two flows of a tuple that found no place wait, each with its own copy; both are answered. */
+static void test_two_without_a_place(void **state)
+{
+	struct bh_end web = role("shop", "web");
+	for (uint32_t i = 0; i < BH_LEARN_TUPLES / 2; i++) {
+		struct bh_flow f = flow(BH_TCP, 50000, (uint16_t)(i % 1000));
+		struct bh_end out = {.kind = BH_END_ADDR, .addr = addr("198.51.100.1")};
+		out.addr.b[2] = (uint8_t)(i / 1000);
+		f.dst = out.addr;
+		bh_learn_seen(
+			l, &(struct bh_learn_flow){
+				   .flow = &f, .src = &web, .dst = &out, .egress = true, .now = 1});
+	}
+	bh_end_finish(&web);
+	struct bh_flow a = flow(BH_TCP, 1, 5432), b = flow(BH_TCP, 2, 5432);
+	size_t before = stats().tuples;
+	seen_as(&a, "web", "db", true, false, NULL, 10);
+	seen_as(&b, "web", "db", false, true, NULL, 11);
+	assert_int_equal(stats().tuples, before);
+	bh_learn_answered(l, &a, 20);
+	bh_learn_answered(l, &b, 21);
+	assert_int_equal(stats().tuples, before + 1);
+	assert_int_equal(learned, 1);
+	size_t n;
+	struct bh_tuple bh_autofree *t = bh_learn_tuples(l, &n);
+	for (size_t i = 0; i < n; i++)
+		if (t[i].answered) {
+			assert_int_equal(t[i].connections, 2);
+			assert_true(t[i].egress && t[i].ingress);
+		}
+}
+
+/* What could not be written is written later. */
+static void test_full_disk(void **state)
+{
+	struct rlimit old, small = {1, 1};
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	seen(&f, 100);
+	bh_learn_answered(l, &f, 200);
+	small.rlim_max = old.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	int r = bh_learn_save(l);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(bh_learn_save(l), 0);
+	restart();
+	assert_int_equal(stats().answered, 1);
+	assert_int_equal(stats().last_new, 200);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_seen_then_answered),
+		TEST(test_answered_overtakes),
+		TEST(test_old_answers_do_not_count),
+		TEST(test_exact_match),
+		TEST(test_known_tuple_needs_no_pending),
+		TEST(test_repeated_syn_is_one_connection),
+		TEST(test_address_changes_hands),
+		TEST(test_pending_expires),
+		TEST(test_icmp),
+		TEST(test_image_of_the_role_end),
+		TEST(test_survives_restart),
+		TEST(test_order_is_by_key),
+		TEST(test_scan),
+		TEST(test_two_without_a_place),
+		TEST(test_full_disk),
+	};
+	return cmocka_run_group_tests_name("learn", tests, NULL, NULL);
+}
