@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The end of a policy. Also of a half-read one, so every pointer may be NULL. */
+#include "private.h"
+
+static void free_peer(struct bh_policy_peer *p)
+{
+	bh_selector_finish(&p->pods);
+	bh_selector_finish(&p->namespaces);
+	if (p->block)
+		free(p->block->except);
+	free(p->block);
+}
+
+void bh_policy_free_rules(struct bh_policy *p, enum bh_direction d)
+{
+	for (size_t i = 0; i < p->n_rules[d]; i++) {
+		struct bh_policy_rule *r = &p->rule[d][i];
+		for (size_t k = 0; k < r->n_peers; k++)
+			free_peer(&r->peer[k]);
+		for (size_t k = 0; k < r->n_ports; k++)
+			free(r->port[k].name);
+		free(r->peer);
+		free(r->port);
+	}
+	free(p->rule[d]);
+	p->rule[d] = NULL;
+	p->n_rules[d] = 0;
+}
+
+void bh_policy_free(struct bh_policy *p)
+{
+	if (!p)
+		return;
+	bh_policy_free_rules(p, BH_EGRESS);
+	bh_policy_free_rules(p, BH_INGRESS);
+	bh_selector_finish(&p->pods);
+	free(p->name);
+	free(p->namespace);
+	free(p->file);
+	free(p->text);
+	free(p);
+}
