@@ -56,7 +56,7 @@ class Child:
             try:
                 os.close(r)
                 signal.signal(signal.SIGINT, signal.SIG_DFL)
-                setns("/run/netns/" + netns)
+                setns(netns if netns.startswith("/") else "/run/netns/" + netns)
                 out = fn(*args)
                 os.write(w, json.dumps(out).encode())
                 code = 0
@@ -448,18 +448,18 @@ class Lab:
 
     # --- traffic ---
     def probe(self, src, dst, proto, port, timeout=1.2, sport=0, source=None):
-        netns = src.netns if isinstance(src, Container) else src
+        netns = getattr(src, "netns", src)
         return Child(netns, _probe, proto, dst, port, timeout, sport, source).result()
 
     def probes(self, table, timeout=1.2):
         """[(src, dst address, proto, port, expected)] all at once; the wrong ones as text."""
-        kids = [(row, Child(row[0].netns if isinstance(row[0], Container) else row[0], _probe, row[2],
+        kids = [(row, Child(getattr(row[0], "netns", row[0]), _probe, row[2],
                             row[1], row[3], timeout, 0, None)) for row in table]
         wrong = []
         for row, k in kids:
             got = k.result()
             if got != row[4]:
-                name = row[0].name if isinstance(row[0], Container) else row[0]
+                name = getattr(row[0], "name", row[0])
                 wrong.append(f"{name} -> {row[1]} {row[2]}/{row[3]}: {got}, expected {row[4]}")
         return wrong
 
@@ -469,7 +469,7 @@ class Lab:
             raise Failure("\n".join(wrong))
 
     def hold(self, src, dst, port):
-        h = Held(src.netns if isinstance(src, Container) else src, dst, port)
+        h = Held(getattr(src, "netns", src), dst, port)
         self.helds.append(h)
         return h
 

@@ -1,0 +1,272 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Docker Engine in a network namespace of its own: containers come and go while bulkheadd
+runs, are learned and enforced; the daemon is killed in the middle; the engine restarts."""
+import json, os, shutil, signal, subprocess, tarfile, tempfile, time
+
+from lab import BULKHEAD, Failure, Suite, run, wait_for
+
+DOCKER = "/usr/bin/docker"
+
+
+class DockerContainer:
+    def __init__(self, engine, name, ident):
+        self.engine, self.name, self.id = engine, name, ident
+        info = json.loads(engine.docker("inspect", ident))[0]
+        self.pid = info["State"]["Pid"]
+        self.netns = f"/proc/{self.pid}/ns/net"
+        net = list(info["NetworkSettings"]["Networks"].values())[0]
+        self.v4, self.v6 = net["IPAddress"], net["GlobalIPv6Address"]
+
+    def exec(self, *argv):
+        """Inside the real container: (exit code, output)."""
+        r = subprocess.run([DOCKER, "-H", self.engine.url, "exec", self.id, *argv],
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
+        return r.returncode, r.stdout
+
+
+class Engine:
+    def __init__(self, lab):
+        self.lab = lab
+        self.sock = lab.dir + "/docker.sock"
+        self.url = "unix://" + self.sock
+        self.root = tempfile.mkdtemp(prefix="bulkhead-docker-")
+        self.proc = None
+        lab.engine = self
+
+    def start(self):
+        self.log = open(self.root + "/dockerd.log", "a")
+        self.proc = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.lab.node}", "dockerd", "-H", self.url,
+             "--data-root", self.root + "/data", "--exec-root", self.root + "/exec",
+             "-p", self.root + "/pid", "--storage-driver", "vfs", "--live-restore"],
+            stdout=self.log, stderr=self.log)
+
+        def up():
+            if self.proc.poll() is not None:
+                raise Failure("dockerd exited:\n" + open(self.root + "/dockerd.log").read()[-3000:])
+            return subprocess.run([DOCKER, "-H", self.url, "version"], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL).returncode == 0
+        wait_for("dockerd up", up, 60)
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.proc and self.proc.poll() is None:
+            self.proc.send_signal(sig)
+            self.proc.wait(40)
+        self.proc = None
+
+    def docker(self, *argv):
+        return run(DOCKER, "-H", self.url, *argv)
+
+    def image(self):
+        rootfs = self.root + "/rootfs"
+        os.makedirs(rootfs + "/bin")
+        shutil.copy("/bin/busybox", rootfs + "/bin/busybox")
+        for name in ("sh", "sleep", "wget", "httpd", "nc", "ping"):
+            os.symlink("busybox", f"{rootfs}/bin/{name}")
+        with open(rootfs + "/hello", "w") as f:
+            f.write("hello from the container\n")
+        with tarfile.open(self.root + "/image.tar", "w") as t:
+            t.add(rootfs, "/")
+        self.docker("import", self.root + "/image.tar", "shop:1")
+
+    def run(self, name, *opts, cmd=("sleep", "3600")):
+        ident = self.docker("run", "-d", "--name", name, *opts, "shop:1", *cmd).strip().splitlines()[-1]
+        return DockerContainer(self, name, ident)
+
+    def compose(self, service, *opts, project="shop", number=1, cmd=("sleep", "3600")):
+        return self.run(f"{project}-{service}-{number}", "--network", "shop",
+                        "--label", "com.docker.compose.project=" + project,
+                        "--label", "com.docker.compose.service=" + service,
+                        "--label", f"com.docker.compose.container-number={number}", *opts, cmd=cmd)
+
+    def close(self):
+        try:
+            if self.proc and self.proc.poll() is None:
+                ids = self.docker("ps", "-aq").split()
+                if ids:
+                    self.docker("rm", "-f", *ids)
+            self.stop()
+        finally:
+            for line in run("mount").splitlines():
+                where = line.split(" ")[2]
+                if where.startswith(self.root):
+                    run("umount", "-l", where, check=False)
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+def known(lab, name, gone=False):
+    def there():
+        w = [x for x in lab.workloads() if x["name"] == name]
+        return (not w) if gone else (w and w[0]["interfaces"] and w[0]["interfaces"][0]["host_name"] and w[0])
+    return wait_for(f"{name} {'gone' if gone else 'known'}", there)
+
+
+def edges(lab):
+    return {(e["src"], e["dst"], e["protocol"], e["port"]) for e in lab.api("learn", "status")["edges"]
+            if e["answered"]}
+
+
+def with_engine(fn):
+    def test(lab):
+        engine = Engine(lab)
+        try:
+            engine.start()
+            engine.image()
+            engine.docker("network", "create", "--ipv6", "--subnet", "172.28.0.0/24",
+                          "--subnet", "fd00:28::/64", "shop")
+            lab.config(mode="learn", sources=[{"docker": engine.sock}])
+            fn(lab, engine)
+            if lab.daemon:
+                lab.stop()
+        finally:
+            if lab.daemon:
+                lab.daemon.kill()
+                lab.daemon.wait()
+                lab.daemon = None
+            engine.close()
+    test.__name__ = fn.__name__
+    return test
+
+
+@with_engine
+def test_whole_job(lab, engine):
+    lab.serve(lab.out, tcp=[443])
+    lab.start()
+    web = engine.compose("web")
+    api = engine.compose("api", cmd=("httpd", "-f", "-p", "8080", "-h", "/"))
+    db = engine.compose("db")
+    lab.serve(api.netns, tcp=[9000, 9001])
+    lab.serve(db.netns, tcp=[5432], udp=[5353])
+    for c in (web, api, db):
+        w = known(lab, c.name)
+        i = w["interfaces"][0]
+        want = {"namespace": "shop", "runtime": "docker", "image": "shop:1", "pid": c.pid, "id": c.id}
+        for k, v in want.items():
+            if w[k] != v:
+                raise Failure(f"{c.name}: {k} is {w[k]!r}, expected {v!r}")
+        if not w["digest"].startswith("sha256:") or c.v4 not in i["addresses"] or c.v6 not in i["addresses"]:
+            raise Failure(f"{c.name}: {w}")
+        if i["host_name"] not in lab.sh(lab.node, "ip -o link") or not i["bridge"].startswith("br-"):
+            raise Failure(f"{c.name}: {i}")
+    # Learn: a real container's request by the engine's own DNS, and more by both families.
+    code, out = web.exec("wget", "-q", "-T", "3", "-O-", "http://shop-api-1:8080/hello")
+    if code or "hello from the container" not in out:
+        raise Failure(f"wget in learn mode: {code} {out}")
+    traffic = [(web, api.v4, "tcp", 9000, "open"), (api, db.v6, "tcp", 5432, "open"),
+               (api, db.v4, "udp", 5353, "open"), (web, "203.0.113.9", "tcp", 443, "open")]
+    # The outside needs a way back to the masqueraded node only; published ports come below.
+    lab.expect(traffic)
+    want = {("shop/web", "shop/api", "tcp", 8080), ("shop/web", "shop/api", "tcp", 9000),
+            ("shop/api", "shop/db", "tcp", 5432), ("shop/api", "shop/db", "udp", 5353),
+            ("shop/web", "203.0.113.9", "tcp", 443)}
+    wait_for("the edges", lambda: edges(lab) >= want)
+    path = lab.write("learned.yaml", lab.cli("learn", "export"))
+    lab.cli("policy", "apply", path)
+    lab.cli("mode", "set", "enforce")
+
+    # Enforce: what was learned passes, all else does not; a rogue started now reaches nothing.
+    rogue = engine.run("rogue", "--network", "shop")
+    known(lab, "rogue")
+    denied = [(rogue, api.v4, "tcp", 9000, "drop"), (rogue, db.v6, "tcp", 5432, "drop"),
+              (web, db.v4, "tcp", 5432, "drop"), (web, api.v4, "tcp", 9001, "drop"),
+              (db, "203.0.113.9", "tcp", 443, "drop")]
+    lab.expect(traffic + denied)
+    code, out = web.exec("wget", "-q", "-T", "3", "-O-", "http://shop-api-1:8080/hello")
+    if code:
+        raise Failure(f"the learned request is denied: {out}")
+    code, out = rogue.exec("wget", "-q", "-T", "2", "-O-", f"http://{api.v4}:8080/hello")
+    if code == 0:
+        raise Failure("the rogue's request passed")
+    wait_for("the rogue on record", lambda: lab.audited("policy-deny", bulkhead__src__name="rogue"))
+
+    # SIGKILL in the middle.
+    held = lab.hold(web, api.v4, 9000)
+    lab.stop(signal.SIGKILL)
+    if not held.alive():
+        raise Failure("an allowed connection died with the daemon")
+    lab.expect(traffic + denied)
+    late = engine.compose("web", number=2)  # started while nobody looks
+    lab.start()
+    known(lab, late.name)
+    if not held.alive():
+        raise Failure("an allowed connection was cut by the restart")
+    lab.expect(traffic + denied + [(late, api.v4, "tcp", 9000, "open"), (late, db.v4, "tcp", 5432, "drop")])
+
+    # The engine restarts: what is in force stays, and it is followed again afterwards.
+    engine.stop()
+    wait_for("status names the engine", lambda: any("docker.sock" in p for p in lab.status()["problems"]))
+    lab.expect(traffic + denied)
+    engine.start()
+    wait_for("the engine is back", lambda: not any("docker.sock" in p for p in lab.status()["problems"]), 30)
+    lab.expect(traffic + denied)
+
+
+@with_engine
+def test_address_reuse_gives_no_rights(lab, engine):
+    """A new container on the address of one that is gone is somebody else."""
+    lab.config(mode="enforce", sources=[{"docker": engine.sock}])
+    lab.policy("api.yaml", """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: api, namespace: shop}
+spec:
+  podSelector: {matchLabels: {com.docker.compose.service: api}}
+  ingress: [{from: [{podSelector: {matchLabels: {com.docker.compose.service: web}}}], ports: [{port: 9000}]}]
+""")
+    lab.start()
+    web, api = engine.compose("web", "--ip", "172.28.0.50"), engine.compose("api")
+    server = lab.serve(api.netns, tcp=[9000])
+    known(lab, web.name)
+    known(lab, api.name)
+    lab.expect([(web, api.v4, "tcp", 9000, "open"), (web, api.v6, "tcp", 9000, "open")])
+    engine.docker("rm", "-f", web.id)
+    other = engine.compose("other", "--ip", "172.28.0.50")
+    known(lab, other.name)
+    if other.v4 != "172.28.0.50":
+        raise Failure("the address was not reused: " + other.v4)
+    lab.expect([(other, api.v4, "tcp", 9000, "drop"), (other, api.v6, "tcp", 9000, "drop")])
+    known(lab, web.name, gone=True)
+
+
+@with_engine
+def test_networks_and_shared_namespaces(lab, engine):
+    """A second network joined while running, a container in another's namespace, host and none."""
+    lab.start()
+    a = engine.compose("a")
+    known(lab, a.name)
+    engine.docker("network", "create", "--subnet", "172.29.0.0/24", "second")
+    engine.docker("network", "connect", "second", a.id)
+    wait_for("the second interface", lambda: len(known(lab, a.name)["interfaces"]) == 2)
+    engine.run("sidecar", "--network", "container:" + a.id)
+    engine.run("on-host", "--network", "host")
+    engine.run("alone", "--network", "none")
+    wait_for("on-host known", lambda: any(w["name"] == "on-host" for w in lab.workloads()))
+    all_of = {w["name"]: w for w in lab.workloads()}
+    if not all_of["on-host"]["unenforceable"]:
+        raise Failure("a container in the host's network is shown as enforceable")
+    shared = [w for w in lab.workloads() if w["name"] in ("sidecar", a.name)]
+    if len(shared) != 1:
+        raise Failure(f"a shared namespace must be one workload: {shared}")
+    engine.docker("network", "disconnect", "second", a.id)
+    wait_for("one interface again", lambda: len(known(lab, a.name)["interfaces"]) == 1)
+
+
+@with_engine
+def test_published_port(lab, engine):
+    lab.start()
+    web = engine.compose("web", "-p", "8080:80")
+    lab.serve(web.netns, tcp=[80])
+    known(lab, web.name)
+    lab.expect([(lab.out, "192.0.2.1", "tcp", 8080, "open")])
+    wait_for("the edge", lambda: ("192.0.2.2", "shop/web", "tcp", 80) in edges(lab))
+    lab.cli("policy", "apply", lab.write("learned.yaml", lab.cli("learn", "export")))
+    lab.cli("mode", "set", "enforce")
+    lab.expect([(lab.out, "192.0.2.1", "tcp", 8080, "open")])
+    got = lab.probe(lab.out, "192.0.2.1", "tcp", 8080, source="203.0.113.9")
+    if got != "drop":
+        raise Failure(f"another outside address reaches the published port: {got}")
+
+
+if __name__ == "__main__":
+    Suite("k").main(globals())

@@ -1,0 +1,147 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Threat feeds with real packets: a listed address is dropped in every mode and both directions,
+whatever a policy says; a broken download changes nothing."""
+import http.server, os, socket, threading
+
+from lab import Child, Failure, Suite, wait_for
+
+ALLOW_ALL = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: all, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}
+"""
+FEED = "# test feed\n203.0.113.200\n198.51.100.64/26 ; a range\n2001:db8:0:2::66\n"
+
+
+def world(lab, mode):
+    a = lab.container("a")
+    a.serve(tcp=[80])
+    lab.serve(lab.out, tcp=[443], udp=[53])
+    lab.policy("all.yaml", ALLOW_ALL)
+    feed = lab.write("bad.txt", FEED)
+    lab.start(mode=mode, feeds=[{"name": "bad", "url": feed}])
+    wait_for("feed loaded", lambda: lab.status()["feeds"]["indicators"] >= 3)
+    return a
+
+
+def listed_is_dropped(lab, mode):
+    a = world(lab, mode)
+    lab.expect([(a, "203.0.113.200", "tcp", 443, "drop"), (a, "198.51.100.66", "udp", 53, "drop"),
+                (a, "2001:db8:0:2::66", "tcp", 443, "drop"),
+                (a, "203.0.113.9", "tcp", 443, "open"), (a, "198.51.100.7", "udp", 53, "open"),
+                (a, "2001:db8:0:2::7", "tcp", 443, "open")])
+    # The other direction: the listed address comes in.
+    for source, want in (("203.0.113.200", "drop"), ("203.0.113.9", "open")):
+        got = lab.probe(lab.out, a.v4, "tcp", 80, source=source)
+        if got != want:
+            raise Failure(f"{source} -> a tcp/80: {got}, expected {want}")
+    hits = wait_for("hits on record", lambda: len(lab.audited("threat-block")) >= 4 and lab.audited("threat-block"))
+    h = [r for r in hits if r["destination"]["ip"] == "198.51.100.66"] if "destination" in hits[0] else \
+        [r for r in hits if r["destination.ip"] == "198.51.100.66"]
+    if not h:
+        raise Failure(f"no record of 198.51.100.66: {hits}")
+    text = str(h[0])
+    for word in ("bad", "198.51.100.64/26", "'a'"):
+        if word not in text:
+            raise Failure(f"the record does not name {word}: {text}")
+
+
+def test_enforce(lab):
+    listed_is_dropped(lab, "enforce")
+
+
+def test_audit(lab):
+    listed_is_dropped(lab, "audit")
+
+
+def test_learn(lab):
+    listed_is_dropped(lab, "learn")
+    status = lab.api("learn", "status")
+    if any("203.0.113.200" in (e["src"], e["dst"]) for e in status["edges"]):
+        raise Failure("a listed address entered the baseline")
+
+
+def test_still_blocked_when_the_daemon_is_dead(lab):
+    a = world(lab, "learn")
+    lab.stop(9)
+    lab.expect([(a, "203.0.113.200", "tcp", 443, "drop"), (a, "203.0.113.9", "tcp", 443, "open")])
+
+
+def test_new_entry_cuts_established(lab):
+    a = world(lab, "learn")
+    h, other = lab.hold(a, "203.0.113.9", 443), lab.hold(a, "198.51.100.7", 443)
+    if not h.alive():
+        raise Failure("the connection does not work before the address is listed")
+    lab.write("bad.txt", FEED + "203.0.113.9\n")
+    wait_for("new entry in force", lambda: lab.probe(a, "203.0.113.9", "tcp", 443, timeout=0.5) == "drop")
+    if h.alive():
+        raise Failure("an established flow to a newly listed address goes on")
+    if not other.alive():
+        raise Failure("an unrelated flow was cut")
+
+
+def test_bad_files_change_nothing(lab):
+    a = world(lab, "learn")
+    for text in ("<!DOCTYPE html><html><body>502 Bad Gateway</body></html>\n", "", "\0\0\0\0"):
+        lab.write("bad.txt", text)
+        wait_for("refusal on record", lambda: lab.audited("feed.refused"))
+        lab.expect([(a, "203.0.113.200", "tcp", 443, "drop"), (a, "203.0.113.9", "tcp", 443, "open")])
+    if not any("bad" in p for p in lab.status()["problems"]):
+        raise Failure(f"status is silent about the broken feed: {lab.status()['problems']}")
+
+
+def test_own_addresses_are_never_blocked(lab):
+    a, b = lab.container("a"), lab.container("b")
+    b.serve(tcp=[80])
+    lab.serve(lab.node, tcp=[53])
+    feed = lab.write("bad.txt", f"{b.v4}\n10.0.0.0/8\n10.77.0.1\n0.0.0.0/0\n203.0.113.200\n127.0.0.0/8\n")
+    lab.start(mode="learn", feeds=[{"name": "bad", "url": feed}])
+    wait_for("feed loaded", lambda: lab.status()["feeds"]["indicators"] >= 1)
+    lab.serve(lab.out, tcp=[443])
+    lab.expect([(a, b.v4, "tcp", 80, "open"), (a, "10.77.0.1", "tcp", 53, "open"),
+                (a, "198.51.100.7", "tcp", 443, "open"), (a, "203.0.113.200", "tcp", 443, "drop")])
+
+
+def _web(answers, ready):
+    """Serves /list with the answers in turn; the last one stays."""
+    class H(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, kind, body = answers.pop(0) if len(answers) > 1 else answers[0]
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *a):
+            pass
+    s = http.server.HTTPServer(("192.0.2.2", 8000), H)
+    os.write(ready, b"1")
+    s.serve_forever()
+
+
+def test_http_feed(lab):
+    a = lab.container("a")
+    lab.serve(lab.out, tcp=[443])
+    r, w = os.pipe()
+    lab.children.append(Child(lab.out, _web, [
+        [200, "text/plain", "203.0.113.200\n203.0.113.201\n"], [200, "text/html", "<html>login</html>"],
+        [200, "text/plain", "203.0.113.9\n203.0.113.200\n"]], w))
+    os.read(r, 1)
+    lab.start(mode="learn", feeds=[{"name": "web", "url": "http://192.0.2.2:8000/list"}])
+    wait_for("feed loaded", lambda: lab.status()["feeds"]["indicators"] == 2)
+    lab.expect([(a, "203.0.113.200", "tcp", 443, "drop"), (a, "203.0.113.9", "tcp", 443, "open")])
+    lab.cli("feed", "refresh", "web")
+    wait_for("the HTML page refused", lambda: lab.audited("feed.refused"))
+    lab.expect([(a, "203.0.113.200", "tcp", 443, "drop"), (a, "203.0.113.9", "tcp", 443, "open")])
+    lab.cli("feed", "refresh")
+    wait_for("the new list", lambda: lab.probe(a, "203.0.113.9", "tcp", 443, timeout=0.5) == "drop")
+    r = lab.cli("feed", "refresh", "nosuch", check=False)
+    if r.returncode == 0 or "nosuch" not in r.stderr:
+        raise Failure(f"refresh of an unknown feed: {r.returncode} {r.stderr}")
+
+
+if __name__ == "__main__":
+    Suite("f").main(globals())

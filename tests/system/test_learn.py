@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From observed traffic to a policy that lets exactly that traffic through."""
+import os, subprocess, tempfile
+
+from lab import BULKHEAD, Failure, Suite, run, wait_for
+
+
+def edges(lab):
+    return {(e["src"], e["dst"], e["protocol"], e["port"]) for e in lab.api("learn", "status")["edges"]
+            if e["answered"]}
+
+
+def test_learn_export_enforce(lab):
+    web, api, db = (lab.container(n) for n in ("web", "api", "db"))
+    web2 = lab.container("web2", labels={"app": "web"})  # a replica of web
+    rogue = lab.container("rogue")
+    api.serve(tcp=[8080, 8081])
+    db.serve(tcp=[5432], udp=[5353])
+    web.serve(tcp=[80])
+    lab.serve(lab.out, tcp=[443], udp=[53])
+    lab.start(mode="learn")
+    traffic = [(web, api.v4, "tcp", 8080, "open"), (web2, api.v6, "tcp", 8080, "open"),
+               (api, db.v4, "tcp", 5432, "open"), (api, db.v6, "udp", 5353, "open"),
+               (api, "203.0.113.9", "tcp", 443, "open"), (api, "2001:db8:0:2::7", "tcp", 443, "open"),
+               (lab.out, web.v4, "tcp", 80, "open")]
+    lab.expect(traffic)
+    # Scans: a closed port and a silent one teach nothing.
+    lab.expect([(rogue, db.v4, "tcp", 6379, "closed"), (rogue, db.v4, "udp", 9999, "closed")])
+    want = {("shop/web", "shop/api", "tcp", 8080), ("shop/api", "shop/db", "tcp", 5432),
+            ("shop/api", "shop/db", "udp", 5353), ("shop/api", "203.0.113.9", "tcp", 443),
+            ("shop/api", "2001:db8:0:2::7", "tcp", 443), ("192.0.2.2", "shop/web", "tcp", 80)}
+    wait_for("the edges", lambda: edges(lab) >= want)
+    extra = edges(lab) - want
+    if extra:
+        raise Failure(f"learned what nobody answered: {extra}")
+    text = lab.cli("learn", "export")
+    if text != lab.cli("learn", "export"):
+        raise Failure("two exports differ")
+    path = lab.write("learned.yaml", text)
+    run(BULKHEAD, "policy", "check", path)
+    lab.cli("policy", "apply", path)
+    lab.cli("mode", "set", "enforce")
+    lab.expect(traffic)
+    # Exactly that: everything beside it is denied.
+    lab.expect([(web, api.v4, "tcp", 8081, "drop"), (web, db.v4, "tcp", 5432, "drop"),
+                (rogue, db.v4, "tcp", 5432, "drop"), (rogue, api.v6, "tcp", 8080, "drop"),
+                (api, "198.51.100.7", "tcp", 443, "drop"), (api, "203.0.113.9", "tcp", 80, "drop"),
+                (db, api.v4, "tcp", 8080, "drop"), (db, "203.0.113.9", "tcp", 443, "drop"),
+                (api, db.v4, "udp", 5354, "drop"), (lab.out, api.v4, "tcp", 8080, "drop"),
+                (web, "203.0.113.9", "tcp", 443, "drop")])
+    # A replica that starts now has the role's rights at once, and no more.
+    web3 = lab.container("web3", labels={"app": "web"})
+    lab.static()
+    wait_for("web3 known", lambda: any(w["name"] == "web3" and w["interfaces"] for w in lab.workloads()))
+    lab.expect([(web3, api.v4, "tcp", 8080, "open"), (web3, db.v4, "tcp", 5432, "drop")])
+
+
+def test_learning_survives_restarts(lab):
+    a, b = lab.container("a"), lab.container("b")
+    b.serve(tcp=[80, 81])
+    lab.start(mode="learn")
+    lab.expect([(a, b.v4, "tcp", 80, "open")])
+    wait_for("first edge", lambda: ("shop/a", "shop/b", "tcp", 80) in edges(lab))
+    lab.stop()
+    lab.start()
+    lab.expect([(a, b.v4, "tcp", 81, "open")])
+    wait_for("both edges", lambda: edges(lab) >= {("shop/a", "shop/b", "tcp", p) for p in (80, 81)})
+
+
+def test_covered_flows_are_not_learned_again(lab):
+    a, b = lab.container("a"), lab.container("b")
+    b.serve(tcp=[80, 81])
+    lab.policy("p.yaml", """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: b, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: b}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: a, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: a}}
+  policyTypes: [Egress]
+  egress: [{to: [{podSelector: {matchLabels: {app: b}}}], ports: [{port: 80}]}]
+""")
+    lab.start(mode="learn")
+    lab.expect([(a, b.v4, "tcp", 80, "open"), (a, b.v4, "tcp", 81, "open")])
+    wait_for("the uncovered edge", lambda: ("shop/a", "shop/b", "tcp", 81) in edges(lab))
+    if ("shop/a", "shop/b", "tcp", 80) in edges(lab):
+        raise Failure("a flow that a rule covers was learned")
+
+
+def test_published_port_is_learned_as_the_container_port(lab):
+    """DNAT: policies and baseline speak of the address and port after translation."""
+    web = lab.container("web")
+    web.serve(tcp=[80])
+    lab.sh(lab.node, """
+        nft add table ip nat
+        nft 'add chain ip nat pre { type nat hook prerouting priority -100; }'
+        nft 'add rule ip nat pre ip daddr 192.0.2.1 tcp dport 8080 dnat to %s:80'""" % web.v4)
+    lab.start(mode="learn")
+    lab.expect([(lab.out, "192.0.2.1", "tcp", 8080, "open")])
+    wait_for("the edge", lambda: ("192.0.2.2", "shop/web", "tcp", 80) in edges(lab))
+    lab.policy("learned.yaml", lab.cli("learn", "export"))
+    wait_for("policies in force", lambda: lab.status()["policies"]["count"] > 0)
+    lab.cli("mode", "set", "enforce")
+    lab.expect([(lab.out, "192.0.2.1", "tcp", 8080, "open"), (lab.out, web.v4, "tcp", 81, "drop")])
+
+
+if __name__ == "__main__":
+    Suite("l").main(globals())

@@ -1,0 +1,197 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Learn, audit and enforce with real packets: allowed passes AND denied fails, both families, both
+protocols, all three modes, and what the records say of it."""
+from lab import Failure, Suite, wait_for
+
+WEB_TO_API = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: api, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: api}}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from:
+    - podSelector: {matchLabels: {app: web}}
+    ports:
+    - {protocol: TCP, port: 8080}
+    - {protocol: UDP, port: 5000, endPort: 5010}
+  egress:
+  - to:
+    - ipBlock: {cidr: 198.51.100.0/24, except: [198.51.100.64/26]}
+    - ipBlock: {cidr: "2001:db8:0:2::/64", except: ["2001:db8:0:2::40/122"]}
+    ports: [{protocol: TCP, port: 443}]
+"""
+
+
+def shop(lab):
+    web, api, rogue = (lab.container(n) for n in ("web", "api", "rogue"))
+    api.serve(tcp=[8080, 9090], udp=[5000, 5010, 5011])
+    web.serve(tcp=[80])
+    lab.serve(lab.out, tcp=[443, 444], udp=[53])
+    lab.policy("api.yaml", WEB_TO_API)
+    return web, api, rogue
+
+
+def table(lab, web, api, rogue, denied):
+    rows = []
+    for a in (api.v4, api.v6):
+        rows += [(web, a, "tcp", 8080, "open"), (web, a, "udp", 5000, "open"),
+                 (web, a, "udp", 5010, "open"), (web, a, "tcp", 9090, denied),
+                 (web, a, "udp", 5011, denied), (rogue, a, "tcp", 8080, denied),
+                 (rogue, a, "udp", 5000, denied), (lab.out, a, "tcp", 8080, denied),
+                 (lab.node, a, "tcp", 9090, "open")]  # host: allow
+    for a, b in (("198.51.100.7", "198.51.100.66"), ("2001:db8:0:2::7", "2001:db8:0:2::66")):
+        rows += [(api, a, "tcp", 443, "open"), (api, a, "tcp", 444, denied),
+                 (api, b, "tcp", 443, denied)]
+    # Nobody selects web and rogue: open, as upstream.
+    rows += [(rogue, web.v4, "tcp", 80, "open"), (rogue, web.v6, "tcp", 80, "open"),
+             (rogue, "198.51.100.7", "tcp", 444, "open"), (api, web.v4, "tcp", 80, denied)]
+    return rows
+
+
+def test_enforce(lab):
+    web, api, rogue = shop(lab)
+    lab.start(mode="enforce")
+    lab.expect(table(lab, web, api, rogue, "drop"))
+    text = lab.nft()
+    for word in ("table inet bulkhead", "chain forward", 'comment "shop/api', "counter packets"):
+        if word not in text:
+            raise Failure(f"nft list ruleset lacks {word!r}:\n{text}")
+    deny = wait_for("denials on record", lambda: lab.audited("policy-deny", bulkhead__src__name="rogue"))
+    r = deny[0]
+    if r["event"]["type"] != ["connection", "denied"] if "event" in r else r["event.type"] != ["connection", "denied"]:
+        raise Failure(f"event.type: {r}")
+    got = {(x["src"], x["dst"].split(":")[0], x["protocol"], x["port"], x["verdict"]) for x in lab.flows()}
+    for want in (("shop/rogue", "shop/api", "tcp", 8080, "drop"), ("shop/web", "shop/api", "tcp", 8080, "allow")):
+        if want not in got:
+            raise Failure(f"flows lack {want}: {sorted(got)}")
+
+
+def test_audit_passes_and_records(lab):
+    web, api, rogue = shop(lab)
+    lab.start(mode="audit")
+    lab.expect(table(lab, web, api, rogue, "open"))
+    wait_for("would-be denials on record",
+             lambda: lab.audited("would-deny", bulkhead__src__name="rogue", destination__port=8080))
+    if lab.audited("would-deny", bulkhead__src__name="web", destination__port=8080):
+        raise Failure("an allowed flow is on record as a would-be denial")
+    if lab.audited("policy-deny"):
+        raise Failure("audit mode denied something")
+
+
+def test_learn_passes_everything(lab):
+    web, api, rogue = shop(lab)
+    lab.start(mode="learn")
+    lab.expect(table(lab, web, api, rogue, "open"))
+    wait_for("learned on record", lambda: lab.audited("learned", bulkhead__src__name="rogue"))
+
+
+def test_without_rules_everything_is_open(lab):
+    """The tables above deny because of Bulkhead, not because of the lab."""
+    web, api, rogue = shop(lab)
+    lab.expect(table(lab, web, api, rogue, "open"))
+
+
+def test_reject(lab):
+    web, api, rogue = shop(lab)
+    lab.start(mode="enforce", deny="reject")
+    lab.expect([(web, api.v4, "tcp", 8080, "open"), (rogue, api.v4, "tcp", 8080, "closed"),
+                (rogue, api.v6, "tcp", 8080, "closed"), (web, api.v4, "udp", 5000, "open")])
+    got = lab.probe(rogue, api.v4, "udp", 5000)
+    if got != "reject":
+        raise Failure(f"denied UDP: {got}, expected an administrative prohibition")
+
+
+def test_mode_per_namespace(lab):
+    """Two namespaces, two modes; and a change at run time that outlives the daemon."""
+    a, b = lab.container("a", "one"), lab.container("b", "two")
+    c = lab.container("c", "other")
+    for x in (a, b):
+        x.serve(tcp=[80])
+        lab.policy(f"{x.name}.yaml", f"""\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: deny, namespace: {x.namespace}}}
+spec: {{podSelector: {{}}, policyTypes: [Ingress]}}
+""")
+    lab.start(mode="learn", modes=[{"namespace": "one", "mode": "enforce"}])
+    lab.expect([(c, a.v4, "tcp", 80, "drop"), (c, b.v4, "tcp", 80, "open")])
+    lab.cli("mode", "set", "enforce", "--namespace", "two")
+    lab.expect([(c, a.v4, "tcp", 80, "drop"), (c, b.v4, "tcp", 80, "drop")])
+    lab.cli("mode", "set", "audit", "--namespace", "one")
+    lab.expect([(c, a.v4, "tcp", 80, "open"), (c, b.v4, "tcp", 80, "drop")])
+    changes = lab.audited("mode.change")
+    if len(changes) != 2:
+        raise Failure(f"mode changes on record: {changes}")
+    lab.stop()
+    lab.start()
+    lab.expect([(c, a.v4, "tcp", 80, "open"), (c, b.v4, "tcp", 80, "drop")])
+    lab.cli("mode", "set", "enforce")
+    modes = {w["name"]: w["mode"] for w in lab.workloads()}
+    if modes != {"a": "audit", "b": "enforce", "c": "enforce"}:
+        raise Failure(f"modes: {modes}")
+
+
+def test_enforcing_destination_of_a_learning_source(lab):
+    """Each side decides by its own mode, and the observed queue's bypass opens no way around."""
+    a, b = lab.container("a", "one"), lab.container("b", "two")
+    b.serve(tcp=[80])
+    lab.policy("b.yaml", """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: two}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+""")
+    lab.start(mode="learn", modes=[{"namespace": "two", "mode": "enforce"}])
+    lab.expect([(a, b.v4, "tcp", 80, "drop"), (a, b.v6, "tcp", 80, "drop")])
+    lab.stop()
+    lab.expect([(a, b.v4, "tcp", 80, "drop"), (a, b.v6, "tcp", 80, "drop")])
+
+
+def test_established_flows_are_cut_when_denied(lab):
+    web, api, rogue = shop(lab)
+    lab.start(mode="learn")
+    good, bad = lab.hold(web, api.v4, 8080), lab.hold(rogue, api.v4, 8080)
+    bad6 = lab.hold(rogue, api.v6, 8080)
+    if not (good.alive() and bad.alive() and bad6.alive()):
+        raise Failure("a connection did not work in learn mode")
+    lab.cli("mode", "set", "enforce")
+    if not good.alive():
+        raise Failure("an allowed connection was cut")
+    if bad.alive() or bad6.alive():
+        raise Failure("a denied connection goes on")
+    wait_for("revocation on record", lambda: lab.audited("revoke"))
+
+
+def test_host_policy(lab):
+    """host: policy treats the node as an outside address, both ways."""
+    a = lab.container("a")
+    a.serve(tcp=[80, 81])
+    lab.serve(lab.node, tcp=[22, 53])
+    lab.policy("a.yaml", """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: a, namespace: shop}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from: [{ipBlock: {cidr: 10.77.0.1/32}}]
+    ports: [{port: 80}]
+  egress:
+  - to: [{ipBlock: {cidr: 10.77.0.1/32}}]
+    ports: [{port: 53}]
+""")
+    lab.start(mode="enforce", host="policy")
+    lab.expect([(a, "10.77.0.1", "tcp", 53, "open"), (a, "10.77.0.1", "tcp", 22, "drop"),
+                (lab.node, a.v4, "tcp", 80, "open"), (lab.node, a.v4, "tcp", 81, "drop"),
+                (a, "fd00:77::1", "tcp", 53, "drop")])
+    lab.config(mode="enforce", host="allow")
+    lab.cli("status")
+    wait_for("host: allow in force", lambda: lab.probe(a, "10.77.0.1", "tcp", 22) == "open")
+
+
+if __name__ == "__main__":
+    Suite("m").main(globals())
