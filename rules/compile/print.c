@@ -68,11 +68,9 @@ static void print_elem(const struct bh_set *s, const struct bh_set_elem *e, stru
 		bh_buf_printf(out, " : jump %s", e->chain);
 }
 
-/* nft puts two IPv4 addresses on a line, one of anything longer, and all of a map. */
+/* nft puts two IPv4 addresses on a line, one of anything longer. */
 static size_t per_line(const struct bh_set *s)
 {
-	if (s->kind == BH_MAP_VERDICT)
-		return SIZE_MAX;
 	return s->family == BH_IPV4 && s->kind != BH_SET_PAIR ? 2 : 1;
 }
 

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* See reference.h. Sentences in quotes are from k8s.io/api/networking/v1/types.go. */
+#include "lib/reference.h"
+
+struct world {
+	const struct bh_policy_set *policies;
+	const struct bh_inventory *inv;
+	const struct bh_engine_opts *opts;
+	const struct bh_flow *f;
+};
+
+static bool same(const struct bh_addr *a, const struct bh_addr *b)
+{
+	return a->family == b->family && memcmp(a->b, b->b, a->family == BH_IPV4 ? 4 : 16) == 0;
+}
+
+static bool has_addr(const struct bh_workload *w, const struct bh_addr *a)
+{
+	for (size_t i = 0; i < w->n_ifaces; i++)
+		for (size_t k = 0; k < w->iface[i].n_addrs; k++)
+			if (same(&w->iface[i].addr[k], a))
+				return true;
+	return false;
+}
+
+static int owner_of(const struct bh_inventory *inv, const struct bh_addr *a)
+{
+	for (size_t i = 0; i < inv->n_hosts; i++)
+		if (same(&inv->host[i], a))
+			return BH_OWNER_HOST;
+	for (size_t i = 0; i < inv->n; i++)
+		if (has_addr(inv->workload[i], a))
+			return (int)i;
+	return BH_OWNER_NONE;
+}
+
+static const char *label(const struct bh_labels *l, const char *key)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->item[i].key, key) == 0)
+			return l->item[i].value;
+	return NULL;
+}
+
+static bool requirement_holds(const struct bh_requirement *r, const struct bh_labels *l)
+{
+	const char *value = label(l, r->key);
+	bool in = false;
+	for (size_t i = 0; value && i < r->n_values; i++)
+		in = in || strcmp(r->value[i], value) == 0;
+	switch (r->op) {
+	case BH_SEL_IN:
+		return in;
+	case BH_SEL_NOT_IN:
+		return !in; /* an absent key is in no list */
+	case BH_SEL_EXISTS:
+		return value != NULL;
+	case BH_SEL_NOT_EXISTS:
+		return value == NULL;
+	}
+	return false;
+}
+
+static bool selects(const struct bh_selector *s, const struct bh_labels *l)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!requirement_holds(&s->req[i], l))
+			return false;
+	return true;
+}
+
+static bool inside(const struct bh_prefix *p, const struct bh_addr *a)
+{
+	if (p->addr.family != a->family)
+		return false;
+	for (unsigned bit = 0; bit < p->len; bit++) {
+		uint8_t mask = (uint8_t)(0x80 >> bit % 8);
+		if ((p->addr.b[bit / 8] ^ a->b[bit / 8]) & mask)
+			return false;
+	}
+	return true;
+}
+
+static const struct bh_labels *namespace_labels(const struct bh_inventory *inv, const char *name)
+{
+	static const struct bh_labels none = {0};
+	for (size_t i = 0; i < inv->n_ns; i++)
+		if (strcmp(inv->ns[i].name, name) == 0)
+			return &inv->ns[i].labels;
+	return &none;
+}
+
+static bool peer_is(const struct world *x, const struct bh_policy *p,
+	const struct bh_policy_peer *peer, const struct bh_addr *addr, int other)
+{
+	if (peer->block) {
+		if (!inside(&peer->block->cidr, addr))
+			return false;
+		for (size_t i = 0; i < peer->block->n_except; i++)
+			if (inside(&peer->block->except[i], addr))
+				return false;
+		return true;
+	}
+	if (other < 0)
+		return false; /* selectors mean pods */
+	const struct bh_workload *w = x->inv->workload[other];
+	if (peer->has_namespaces) {
+		if (!selects(&peer->namespaces, namespace_labels(x->inv, w->namespace)))
+			return false;
+	} else if (strcmp(w->namespace, p->namespace) != 0) {
+		return false; /* "selects the pods ... in the policy's own namespace" */
+	}
+	return !peer->has_pods || selects(&peer->pods, &w->labels);
+}
+
+/* "This field ... can either be a numerical or named port on a pod": of the destination. */
+static bool port_is(const struct world *x, const struct bh_policy_port *p, int dst)
+{
+	if (p->proto != x->f->proto)
+		return false;
+	if (p->any)
+		return true;
+	if (!p->name)
+		return x->f->dport >= p->first && x->f->dport <= p->last;
+	if (dst < 0)
+		return false;
+	const struct bh_workload *w = x->inv->workload[dst];
+	for (size_t i = 0; i < w->n_ports; i++)
+		if (w->port[i].name && strcmp(w->port[i].name, p->name) == 0 &&
+			w->port[i].proto == p->proto && w->port[i].port == x->f->dport)
+			return true;
+	return false;
+}
+
+static bool rule_allows(const struct world *x, const struct bh_policy *p,
+	const struct bh_policy_rule *r, const struct bh_addr *addr, int other, int dst,
+	int *ret_peer)
+{
+	bool port = r->n_ports == 0;
+	for (size_t i = 0; i < r->n_ports; i++)
+		port = port || port_is(x, &r->port[i], dst);
+	*ret_peer = -1;
+	if (!port || !r->n_peers)
+		return port;
+	for (size_t i = 0; i < r->n_peers; i++) {
+		if (peer_is(x, p, &r->peer[i], addr, other)) {
+			*ret_peer = (int)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_exempt(const struct world *x)
+{
+	const struct bh_flow *f = x->f;
+	bool v6 = f->dst.family == BH_IPV6;
+	unsigned t = f->icmp_type;
+	for (size_t i = 0; i < x->inv->n_broadcast; i++)
+		if (same(&x->inv->broadcast[i], &f->dst))
+			return true;
+	if (v6 ? f->dst.b[0] == 0xff : (f->dst.b[0] & 0xf0) == 0xe0)
+		return true;
+	if (!v6 && memcmp(f->dst.b, "\xff\xff\xff\xff", 4) == 0)
+		return true;
+	if (v6 && f->proto == 58 && (t == 143 || (t >= 130 && t <= 137)))
+		return true;
+	unsigned a = v6 ? 546 : 67, b = v6 ? 547 : 68;
+	return f->proto == BH_UDP && (f->sport == a || f->sport == b) &&
+	       (f->dport == a || f->dport == b);
+}
+
+static bool is_self(const struct world *x, const struct bh_workload *w)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < w->n_ifaces; i++)
+		for (size_t k = 0; k < w->iface[i].n_addrs; k++)
+			n += w->iface[i].addr[k].family == x->f->src.family;
+	return n <= 16 || same(&x->f->src, &x->f->dst);
+}
+
+/* Is `me` isolated in direction d, and if so, does some policy allow the flow? */
+static bool consult(const struct world *x, enum bh_direction d, const int owner[2],
+	bool *ret_isolated, struct bh_rule_ref *ret)
+{
+	const struct bh_workload *me = x->inv->workload[owner[d]];
+	const struct bh_addr *addr = d == BH_EGRESS ? &x->f->dst : &x->f->src;
+	*ret_isolated = false;
+	for (size_t i = 0; i < x->policies->n; i++) {
+		const struct bh_policy *p = x->policies->policy[i];
+		if (!p->isolates[d] || strcmp(p->namespace, me->namespace) != 0 ||
+			!selects(&p->pods, &me->labels))
+			continue;
+		*ret_isolated = true;
+		for (size_t k = 0; k < p->n_rules[d]; k++) {
+			int peer;
+			if (!rule_allows(x, p, &p->rule[d][k], addr, owner[!d], owner[BH_INGRESS],
+				    &peer))
+				continue;
+			*ret = (struct bh_rule_ref){p, (int)k, peer};
+			return true;
+		}
+	}
+	return false;
+}
+
+static void decide(const struct world *x, enum bh_direction d, const int owner[2],
+	struct bh_side *ret, bool *ret_isolated)
+{
+	*ret = (struct bh_side){.workload = owner[d], .verdict = BH_SIDE_UNGOVERNED};
+	*ret_isolated = false;
+	if (owner[d] < 0)
+		return;
+	const struct bh_workload *me = x->inv->workload[owner[d]];
+	ret->mode = me->mode;
+	if (me->unenforceable || is_exempt(x))
+		return;
+	if (owner[0] == owner[1] && is_self(x, me)) {
+		ret->verdict = BH_SIDE_SELF;
+		return;
+	}
+	if (owner[!d] == BH_OWNER_HOST && !x->opts->host_policy) {
+		ret->verdict = BH_SIDE_HOST;
+		return;
+	}
+	bool covered = consult(x, d, owner, ret_isolated, &ret->rule);
+	bool deny = *ret_isolated || x->opts->unselected_deny;
+	if (covered)
+		ret->verdict = BH_SIDE_ALLOWED;
+	else if (me->mode == BH_MODE_LEARN)
+		ret->verdict = BH_SIDE_LEARN;
+	else if (!deny)
+		ret->verdict = BH_SIDE_OPEN;
+	else
+		ret->verdict = me->mode == BH_MODE_AUDIT ? BH_SIDE_WOULD_DENY : BH_SIDE_DENIED;
+}
+
+static bool either(const struct bh_decision *d, enum bh_side_verdict v)
+{
+	return d->side[0].verdict == v || d->side[1].verdict == v;
+}
+
+static bool unknown(const struct world *x, const struct bh_addr *a, int owner)
+{
+	for (size_t i = 0; owner == BH_OWNER_NONE && i < x->inv->n_networks; i++)
+		if (inside(&x->inv->network[i], a))
+			return true;
+	return false;
+}
+
+static enum bh_reason reason(const struct world *x, const struct bh_decision *d)
+{
+	static const struct {
+		enum bh_side_verdict side;
+		enum bh_reason reason;
+	} order[] = {
+		{BH_SIDE_WOULD_DENY, BH_REASON_UNMATCHED},
+		{BH_SIDE_LEARN, BH_REASON_LEARNED},
+		{BH_SIDE_HOST, BH_REASON_HOST},
+		{BH_SIDE_SELF, BH_REASON_SELF},
+		{BH_SIDE_ALLOWED, BH_REASON_POLICY},
+		{BH_SIDE_OPEN, BH_REASON_UNSELECTED},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(order); i++)
+		if (either(d, order[i].side))
+			return order[i].reason;
+	if (!is_exempt(x) && (unknown(x, &x->f->src, d->side[0].workload) ||
+				     unknown(x, &x->f->dst, d->side[1].workload)))
+		return BH_REASON_UNKNOWN_WORKLOAD;
+	return BH_REASON_NONE;
+}
+
+void reference_evaluate(const struct bh_policy_set *policies, const struct bh_inventory *inv,
+	const struct bh_engine_opts *opts, const struct bh_flow *f, struct bh_decision *ret)
+{
+	const struct world x = {policies, inv, opts, f};
+	const int owner[2] = {owner_of(inv, &f->src), owner_of(inv, &f->dst)};
+	bool isolated[2], by_isolation = false;
+	*ret = (struct bh_decision){.verdict = BH_ALLOW};
+	for (int d = 0; d < 2; d++) {
+		decide(&x, (enum bh_direction)d, owner, &ret->side[d], &isolated[d]);
+		if (ret->side[d].verdict == BH_SIDE_DENIED) {
+			ret->verdict = opts->reject ? BH_REJECT : BH_DROP;
+			by_isolation = by_isolation || isolated[d];
+		}
+	}
+	if (ret->verdict != BH_ALLOW) {
+		ret->reason = by_isolation ? BH_REASON_UNMATCHED : BH_REASON_UNSELECTED;
+		return;
+	}
+	ret->would_deny = either(ret, BH_SIDE_WOULD_DENY);
+	ret->learn = either(ret, BH_SIDE_LEARN);
+	ret->reason = reason(&x, ret);
+}
