@@ -34,14 +34,15 @@ int bh_nft_exists(struct bh_nft *n);
 
 /*
  * Makes the table hold exactly `to`, whatever it held before, in one transaction and without ever
- * deleting a base chain that stays (its removal would flush queued packets, KERNEL finding 2):
- * flush all rules, delete unknown chains and sets, add the rest. For the start of the daemon and
- * for repair.
+ * deleting a base chain that stays (its removal would make the kernel drop all queued packets):
+ * flush all rules, delete unknown chains and sets, add the rest. Only a table of another layout (a
+ * base chain of ours elsewhere, objects that are never ours) is replaced as a whole. Tried again
+ * while others change the ruleset meanwhile. For the start of the daemon and for repair.
  */
 int bh_nft_rebuild(struct bh_nft *n, const struct bh_ruleset *to, struct bh_nft_error *ret_error);
 
-/* Applies a diff in one transaction. An empty diff sends nothing. −ENOENT, −EEXIST and −ERESTART
- * mean that somebody else changed the table: rebuild. Counts go to the optional out-parameters. */
+/* Applies a diff in one transaction. An empty diff sends nothing. −ENOENT, −EEXIST and −EBUSY mean
+ * that somebody else changed the table: rebuild. Counts go to the optional out-parameters. */
 int bh_nft_apply(struct bh_nft *n, const struct bh_diff *diff, struct bh_nft_error *ret_error);
 
 /* Deletes the table. 0 also when it was not there. */

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From ruleset and diff to transactions.
+ *
+ * Rebuilding never touches a base chain that stays: unregistering any base chain makes the kernel
+ * drop every packet that waits in a queue of the network namespace. Everything else goes and comes
+ * within one transaction; that a chain or a set of the same name may be deleted and made again in
+ * one transaction is verified on kernel 6.18. The order follows from what refers to what: rules
+ * refer to sets and chains, maps to chains; so rules go first and come last.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define REBUILD_TRIES 8 /* while others keep changing the ruleset of this namespace */
+#define REBUILD_PAUSE_MS 5
+
+#define ADD_NEW (NLM_F_CREATE | NLM_F_EXCL)
+
+static int refuse(struct bh_nft_error *error, int err, const char *what, const char *name)
+{
+	if (error) {
+		*error = (struct bh_nft_error){.err = err};
+		snprintf(error->object, sizeof(error->object), "%s %s", what, name ? name : "");
+	}
+	return err;
+}
+
+static const struct bh_nft_found_chain *find_chain(const struct bh_nft_found *f, const char *name)
+{
+	for (size_t i = 0; i < f->n_chains; i++)
+		if (strcmp(f->chain[i].name, name) == 0)
+			return &f->chain[i];
+	return NULL;
+}
+
+static bool is_base(const struct bh_chain *c)
+{
+	return c && c->hook != BH_HOOK_NONE;
+}
+
+static bool stays(const struct bh_nft_found_chain *have, const struct bh_chain *want)
+{
+	return have->plain && is_base(want) && have->hook == (int)want->hook &&
+	       have->priority == want->priority;
+}
+
+/* A base chain of ours with another hook or priority was left by another layout, and a flow table
+ * or a stateful object by somebody else: then the whole table goes. */
+static bool must_replace(const struct bh_nft_found *f, const struct bh_ruleset *to)
+{
+	if (f->alien)
+		return true;
+	for (size_t i = 0; i < to->n_chains; i++) {
+		const struct bh_chain *want = &to->chain[i];
+		const struct bh_nft_found_chain *have = find_chain(f, want->name);
+		if (have && is_base(want) != (have->hook >= 0))
+			return true;
+		if (have && is_base(want) && !stays(have, want))
+			return true;
+	}
+	return false;
+}
+
+static void put_removals(
+	struct bh_nft_batch *b, const struct bh_nft_found *f, const struct bh_ruleset *to)
+{
+	bh_nft_put_rules_del(b, NULL);
+	for (size_t i = 0; i < f->n_sets; i++)
+		bh_nft_put_set_del(b, f->set[i]);
+	for (size_t i = 0; i < f->n_chains; i++)
+		if (!stays(&f->chain[i], bh_ruleset_find_chain(to, f->chain[i].name)))
+			bh_nft_put_chain_del(b, f->chain[i].name);
+}
+
+/* Sets, chains, elements, rules. Base chains without NLM_F_EXCL: one that stays is only told its
+ * policy. */
+static int put_everything(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_ruleset *to,
+	struct bh_nft_error *error)
+{
+	int rc;
+	for (size_t i = 0; i < to->n_sets; i++)
+		if ((rc = bh_nft_put_set(b, &to->set[i], ADD_NEW)) < 0)
+			return refuse(error, rc, "set", to->set[i].name);
+	for (size_t i = 0; i < to->n_chains; i++) {
+		const struct bh_chain *c = &to->chain[i];
+		if ((rc = bh_nft_put_chain(b, c, is_base(c) ? NLM_F_CREATE : ADD_NEW)) < 0)
+			return refuse(error, rc, "chain", c->name);
+	}
+	for (size_t i = 0; i < to->n_sets; i++) {
+		const struct bh_set *s = &to->set[i];
+		if ((rc = bh_nft_put_elems(b, s, NULL, s->n, NFT_MSG_NEWSETELEM, ADD_NEW)) < 0)
+			return refuse(error, rc, "elements of set", s->name);
+	}
+	for (size_t i = 0; i < to->n_chains; i++)
+		if ((rc = bh_nft_put_rules(b, &n->caps, &to->chain[i])) < 0)
+			return refuse(error, rc, "the rules of chain", to->chain[i].name);
+	return 0;
+}
+
+static int rebuild_once(
+	struct bh_nft *n, const struct bh_ruleset *to, bool strict, struct bh_nft_error *error)
+{
+	bh_autofound struct bh_nft_found found = {0};
+	bh_autobatch struct bh_nft_batch b = {0};
+	uint32_t gen = 0;
+	int rc = bh_nft_generation(n, &gen);
+	if (rc == 0)
+		rc = bh_nft_find(n, &found);
+	if (rc < 0)
+		return refuse(error, rc, "the listing of table inet", BH_TABLE);
+	if (found.table && must_replace(&found, to)) {
+		bh_nft_put_table(&b, NFT_MSG_DELTABLE, 0, BH_TABLE);
+		found.table = false;
+	}
+	bh_nft_put_table(&b, NFT_MSG_NEWTABLE, NLM_F_CREATE, BH_TABLE);
+	if (found.table)
+		put_removals(&b, &found, to);
+	rc = put_everything(n, &b, to, error);
+	if (rc < 0)
+		return rc;
+	return bh_nft_transact(n, &b, strict ? gen : 0, NULL, NULL, error);
+}
+
+int bh_nft_rebuild(struct bh_nft *n, const struct bh_ruleset *to, struct bh_nft_error *ret_error)
+{
+	for (int try = 1;; try++) {
+		bool last = try == REBUILD_TRIES;
+		int rc = rebuild_once(n, to, !last, ret_error);
+		if (last || (rc != -ERESTART && rc != -EINTR))
+			return rc;
+		struct timespec pause = {.tv_nsec = try * REBUILD_PAUSE_MS * 1000000L};
+		nanosleep(&pause, NULL);
+	}
+}
+
+static int put_change(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_change *c)
+{
+	/* The kernel has no error for adding what is there without NLM_F_EXCL: it would hide that
+	 * somebody else was at work. */
+	switch (c->kind) {
+	case BH_CHANGE_ADD_SET: {
+		int rc = bh_nft_put_set(b, c->set, ADD_NEW);
+		return rc < 0 ? rc
+			      : bh_nft_put_elems(
+					b, c->set, NULL, c->set->n, NFT_MSG_NEWSETELEM, ADD_NEW);
+	}
+	case BH_CHANGE_ADD_CHAIN:
+		return bh_nft_put_chain(b, c->chain, ADD_NEW);
+	case BH_CHANGE_FLUSH_CHAIN:
+		bh_nft_put_rules_del(b, c->chain->name);
+		return 0;
+	case BH_CHANGE_ADD_RULES:
+		return bh_nft_put_rules(b, &n->caps, c->chain);
+	case BH_CHANGE_DEL_ELEMS:
+		return bh_nft_put_elems(b, c->set, c->elem, c->n_elems, NFT_MSG_DELSETELEM, 0);
+	case BH_CHANGE_ADD_ELEMS:
+		return bh_nft_put_elems(
+			b, c->set, c->elem, c->n_elems, NFT_MSG_NEWSETELEM, ADD_NEW);
+	case BH_CHANGE_DEL_CHAIN:
+		bh_nft_put_chain_del(b, c->chain->name);
+		return 0;
+	case BH_CHANGE_DEL_SET:
+		bh_nft_put_set_del(b, c->set->name);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int bh_nft_apply(struct bh_nft *n, const struct bh_diff *diff, struct bh_nft_error *ret_error)
+{
+	bh_autobatch struct bh_nft_batch b = {0};
+	for (size_t i = 0; i < diff->n; i++) {
+		const struct bh_change *c = &diff->change[i];
+		int rc = put_change(n, &b, c);
+		if (rc < 0)
+			return refuse(ret_error, rc, c->set ? "set" : "chain",
+				c->set ? c->set->name : c->chain->name);
+	}
+	return bh_nft_transact(n, &b, 0, NULL, NULL, ret_error);
+}

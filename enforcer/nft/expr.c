@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Matches and actions as nftables expressions, in the shapes nft itself generates: its listing
+ * recognises a rule by them. That includes the implied checks of the network and transport
+ * protocol, made once per rule before the first match that needs them: nft hides them behind
+ * `ip saddr` or `tcp dport`, and the kernel must not read ports out of something else.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <net/if.h>
+
+#define CT_STATE_ESTABLISHED_RELATED 6 /* NF_CT_STATE_BIT() of the kernel */
+#define CT_STATE_NEW 8
+#define TCP_FLAGS_OFFSET 13
+#define TCP_FIN_SYN_RST_ACK 0x17
+#define TCP_SYN 0x02
+
+static struct nftnl_expr *add(struct nftnl_rule *r, const char *name)
+{
+	struct nftnl_expr *e = bh_nft_must(nftnl_expr_alloc(name));
+	nftnl_rule_add_expr(r, e);
+	return e;
+}
+
+static void add_meta(struct nftnl_rule *r, uint32_t key)
+{
+	struct nftnl_expr *e = add(r, "meta");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, NFT_REG_1);
+}
+
+static void add_payload(
+	struct nftnl_rule *r, uint32_t base, uint32_t offset, uint32_t len, uint32_t reg)
+{
+	struct nftnl_expr *e = add(r, "payload");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
+}
+
+static void add_cmp(struct nftnl_rule *r, uint32_t op, const void *data, uint32_t len)
+{
+	struct nftnl_expr *e = add(r, "cmp");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
+	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, len);
+}
+
+static void add_mask(struct nftnl_rule *r, const void *mask, uint32_t len)
+{
+	static const uint8_t zero[16];
+	struct nftnl_expr *e = add(r, "bitwise");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, len);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, len);
+	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len);
+}
+
+static struct nftnl_expr *add_lookup(struct nftnl_rule *r, const char *set, bool neg)
+{
+	struct nftnl_expr *e = add(r, "lookup");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
+	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
+	if (neg)
+		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+	return e;
+}
+
+static uint8_t nfproto(uint8_t family)
+{
+	return family == BH_IPV4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+}
+
+static void need_nfproto(struct nftnl_rule *r, uint8_t family, struct bh_nft_known *known)
+{
+	uint8_t proto = nfproto(family);
+	if (known->nfproto == proto)
+		return;
+	add_meta(r, NFT_META_NFPROTO);
+	add_cmp(r, NFT_CMP_EQ, &proto, sizeof(proto));
+	known->nfproto = proto;
+}
+
+void bh_nft_need_l4proto(struct nftnl_rule *r, uint8_t proto, struct bh_nft_known *known)
+{
+	if (known->l4proto == proto && proto)
+		return;
+	add_meta(r, NFT_META_L4PROTO);
+	add_cmp(r, NFT_CMP_EQ, &proto, sizeof(proto));
+	known->l4proto = proto;
+}
+
+static uint32_t addr_offset(uint8_t family, bool source)
+{
+	if (family == BH_IPV4)
+		return source ? 12 : 16;
+	return source ? 8 : 24;
+}
+
+static uint32_t addr_len(uint8_t family)
+{
+	return family == BH_IPV4 ? 4 : 16;
+}
+
+static void load_addr(struct nftnl_rule *r, uint8_t family, bool source, uint32_t len, uint32_t reg)
+{
+	add_payload(r, NFT_PAYLOAD_NETWORK_HEADER, addr_offset(family, source), len, reg);
+}
+
+void bh_nft_add_vmap(struct nftnl_rule *r, uint8_t family, bool source, const char *map,
+	struct bh_nft_known *known)
+{
+	need_nfproto(r, family, known);
+	load_addr(r, family, source, addr_len(family), NFT_REG_1);
+	struct nftnl_expr *e = add_lookup(r, map, false);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
+}
+
+static void match_set(
+	struct nftnl_rule *r, const struct bh_match *m, bool source, struct bh_nft_known *known)
+{
+	need_nfproto(r, m->family, known);
+	load_addr(r, m->family, source, addr_len(m->family), NFT_REG_1);
+	add_lookup(r, m->set, m->neg);
+}
+
+/* The parts of a concatenation lie behind each other: 4-byte registers for IPv4. */
+static void match_pair(struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known)
+{
+	uint32_t len = addr_len(m->family);
+	need_nfproto(r, m->family, known);
+	load_addr(r, m->family, true, len, NFT_REG_1);
+	load_addr(r, m->family, false, len, m->family == BH_IPV4 ? NFT_REG32_01 : NFT_REG_2);
+	add_lookup(r, m->set, m->neg);
+}
+
+/* Whole bytes are loaded alone, as nft does; else the address is masked. */
+static void match_prefix(
+	struct nftnl_rule *r, const struct bh_match *m, bool source, struct bh_nft_known *known)
+{
+	const struct bh_prefix *p = &m->prefix;
+	uint32_t len = addr_len(p->addr.family), op = m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ;
+	uint8_t mask[16] = {0};
+	need_nfproto(r, p->addr.family, known);
+	if (p->len && p->len % 8 == 0) {
+		load_addr(r, p->addr.family, source, p->len / 8, NFT_REG_1);
+		add_cmp(r, op, p->addr.b, p->len / 8);
+		return;
+	}
+	for (unsigned i = 0; i < p->len; i++)
+		mask[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	load_addr(r, p->addr.family, source, len, NFT_REG_1);
+	add_mask(r, mask, len);
+	add_cmp(r, op, p->addr.b, len);
+}
+
+static void match_ct_state(struct nftnl_rule *r, uint32_t bits)
+{
+	static const uint32_t zero;
+	struct nftnl_expr *e = add(r, "ct");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	add_mask(r, &bits, sizeof(bits));
+	add_cmp(r, NFT_CMP_NEQ, &zero, sizeof(zero));
+}
+
+static void match_range(struct nftnl_rule *r, const struct bh_port_range *p, bool neg)
+{
+	uint16_t first = htons(p->first), last = htons(p->last);
+	if (neg) {
+		struct nftnl_expr *e = add(r, "range");
+		nftnl_expr_set_u32(e, NFTNL_EXPR_RANGE_SREG, NFT_REG_1);
+		nftnl_expr_set_u32(e, NFTNL_EXPR_RANGE_OP, NFT_RANGE_NEQ);
+		nftnl_expr_set(e, NFTNL_EXPR_RANGE_FROM_DATA, &first, sizeof(first));
+		nftnl_expr_set(e, NFTNL_EXPR_RANGE_TO_DATA, &last, sizeof(last));
+		return;
+	}
+	add_cmp(r, NFT_CMP_GTE, &first, sizeof(first));
+	add_cmp(r, NFT_CMP_LTE, &last, sizeof(last));
+}
+
+static void lookup_anonymous(struct nftnl_rule *r, const struct bh_match *m, unsigned size,
+	const struct bh_nft_place *place)
+{
+	uint32_t id =
+		bh_nft_put_ports(place->b, m->port, m->n_ports, size, place->chain, place->index);
+	struct nftnl_expr *e = add_lookup(r, "__set%d", m->neg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SET_ID, id);
+}
+
+static int match_port(struct nftnl_rule *r, const struct bh_match *m, bool source,
+	struct bh_nft_known *known, const struct bh_nft_place *place)
+{
+	bh_nft_need_l4proto(r, m->proto, known);
+	if (!m->n_ports)
+		return 0;
+	add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, source ? 0 : 2, 2, NFT_REG_1);
+	if (m->n_ports > 1) {
+		lookup_anonymous(r, m, 2, place);
+	} else if (m->port[0].first != m->port[0].last) {
+		match_range(r, &m->port[0], m->neg);
+	} else {
+		uint16_t port = htons(m->port[0].first);
+		add_cmp(r, m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ, &port, sizeof(port));
+	}
+	return 0;
+}
+
+static int match_icmpv6(struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known,
+	const struct bh_nft_place *place)
+{
+	for (size_t i = 0; i < m->n_ports; i++)
+		if (m->port[i].first > 255)
+			return -EINVAL;
+	need_nfproto(r, BH_IPV6, known);
+	bh_nft_need_l4proto(r, IPPROTO_ICMPV6, known);
+	if (!m->n_ports)
+		return 0;
+	add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+	if (m->n_ports > 1) {
+		lookup_anonymous(r, m, 1, place);
+	} else {
+		uint8_t type = (uint8_t)m->port[0].first;
+		add_cmp(r, m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ, &type, sizeof(type));
+	}
+	return 0;
+}
+
+static void match_tcp_not_syn(struct nftnl_rule *r, struct bh_nft_known *known)
+{
+	static const uint8_t mask = TCP_FIN_SYN_RST_ACK, syn = TCP_SYN;
+	bh_nft_need_l4proto(r, IPPROTO_TCP, known);
+	add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1, NFT_REG_1);
+	add_mask(r, &mask, sizeof(mask));
+	add_cmp(r, NFT_CMP_NEQ, &syn, sizeof(syn));
+}
+
+static void match_lo(struct nftnl_rule *r, uint32_t key)
+{
+	static const char lo[IFNAMSIZ] = "lo";
+	add_meta(r, key);
+	add_cmp(r, NFT_CMP_EQ, lo, sizeof(lo));
+}
+
+static void match_limit(struct nftnl_rule *r, const struct bh_match *m)
+{
+	struct nftnl_expr *e = add(r, "limit");
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, m->rate);
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, m->burst);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, 0);
+}
+
+static void match_mark(struct nftnl_rule *r, const struct bh_match *m)
+{
+	add_meta(r, NFT_META_MARK);
+	if (m->mask != UINT32_MAX)
+		add_mask(r, &m->mask, sizeof(m->mask));
+	add_cmp(r, m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ, &m->mark, sizeof(m->mark));
+}
+
+int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known,
+	const struct bh_nft_place *place)
+{
+	switch (m->kind) {
+	case BH_MATCH_NFPROTO:
+		need_nfproto(r, m->family, known);
+		return 0;
+	case BH_MATCH_CT_ESTABLISHED:
+		match_ct_state(r, CT_STATE_ESTABLISHED_RELATED);
+		return 0;
+	case BH_MATCH_CT_NEW:
+		match_ct_state(r, CT_STATE_NEW);
+		return 0;
+	case BH_MATCH_SADDR_SET:
+	case BH_MATCH_DADDR_SET:
+		match_set(r, m, m->kind == BH_MATCH_SADDR_SET, known);
+		return 0;
+	case BH_MATCH_PAIR_SET:
+		match_pair(r, m, known);
+		return 0;
+	case BH_MATCH_SADDR_PREFIX:
+	case BH_MATCH_DADDR_PREFIX:
+		match_prefix(r, m, m->kind == BH_MATCH_SADDR_PREFIX, known);
+		return 0;
+	case BH_MATCH_L4PROTO:
+		bh_nft_need_l4proto(r, m->proto, known);
+		return 0;
+	case BH_MATCH_DPORT:
+	case BH_MATCH_SPORT:
+		return match_port(r, m, m->kind == BH_MATCH_SPORT, known, place);
+	case BH_MATCH_TCP_NOT_SYN:
+		match_tcp_not_syn(r, known);
+		return 0;
+	case BH_MATCH_ICMPV6_TYPES:
+		return match_icmpv6(r, m, known, place);
+	case BH_MATCH_IIF_LO:
+		match_lo(r, NFT_META_IIFNAME);
+		return 0;
+	case BH_MATCH_OIF_LO:
+		match_lo(r, NFT_META_OIFNAME);
+		return 0;
+	case BH_MATCH_LIMIT:
+		match_limit(r, m);
+		return 0;
+	case BH_MATCH_MARK:
+		match_mark(r, m);
+		return 0;
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The handle: its sockets, plain requests, and what concerns the table as a whole. Nothing here
+ * keeps state about the table; the kernel has it, and other files ask.
+ */
+#include "private.h"
+
+#include <errno.h>
+#include <libnftnl/common.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#define RCVBUF (4 << 20) /* for the answers to a batch in which everything is refused */
+#define ANSWER_SECONDS 10 /* the kernel answers at once; never wait for ever */
+
+static int configure(struct bh_nft *n)
+{
+	int fd = mnl_socket_get_fd(n->nl), on = 1, size = RCVBUF;
+	struct timeval patience = {.tv_sec = ANSWER_SECONDS};
+	if (mnl_socket_bind(n->nl, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	n->portid = mnl_socket_get_portid(n->nl);
+	/* Forcing needs CAP_NET_ADMIN over the initial user namespace; without, the default has
+	 * to do. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
+		mnl_socket_setsockopt(n->nl, NETLINK_CAP_ACK, &on, sizeof(on)) < 0 ||
+		mnl_socket_setsockopt(n->nl, NETLINK_EXT_ACK, &on, sizeof(on)) < 0)
+		return -errno;
+	return 0;
+}
+
+int bh_nft_open(struct bh_nft **ret)
+{
+	struct bh_nft *n = bh_xcalloc(1, sizeof(*n));
+	n->rx = bh_xcalloc(1, BH_NFT_MSG_ROOM);
+	n->nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	int rc = n->nl ? configure(n) : -errno;
+	if (rc == 0)
+		rc = bh_nft_probe(n);
+	if (rc < 0) {
+		bh_nft_close(n);
+		return rc;
+	}
+	*ret = n;
+	return 0;
+}
+
+void bh_nft_close(struct bh_nft *n)
+{
+	if (!n)
+		return;
+	if (n->nl)
+		mnl_socket_close(n->nl);
+	if (n->watch)
+		mnl_socket_close(n->watch);
+	free(n->rx);
+	free(n);
+}
+
+const struct bh_nft_caps *bh_nft_get_caps(const struct bh_nft *n)
+{
+	return &n->caps;
+}
+
+/* One answer: 1 when it was the last, 0 to go on, −errno. */
+static int take(struct bh_nft *n, const struct nlmsghdr *nlh, bool *changed,
+	void (*fn)(const struct nlmsghdr *, void *), void *arg)
+{
+	if (nlh->nlmsg_seq != n->seq)
+		return 0; /* of an earlier request that was given up */
+	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+		*changed = true;
+	if (nlh->nlmsg_type == NLMSG_DONE)
+		return 1;
+	if (nlh->nlmsg_type == NLMSG_ERROR) {
+		if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)))
+			return -EBADMSG;
+		int err = ((const struct nlmsgerr *)mnl_nlmsg_get_payload(nlh))->error;
+		return err ? err : 1;
+	}
+	if (fn && nlh->nlmsg_type >= NLMSG_MIN_TYPE && !*changed &&
+		nlh->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nfgenmsg)))
+		fn(nlh, arg);
+	return 0;
+}
+
+static int receive(struct bh_nft *n, void (*fn)(const struct nlmsghdr *, void *), void *arg)
+{
+	bool changed = false;
+	for (;;) {
+		ssize_t got = bh_nft_recv(n->nl, n->rx, BH_NFT_MSG_ROOM, 0);
+		if (got < 0)
+			return got == -EAGAIN ? -ETIMEDOUT : (int)got;
+		int left = (int)got;
+		for (const struct nlmsghdr *nlh = (const void *)n->rx; mnl_nlmsg_ok(nlh, left);
+			nlh = mnl_nlmsg_next(nlh, &left)) {
+			int rc = take(n, nlh, &changed, fn, arg);
+			if (rc < 0)
+				return rc;
+			if (rc > 0)
+				return changed ? -EINTR : 0;
+		}
+	}
+}
+
+int bh_nft_request(struct bh_nft *n, uint16_t type, uint16_t flags, uint8_t family,
+	const char *name, void (*fn)(const struct nlmsghdr *, void *), void *arg)
+{
+	char buf[512];
+	/* A dump ends with NLMSG_DONE; anything else is asked to say that it is done. */
+	uint16_t end = flags & NLM_F_DUMP ? 0 : NLM_F_ACK;
+	struct nlmsghdr *nlh =
+		nftnl_nlmsg_build_hdr(buf, type, family, (uint16_t)(flags | end), ++n->seq);
+	if (name)
+		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, name); /* 1 in every kind of message */
+	if (mnl_socket_sendto(n->nl, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	return receive(n, fn, arg);
+}
+
+struct generation {
+	uint32_t id;
+};
+
+static void read_generation(const struct nlmsghdr *nlh, void *arg)
+{
+	struct generation *g = arg;
+	const struct nlattr *a;
+	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) == NFTA_GEN_ID && mnl_attr_validate(a, MNL_TYPE_U32) >= 0)
+			g->id = ntohl(mnl_attr_get_u32(a));
+	}
+}
+
+int bh_nft_generation(struct bh_nft *n, uint32_t *ret)
+{
+	struct generation g = {0};
+	int rc = bh_nft_request(n, NFT_MSG_GETGEN, 0, AF_UNSPEC, NULL, read_generation, &g);
+	if (rc < 0)
+		return rc;
+	*ret = g.id;
+	return 0;
+}
+
+int bh_nft_exists(struct bh_nft *n)
+{
+	int rc = bh_nft_request(n, NFT_MSG_GETTABLE, 0, NFPROTO_INET, BH_TABLE, NULL, NULL);
+	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
+}
+
+int bh_nft_flush(struct bh_nft *n)
+{
+	bh_autobatch struct bh_nft_batch b = {0};
+	bh_nft_put_table(&b, NFT_MSG_DELTABLE, 0, BH_TABLE);
+	int rc = bh_nft_transact(n, &b, 0, NULL, NULL, NULL);
+	return rc == -ENOENT ? 0 : rc;
+}
