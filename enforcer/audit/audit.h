@@ -5,6 +5,12 @@
  * loop's thread. The sequence has no gaps, also across restarts (it continues after the last
  * complete line of the file; a torn last line is set aside in PATH.torn and reported by a gap
  * record).
+ *
+ * ECS names are nested objects, as ECS documents are: {"event":{"action":"policy-deny", …}}. Every
+ * flow record has bulkhead.repeat, the number of events it stands for; their sum is exact. A record
+ * that the disk refuses keeps its sequence and waits (at most 4,096); beyond, events are counted
+ * and reported by a gap record. The process must ignore SIGXFSZ for that to work under a file size
+ * limit.
  */
 #pragma once
 
