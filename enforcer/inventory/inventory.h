@@ -14,16 +14,26 @@
 /* A source's account of one container; the manager adds interfaces. */
 struct bh_container {
 	char *id, *runtime, *name, *image, *digest;
-	char *namespace; /* NULL: by the rules of DESIGN (compose project, bulkhead.io/namespace,
-			    default) */
+	char *namespace; /* NULL: bh_container_namespace decides */
 	struct bh_labels labels;
 	int pid; /* 0 = unknown: then netns_path */
 	char *netns_path; /* NULL: /proc/PID/ns/net */
+	bool joined; /* lives in another container's network namespace: does not name the workload
+		      */
 	struct bh_named_port *port;
 	size_t n_ports;
 };
 struct bh_container *bh_container_new(void);
-void bh_container_free(struct bh_container *c);
+struct bh_container *bh_container_copy(const struct bh_container *c);
+void bh_container_free(struct bh_container *c); /* NULL is fine */
+bool bh_container_equal(const struct bh_container *a, const struct bh_container *b);
+/*
+ * The namespace a container belongs to: its own if the source gave one, else its compose project
+ * (com.docker.compose.project), else the label bulkhead.io/namespace, else "default". A label that
+ * is no DNS label (RFC 1123) is made one: lower case, other characters to '-', none at either end,
+ * at most 63; if nothing is left the next rule decides. Owned.
+ */
+char *bh_container_namespace(const struct bh_container *c);
 
 /* What a source calls; all synchronous, from the loop. */
 struct bh_source_sink {
@@ -53,12 +63,16 @@ struct bh_source { /* first member of every implementation */
 
 struct bh_source *bh_source_docker_new(
 	uv_loop_t *loop, struct bh_http *http, const char *socket_path);
-/* Re-read when the file changes (uv_fs_event) and on reload. A broken file keeps the last good
- * list and reports every diagnostic's first line. */
+/* Re-read when the file changes (uv_fs_event on its directory, and a look every 2 s) and on reload.
+ * A broken file keeps the last good list and reports every diagnostic's first line. */
 struct bh_source *bh_source_static_new(uv_loop_t *loop, const char *path);
 
-/* Parses `workloads: [{name, namespace, labels, image, netns, ports: [{name, port, protocol}]}]`.
- * Pure. Relative netns paths are relative to nothing: they must be absolute. */
+/*
+ * Parses `workloads: [{name, namespace, labels, image, netns, ports: [{name, port, protocol}]}]`.
+ * Pure. name and netns are required; netns must be absolute. All mistakes are added to `diags`;
+ * with any error −EINVAL and ret untouched. An empty file is a mistake (`workloads: []` says
+ * none), so that one being rewritten does not drop every workload. Array and containers owned.
+ */
 int bh_static_parse(const char *file, const char *text, size_t len, struct bh_diags *diags,
 	struct bh_container ***ret, size_t *ret_n);
 

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a source says of one container, and the rule that gives it a namespace. */
+#include "inventory/inventory.h"
+
+#define NAMESPACE_MAX 63 /* RFC 1123 label */
+
+struct bh_container *bh_container_new(void)
+{
+	return bh_xcalloc(1, sizeof(struct bh_container));
+}
+
+struct bh_container *bh_container_copy(const struct bh_container *c)
+{
+	struct bh_container *n = bh_container_new();
+	n->id = bh_xstrdup(c->id);
+	n->runtime = bh_xstrdup(c->runtime);
+	n->name = bh_xstrdup(c->name);
+	n->image = bh_xstrdup(c->image);
+	n->digest = bh_xstrdup(c->digest);
+	n->namespace = bh_xstrdup(c->namespace);
+	bh_labels_copy(&n->labels, &c->labels);
+	n->pid = c->pid;
+	n->netns_path = bh_xstrdup(c->netns_path);
+	n->joined = c->joined;
+	n->port = bh_xcalloc(c->n_ports, sizeof(*n->port));
+	for (size_t i = 0; i < c->n_ports; i++) {
+		n->port[i] = c->port[i];
+		n->port[i].name = bh_xstrdup(c->port[i].name);
+	}
+	n->n_ports = c->n_ports;
+	return n;
+}
+
+void bh_container_free(struct bh_container *c)
+{
+	if (!c)
+		return;
+	free(c->id);
+	free(c->runtime);
+	free(c->name);
+	free(c->image);
+	free(c->digest);
+	free(c->namespace);
+	bh_labels_finish(&c->labels);
+	free(c->netns_path);
+	for (size_t i = 0; i < c->n_ports; i++)
+		free(c->port[i].name);
+	free(c->port);
+	free(c);
+}
+
+static bool ports_equal(const struct bh_container *a, const struct bh_container *b)
+{
+	if (a->n_ports != b->n_ports)
+		return false;
+	for (size_t i = 0; i < a->n_ports; i++) {
+		if (a->port[i].proto != b->port[i].proto || a->port[i].port != b->port[i].port ||
+			!bh_streq(a->port[i].name, b->port[i].name))
+			return false;
+	}
+	return true;
+}
+
+bool bh_container_equal(const struct bh_container *a, const struct bh_container *b)
+{
+	return bh_streq(a->id, b->id) && bh_streq(a->runtime, b->runtime) &&
+	       bh_streq(a->name, b->name) && bh_streq(a->image, b->image) &&
+	       bh_streq(a->digest, b->digest) && bh_streq(a->namespace, b->namespace) &&
+	       bh_labels_equal(&a->labels, &b->labels) && a->pid == b->pid &&
+	       bh_streq(a->netns_path, b->netns_path) && a->joined == b->joined &&
+	       ports_equal(a, b);
+}
+
+/* Bytewise on purpose: the locale must not decide who belongs to which namespace. */
+static char dns_char(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c - 'A' + 'a');
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-';
+}
+
+/* NULL when nothing is left. Owned. */
+static char *dns_label(const char *s)
+{
+	char out[NAMESPACE_MAX + 1];
+	size_t n = 0;
+	for (; s && *s && n < NAMESPACE_MAX; s++) {
+		char c = dns_char(*s);
+		if (c != '-' || n > 0)
+			out[n++] = c;
+	}
+	while (n > 0 && out[n - 1] == '-')
+		n--;
+	return n ? bh_xstrndup(out, n) : NULL;
+}
+
+char *bh_container_namespace(const struct bh_container *c)
+{
+	const char *candidate[] = {
+		c->namespace,
+		bh_labels_get(&c->labels, "com.docker.compose.project"),
+		bh_labels_get(&c->labels, "bulkhead.io/namespace"),
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(candidate); i++) {
+		char *ns = dns_label(candidate[i]);
+		if (ns)
+			return ns;
+	}
+	return bh_xstrdup("default");
+}

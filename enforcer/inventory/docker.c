@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Containers of a Docker engine, or of Podman's compatible service, over its unix socket.
+ *
+ * No hole: the event stream is opened first, with `since` the moment before (the engine replays
+ * what it has from then on, so that the time between its headers and its subscription is covered),
+ * then the list is asked for, then every container. An event is never believed, it only causes its
+ * container to be asked about; events that come late or twice do no harm, and what an answer says
+ * holds whatever the order. When anything goes wrong with the stream or the list, all is asked
+ * anew after a back-off; what was last known stays in force.
+ */
+#include "inventory/docker.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* {"type":["container","network"]}. Actions are sorted out here, as engines differ in names. */
+#define FILTERS "%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D"
+
+const struct bh_docker_timing bh_docker_default_timing = {
+	.connect = 5000,
+	.answer = 20000,
+	.opened = 2000,
+	.retry = 250,
+	.retry_max = 8000,
+	.refresh = 60000,
+};
+
+static void connect_engine(struct bh_docker *d);
+static void ask_list(struct bh_docker *d);
+
+static struct bh_http_opts options(const struct bh_docker *d, const char *url)
+{
+	return (struct bh_http_opts){
+		.url = url,
+		.unix_socket = d->socket,
+		.max_bytes = BH_DOCKER_MAX_BODY,
+		.connect_timeout_ms = d->timing.connect,
+		.timeout_ms = d->timing.answer,
+	};
+}
+
+int bh_docker_get(struct bh_docker *d, const char *path,
+	void (*done)(const struct bh_http_result *r, void *arg), void *arg,
+	struct bh_http_request **ret)
+{
+	bh_autofree char *url = bh_xasprintf("http://docker%s", path);
+	struct bh_http_opts o = options(d, url);
+	return bh_http_get(d->http, &o, NULL, done, arg, ret);
+}
+
+/* Doubles from `retry` to `retry_max`; the upper half is random, so that many do not retry in
+ * step. */
+uint64_t bh_docker_backoff(const struct bh_docker *d, unsigned failures)
+{
+	uint64_t ms = d->timing.retry, noise = 0;
+	for (unsigned i = 1; i < failures && ms < d->timing.retry_max; i++)
+		ms *= 2;
+	if (ms > d->timing.retry_max)
+		ms = d->timing.retry_max;
+	uv_random(NULL, NULL, &noise, sizeof(noise), 0, NULL);
+	return ms / 2 + noise % (ms / 2 + 1);
+}
+
+void bh_docker_state(struct bh_docker *d, bool ok, const char *fmt, ...)
+{
+	bh_autobuf struct bh_buf b = {0};
+	va_list ap;
+	va_start(ap, fmt);
+	bh_autofree char *text = NULL;
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (!ok)
+		bh_buf_printf(&b, "%s: %s", d->base.name, text ? text : "");
+	d->base.sink.state(d->base.sink.arg, ok, b.s ? b.s : "");
+}
+
+int bh_docker_check(const struct bh_http_result *r, struct bh_docker_fault *fault)
+{
+	struct bh_docker_fault said;
+	switch (r->err) {
+	case 0:
+		break;
+	case -ENOENT:
+	case -ECONNREFUSED:
+	case -EACCES:
+	case -EPERM: /* libcurl's words for all of these are "Couldn't connect" */
+		return bh_docker_faulty(fault, r->err, "cannot connect: %s", strerror(-r->err));
+	default:
+		return bh_docker_faulty(fault, r->err, "%s", r->message);
+	}
+	if (r->status == 200)
+		return 0;
+	bh_docker_parse_error(r->body, r->len, &said);
+	return bh_docker_faulty(fault, -EREMOTEIO, "the engine answered with status %ld%s%.150s",
+		r->status, said.text[0] ? ": " : "", said.text);
+}
+
+static const char *remedy(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return "is the engine installed and running? else change `sources` in the "
+		       "configuration";
+	case -ECONNREFUSED:
+		return "start the engine (systemctl start docker)";
+	case -EACCES:
+	case -EPERM:
+		return "run bulkheadd as root, or give it access to the socket";
+	case -EINVAL:
+	case -EPROTO:
+	case -EFBIG:
+		return "is this the socket of a Docker engine?";
+	default:
+		return "look at the engine's log (journalctl -u docker)";
+	}
+}
+
+static void drop_connection(struct bh_docker *d)
+{
+	bh_http_cancel(BH_TAKE_PTR(d->stream));
+	bh_http_cancel(BH_TAKE_PTR(d->list));
+	bh_docker_stop_asking(d);
+	uv_timer_stop(&d->wait);
+	uv_timer_stop(&d->refresh);
+	bh_buf_finish(&d->line);
+	d->skip_line = d->list_again = false;
+}
+
+static void on_wait(uv_timer_t *t)
+{
+	struct bh_docker *d = t->data;
+	if (d->phase == BH_DOCKER_WAITING)
+		connect_engine(d);
+	else if (d->phase == BH_DOCKER_OPENING)
+		ask_list(d);
+}
+
+static void lost(struct bh_docker *d, int err, const char *why)
+{
+	drop_connection(d);
+	/* A connection that lasted starts the back-off afresh; one that breaks each time does not.
+	 */
+	if (d->phase == BH_DOCKER_LIVE && uv_now(d->loop) - d->live_since > d->timing.retry_max)
+		d->failures = 0;
+	d->phase = BH_DOCKER_WAITING;
+	uint64_t ms = bh_docker_backoff(d, ++d->failures);
+	uv_timer_start(&d->wait, on_wait, ms, 0);
+	bh_docker_state(d, false, "%s; %s; retrying in %.1f s", why, remedy(err), (double)ms / 1e3);
+}
+
+/* Inspected at once: what was never known, and what is known but no longer listed. Everything, when
+ * the list belongs to a sync. */
+static void apply_list(struct bh_docker *d, bh_docker_id *id, size_t n, bool all)
+{
+	bh_autofree void *list = bh_idmap_values(&d->entries);
+	struct bh_docker_entry **known = list;
+	size_t n_known = d->entries.n;
+	for (size_t i = 0; i < n_known; i++)
+		known[i]->listed = false;
+	for (size_t i = 0; i < n; i++) {
+		struct bh_docker_entry *e = bh_idmap_get(&d->entries, id[i]);
+		if (e)
+			e->listed = true;
+		else
+			bh_docker_ask_entry(bh_docker_ask(d, id[i]), all);
+	}
+	for (size_t i = 0; i < n_known; i++) {
+		if (all || !known[i]->listed)
+			bh_docker_ask_entry(known[i], all);
+	}
+}
+
+static void on_refresh(uv_timer_t *t)
+{
+	ask_list(t->data);
+}
+
+static void on_list(const struct bh_http_result *r, void *arg)
+{
+	struct bh_docker *d = arg;
+	struct bh_docker_fault fault;
+	bh_docker_id *id = NULL;
+	size_t n = 0;
+	d->list = NULL;
+	int err = bh_docker_check(r, &fault);
+	if (!err)
+		err = bh_docker_parse_list(r->body, r->len, &id, &n, &fault);
+	if (err) {
+		lost(d, err, fault.text);
+		return;
+	}
+	bool all = d->phase == BH_DOCKER_LISTING || d->list_again;
+	d->list_again = false;
+	if (d->phase == BH_DOCKER_LISTING)
+		d->phase = BH_DOCKER_SYNCING;
+	apply_list(d, id, n, all);
+	free(id);
+	uv_timer_start(&d->refresh, on_refresh, d->timing.refresh, 0);
+	bh_docker_pump(d);
+}
+
+static void ask_list(struct bh_docker *d)
+{
+	if (d->list)
+		return;
+	if (d->phase == BH_DOCKER_OPENING) {
+		uv_timer_stop(&d->wait);
+		d->phase = BH_DOCKER_LISTING;
+	}
+	int err = bh_docker_get(d, "/containers/json", on_list, d, &d->list);
+	if (err)
+		lost(d, err, strerror(-err));
+}
+
+static void on_opened(void *arg)
+{
+	struct bh_docker *d = arg;
+	if (d->phase == BH_DOCKER_OPENING)
+		ask_list(d);
+}
+
+/* False: the connection is gone. */
+static bool take_event(struct bh_docker *d, const char *line, size_t n)
+{
+	bh_docker_id id;
+	struct bh_docker_fault fault;
+	while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == ' '))
+		n--;
+	if (n == 0)
+		return true;
+	int r = bh_docker_parse_event(line, n, id, &fault);
+	if (r < 0) {
+		bh_autofree char *why = bh_xasprintf("event stream: %s", fault.text);
+		lost(d, r, why);
+		return false;
+	}
+	if (r > 0 && (d->entries.n < 2 * BH_DOCKER_MAX_CONTAINERS || bh_idmap_get(&d->entries, id)))
+		bh_docker_ask(d, id);
+	return true;
+}
+
+/* Too long to be kept: nobody knows whom it was about, so all are asked about. */
+static void give_up_line(struct bh_docker *d)
+{
+	bh_buf_finish(&d->line);
+	d->skip_line = true;
+	d->list_again = true;
+	if (d->phase >= BH_DOCKER_SYNCING)
+		uv_timer_start(&d->refresh, on_refresh, 0, 0);
+}
+
+static int on_chunk(const char *p, size_t n, void *arg)
+{
+	struct bh_docker *d = arg;
+	while (n > 0) {
+		const char *nl = memchr(p, '\n', n);
+		size_t part = nl ? (size_t)(nl - p) : n;
+		if (!d->skip_line && d->line.len + part > BH_DOCKER_MAX_EVENT)
+			give_up_line(d);
+		if (!d->skip_line)
+			bh_buf_add(&d->line, p, part);
+		if (!nl)
+			break;
+		p += part + 1;
+		n -= part + 1;
+		d->skip_line = false;
+		bh_autofree char *line = NULL;
+		size_t len = d->line.len;
+		if (len > 0)
+			line = bh_buf_take(&d->line);
+		if (line && !take_event(d, line, len))
+			return 1;
+	}
+	bh_docker_pump(d);
+	return 0;
+}
+
+static void on_stream_end(const struct bh_http_result *r, void *arg)
+{
+	struct bh_docker *d = arg;
+	struct bh_docker_fault fault;
+	d->stream = NULL;
+	int err = bh_docker_check(r, &fault);
+	if (!err)
+		err = bh_docker_faulty(&fault, -ECONNRESET, "the engine closed the event stream");
+	lost(d, err, fault.text);
+}
+
+static void connect_engine(struct bh_docker *d)
+{
+	bh_autofree char *url = bh_xasprintf(
+		"http://docker/events?since=%lld&filters=%s", (long long)time(NULL), FILTERS);
+	struct bh_http_opts o = options(d, url);
+	o.timeout_ms = 0;
+	o.opened = on_opened;
+	d->phase = BH_DOCKER_OPENING;
+	bh_idmap_finish(&d->images, free);
+	int err = bh_http_get(d->http, &o, on_chunk, on_stream_end, d, &d->stream);
+	if (err)
+		lost(d, err, strerror(-err));
+	else
+		uv_timer_start(&d->wait, on_wait, d->timing.opened, 0);
+}
+
+static void source_start(struct bh_source *s)
+{
+	connect_engine((struct bh_docker *)s);
+}
+
+/* Without a connection: try at once. With one: look at everything again. */
+static void source_reload(struct bh_source *s)
+{
+	struct bh_docker *d = (struct bh_docker *)s;
+	if (d->phase == BH_DOCKER_WAITING) {
+		d->failures = 0;
+		uv_timer_stop(&d->wait);
+		connect_engine(d);
+	} else if (d->phase >= BH_DOCKER_SYNCING) {
+		d->list_again = true;
+		ask_list(d);
+	}
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct bh_docker *d = h->data;
+	if (--d->handles == 0)
+		free(d);
+}
+
+static void source_free(struct bh_source *s)
+{
+	struct bh_docker *d = (struct bh_docker *)s;
+	drop_connection(d);
+	bh_idmap_finish(&d->entries, bh_docker_entry_free);
+	bh_idmap_finish(&d->images, free);
+	free(d->socket);
+	free(d->base.name);
+	uv_close((uv_handle_t *)&d->wait, on_closed);
+	uv_close((uv_handle_t *)&d->retry, on_closed);
+	uv_close((uv_handle_t *)&d->refresh, on_closed);
+}
+
+static const struct bh_source_ops docker_ops = {
+	.kind = "docker",
+	.start = source_start,
+	.reload = source_reload,
+	.free = source_free,
+};
+
+struct bh_source *bh_source_docker_new_timed(uv_loop_t *loop, struct bh_http *http,
+	const char *socket_path, const struct bh_docker_timing *timing)
+{
+	struct bh_docker *d = bh_xcalloc(1, sizeof(*d));
+	d->base.ops = &docker_ops;
+	d->base.name = bh_xasprintf("docker %s", socket_path);
+	d->loop = loop;
+	d->http = http;
+	d->socket = bh_xstrdup(socket_path);
+	d->timing = *timing;
+	uv_timer_init(loop, &d->wait);
+	uv_timer_init(loop, &d->retry);
+	uv_timer_init(loop, &d->refresh);
+	d->wait.data = d->retry.data = d->refresh.data = d;
+	d->handles = 3;
+	return &d->base;
+}
+
+struct bh_source *bh_source_docker_new(
+	uv_loop_t *loop, struct bh_http *http, const char *socket_path)
+{
+	return bh_source_docker_new_timed(loop, http, socket_path, &bh_docker_default_timing);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Asks the engine about containers, a few at a time. One broken answer concerns its container
+ * alone: what was last known of it stays, it is reported and asked about again, with a back-off of
+ * its own. The sync ends when everything that was listed has been answered once, well or not.
+ */
+#include "inventory/docker.h"
+
+#include <errno.h>
+
+static void settled(struct bh_docker_entry *e)
+{
+	if (e->awaited) {
+		e->awaited = false;
+		e->docker->awaited--;
+	}
+}
+
+static void clear_answer(struct bh_docker_entry *e)
+{
+	bh_container_free(e->answer.container);
+	e->answer = (struct bh_docker_container){0};
+}
+
+static void recovered(struct bh_docker_entry *e)
+{
+	struct bh_docker *d = e->docker;
+	if (e->failures == 0)
+		return;
+	e->failures = 0;
+	if (--d->failing == 0 && d->phase == BH_DOCKER_LIVE)
+		bh_docker_state(d, true, "%s", "");
+}
+
+static void enqueue(struct bh_docker_entry *e)
+{
+	struct bh_docker *d = e->docker;
+	if (e->queued)
+		return;
+	if (e->request) {
+		e->again = true;
+		return;
+	}
+	e->queued = true;
+	e->next = NULL;
+	if (d->tail)
+		d->tail->next = e;
+	else
+		d->head = e;
+	d->tail = e;
+}
+
+static struct bh_docker_entry *dequeue(struct bh_docker *d)
+{
+	struct bh_docker_entry *e = d->head;
+	d->head = e->next;
+	if (!d->head)
+		d->tail = NULL;
+	e->queued = false;
+	e->next = NULL;
+	return e;
+}
+
+void bh_docker_entry_free(void *entry)
+{
+	struct bh_docker_entry *e = entry;
+	bh_http_cancel(e->request);
+	bh_container_free(e->good);
+	clear_answer(e);
+	free(e);
+}
+
+struct bh_docker_entry *bh_docker_ask(struct bh_docker *d, const bh_docker_id id)
+{
+	struct bh_docker_entry *e = bh_idmap_get(&d->entries, id);
+	if (!e) {
+		e = bh_xcalloc(1, sizeof(*e));
+		e->docker = d;
+		memcpy(e->id, id, sizeof(e->id));
+		bh_idmap_set(&d->entries, id, e);
+	}
+	enqueue(e);
+	return e;
+}
+
+void bh_docker_ask_entry(struct bh_docker_entry *e, bool awaited)
+{
+	if (awaited && !e->awaited && e->docker->phase == BH_DOCKER_SYNCING) {
+		e->awaited = true;
+		e->docker->awaited++;
+	}
+	enqueue(e);
+}
+
+/* The engine says that it does not run. */
+static void gone(struct bh_docker_entry *e)
+{
+	struct bh_docker *d = e->docker;
+	settled(e);
+	recovered(e);
+	if (e->good && d->phase == BH_DOCKER_LIVE)
+		d->base.sink.remove(d->base.sink.arg, e->id);
+	if (e->again) {
+		e->again = false;
+		bh_container_free(BH_TAKE_PTR(e->good));
+		enqueue(e);
+		return;
+	}
+	bh_idmap_remove(&d->entries, e->id);
+	bh_docker_entry_free(e);
+}
+
+static void good(struct bh_docker_entry *e)
+{
+	struct bh_docker *d = e->docker;
+	settled(e);
+	recovered(e);
+	bh_container_free(e->good);
+	e->good = BH_TAKE_PTR(e->answer.container);
+	if (d->phase == BH_DOCKER_LIVE)
+		d->base.sink.upsert(d->base.sink.arg, bh_container_copy(e->good));
+	if (e->again) {
+		e->again = false;
+		enqueue(e);
+	}
+}
+
+static void schedule_retry(struct bh_docker *d, uint64_t at)
+{
+	uint64_t now = uv_now(d->loop), ms = at > now ? at - now : 0;
+	if (!uv_is_active((uv_handle_t *)&d->retry) || uv_timer_get_due_in(&d->retry) > ms)
+		uv_timer_start(&d->retry, bh_docker_on_retry, ms, 0);
+}
+
+static void bad(struct bh_docker_entry *e, const char *why)
+{
+	struct bh_docker *d = e->docker;
+	settled(e);
+	if (e->failures++ == 0)
+		d->failing++;
+	uint64_t ms = bh_docker_backoff(d, e->failures);
+	e->again = false;
+	e->retry_at = uv_now(d->loop) + ms;
+	schedule_retry(d, e->retry_at);
+	bh_docker_state(d, false, "container %.*s: %s; retrying in %.1f s%s", BH_DOCKER_SHORT_ID,
+		e->id, why, (double)ms / 1e3, d->failing > 1 ? "; others fail as well" : "");
+}
+
+void bh_docker_on_retry(uv_timer_t *t)
+{
+	struct bh_docker *d = t->data;
+	bh_autofree void *list = bh_idmap_values(&d->entries);
+	struct bh_docker_entry **e = list;
+	uint64_t now = uv_now(d->loop), next = UINT64_MAX;
+	for (size_t i = 0; i < d->entries.n; i++) {
+		if (e[i]->failures == 0 || e[i]->queued || e[i]->request)
+			continue;
+		if (e[i]->retry_at <= now)
+			enqueue(e[i]);
+		else if (e[i]->retry_at < next)
+			next = e[i]->retry_at;
+	}
+	if (next != UINT64_MAX)
+		schedule_retry(d, next);
+	bh_docker_pump(d);
+}
+
+/* An image that came from no registry is named by its own id, which is a digest too. */
+static char *own_digest(const struct bh_docker_entry *e)
+{
+	return bh_xasprintf("sha256:%s", e->answer.image_id);
+}
+
+static void on_image(const struct bh_http_result *r, void *arg)
+{
+	struct bh_docker_entry *e = arg;
+	struct bh_docker *d = e->docker;
+	struct bh_docker_fault fault;
+	char *digest = NULL;
+	e->request = NULL;
+	d->in_flight--;
+	int err = bh_docker_check(r, &fault);
+	if (!err)
+		err = bh_docker_parse_image(r->body, r->len, &digest, &fault);
+	if (!digest)
+		digest = own_digest(e);
+	/* A failure is not remembered, unless it is that the image was deleted. */
+	if (!err || r->status == 404) {
+		if (d->images.n >= BH_DOCKER_MAX_IMAGES)
+			bh_idmap_finish(&d->images, free);
+		free(bh_idmap_set(&d->images, e->answer.image_id, bh_xstrdup(digest)));
+	}
+	e->answer.container->digest = digest;
+	good(e);
+	bh_docker_pump(d);
+}
+
+/* True: the answer waits for it. */
+static bool ask_image(struct bh_docker_entry *e)
+{
+	struct bh_docker *d = e->docker;
+	if (!e->answer.image_id[0])
+		return false;
+	const char *known = bh_idmap_get(&d->images, e->answer.image_id);
+	bh_autofree char *path = bh_xasprintf("/images/%s/json", e->answer.image_id);
+	if (!known && bh_docker_get(d, path, on_image, e, &e->request) == 0) {
+		d->in_flight++;
+		return true;
+	}
+	e->answer.container->digest = known ? bh_xstrdup(known) : own_digest(e);
+	return false;
+}
+
+static void on_inspect(const struct bh_http_result *r, void *arg)
+{
+	struct bh_docker_entry *e = arg;
+	struct bh_docker *d = e->docker;
+	struct bh_docker_fault fault;
+	e->request = NULL;
+	d->in_flight--;
+	int err = bh_docker_check(r, &fault);
+	if (!err)
+		err = bh_docker_parse_container(r->body, r->len, e->id, &e->answer, &fault);
+	if (err && r->status == 404)
+		gone(e);
+	else if (err)
+		bad(e, fault.text);
+	else if (!e->answer.container)
+		gone(e);
+	else if (!ask_image(e))
+		good(e);
+	bh_docker_pump(d);
+}
+
+/* Every listed container has been answered once: the complete list. */
+static void end_sync(struct bh_docker *d)
+{
+	bh_autofree void *list = bh_idmap_values(&d->entries);
+	struct bh_docker_entry **e = list;
+	bh_autofree struct bh_container **c = bh_xcalloc(d->entries.n, sizeof(*c));
+	size_t n = 0;
+	for (size_t i = 0; i < d->entries.n; i++) {
+		if (e[i]->good)
+			c[n++] = bh_container_copy(e[i]->good);
+	}
+	d->phase = BH_DOCKER_LIVE;
+	d->live_since = uv_now(d->loop);
+	d->base.sink.sync(d->base.sink.arg, c, n);
+	if (d->failing == 0)
+		bh_docker_state(d, true, "%s", "");
+	if (d->list_again) {
+		uv_timer_stop(&d->refresh);
+		d->base.ops->reload(&d->base);
+	}
+}
+
+void bh_docker_pump(struct bh_docker *d)
+{
+	if (d->phase < BH_DOCKER_SYNCING)
+		return;
+	while (d->head && d->in_flight < BH_DOCKER_IN_FLIGHT) {
+		struct bh_docker_entry *e = dequeue(d);
+		bh_autofree char *path = bh_xasprintf("/containers/%s/json", e->id);
+		int err = bh_docker_get(d, path, on_inspect, e, &e->request);
+		if (err)
+			bad(e, strerror(-err));
+		else
+			d->in_flight++;
+	}
+	if (d->phase == BH_DOCKER_SYNCING && d->awaited == 0)
+		end_sync(d);
+}
+
+void bh_docker_stop_asking(struct bh_docker *d)
+{
+	bh_autofree void *list = bh_idmap_values(&d->entries);
+	struct bh_docker_entry **e = list;
+	for (size_t i = 0; i < d->entries.n; i++) {
+		bh_http_cancel(BH_TAKE_PTR(e[i]->request));
+		clear_answer(e[i]);
+		e[i]->queued = e[i]->again = e[i]->awaited = false;
+		e[i]->next = NULL;
+		e[i]->failures = 0;
+	}
+	d->head = d->tail = NULL;
+	d->in_flight = 0;
+	d->awaited = d->failing = 0;
+	uv_timer_stop(&d->retry);
+}

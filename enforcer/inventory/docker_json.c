@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* See docker_json.h. Shapes: docs.docker.com/reference/api/engine, v1.24 and later. */
+#include "inventory/docker_json.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+#define PID_MAX 4194304 /* PID_MAX_LIMIT of linux/threads.h */
+
+int bh_docker_faulty(struct bh_docker_fault *f, int err, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+	for (char *c = f->text; *c; c++) {
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	}
+	return err;
+}
+
+static void decref_p(json_t **j)
+{
+	json_decref(*j);
+}
+#define autojson __attribute__((cleanup(decref_p)))
+
+/* Integers become reals, so that a 64-bit limit somewhere in an answer (jansson holds signed ones)
+ * does not lose the container; NULs are let in here and refused where a string is used. */
+static int load(const char *text, size_t len, json_t **ret, struct bh_docker_fault *f)
+{
+	json_error_t e;
+	json_t *j = json_loadb(
+		text, len, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
+	if (!j)
+		return bh_docker_faulty(
+			f, -EINVAL, "not JSON: %s (line %d, column %d)", e.text, e.line, e.column);
+	*ret = j;
+	return 0;
+}
+
+/* NULL unless it is a string without NULs. */
+static const char *text_of(const json_t *j)
+{
+	const char *s = json_string_value(j);
+	return s && strlen(s) == json_string_length(j) ? s : NULL;
+}
+
+static bool is_hex(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!(s[i] >= '0' && s[i] <= '9') && !(s[i] >= 'a' && s[i] <= 'f'))
+			return false;
+	}
+	return true;
+}
+
+static bool take_id(const char *s, bh_docker_id ret)
+{
+	size_t n = s ? strlen(s) : 0;
+	if (n != BH_DOCKER_ID_LEN || !is_hex(s, n))
+		return false;
+	memcpy(ret, s, n + 1);
+	return true;
+}
+
+/* "sha256:HEX" as Docker says it, bare HEX as older Podman does. */
+static bool take_image_id(const char *s, bh_docker_id ret)
+{
+	if (s && strncmp(s, "sha256:", 7) == 0)
+		s += 7;
+	return take_id(s, ret);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static size_t without_repeats(bh_docker_id *id, size_t n)
+{
+	size_t kept = 0;
+	qsort(id, n, sizeof(*id), by_id);
+	for (size_t i = 0; i < n; i++) {
+		if (kept == 0 || strcmp(id[kept - 1], id[i]) != 0)
+			memmove(id[kept++], id[i], sizeof(*id));
+	}
+	return kept;
+}
+
+int bh_docker_parse_list(const char *text, size_t len, bh_docker_id **ret, size_t *ret_n,
+	struct bh_docker_fault *fault)
+{
+	autojson json_t *j = NULL;
+	int err = load(text, len, &j, fault);
+	if (err)
+		return err;
+	if (!json_is_array(j))
+		return bh_docker_faulty(fault, -EINVAL, "the list of containers is not an array");
+	size_t n = json_array_size(j);
+	if (n > BH_DOCKER_MAX_CONTAINERS)
+		return bh_docker_faulty(fault, -E2BIG, "%zu containers, at most %d are handled", n,
+			BH_DOCKER_MAX_CONTAINERS);
+	bh_autofree void *list = bh_xcalloc(n, sizeof(bh_docker_id));
+	bh_docker_id *id = list;
+	for (size_t i = 0; i < n; i++) {
+		if (!take_id(text_of(json_object_get(json_array_get(j, i), "Id")), id[i]))
+			return bh_docker_faulty(
+				fault, -EINVAL, "[%zu].Id is not a container id", i);
+	}
+	*ret_n = without_repeats(id, n);
+	*ret = BH_TAKE_PTR(list);
+	return 0;
+}
+
+/* Cuts at a character's boundary. */
+static char *bounded(const char *s, size_t max)
+{
+	size_t n = strnlen(s, max + 1);
+	if (n > max) {
+		n = max;
+		while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
+			n--;
+	}
+	return bh_xstrndup(s, n);
+}
+
+static int take_labels(const json_t *config, struct bh_labels *ret, struct bh_docker_fault *f)
+{
+	json_t *labels = json_object_get(config, "Labels");
+	if (!labels || json_is_null(labels))
+		return 0;
+	if (!json_is_object(labels))
+		return bh_docker_faulty(f, -EINVAL, "Config.Labels is not an object");
+	const char *key;
+	json_t *v;
+	json_object_foreach(labels, key, v)
+	{
+		if (bh_label_key_check(key))
+			continue;
+		if (!json_is_string(v))
+			return bh_docker_faulty(f, -EINVAL, "label %s is not a string", key);
+		const char *value = text_of(v);
+		if (!value)
+			return bh_docker_faulty(f, -EINVAL, "label %s holds a NUL character", key);
+		if (ret->n == BH_DOCKER_MAX_LABELS)
+			return bh_docker_faulty(f, -E2BIG, "more than %d labels; remove some",
+				BH_DOCKER_MAX_LABELS);
+		bh_autofree char *cut = bounded(value, BH_DOCKER_MAX_LABEL_VALUE);
+		bh_labels_set(ret, key, cut);
+	}
+	return 0;
+}
+
+/* The engine's own rule for names; anything else gives the short id as name. */
+static bool good_name(const char *s)
+{
+	size_t n = 0;
+	for (; s && s[n]; n++) {
+		char c = s[n];
+		bool alnum =
+			(c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+		if (!alnum && (n == 0 || !strchr("_.-", c)))
+			return false;
+	}
+	return n > 0 && n <= BH_DOCKER_MAX_NAME;
+}
+
+static char *take_name(const json_t *j, const char *id)
+{
+	const char *s = text_of(json_object_get(j, "Name"));
+	if (s && *s == '/')
+		s++;
+	return good_name(s) ? bh_xstrdup(s) : bh_xstrndup(id, BH_DOCKER_SHORT_ID);
+}
+
+static char *take_image(const json_t *config)
+{
+	const char *s = text_of(json_object_get(config, "Image"));
+	size_t n = s ? strlen(s) : 0;
+	if (n == 0 || n > BH_DOCKER_MAX_IMAGE)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] <= ' ' || s[i] > '~')
+			return NULL;
+	}
+	return bh_xstrdup(s);
+}
+
+/* A container that is being restarted is "running" with pid 0: not there yet. */
+static int take_pid(const json_t *state, int *ret, struct bh_docker_fault *f)
+{
+	json_t *running = json_object_get(state, "Running");
+	if (!json_is_boolean(running))
+		return bh_docker_faulty(f, -EINVAL, "State.Running is not a boolean");
+	if (!json_is_true(running)) {
+		*ret = 0;
+		return 0;
+	}
+	double pid = json_real_value(json_object_get(state, "Pid"));
+	if (!json_is_real(json_object_get(state, "Pid")) || pid < 0 || pid > PID_MAX ||
+		pid != (double)(int)pid)
+		return bh_docker_faulty(f, -EINVAL, "State.Pid is not a process id");
+	*ret = (int)pid;
+	return 0;
+}
+
+static bool is_joined(const json_t *j)
+{
+	const char *mode =
+		text_of(json_object_get(json_object_get(j, "HostConfig"), "NetworkMode"));
+	return mode && strncmp(mode, "container:", 10) == 0;
+}
+
+static void free_container_p(struct bh_container **c)
+{
+	bh_container_free(*c);
+}
+
+int bh_docker_parse_container(const char *text, size_t len, const char *id,
+	struct bh_docker_container *ret, struct bh_docker_fault *fault)
+{
+	autojson json_t *j = NULL;
+	__attribute__((cleanup(free_container_p))) struct bh_container *c = bh_container_new();
+	bh_docker_id told = "", image = "";
+	int err = load(text, len, &j, fault);
+	if (err)
+		return err;
+	if (!take_id(text_of(json_object_get(j, "Id")), told) || strcmp(told, id) != 0)
+		return bh_docker_faulty(fault, -EINVAL, "the answer is not about this container");
+	err = take_pid(json_object_get(j, "State"), &c->pid, fault);
+	if (err)
+		return err;
+	if (c->pid == 0) {
+		*ret = (struct bh_docker_container){0};
+		return 0;
+	}
+	json_t *config = json_object_get(j, "Config");
+	err = take_labels(config, &c->labels, fault);
+	if (err)
+		return err;
+	c->id = bh_xstrdup(told);
+	c->runtime = bh_xstrdup("docker");
+	c->name = take_name(j, told);
+	c->image = take_image(config);
+	c->joined = is_joined(j);
+	c->netns_path = bh_xasprintf("/proc/%d/ns/net", c->pid);
+	take_image_id(text_of(json_object_get(j, "Image")), image);
+	ret->container = BH_TAKE_PTR(c);
+	memcpy(ret->image_id, image, sizeof(image));
+	return 0;
+}
+
+/* "REPOSITORY@sha256:HEX": the part behind @, or NULL. */
+static const char *digest_of(const char *s)
+{
+	bh_docker_id ignored;
+	const char *at = s ? strrchr(s, '@') : NULL;
+	return at && strncmp(at + 1, "sha256:", 7) == 0 && take_image_id(at + 1, ignored) ? at + 1
+											  : NULL;
+}
+
+int bh_docker_parse_image(
+	const char *text, size_t len, char **ret_digest, struct bh_docker_fault *fault)
+{
+	autojson json_t *j = NULL;
+	int err = load(text, len, &j, fault);
+	if (err)
+		return err;
+	if (!json_is_object(j))
+		return bh_docker_faulty(fault, -EINVAL, "the image is not an object");
+	const char *first = NULL, *digest = NULL;
+	json_t *list = json_object_get(j, "RepoDigests");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *s = text_of(json_array_get(list, i));
+		const char *d = digest_of(s);
+		if (d && (!first || strcmp(s, first) < 0)) {
+			first = s;
+			digest = d;
+		}
+	}
+	*ret_digest = bh_xstrdup(digest);
+	return 0;
+}
+
+/* Podman names some of them differently. Health checks, exec, pause and so on change nothing. */
+static bool matters(const char *type, const char *action)
+{
+	static const char *const container[] = {
+		"start", "restart", "die", "died", "stop", "destroy", "remove", "rename", "update"};
+	static const char *const network[] = {"connect", "disconnect"};
+	if (strcmp(type, "container") == 0) {
+		for (size_t i = 0; i < BH_ARRAY_SIZE(container); i++) {
+			if (strcmp(action, container[i]) == 0)
+				return true;
+		}
+	} else if (strcmp(type, "network") == 0) {
+		for (size_t i = 0; i < BH_ARRAY_SIZE(network); i++) {
+			if (strcmp(action, network[i]) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+int bh_docker_parse_event(
+	const char *text, size_t len, bh_docker_id ret_id, struct bh_docker_fault *fault)
+{
+	autojson json_t *j = NULL;
+	int err = load(text, len, &j, fault);
+	if (err)
+		return err;
+	const char *type = text_of(json_object_get(j, "Type"));
+	const char *action = text_of(json_object_get(j, "Action"));
+	json_t *actor = json_object_get(j, "Actor");
+	if (!type || !action || !json_is_object(actor))
+		return bh_docker_faulty(fault, -EINVAL, "the event lacks Type, Action or Actor");
+	if (!matters(type, action))
+		return 0;
+	const char *id = text_of(json_object_get(actor, "ID"));
+	if (strcmp(type, "network") == 0)
+		id = text_of(json_object_get(json_object_get(actor, "Attributes"), "container"));
+	if (!take_id(id, ret_id))
+		return bh_docker_faulty(fault, -EINVAL, "the event names no container");
+	return 1;
+}
+
+void bh_docker_parse_error(const char *text, size_t len, struct bh_docker_fault *ret)
+{
+	autojson json_t *j = NULL;
+	struct bh_docker_fault ignored;
+	ret->text[0] = '\0';
+	if (load(text, len, &j, &ignored))
+		return;
+	const char *s = text_of(json_object_get(j, "message"));
+	if (s)
+		bh_docker_faulty(ret, 0, "%s", s);
+}
