@@ -23,13 +23,14 @@ static bool at(const struct bh_policy_slicer *s, const char *p, const char *what
 	return (size_t)(s->end - p) >= n && memcmp(p, what, n) == 0;
 }
 
-/* Length of the line break at p; 0 if there is none. What libyaml counts as one. */
+/*
+ * Length of the line break at p; 0 if there is none. The document reader refuses the other
+ * characters that YAML 1.1 takes for breaks.
+ */
 static size_t break_length(const struct bh_policy_slicer *s, const char *p)
 {
-	if (at(s, p, "\r\n") || at(s, p, "\xc2\x85"))
+	if (at(s, p, "\r\n"))
 		return 2;
-	if (at(s, p, "\xe2\x80\xa8") || at(s, p, "\xe2\x80\xa9"))
-		return 3;
 	return p < s->end && (*p == '\n' || *p == '\r') ? 1 : 0;
 }
 
