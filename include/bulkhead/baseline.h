@@ -17,7 +17,8 @@
  * digests) never count. ret_selector gets the labels that select the role inside its namespace.
  */
 void bh_role_of(const struct bh_workload *w, struct bh_labels *ret_selector);
-/* A short human name: the service, app or container name; "k=v,k=v" else. Owned. */
+/* A short human name: the service, app or container name; "k=v,k=v" else. An app's component is
+ * added where the app's name does not hold it. Owned. */
 char *bh_role_name(const struct bh_labels *selector);
 
 enum bh_end_kind { BH_END_ROLE, BH_END_ADDR, BH_END_HOST };
@@ -61,8 +62,9 @@ struct bh_export_opts {
 };
 
 /*
- * NetworkPolicy YAML, one document per role that appears in an answered tuple, sorted, the same
- * bytes for the same input. Applied and enforced it allows exactly the answered tuples. `inv` (may
+ * NetworkPolicy YAML, sorted, the same bytes for the same input: one document for each role that
+ * has an answered tuple in which its own side was learning. Each isolates both directions, so that
+ * applied and enforced it allows exactly the answered tuples. `inv` (may
  * be NULL) is used to notice roles whose selector would also select other workloads; their
  * selectors are narrowed. What cannot be said (ICMP alone) becomes a comment. Returns the number
  * of policies written.

@@ -50,9 +50,13 @@ struct bh_policy {
 	int line, column;
 	struct bh_selector pods; /* subject */
 	bool isolates[2]; /* by enum bh_direction, from policyTypes */
+	/* Rules of a direction that policyTypes leaves out mean nothing: they are checked, warned
+	 * about and dropped, so n_rules is 0 wherever isolates is false. */
 	struct bh_policy_rule *rule[2];
 	size_t n_rules[2];
-	char *text; /* the document's own text, for show and versions; may be NULL */
+	/* The document's own text, for show and versions; of a list's item, JSON of the same
+	 * meaning. Never NULL once parsed. Does not say default_ns where the document is silent. */
+	char *text;
 };
 
 /* Immutable once built, reference counted (atomic): snapshots share it between threads. */
