@@ -9,30 +9,43 @@
 #include <bulkhead/workload.h>
 
 struct bh_link;
-int bh_link_open(struct bh_link **ret); /* in the current network namespace */
-void bh_link_close(struct bh_link *l);
+/* In the current network namespace, where it stays whatever the thread does later. −EPERM without
+ * CAP_NET_ADMIN and CAP_NET_BROADCAST (notices from other namespaces). */
+int bh_link_open(struct bh_link **ret);
+void bh_link_close(struct bh_link *l); /* NULL is fine */
 
 uint64_t bh_link_own_netns(const struct bh_link *l); /* inode */
-/* Inode of the network namespace behind a path (/run/netns/web, /proc/PID/ns/net). 0 or −errno. */
+/* Inode of the network namespace behind a path (/run/netns/web, /proc/PID/ns/net). 0; −ENOENT when
+ * there is none (any more: also a plain file that a namespace was mounted on); −errno. */
 int bh_link_netns_inode(const char *path, uint64_t *ret);
 
 /*
- * Fills w->iface (cleared first) and w->netns from the namespace at `path`. Loopback is left out;
- * link-local IPv6 addresses are kept. Recipe: RTM_GETNSID/NEWNSID, then RTM_GETLINK and RTM_GETADDR
- * with a target nsid and NETLINK_GET_STRICT_CHK, the echoed id verified; where the kernel refuses,
- * −EOPNOTSUPP. Sets w->unenforceable when it is our own namespace ("shares the host's network") or
- * an interface is no veth ("interface eth0 is macvlan: its traffic does not pass this node's
- * forward hook"). −ENOENT when the namespace is gone.
+ * Fills w->iface, w->netns and w->unenforceable anew from the namespace at `path`; on failure they
+ * are untouched. Loopback is left out; link-local and tentative IPv6 addresses are kept, as are
+ * interfaces that are down or have no address. Bytes of interface names that are not printable
+ * ASCII become '?', as they are the container's to choose; those of host_name are left alone.
+ * Recipe: RTM_GETNSID/NEWNSID, then RTM_GETLINK and RTM_GETADDR with a target nsid and
+ * NETLINK_GET_STRICT_CHK, the echoed id verified; where the kernel refuses, −EOPNOTSUPP.
+ *
+ * w->unenforceable is set when it is our own namespace ("shares the host's network"), when an
+ * interface sits on a device of this node without being a veth, or is a device itself ("interface
+ * eth0 is macvlan: its traffic does not pass this node's forward hook"), or when no interface leads
+ * here at all and one with addresses leads elsewhere. What a container can make inside its own
+ * namespace (tun, dummy, macvlan on its veth, further namespaces) never sets it: it would be a way
+ * out of being governed. −ENOENT when the namespace is gone; −EOVERFLOW when it holds more
+ * interfaces or addresses than anybody needs (65,536).
  */
 int bh_link_inspect(struct bh_link *l, const char *path, struct bh_workload *w);
 
-/* Adds the node's own addresses and the subnets (and their broadcast addresses) of every bridge
- * that is master of a host veth in inv, and of every routed host veth that has an address. */
+/* Adds the node's own addresses (all but loopback's 127/8 and ::1) and the subnets of every bridge
+ * that is master of a host veth in inv, and of every routed host veth that has one; sealing makes
+ * their broadcast addresses. fe80::/64 is everywhere and therefore never a subnet. */
 int bh_link_host(struct bh_link *l, struct bh_inventory *inv);
 
 /* Change notices of links and addresses, of our own and of all peer namespaces
- * (NETLINK_LISTEN_ALL_NSID): poll fd, then drain; returns 1 if something relevant changed, 0 if
- * not, −ENOBUFS if some were lost (treat as changed). */
+ * that were inspected (NETLINK_LISTEN_ALL_NSID): poll fd, then drain; returns 1 if something
+ * relevant changed, 0 if not, −ENOBUFS if some were lost (treat as changed). A drain reads a
+ * bounded number of notices; if there are more, the fd stays readable. */
 int bh_link_watch_fd(struct bh_link *l);
 int bh_link_watch_drain(struct bh_link *l);
 

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * rtnetlink (linux/rtnetlink.h) as this module needs it: one request at a time, read to its end.
+ *
+ * Invariant: after every request the socket is empty. Answers are therefore never abandoned half
+ * way, not even interrupted dumps; left-overs of a request that failed are told by their sequence
+ * number.
+ */
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/net_namespace.h>
+#include <linux/rtnetlink.h>
+
+#include "link/private.h"
+
+#define DUMP_ATTEMPTS 10
+/* What a container can put into its namespace is bounded here, before anything else sees it. More
+ * is an error, not a partial answer: what is left out could be the very interface that governs. */
+#define MAX_INFOS 65536
+
+struct answer {
+	bool done, interrupted;
+	int err;
+};
+
+static void read_message(
+	const struct nlmsghdr *nlh, bh_link_message_fn fn, void *arg, struct answer *a)
+{
+	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+		a->interrupted = true;
+	if (nlh->nlmsg_type == NLMSG_DONE) {
+		a->done = true;
+		if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(int))
+			a->err = *(const int *)mnl_nlmsg_get_payload(nlh);
+	} else if (nlh->nlmsg_type == NLMSG_ERROR) {
+		const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+		a->done = true;
+		a->err = mnl_nlmsg_get_payload_len(nlh) >= sizeof(*e) ? e->error : -EBADMSG;
+	} else if (fn) {
+		fn(nlh, arg);
+	}
+}
+
+int bh_link_request(struct bh_link *l, struct nlmsghdr *nlh, bh_link_message_fn fn, void *arg)
+{
+	struct answer a = {};
+	int lost = 0;
+
+	nlh->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_seq = ++l->seq;
+	if (mnl_socket_sendto(l->nl, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	while (!a.done) {
+		ssize_t n = mnl_socket_recvfrom(l->nl, l->buf, BH_LINK_BUFFER);
+		if (n < 0 && (errno == EINTR || errno == ENOSPC || errno == ENOBUFS)) {
+			if (errno != EINTR)
+				lost = -errno;
+			continue;
+		}
+		if (n < 0)
+			return -errno;
+		int left = (int)n;
+		for (const struct nlmsghdr *m = (const void *)l->buf; mnl_nlmsg_ok(m, left);
+			m = mnl_nlmsg_next(m, &left))
+			if (m->nlmsg_seq == l->seq && !a.done)
+				read_message(m, fn, arg, &a);
+	}
+	if (a.err != 0)
+		return a.err;
+	return lost != 0 ? lost : a.interrupted ? -EINTR : 0;
+}
+
+/* --- namespace ids --- */
+
+static void on_nsid(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWNSID)
+		return;
+	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg))
+	{
+		if (mnl_attr_get_type(attr) == NETNSA_NSID &&
+			mnl_attr_get_payload_len(attr) == sizeof(int32_t))
+			*(int32_t *)arg = (int32_t)mnl_attr_get_u32(attr);
+	}
+}
+
+static struct nlmsghdr *nsid_request(char *buf, uint16_t type, int fd)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = type;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct rtgenmsg));
+	mnl_attr_put_u32(nlh, NETNSA_FD, (uint32_t)fd);
+	return nlh;
+}
+
+int bh_link_get_nsid(struct bh_link *l, int fd, int32_t *ret)
+{
+	char buf[256];
+	int32_t nsid = BH_NSID_NONE;
+	int r = bh_link_request(l, nsid_request(buf, RTM_GETNSID, fd), on_nsid, &nsid);
+
+	if (r == 0)
+		*ret = nsid;
+	return r;
+}
+
+int bh_link_assign_nsid(struct bh_link *l, int fd, int32_t *ret)
+{
+	char buf[256];
+	int32_t nsid = BH_NSID_NONE;
+	int r = bh_link_get_nsid(l, fd, &nsid);
+
+	if (r == 0 && nsid == BH_NSID_NONE) {
+		struct nlmsghdr *nlh = nsid_request(buf, RTM_NEWNSID, fd);
+		mnl_attr_put_u32(nlh, NETNSA_NSID, (uint32_t)BH_NSID_NONE); /* any */
+		r = bh_link_request(l, nlh, NULL, NULL);
+		if (r == 0 || r == -EEXIST) /* somebody else was quicker */
+			r = bh_link_get_nsid(l, fd, &nsid);
+	}
+	if (r == 0 && nsid == BH_NSID_NONE)
+		r = -EOPNOTSUPP;
+	if (r == 0)
+		*ret = nsid;
+	return r;
+}
+
+/* --- links --- */
+
+static void copy_string(char *to, size_t size, const struct nlattr *attr)
+{
+	size_t n = mnl_attr_get_payload_len(attr);
+
+	n = strnlen(mnl_attr_get_payload(attr), n);
+	if (n > size - 1)
+		n = size - 1;
+	memcpy(to, mnl_attr_get_payload(attr), n);
+	to[n] = '\0';
+}
+
+static uint32_t u32(const struct nlattr *attr)
+{
+	return mnl_attr_get_payload_len(attr) >= 4 ? mnl_attr_get_u32(attr) : 0;
+}
+
+static void link_attr(const struct nlattr *attr, struct bh_link_info *i)
+{
+	const struct nlattr *inner;
+
+	switch (mnl_attr_get_type(attr)) {
+	case IFLA_IFNAME:
+		copy_string(i->name, sizeof(i->name), attr);
+		break;
+	case IFLA_ADDRESS: /* tunnels have addresses of other lengths */
+		if (mnl_attr_get_payload_len(attr) == sizeof(i->mac))
+			memcpy(i->mac, mnl_attr_get_payload(attr), sizeof(i->mac));
+		break;
+	case IFLA_LINK:
+		i->lower = u32(attr);
+		break;
+	case IFLA_LINK_NETNSID:
+		i->lower_nsid = (int32_t)u32(attr);
+		break;
+	case IFLA_MASTER:
+		i->master = u32(attr);
+		break;
+	case IFLA_TARGET_NETNSID:
+		i->target_nsid = (int32_t)u32(attr);
+		break;
+	case IFLA_LINKINFO:
+		mnl_attr_for_each_nested(inner, attr)
+		{
+			if (mnl_attr_get_type(inner) == IFLA_INFO_KIND)
+				copy_string(i->kind, sizeof(i->kind), inner);
+		}
+		break;
+	}
+}
+
+static void on_link(const struct nlmsghdr *nlh, void *arg)
+{
+	struct bh_link_infos *to = arg;
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi))
+		return;
+	if (to->n == MAX_INFOS) {
+		to->overflow = true;
+		return;
+	}
+	struct bh_link_info i = {
+		.ifindex = (unsigned)ifi->ifi_index,
+		.flags = ifi->ifi_flags,
+		.lower_nsid = BH_NSID_NONE,
+		.target_nsid = BH_NSID_NONE,
+	};
+	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) link_attr(attr, &i);
+	BH_GROW(to->item, to->n, to->cap);
+	to->item[to->n++] = i;
+}
+
+static struct nlmsghdr *link_request(char *buf, unsigned ifindex)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = RTM_GETLINK;
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_index = (int)ifindex;
+	mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	return nlh;
+}
+
+static bool all_links_of(const struct bh_link_infos *i, int32_t nsid)
+{
+	for (size_t k = 0; k < i->n; k++)
+		if (i->item[k].target_nsid != nsid)
+			return false;
+	return true;
+}
+
+int bh_link_dump_links(struct bh_link *l, int32_t nsid, struct bh_link_infos *ret)
+{
+	int r = -EINTR;
+
+	for (int i = 0; i < DUMP_ATTEMPTS && r == -EINTR; i++) {
+		char buf[256];
+		struct nlmsghdr *nlh = link_request(buf, 0);
+		nlh->nlmsg_flags |= NLM_F_DUMP;
+		if (nsid != BH_NSID_NONE)
+			mnl_attr_put_u32(nlh, IFLA_TARGET_NETNSID, (uint32_t)nsid);
+		ret->n = 0;
+		r = bh_link_request(l, nlh, on_link, ret);
+	}
+	if (r == 0 && ret->overflow)
+		return -EOVERFLOW;
+	return r == 0 && !all_links_of(ret, nsid) ? -EOPNOTSUPP : r;
+}
+
+int bh_link_get(struct bh_link *l, unsigned ifindex, struct bh_link_info *ret)
+{
+	char buf[256];
+	struct bh_link_infos one = {};
+	int r = bh_link_request(l, link_request(buf, ifindex), on_link, &one);
+
+	if (r == 0 && one.n == 1 && one.item[0].ifindex == ifindex)
+		*ret = one.item[0];
+	else if (r == 0)
+		r = -ENODEV;
+	bh_link_infos_finish(&one);
+	return r;
+}
+
+void bh_link_infos_finish(struct bh_link_infos *i)
+{
+	free(i->item);
+	*i = (struct bh_link_infos){};
+}
+
+/* --- addresses --- */
+
+static struct bh_addr read_addr(uint8_t family, const struct nlattr *attr)
+{
+	size_t size = family == AF_INET ? 4 : 16;
+
+	if (mnl_attr_get_payload_len(attr) != size)
+		return (struct bh_addr){};
+	return bh_addr_from_bytes(
+		family == AF_INET ? BH_IPV4 : BH_IPV6, mnl_attr_get_payload(attr));
+}
+
+static struct bh_prefix subnet_of(const struct bh_addr *a, unsigned len)
+{
+	struct bh_prefix p = {.addr = *a, .len = (uint8_t)len};
+
+	for (unsigned bit = len; bit < bh_addr_bits(a); bit++)
+		p.addr.b[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	return p;
+}
+
+static void on_addr(const struct nlmsghdr *nlh, void *arg)
+{
+	struct bh_addr_infos *to = arg;
+	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+	struct bh_addr_info i = {.target_nsid = BH_NSID_NONE};
+	struct bh_addr addr = {}, local = {};
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa) ||
+		(ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6))
+		return;
+	if (to->n == MAX_INFOS) {
+		to->overflow = true;
+		return;
+	}
+	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
+	{
+		if (mnl_attr_get_type(attr) == IFA_ADDRESS)
+			addr = read_addr(ifa->ifa_family, attr);
+		else if (mnl_attr_get_type(attr) == IFA_LOCAL)
+			local = read_addr(ifa->ifa_family, attr);
+		else if (mnl_attr_get_type(attr) == IFA_TARGET_NETNSID)
+			i.target_nsid = (int32_t)u32(attr);
+	}
+	/* IFA_LOCAL is there with IPv4, and with a peer, whom IFA_ADDRESS then names. */
+	i.local = local.family != 0 ? local : addr;
+	if (addr.family == 0)
+		addr = local;
+	if (addr.family == 0 || ifa->ifa_prefixlen > bh_addr_bits(&addr) ||
+		(ifa->ifa_flags & IFA_F_DADFAILED)) /* somebody else's */
+		return;
+	i.ifindex = ifa->ifa_index;
+	i.subnet = subnet_of(&addr, ifa->ifa_prefixlen);
+	BH_GROW(to->item, to->n, to->cap);
+	to->item[to->n++] = i;
+}
+
+static bool all_addrs_of(const struct bh_addr_infos *i, int32_t nsid)
+{
+	for (size_t k = 0; k < i->n; k++)
+		if (i->item[k].target_nsid != nsid)
+			return false;
+	return true;
+}
+
+int bh_link_dump_addrs(struct bh_link *l, int32_t nsid, struct bh_addr_infos *ret)
+{
+	int r = -EINTR;
+
+	for (int i = 0; i < DUMP_ATTEMPTS && r == -EINTR; i++) {
+		char buf[256];
+		struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+		nlh->nlmsg_type = RTM_GETADDR;
+		nlh->nlmsg_flags |= NLM_F_DUMP;
+		mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifaddrmsg));
+		if (nsid != BH_NSID_NONE)
+			mnl_attr_put_u32(nlh, IFA_TARGET_NETNSID, (uint32_t)nsid);
+		ret->n = 0;
+		r = bh_link_request(l, nlh, on_addr, ret);
+	}
+	if (r == 0 && ret->overflow)
+		return -EOVERFLOW;
+	return r == 0 && !all_addrs_of(ret, nsid) ? -EOPNOTSUPP : r;
+}
+
+void bh_addr_infos_finish(struct bh_addr_infos *i)
+{
+	free(i->item);
+	*i = (struct bh_addr_infos){};
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Links and addresses against a real kernel: this process' own namespace plays the node, others
+ * play the containers. They are never entered by the code under test. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <net/if.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include "link/link.h"
+#include "system/netns.h"
+
+struct fixture {
+	struct bh_link *l;
+	pid_t ns[3];
+	size_t n;
+	struct bh_workload *w;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = bh_xcalloc(1, sizeof(*f));
+
+	assert_int_equal(bh_link_open(&f->l), 0);
+	f->w = bh_workload_new();
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < f->n; i++)
+		bh_ns_kill(f->ns[i]);
+	bh_workload_free(f->w);
+	bh_link_close(f->l);
+	free(f);
+	return bh_sh("for l in v1 v2 v3 br0 br1 dev0 mv0; do ip link del $l 2>/dev/null; done; "
+		     "true");
+}
+
+static pid_t container(struct fixture *f)
+{
+	pid_t pid = bh_ns_new();
+
+	assert_true(pid > 0);
+	f->ns[f->n++] = pid;
+	return pid;
+}
+
+static int inspect(struct fixture *f, pid_t pid, struct bh_workload *w)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	return bh_link_inspect(f->l, path, w);
+}
+
+#define SH(...) assert_int_equal(bh_sh(__VA_ARGS__), 0)
+
+static void assert_addr(const struct bh_addr *a, const char *expected)
+{
+	char s[BH_ADDR_STRLEN];
+
+	assert_string_equal(bh_addr_format(a, s), expected);
+}
+
+static bool has(const struct bh_addr *a, size_t n, const char *addr)
+{
+	char s[BH_ADDR_STRLEN];
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(bh_addr_format(&a[i], s), addr) == 0)
+			return true;
+	return false;
+}
+
+static bool has_network(const struct bh_inventory *inv, const char *prefix)
+{
+	char s[BH_PREFIX_STRLEN];
+
+	for (size_t i = 0; i < inv->n_networks; i++)
+		if (strcmp(bh_prefix_format(&inv->network[i], s), prefix) == 0)
+			return true;
+	return false;
+}
+
+static const struct bh_interface *iface(const struct bh_workload *w, const char *name)
+{
+	for (size_t i = 0; i < w->n_ifaces; i++)
+		if (strcmp(w->iface[i].name, name) == 0)
+			return &w->iface[i];
+	fail_msg("no interface %s", name);
+	return NULL;
+}
+
+static void bridged(pid_t pid, const char *veth, const char *bridge, const char *addr)
+{
+	SH("ip link show %s >/dev/null 2>&1 || ip link add %s up type bridge", bridge, bridge);
+	SH("ip link add %s type veth peer name eth0 netns %d && ip link set %s master %s up", veth,
+		pid, veth, bridge);
+	SH("nsenter -t %d -n ip addr add %s dev eth0 && nsenter -t %d -n ip link set eth0 up", pid,
+		addr, pid);
+}
+
+static void test_bridge_dual_stack(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = container(f);
+	uint64_t inode = 0;
+	char path[64];
+	struct stat st;
+
+	bridged(pid, "v1", "br0", "10.1.0.2/24");
+	SH("nsenter -t %d -n ip link set eth0 address 02:00:00:00:00:07", pid);
+	SH("nsenter -t %d -n ip addr add 2001:db8:1::2/64 dev eth0", pid); /* tentative */
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	assert_null(f->w->unenforceable);
+	assert_int_equal(f->w->n_ifaces, 1); /* no loopback */
+	const struct bh_interface *i = &f->w->iface[0];
+	assert_string_equal(i->name, "eth0");
+	assert_string_equal(i->host_name, "v1");
+	assert_int_equal(i->host_ifindex, if_nametoindex("v1"));
+	assert_string_equal(i->bridge, "br0");
+	assert_int_equal(i->bridge_ifindex, if_nametoindex("br0"));
+	assert_memory_equal(i->mac, "\x02\0\0\0\0\x07", 6);
+	assert_true(i->ifindex > 1);
+	assert_true(has(i->addr, i->n_addrs, "10.1.0.2"));
+	assert_true(has(i->addr, i->n_addrs, "2001:db8:1::2"));
+	assert_true(i->n_addrs >= 3); /* and link-local ones */
+	for (size_t k = 0; k < i->n_addrs; k++)
+		assert_false(bh_addr_is_loopback(&i->addr[k]));
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(bh_link_netns_inode(path, &inode), 0);
+	assert_true(inode == st.st_ino);
+	assert_true(f->w->netns == inode);
+	assert_true(inode != bh_link_own_netns(f->l));
+
+	/* Anew, not in addition. */
+	SH("nsenter -t %d -n ip addr del 10.1.0.2/24 dev eth0", pid);
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	assert_int_equal(f->w->n_ifaces, 1);
+	assert_false(has(f->w->iface[0].addr, f->w->iface[0].n_addrs, "10.1.0.2"));
+}
+
+static void test_two_interfaces(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = container(f);
+
+	bridged(pid, "v1", "br0", "10.1.0.2/24");
+	SH("ip link add br1 up type bridge");
+	SH("ip link add v2 type veth peer name eth1 netns %d && ip link set v2 master br1 up", pid);
+	SH("ip link add v3 type veth peer name eth2 netns %d", pid); /* down, no address */
+	SH("nsenter -t %d -n ip addr add 10.2.0.2/24 dev eth1", pid);
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	assert_int_equal(f->w->n_ifaces, 3);
+	assert_string_equal(iface(f->w, "eth0")->bridge, "br0");
+	assert_string_equal(iface(f->w, "eth1")->bridge, "br1");
+	assert_string_equal(iface(f->w, "eth1")->host_name, "v2");
+	assert_int_equal(iface(f->w, "eth1")->n_addrs, 1);
+	assert_addr(&iface(f->w, "eth1")->addr[0], "10.2.0.2");
+	assert_string_equal(iface(f->w, "eth2")->host_name, "v3");
+	assert_null(iface(f->w, "eth2")->bridge);
+	assert_int_equal(iface(f->w, "eth2")->n_addrs, 0);
+	assert_null(f->w->unenforceable);
+}
+
+/* Two containers whose interfaces have the same index: each gets its own host side. */
+static void test_same_ifindex(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_workload *second = bh_workload_new();
+	pid_t a = container(f), b = container(f);
+
+	bridged(a, "v1", "br0", "10.1.0.2/24");
+	bridged(b, "v2", "br0", "10.1.0.3/24");
+	assert_int_equal(inspect(f, a, f->w), 0);
+	assert_int_equal(inspect(f, b, second), 0);
+	assert_int_equal(f->w->iface[0].ifindex, second->iface[0].ifindex);
+	assert_string_equal(f->w->iface[0].host_name, "v1");
+	assert_string_equal(second->iface[0].host_name, "v2");
+	assert_true(f->w->netns != second->netns);
+	bh_workload_free(second);
+}
+
+static void test_host(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_inventory *inv = bh_inventory_new();
+	struct bh_workload *routed = bh_workload_new();
+	pid_t a = container(f), b = container(f);
+
+	bridged(a, "v1", "br0", "10.1.0.2/24");
+	SH("ip addr add 10.1.0.1/24 dev br0 && ip addr add 2001:db8:1::1/64 dev br0 nodad");
+	SH("ip link add v2 up type veth peer name eth0 netns %d", b);
+	SH("ip addr add 10.3.0.1/30 dev v2; ip addr add 10.4.0.1 peer 10.4.0.2/32 dev v2;"
+	   " ip addr add 169.254.1.1/32 dev v2");
+	SH("ip link add dev0 up type bridge && ip addr add 192.0.2.1/24 dev dev0");
+	SH("ip link add br1 up type bridge && ip addr add 10.9.0.1/16 dev br1");
+	assert_int_equal(inspect(f, a, f->w), 0);
+	assert_int_equal(inspect(f, b, routed), 0);
+	assert_null(routed->unenforceable);
+	assert_string_equal(routed->iface[0].host_name, "v2");
+	assert_null(routed->iface[0].bridge);
+	f->w->id = bh_xstrdup("a");
+	f->w->name = bh_xstrdup("a");
+	f->w->namespace = bh_xstrdup("default");
+	routed->id = bh_xstrdup("b");
+	routed->name = bh_xstrdup("b");
+	routed->namespace = bh_xstrdup("default");
+	bh_inventory_add(inv, f->w);
+	bh_inventory_add(inv, routed);
+	f->w = NULL;
+	assert_int_equal(bh_link_host(f->l, inv), 0);
+	bh_inventory_seal(inv);
+
+	assert_true(has(inv->host, inv->n_hosts, "10.1.0.1"));
+	assert_true(has(inv->host, inv->n_hosts, "2001:db8:1::1"));
+	assert_true(has(inv->host, inv->n_hosts, "192.0.2.1"));
+	assert_true(has(inv->host, inv->n_hosts, "10.9.0.1"));
+	assert_true(has(inv->host, inv->n_hosts, "169.254.1.1"));
+	assert_false(has(inv->host, inv->n_hosts, "127.0.0.1"));
+	assert_false(has(inv->host, inv->n_hosts, "::1"));
+	assert_false(has(inv->host, inv->n_hosts, "10.1.0.2"));
+	assert_true(has_network(inv, "10.1.0.0/24"));
+	assert_true(has_network(inv, "2001:db8:1::/64"));
+	assert_true(has_network(inv, "10.3.0.0/30"));
+	assert_true(has_network(inv, "10.4.0.2/32")); /* the peer's */
+	assert_false(has_network(inv, "192.0.2.0/24")); /* no workload there */
+	assert_false(has_network(inv, "10.9.0.0/16"));
+	assert_false(has_network(inv, "fe80::/64"));
+	assert_false(has_network(inv, "169.254.1.1/32"));
+	assert_true(has(inv->broadcast, inv->n_broadcast, "10.1.0.255"));
+	bh_inventory_unref(inv);
+}
+
+static void test_host_without_workloads(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_inventory *inv = bh_inventory_new();
+
+	SH("ip link add br0 up type bridge && ip addr add 10.1.0.1/24 dev br0");
+	assert_int_equal(bh_link_host(f->l, inv), 0);
+	assert_int_equal(inv->n_networks, 0);
+	assert_true(has(inv->host, inv->n_hosts, "10.1.0.1"));
+	bh_inventory_unref(inv);
+}
+
+static void test_macvlan(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = container(f);
+
+	SH("ip link add dev0 up type bridge");
+	SH("ip link add mv0 link dev0 type macvlan mode bridge");
+	SH("ip link set mv0 netns %d name eth0", pid);
+	SH("nsenter -t %d -n ip addr add 192.0.2.7/24 dev eth0", pid);
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	assert_string_equal(f->w->unenforceable,
+		"interface eth0 is macvlan: its traffic does not pass this node's forward hook");
+	assert_int_equal(f->w->n_ifaces, 1);
+	assert_null(f->w->iface[0].host_name);
+	assert_int_equal(f->w->iface[0].host_ifindex, 0); /* dev0 is no peer */
+	assert_addr(&f->w->iface[0].addr[0], "192.0.2.7");
+}
+
+/* What a container with CAP_NET_ADMIN makes inside must not get it out of being governed. */
+static void test_made_inside(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = container(f), nested = container(f);
+
+	bridged(pid, "v1", "br0", "10.1.0.2/24");
+	SH("nsenter -t %d -n ip link add d0 up type bridge", pid);
+	SH("nsenter -t %d -n ip addr add 10.8.0.1/24 dev d0", pid);
+	SH("nsenter -t %d -n ip link add m0 link eth0 type macvlan", pid);
+	SH("nsenter -t %d -n ip tuntap add t0 mode tun", pid);
+	SH("nsenter -t %d -n ip link add in0 type veth peer name in1", pid);
+	SH("nsenter -t %d -n ip link add out0 type veth peer name eth0 netns %d", pid, nested);
+	SH("nsenter -t %d -n ip link add d1 type bridge", pid);
+	SH("nsenter -t %d -n ip link set d1 name \"$(printf 'a\\033[31mb')\"", pid);
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	assert_null(f->w->unenforceable);
+	assert_string_equal(iface(f->w, "eth0")->host_name, "v1");
+	assert_null(iface(f->w, "d0")->host_name);
+	assert_null(iface(f->w, "m0")->host_name);
+	assert_null(iface(f->w, "in0")->host_name);
+	assert_null(iface(f->w, "out0")->host_name);
+	assert_non_null(iface(f->w, "a?[31mb")); /* safe to print */
+
+	/* The nested one is no neighbour of ours: its traffic goes by its parent. */
+	SH("nsenter -t %d -n ip addr add 10.8.1.2/24 dev eth0", nested);
+	struct bh_workload *w = bh_workload_new();
+	assert_int_equal(inspect(f, nested, w), 0);
+	assert_null(w->iface[0].host_name);
+	assert_string_equal(w->unenforceable,
+		"interface eth0 is a veth of another namespace: its traffic does not pass this "
+		"node's forward hook");
+	bh_workload_free(w);
+}
+
+static void test_many_interfaces(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = container(f);
+
+	SH("nsenter -t %d -n sh -c 'for i in $(seq 300); do echo link add x$i type bridge; done |"
+	   " ip -batch -'",
+		pid);
+	SH("nsenter -t %d -n sh -c 'for i in $(seq 1 250); do for j in 1 2; do"
+	   " echo addr add 10.5.$j.$i/32 dev x9; done; done | ip -batch -'",
+		pid);
+	bridged(pid, "v1", "br0", "10.1.0.2/24"); /* the last of them */
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	assert_null(f->w->unenforceable);
+	assert_true(f->w->n_ifaces < 100); /* bounded, but what leads here is among them */
+	assert_string_equal(iface(f->w, "eth0")->host_name, "v1");
+	assert_int_equal(iface(f->w, "x9")->n_addrs, 256);
+}
+
+static void test_only_loopback(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(inspect(f, container(f), f->w), 0);
+	assert_int_equal(f->w->n_ifaces, 0);
+	assert_null(f->w->unenforceable);
+	assert_true(f->w->netns != 0);
+}
+
+static void test_own_namespace(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_interface *stale = bh_workload_add_interface(f->w);
+
+	stale->name = bh_xstrdup("stale");
+	assert_int_equal(bh_link_inspect(f->l, "/proc/self/ns/net", f->w), 0);
+	assert_string_equal(f->w->unenforceable, "shares the host's network");
+	assert_int_equal(f->w->n_ifaces, 0);
+	assert_true(f->w->netns == bh_link_own_netns(f->l));
+	assert_int_equal(inspect(f, container(f), f->w), 0); /* no reason lingers */
+	assert_null(f->w->unenforceable);
+}
+
+static void test_gone(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = container(f);
+	uint64_t inode = 42;
+	char file[] = "/tmp/bulkhead-test-XXXXXX";
+	int fd = mkstemp(file);
+
+	bridged(pid, "v1", "br0", "10.1.0.2/24");
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	bh_ns_kill(pid);
+	f->ns[--f->n] = 0;
+	assert_int_equal(inspect(f, pid, f->w), -ENOENT);
+	assert_int_equal(f->w->n_ifaces, 1); /* untouched */
+	assert_int_equal(bh_link_inspect(f->l, "/run/netns/bulkhead-no-such", f->w), -ENOENT);
+	assert_int_equal(bh_link_inspect(f->l, file, f->w), -ENOENT);
+	assert_int_equal(bh_link_inspect(f->l, "/proc/self/ns/uts", f->w), -ENOENT);
+	assert_int_equal(bh_link_netns_inode(file, &inode), -ENOENT);
+	assert_int_equal(inode, 42);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkfifo(file, 0600), 0);
+	assert_int_equal(bh_link_netns_inode(file, &inode), -ENOENT); /* and does not wait */
+	unlink(file);
+	close(fd);
+}
+
+/* Ids of namespaces are handed out again when one is gone: never mistaken. */
+static void test_recycled_ids(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 5; i++) {
+		pid_t pid = bh_ns_new();
+		char addr[32];
+		snprintf(addr, sizeof(addr), "10.1.0.%d/24", 10 + i);
+		bridged(pid, "v1", "br0", addr);
+		assert_int_equal(inspect(f, pid, f->w), 0);
+		*strchr(addr, '/') = '\0';
+		assert_true(has(f->w->iface[0].addr, f->w->iface[0].n_addrs, addr));
+		assert_string_equal(f->w->iface[0].host_name, "v1");
+		bh_ns_kill(pid);
+		bh_sh("ip link del v1 2>/dev/null || true");
+	}
+}
+
+/* --- notices --- */
+
+static void settle(struct fixture *f, int quiet_ms)
+{
+	struct pollfd p = {bh_link_watch_fd(f->l), POLLIN, 0};
+
+	while (poll(&p, 1, quiet_ms) > 0)
+		bh_link_watch_drain(f->l);
+}
+
+static int noticed(struct fixture *f)
+{
+	struct pollfd p = {bh_link_watch_fd(f->l), POLLIN, 0};
+
+	return poll(&p, 1, 1000) > 0 ? bh_link_watch_drain(f->l) : 0;
+}
+
+static void test_watch(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = container(f);
+
+	settle(f, 300);
+	assert_int_equal(bh_link_watch_drain(f->l), 0); /* nothing, and does not wait */
+	SH("ip link add br0 type bridge");
+	assert_int_equal(noticed(f), 1);
+	SH("ip addr add 10.1.0.1/24 dev br0");
+	assert_int_equal(noticed(f), 1);
+	bridged(pid, "v1", "br0", "10.1.0.2/24");
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	settle(f, 300);
+	/* An address added later, inside the container. */
+	SH("nsenter -t %d -n ip addr add 10.1.0.77/24 dev eth0", pid);
+	assert_int_equal(noticed(f), 1);
+	settle(f, 300);
+	SH("nsenter -t %d -n ip addr add 2001:db8::77/64 dev eth0 nodad", pid);
+	assert_int_equal(noticed(f), 1);
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	assert_true(has(f->w->iface[0].addr, f->w->iface[0].n_addrs, "10.1.0.77"));
+	assert_true(has(f->w->iface[0].addr, f->w->iface[0].n_addrs, "2001:db8::77"));
+	settle(f, 300);
+	SH("nsenter -t %d -n ip link set eth0 address 02:00:00:00:00:09", pid);
+	assert_int_equal(noticed(f), 1);
+	settle(f, 2500); /* duplicate address detection comes to its end */
+	assert_int_equal(inspect(f, pid, f->w), 0); /* looking is no change */
+	assert_int_equal(noticed(f), 0);
+	SH("ip link del v1");
+	assert_int_equal(noticed(f), 1);
+}
+
+static void test_watch_overrun(void **state)
+{
+	struct fixture *f = *state;
+	int lost = 0, r, rounds = 0;
+
+	SH("ip link add dev0 up type bridge");
+	SH("for i in $(seq 1 30); do for j in $(seq 1 200); do echo addr add 10.$i.$j.1/32 dev "
+	   "dev0; done; done | ip -batch -");
+	while ((r = bh_link_watch_drain(f->l)) != 0 && rounds++ < 10000)
+		lost += r == -ENOBUFS;
+	assert_true(rounds > 5); /* bounded at a time */
+	assert_true(lost <= 2);
+	assert_int_equal(bh_link_watch_drain(f->l), 0);
+}
+
+static void test_bridge_nf(void **state)
+{
+	if (access("/proc/sys/net/bridge/bridge-nf-call-iptables", F_OK) < 0) {
+		assert_int_equal(bh_link_enable_bridge_nf(), -ENOENT);
+		return;
+	}
+	SH("echo 0 > /proc/sys/net/bridge/bridge-nf-call-iptables");
+	assert_int_equal(bh_link_enable_bridge_nf(), 1);
+	assert_int_equal(bh_link_enable_bridge_nf(), 0);
+	SH("echo 0 > /proc/sys/net/bridge/bridge-nf-call-ip6tables");
+	assert_int_equal(bh_link_enable_bridge_nf(), 1);
+	SH("grep -q 1 /proc/sys/net/bridge/bridge-nf-call-ip6tables");
+	SH("grep -q 1 /proc/sys/net/bridge/bridge-nf-call-iptables");
+}
+
+int main(void)
+{
+#define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_bridge_dual_stack),
+		T(test_two_interfaces),
+		T(test_same_ifindex),
+		T(test_host),
+		T(test_host_without_workloads),
+		T(test_macvlan),
+		T(test_made_inside),
+		T(test_many_interfaces),
+		T(test_only_loopback),
+		T(test_own_namespace),
+		T(test_gone),
+		T(test_recycled_ids),
+		T(test_watch),
+		T(test_watch_overrun),
+		T(test_bridge_nf),
+	};
+
+	bh_ns_leave();
+	if (bh_sh("ip link set lo up") != 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
