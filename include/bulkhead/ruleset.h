@@ -146,7 +146,11 @@ bool bh_rule_equal(const struct bh_rule *a, const struct bh_rule *b);
  */
 void bh_ruleset_print(const struct bh_ruleset *rs, struct bh_buf *out);
 
-/* What has to be sent to turn `from` into `to`, in the order in which it is to be sent. */
+/*
+ * What has to be sent to turn `from` into `to`, in the order in which it is to be sent: chains,
+ * then sets, are added; rules that go are flushed; elements are deleted and added; rules are added;
+ * sets, then chains, are deleted. That order works inside one nf_tables transaction.
+ */
 enum bh_change_kind {
 	BH_CHANGE_ADD_SET, /* set: to's; with all its elements */
 	BH_CHANGE_ADD_CHAIN, /* chain: to's; without rules, so that maps and jumps can name it */

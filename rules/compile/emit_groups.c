@@ -191,6 +191,8 @@ static void write_peer(const struct chain_build *b, const struct spec *s, struct
 	bh_autobuf struct bh_buf name = {0};
 	struct bh_match *m;
 	if (is_prefix(p) && p->peer->block->cidr.len == 0) {
+		if (s->named >= 0)
+			return; /* the look-up of who serves the port implies the family */
 		m = bh_rule_match(r, BH_MATCH_NFPROTO);
 	} else if (is_prefix(p)) {
 		m = bh_rule_match(r, out ? BH_MATCH_DADDR_PREFIX : BH_MATCH_SADDR_PREFIX);

@@ -125,9 +125,6 @@ static void random_inventory(struct random_world *w)
 	bh_inventory_add_network(inv, &p);
 	bh_prefix_parse("fd00:1::/64", &p);
 	bh_inventory_add_network(inv, &p);
-	inv->broadcast = bh_xcalloc(1, sizeof(*inv->broadcast));
-	inv->broadcast[0] = parse("10.1.255.255");
-	inv->n_broadcast = 1;
 	bh_inventory_seal(inv);
 }
 

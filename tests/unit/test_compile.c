@@ -16,6 +16,8 @@
 #include "lib/random_world.h"
 #include "lib/reference.h"
 
+#include "../../rules/compile/internal.h"
+
 #define CASES "tests/unit/data/cases"
 
 static const struct bh_emit_opts with_queue = {
@@ -398,6 +400,22 @@ static void test_base_chains_never_change(void **state)
 	shop_finish(&empty);
 }
 
+/* Two things whose hashes collide must not share a chain. */
+static void test_names_are_unique(void **state)
+{
+	struct bh_engine e = {0};
+	char *a = bh_compile_name(&e, "in-", "shop/web \"x\" a=b", "id", 2);
+	char *b = bh_compile_name(&e, "in-", "shop/web \"x\" a=b", "id", 2);
+	char *c = bh_compile_name(&e, "in-", "shop/web \"x\" a=b", "id", 2);
+	assert_int_equal(strncmp(a, "in-shop-web-x-a.b-", 18), 0);
+	assert_string_not_equal(a, b);
+	assert_string_not_equal(b, c);
+	free(a);
+	free(b);
+	free(c);
+	bh_intern_finish(&e.names);
+}
+
 /* --- questions --- */
 
 static void test_questions(void **state)
@@ -472,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_threats),
 		cmocka_unit_test(test_refused_packets_come_back),
 		cmocka_unit_test(test_base_chains_never_change),
+		cmocka_unit_test(test_names_are_unique),
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_explain),
 	};

@@ -125,8 +125,36 @@ static void test_golden(void **state)
 	bh_case_list_free(list);
 }
 
+/* nft loads our text into a network namespace that exists for this only, and lists it alike. */
+static void test_nft_reads_and_lists_it(void **state)
+{
+	static const char *const files[] = {GOLDEN "/local.nft",
+		GOLDEN "/closed.nft"}; /* no queue: every kernel has the rest */
+	if (geteuid() != 0 || system("unshare -n nft list tables >/dev/null 2>&1") != 0)
+		skip();
+	for (size_t i = 0; i < BH_ARRAY_SIZE(files); i++) {
+		bh_autofree char *command = bh_xasprintf(
+			"unshare -n sh -c 'nft -f %s && nft -s list table inet bulkhead' 2>&1",
+			files[i]);
+		struct bh_buf listed = {0};
+		char chunk[4096];
+		size_t n, len;
+		FILE *f = popen(command, "r");
+		assert_non_null(f);
+		while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+			bh_buf_add(&listed, chunk, n);
+		assert_int_equal(pclose(f), 0);
+		bh_autofree char *want = bh_case_read_file(files[i], &len);
+		assert_string_equal(listed.s, want);
+		bh_buf_finish(&listed);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_nft_reads_and_lists_it),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
