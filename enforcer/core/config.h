@@ -55,8 +55,9 @@ struct bh_config {
 	uint32_t queue_length; /* queue.length: 16384, 256..65536 */
 };
 
-/* `file` names it in diagnostics and anchors relative paths. text may be NULL: all defaults. With
- * any error −EINVAL and ret untouched. */
+/* `file` names it in diagnostics and anchors every relative path in it: what is kept is relative to
+ * the working directory, or absolute if `file` is. text may be NULL: all defaults. With any error
+ * −EINVAL and ret untouched. */
 int bh_config_parse(const char *file, const char *text, size_t len, struct bh_diags *diags,
 	struct bh_config **ret);
 void bh_config_free(struct bh_config *c);

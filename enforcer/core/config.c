@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The configuration file as a struct. Everything wrong in it is reported at once and with its
+ * place; then nothing of it is used, so that a reload either takes all of a file or none.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <sys/un.h>
+
+#include "config_private.h"
+
+static const char *const mode_names[] = {"learn", "audit", "enforce", NULL};
+
+const struct bh_node *conf_field(const struct bh_node *map, const char *path, const char *key,
+	bool collection, char **ret_path)
+{
+	const struct bh_node *n = bh_node_get(map, key);
+	if (!n || (collection && bh_node_is_null(n)))
+		return NULL;
+	*ret_path = *path ? bh_xasprintf("%s.%s", path, key) : bh_xstrdup(key);
+	return n;
+}
+
+int conf_choice(
+	struct conf_ctx *x, const struct bh_node *n, const char *path, const char *const *names)
+{
+	const char *s;
+	if (bh_read_string(&x->r, n, path, &s) < 0)
+		return -EINVAL;
+	for (int i = 0; names[i]; i++)
+		if (strcmp(names[i], s) == 0)
+			return i;
+	bh_autofree char *quoted = bh_diag_quote(s, strlen(s));
+	bh_autobuf struct bh_buf remedy = {0};
+	for (int i = 0; names[i]; i++)
+		bh_buf_printf(&remedy, "%s%s",
+			i == 0         ? ""
+			: names[i + 1] ? ", "
+				       : " or ",
+			names[i]);
+	bh_read_error(&x->r, n, path, remedy.s, "unknown value \"%s\"", quoted);
+	return -EINVAL;
+}
+
+char *conf_anchor(const struct conf_ctx *x, const char *file)
+{
+	const char *slash = x->r.file ? strrchr(x->r.file, '/') : NULL;
+	if (file[0] == '/' || !slash)
+		return bh_xstrdup(file);
+	return bh_xasprintf("%.*s%s", (int)(slash - x->r.file + 1), x->r.file, file);
+}
+
+static int read_file_name(
+	struct conf_ctx *x, const struct bh_node *n, const char *path, const char **ret)
+{
+	const char *s;
+	if (bh_read_string(&x->r, n, path, &s) < 0)
+		return -EINVAL;
+	if (!*s || strlen(s) >= 4096) {
+		bh_read_error(&x->r, n, path, NULL, *s ? "is too long" : "must not be empty");
+		return -EINVAL;
+	}
+	for (const char *c = s; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+			bh_read_error(&x->r, n, path, NULL, "must not contain control characters");
+			return -EINVAL;
+		}
+	*ret = s;
+	return 0;
+}
+
+int conf_path(struct conf_ctx *x, const struct bh_node *n, const char *path, char **ret)
+{
+	const char *s;
+	int r = read_file_name(x, n, path, &s);
+	if (r == 0) {
+		free(*ret);
+		*ret = conf_anchor(x, s);
+	}
+	return r;
+}
+
+int conf_socket(struct conf_ctx *x, const struct bh_node *n, const char *path, char **ret)
+{
+	const char *s;
+	if (read_file_name(x, n, path, &s) < 0)
+		return -EINVAL;
+	if (strncmp(s, "unix://", 7) == 0)
+		s += 7;
+	if (!*s || strstr(s, "://")) {
+		bh_read_error(&x->r, n, path, "the path of a unix socket", "is not a path");
+		return -EINVAL;
+	}
+	bh_autofree char *full = conf_anchor(x, s);
+	size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+	if (strlen(full) > max) {
+		bh_read_error(&x->r, n, path, NULL,
+			"the path of a socket must have at most %zu bytes", max);
+		return -EINVAL;
+	}
+	free(*ret);
+	*ret = BH_TAKE_PTR(full);
+	return 0;
+}
+
+/* What is not a DNS label (RFC 1123) no workload can ever be in. */
+int conf_namespace(struct conf_ctx *x, const struct bh_node *n, const char *path, const char **ret)
+{
+	const char *s;
+	if (bh_read_string(&x->r, n, path, &s) < 0)
+		return -EINVAL;
+	size_t len = strlen(s);
+	bool good = len > 0 && len <= 63 && s[0] != '-' && s[len - 1] != '-';
+	for (size_t i = 0; i < len && good; i++)
+		good = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || s[i] == '-';
+	if (!good) {
+		bh_autofree char *quoted = bh_diag_quote(s, len);
+		bh_read_error(&x->r, n, path,
+			"lower case letters, digits and '-', at most 63, none of '-' at an end",
+			"\"%s\" is not the name of a namespace", quoted);
+		return -EINVAL;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* A choice of two, where the second one is true. */
+static void read_either(struct conf_ctx *x, const struct bh_node *doc, const char *key,
+	const char *const *names, bool *ret)
+{
+	bh_autofree char *path = NULL;
+	const struct bh_node *n = conf_field(doc, "", key, false, &path);
+	int i = n ? conf_choice(x, n, path, names) : -1;
+	if (i >= 0)
+		*ret = i == 1;
+}
+
+static void read_flat(struct conf_ctx *x, const struct bh_node *doc)
+{
+	static const char *const unselected[] = {"allow", "deny", NULL};
+	static const char *const host[] = {"allow", "policy", NULL};
+	static const char *const deny[] = {"drop", "reject", NULL};
+	bh_autofree char *mode = NULL, *policies = NULL, *state = NULL, *sock = NULL;
+	const struct bh_node *n;
+
+	if ((n = conf_field(doc, "", "mode", false, &mode))) {
+		int i = conf_choice(x, n, mode, mode_names);
+		if (i >= 0)
+			x->c->mode = (enum bh_mode)i;
+	}
+	read_either(x, doc, "unselected", unselected, &x->c->unselected_deny);
+	read_either(x, doc, "host", host, &x->c->host_policy);
+	read_either(x, doc, "deny", deny, &x->c->reject);
+	if ((n = conf_field(doc, "", "policies", false, &policies)))
+		conf_path(x, n, policies, &x->c->policies);
+	if ((n = conf_field(doc, "", "state", false, &state)))
+		conf_path(x, n, state, &x->c->state);
+	if ((n = conf_field(doc, "", "socket", false, &sock)))
+		conf_socket(x, n, sock, &x->c->socket);
+}
+
+static void read_audit(struct conf_ctx *x, const struct bh_node *map, const char *path)
+{
+	static const char *const keys[] = {"path", "flows", NULL};
+	static const char *const flows[] = {"none", "new", "full", NULL};
+	bh_autofree char *file_path = NULL, *flows_path = NULL;
+	const struct bh_node *n;
+
+	if (bh_read_map(&x->r, map, path) < 0)
+		return;
+	bh_read_known_keys(&x->r, map, path, keys);
+	if ((n = conf_field(map, path, "path", false, &file_path)))
+		conf_path(x, n, file_path, &x->c->audit_path);
+	if ((n = conf_field(map, path, "flows", false, &flows_path))) {
+		int i = conf_choice(x, n, flows_path, flows);
+		if (i > BH_AUDIT_FLOWS_NONE)
+			bh_read_error(&x->r, n, flows_path, "none",
+				"\"%s\" is not supported by this version", flows[i]);
+		else if (i == BH_AUDIT_FLOWS_NONE)
+			x->c->audit_flows = BH_AUDIT_FLOWS_NONE;
+	}
+}
+
+static void read_queue(struct conf_ctx *x, const struct bh_node *map, const char *path)
+{
+	static const char *const keys[] = {"base", "length", NULL};
+	bh_autofree char *base = NULL, *length = NULL;
+	const struct bh_node *n;
+	int64_t v;
+
+	if (bh_read_map(&x->r, map, path) < 0)
+		return;
+	bh_read_known_keys(&x->r, map, path, keys);
+	n = conf_field(map, path, "base", false, &base);
+	if (n && bh_read_int(&x->r, n, base, 0, 65534, &v) == 0)
+		x->c->queue_base = (uint16_t)v;
+	n = conf_field(map, path, "length", false, &length);
+	if (n && bh_read_int(&x->r, n, length, 256, 65536, &v) == 0)
+		x->c->queue_length = (uint32_t)v;
+}
+
+static void read_document(struct conf_ctx *x, const struct bh_node *doc)
+{
+	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
+		"policies", "state", "socket", "sources", "namespaces", "feeds", "audit", "queue",
+		NULL};
+	static const struct {
+		const char *key;
+		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);
+	} sections[] = {
+		{"modes", conf_read_modes},
+		{"sources", conf_read_sources},
+		{"namespaces", conf_read_namespaces},
+		{"feeds", conf_read_feeds},
+		{"audit", read_audit},
+		{"queue", read_queue},
+	};
+
+	if (bh_read_map(&x->r, doc, NULL) < 0)
+		return;
+	bh_read_known_keys(&x->r, doc, NULL, keys);
+	read_flat(x, doc);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(sections); i++) {
+		bh_autofree char *path = NULL;
+		const struct bh_node *n = conf_field(doc, "", sections[i].key, true, &path);
+		if (n)
+			sections[i].read(x, n, path);
+	}
+}
+
+static struct bh_config *defaults(void)
+{
+	struct bh_config *c = bh_xcalloc(1, sizeof(*c));
+	c->mode = BH_MODE_LEARN;
+	c->policies = bh_xstrdup("/etc/bulkhead/policies");
+	c->state = bh_xstrdup("/var/lib/bulkhead");
+	c->socket = bh_xstrdup("/run/bulkhead/bulkhead.sock");
+	c->sources_auto = true;
+	c->audit_path = bh_xstrdup("/var/log/bulkhead/audit.jsonl");
+	c->audit_flows = BH_AUDIT_FLOWS_NONE;
+	c->queue_base = 48620;
+	c->queue_length = 16384;
+	return c;
+}
+
+int bh_config_parse(const char *file, const char *text, size_t len, struct bh_diags *diags,
+	struct bh_config **ret)
+{
+	size_t errors = diags->n_errors;
+	struct bh_docs *docs = NULL;
+	struct conf_ctx x = {.r = {.file = file, .diags = diags}};
+	int r = text ? bh_docs_parse(file, text, len, NULL, diags, &docs) : 0;
+	if (r < 0)
+		return r;
+
+	x.c = defaults();
+	if (docs && docs->n > 1)
+		bh_diag_add(diags, BH_ERROR, file, docs->root[1] ? docs->root[1]->line : 0, 0, NULL,
+			"one document", "the configuration has %zu documents", docs->n);
+	if (docs && docs->n > 0 && !bh_node_is_null(docs->root[0]))
+		read_document(&x, docs->root[0]);
+	bh_docs_free(docs);
+	if (diags->n_errors > errors) {
+		bh_config_free(x.c);
+		return -EINVAL;
+	}
+	*ret = x.c;
+	return 0;
+}
+
+static void free_lists(struct bh_config *c)
+{
+	for (size_t i = 0; i < c->n_modes; i++) {
+		free(c->modes[i].namespace);
+		bh_selector_finish(&c->modes[i].selector);
+	}
+	for (size_t i = 0; i < c->n_sources; i++)
+		free(c->sources[i].path);
+	for (size_t i = 0; i < c->n_namespaces; i++) {
+		free(c->namespaces[i].name);
+		bh_labels_finish(&c->namespaces[i].labels);
+	}
+	for (size_t i = 0; i < c->n_feeds; i++) {
+		free(c->feeds[i].name);
+		free(c->feeds[i].url);
+		free(c->feeds[i].format);
+	}
+	free(c->modes);
+	free(c->sources);
+	free(c->namespaces);
+	free(c->feeds);
+}
+
+void bh_config_free(struct bh_config *c)
+{
+	if (!c)
+		return;
+	free_lists(c);
+	free(c->policies);
+	free(c->state);
+	free(c->socket);
+	free(c->audit_path);
+	free(c);
+}

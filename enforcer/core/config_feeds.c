@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The feeds of the configuration. A feed's name becomes a file name in the state directory, and
+ * its URL a request: both are strict. */
+#include <errno.h>
+
+#include "config_private.h"
+
+#define FEEDS_MAX 256
+#define INTERVAL_MIN 1
+#define INTERVAL_MAX (30 * 86400)
+
+static int read_name(struct conf_ctx *x, const struct bh_node *n, const char *path, char **ret)
+{
+	const char *s;
+	if (bh_read_string(&x->r, n, path, &s) < 0)
+		return -EINVAL;
+	size_t len = strlen(s);
+	bool good = len > 0 && len <= 63 && s[0] != '.' && s[0] != '-';
+	for (size_t i = 0; i < len && good; i++)
+		good = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
+		       (s[i] >= '0' && s[i] <= '9') || strchr("-_.", s[i]);
+	if (!good) {
+		bh_autofree char *quoted = bh_diag_quote(s, len);
+		bh_read_error(&x->r, n, path,
+			"letters, digits, '-', '_' and '.', starting with a letter or digit, at "
+			"most 63",
+			"\"%s\" cannot be the name of a feed", quoted);
+		return -EINVAL;
+	}
+	*ret = bh_xstrdup(s);
+	return 0;
+}
+
+static bool starts_with(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+static void read_url(struct conf_ctx *x, const struct bh_node *n, const char *path, char **ret)
+{
+	const char *s;
+	if (bh_read_string(&x->r, n, path, &s) < 0)
+		return;
+	bool http = starts_with(s, "http://") || starts_with(s, "https://");
+	bool file = starts_with(s, "file:///");
+	for (const char *c = s; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f || (*c == ' ' && (http || file))) {
+			bh_read_error(&x->r, n, path, NULL,
+				"must not contain blanks or control characters");
+			return;
+		}
+	bool no_host =
+		http &&
+		strchr("/:?#", *(strstr(s, "://") + 3)); /* the NUL at an end is among them */
+	bool other = !http && !file && strstr(s, "://");
+	if (!*s || no_host || other) {
+		bh_read_error(&x->r, n, path, "http://…, https://…, file:///… or a path",
+			"is not a URL that can be fetched");
+		return;
+	}
+	*ret = http || file ? bh_xstrdup(s) : conf_anchor(x, s);
+}
+
+/* "90s", "30m", "1h", "1d". */
+static void read_interval(
+	struct conf_ctx *x, const struct bh_node *n, const char *path, uint64_t *ret)
+{
+	static const struct {
+		char unit;
+		uint64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	const char *s;
+	uint64_t v;
+	if (n->kind == BH_NODE_SCALAR && n->type == BH_SCALAR_INT) {
+		bh_read_error(&x->r, n, path, "such as 90s, 30m, 1h or 1d", "lacks its unit");
+		return;
+	}
+	if (bh_read_string(&x->r, n, path, &s) < 0)
+		return;
+	size_t len = strlen(s);
+	bh_autofree char *number = bh_xstrndup(s, len ? len - 1 : 0);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(units); i++) {
+		if (!len || s[len - 1] != units[i].unit)
+			continue;
+		if (bh_parse_u64(number, INTERVAL_MAX, &v) < 0 ||
+			v * units[i].seconds < INTERVAL_MIN || v * units[i].seconds > INTERVAL_MAX)
+			break;
+		*ret = v * units[i].seconds;
+		return;
+	}
+	bh_read_error(
+		&x->r, n, path, "such as 90s, 30m, 1h or 1d", "must be a duration from 1s to 30d");
+}
+
+static void read_guards(
+	struct conf_ctx *x, const struct bh_node *map, const char *path, struct bh_feed_conf *ret)
+{
+	bh_autofree char *interval = NULL, *min = NULL, *shrink = NULL;
+	const struct bh_node *n;
+	int64_t v;
+	if ((n = conf_field(map, path, "interval", false, &interval)))
+		read_interval(x, n, interval, &ret->interval_s);
+	if ((n = conf_field(map, path, "min_entries", false, &min)) &&
+		bh_read_int(&x->r, n, min, 0, BH_FEED_MAX_INDICATORS, &v) == 0)
+		ret->min_entries = (uint64_t)v;
+	if ((n = conf_field(map, path, "max_shrink_percent", false, &shrink)) &&
+		bh_read_int(&x->r, n, shrink, 0, 100, &v) == 0)
+		ret->max_shrink_percent = (unsigned)v;
+}
+
+static void read_feed(
+	struct conf_ctx *x, const struct bh_node *map, const char *path, struct bh_feed_conf *ret)
+{
+	static const char *const keys[] = {"name", "url", "format", "action", "interval",
+		"min_entries", "max_shrink_percent", NULL};
+	static const char *const formats[] = {"auto", "plain", NULL};
+	static const char *const actions[] = {"block", "alert", NULL};
+	bh_autofree char *name = NULL, *url = NULL, *format = NULL, *action = NULL;
+	const struct bh_node *n;
+	int i = 0;
+
+	*ret = (struct bh_feed_conf){
+		.interval_s = 3600, .min_entries = 1, .max_shrink_percent = 90};
+	if (bh_read_map(&x->r, map, path) < 0)
+		return;
+	bh_read_known_keys(&x->r, map, path, keys);
+	if ((n = conf_field(map, path, "name", false, &name)))
+		read_name(x, n, name, &ret->name);
+	else
+		bh_read_error(&x->r, map, path, NULL, "name is missing");
+	if ((n = conf_field(map, path, "url", false, &url)))
+		read_url(x, n, url, &ret->url);
+	else
+		bh_read_error(&x->r, map, path, NULL, "url is missing");
+	if ((n = conf_field(map, path, "format", false, &format)))
+		i = conf_choice(x, n, format, formats);
+	ret->format = bh_xstrdup(formats[i > 0 ? i : 0]);
+	if ((n = conf_field(map, path, "action", false, &action)))
+		ret->alert_only = conf_choice(x, n, action, actions) == 1;
+	read_guards(x, map, path, ret);
+}
+
+void conf_read_feeds(struct conf_ctx *x, const struct bh_node *n, const char *path)
+{
+	if (bh_read_seq(&x->r, n, path) < 0)
+		return;
+	if (n->n > FEEDS_MAX) {
+		bh_read_error(&x->r, n, path, NULL, "more than %d feeds", FEEDS_MAX);
+		return;
+	}
+	struct bh_feed_conf *f = x->c->feeds = bh_xcalloc(n->n, sizeof(*f));
+	for (size_t i = 0; i < n->n; i++) {
+		bh_autofree char *item = bh_xasprintf("%s[%zu]", path, i);
+		read_feed(x, n->child[i], item, &f[i]);
+		x->c->n_feeds++;
+		for (size_t k = 0; k < i; k++)
+			if (f[k].name && f[i].name && strcmp(f[k].name, f[i].name) == 0) {
+				bh_read_error(&x->r, n->child[i], item, "names must differ",
+					"the feed \"%s\" stands twice", f[i].name);
+				break;
+			}
+	}
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The configuration in force, as a file that parses to the same. Texts are always quoted, so that
+ * no content can change its type or its structure. */
+#include "config.h"
+
+/* Characters that a YAML reader takes for more than themselves, in a text that is UTF-8: controls,
+ * line breaks of YAML 1.1, byte order marks. Gives the bytes it dealt with, 0 if it is none. */
+static size_t put_escaped(struct bh_buf *out, const char *s)
+{
+	const uint8_t *u = (const uint8_t *)s;
+	if (u[0] < 0x20 || u[0] == 0x7f || u[0] == '"' || u[0] == '\\') {
+		bh_buf_printf(out, "\\x%02x", u[0]);
+		return 1;
+	}
+	if (u[0] == 0xc2 && u[1] < 0xa0) {
+		bh_buf_printf(out, "\\x%02x", u[1]);
+		return 2;
+	}
+	if ((u[0] & 0xf0) != 0xe0)
+		return 0;
+	unsigned c = (u[0] & 0xfu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
+	if (c != 0x2028 && c != 0x2029 && c != 0xfeff && c < 0xfffe)
+		return 0;
+	bh_buf_printf(out, "\\u%04x", c);
+	return 3;
+}
+
+static void put_string(struct bh_buf *out, const char *s)
+{
+	bh_buf_str(out, "\"");
+	while (*s) {
+		size_t n = put_escaped(out, s);
+		if (n == 0) {
+			bh_buf_add(out, s, 1);
+			n = 1;
+		}
+		s += n;
+	}
+	bh_buf_str(out, "\"");
+}
+
+static void put_field(struct bh_buf *out, const char *key, const char *value)
+{
+	bh_buf_printf(out, "%s: ", key);
+	put_string(out, value);
+	bh_buf_str(out, "\n");
+}
+
+static void put_selector(struct bh_buf *out, const struct bh_selector *s)
+{
+	static const char *const operators[] = {"In", "NotIn", "Exists", "DoesNotExist"};
+	bh_buf_str(out, "{matchExpressions: [");
+	for (size_t i = 0; i < s->n; i++) {
+		bh_buf_str(out, i ? ", {key: " : "{key: ");
+		put_string(out, s->req[i].key);
+		bh_buf_printf(out, ", operator: %s", operators[s->req[i].op]);
+		for (size_t k = 0; k < s->req[i].n_values; k++) {
+			bh_buf_str(out, k ? ", " : ", values: [");
+			put_string(out, s->req[i].value[k]);
+		}
+		bh_buf_str(out, s->req[i].n_values ? "]}" : "}");
+	}
+	bh_buf_str(out, "]}");
+}
+
+static void put_modes(struct bh_buf *out, const struct bh_config *c)
+{
+	bh_buf_str(out, c->n_modes ? "modes:\n" : "modes: []\n");
+	for (size_t i = 0; i < c->n_modes; i++) {
+		const struct bh_mode_rule *m = &c->modes[i];
+		bh_buf_printf(out, "- mode: %s\n", bh_mode_name(m->mode));
+		if (m->namespace)
+			put_field(out, "  namespace", m->namespace);
+		if (m->has_selector) {
+			bh_buf_str(out, "  selector: ");
+			put_selector(out, &m->selector);
+			bh_buf_str(out, "\n");
+		}
+	}
+}
+
+static void put_sources(struct bh_buf *out, const struct bh_config *c)
+{
+	if (c->sources_auto) {
+		bh_buf_str(out, "sources: auto\n");
+		return;
+	}
+	bh_buf_str(out, c->n_sources ? "sources:\n" : "sources: []\n");
+	for (size_t i = 0; i < c->n_sources; i++)
+		put_field(out, c->sources[i].kind == BH_SOURCE_DOCKER ? "- docker" : "- static",
+			c->sources[i].path);
+}
+
+static void put_namespaces(struct bh_buf *out, const struct bh_config *c)
+{
+	bh_buf_str(out, c->n_namespaces ? "namespaces:\n" : "namespaces: {}\n");
+	for (size_t i = 0; i < c->n_namespaces; i++) {
+		const struct bh_labels *l = &c->namespaces[i].labels;
+		bh_buf_str(out, "  ");
+		put_string(out, c->namespaces[i].name);
+		bh_buf_str(out, ": {");
+		for (size_t k = 0; k < l->n; k++) {
+			bh_buf_str(out, k ? ", " : "");
+			put_string(out, l->item[k].key);
+			bh_buf_str(out, ": ");
+			put_string(out, l->item[k].value);
+		}
+		bh_buf_str(out, "}\n");
+	}
+}
+
+static void put_feeds(struct bh_buf *out, const struct bh_config *c)
+{
+	bh_buf_str(out, c->n_feeds ? "feeds:\n" : "feeds: []\n");
+	for (size_t i = 0; i < c->n_feeds; i++) {
+		const struct bh_feed_conf *f = &c->feeds[i];
+		put_field(out, "- name", f->name);
+		put_field(out, "  url", f->url);
+		bh_buf_printf(out, "  format: %s\n  action: %s\n  interval: %llus\n", f->format,
+			f->alert_only ? "alert" : "block", (unsigned long long)f->interval_s);
+		bh_buf_printf(out, "  min_entries: %llu\n  max_shrink_percent: %u\n",
+			(unsigned long long)f->min_entries, f->max_shrink_percent);
+	}
+}
+
+void bh_config_print(const struct bh_config *c, struct bh_buf *out)
+{
+	static const char *const flows[] = {"none", "new", "full"};
+	bh_buf_printf(out, "mode: %s\n", bh_mode_name(c->mode));
+	put_modes(out, c);
+	bh_buf_printf(out, "unselected: %s\n", c->unselected_deny ? "deny" : "allow");
+	bh_buf_printf(out, "host: %s\n", c->host_policy ? "policy" : "allow");
+	bh_buf_printf(out, "deny: %s\n", c->reject ? "reject" : "drop");
+	put_field(out, "policies", c->policies);
+	put_field(out, "state", c->state);
+	put_field(out, "socket", c->socket);
+	put_sources(out, c);
+	put_namespaces(out, c);
+	put_feeds(out, c);
+	bh_buf_str(out, "audit:\n");
+	put_field(out, "  path", c->audit_path);
+	bh_buf_printf(out, "  flows: %s\n", flows[c->audit_flows]);
+	bh_buf_printf(out, "queue:\n  base: %u\n  length: %u\n", c->queue_base, c->queue_length);
+}
