@@ -18,7 +18,7 @@ struct bh_ct_entry {
 	uint16_t orig_dport;
 	uint32_t status; /* IPS_* bits of linux/netfilter/nf_conntrack_common.h */
 	uint8_t tcp_state; /* TCP_CONNTRACK_*; 0 where not TCP or unknown */
-	bool answered; /* TCP: was ESTABLISHED or later by handshake; else IPS_SEEN_REPLY */
+	bool answered; /* TCP, SCTP: the handshake was completed; else IPS_SEEN_REPLY */
 	uint32_t id, mark;
 	uint64_t packets[2], bytes[2]; /* original, reply; 0 without nf_conntrack_acct */
 };
@@ -27,14 +27,17 @@ struct bh_ct;
 int bh_ct_open(struct bh_ct **ret);
 void bh_ct_close(struct bh_ct *ct); /* NULL is fine */
 
+/* fn of sweep and drain must not call back into ct. */
+
 /* Calls fn for every entry of both families; those for which it returns true are deleted (by tuple
  * and id, so that a successor of the same tuple is not hit). Returns the number deleted or −errno.
  * ret_seen, may be NULL: how many there were. */
 int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
 	size_t *ret_seen);
 
-/* Events on a socket of their own: poll fd, then drain calls fn for each. −ENOBUFS: some were lost
- * (the caller counts a gap); draining may go on. Turns net.netfilter.nf_conntrack_events on. */
+/* Events on a socket of their own: poll fd (−1 before listen), then drain calls fn for each and
+ * returns 0. −ENOBUFS: some were lost (the caller counts a gap); draining may go on. Listening
+ * turns net.netfilter.nf_conntrack_events on; −EOPNOTSUPP where the kernel has none. */
 int bh_ct_listen(struct bh_ct *ct);
 int bh_ct_fd(const struct bh_ct *ct);
 int bh_ct_drain(struct bh_ct *ct, void (*fn)(const struct bh_ct_entry *, void *), void *arg);

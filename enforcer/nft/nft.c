@@ -108,7 +108,7 @@ static int receive(struct bh_nft *n, void (*fn)(const struct nlmsghdr *, void *)
 int bh_nft_request(struct bh_nft *n, uint16_t type, uint16_t flags, uint8_t family,
 	const char *name, void (*fn)(const struct nlmsghdr *, void *), void *arg)
 {
-	char buf[512];
+	_Alignas(struct nlmsghdr) char buf[512];
 	/* A dump ends with NLMSG_DONE; anything else is asked to say that it is done. */
 	uint16_t end = flags & NLM_F_DUMP ? 0 : NLM_F_ACK;
 	struct nlmsghdr *nlh =

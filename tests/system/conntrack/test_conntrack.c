@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Conntrack as it really is: this program's own network namespace routes between two others, a
+ * client and a server, and what they say to each other is looked for in the table and the events.
+ *
+ *     client 192.0.2.2 — 192.0.2.1 [here] 198.51.100.1 — 198.51.100.2 server
+ *
+ * 203.0.113.9:80 is translated to the server's 8080.
+ */
+#include <conntrack/conntrack.h>
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "../netns.h"
+
+#include <cmocka.h>
+
+#define CLIENT "192.0.2.2"
+#define SERVER "198.51.100.2"
+#define NOBODY "198.51.100.77"
+#define FRONT "203.0.113.9"
+#define CLIENT6 "2001:db8:a::2"
+#define SERVER6 "2001:db8:b::2"
+
+static pid_t client, server;
+static struct bh_ct *ct;
+
+static const char rules[] =
+	"table inet t {\n"
+	" chain f { type filter hook forward priority 0; ct state new counter; }\n"
+	" chain pre { type nat hook prerouting priority -100;"
+	" ip daddr " FRONT " tcp dport 80 dnat ip to " SERVER ":8080; }\n"
+	"}\n";
+
+static void link_up(pid_t pid, const char *here, const char *v4, const char *v6)
+{
+	assert_int_equal(bh_sh("ip link add %s type veth peer name eth0 netns %d", here, pid), 0);
+	assert_int_equal(bh_sh("ip addr add %s.1/24 dev %s && ip addr add %s::1/64 dev %s nodad &&"
+			       "ip link set %s up",
+				 v4, here, v6, here, here),
+		0);
+	assert_int_equal(bh_sh("nsenter -t %d -n sh -c 'ip addr add %s.2/24 dev eth0 &&"
+			       "ip addr add %s::2/64 dev eth0 nodad && ip link set eth0 up &&"
+			       "ip link set lo up && ip route add default via %s.1 &&"
+			       "ip -6 route add default via %s::1'",
+				 pid, v4, v6, v4, v6),
+		0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	bh_ns_leave();
+	client = bh_ns_new();
+	server = bh_ns_new();
+	assert_true(client > 0 && server > 0);
+	link_up(client, "c0", "192.0.2", "2001:db8:a");
+	link_up(server, "s0", "198.51.100", "2001:db8:b");
+	assert_int_equal(bh_sh("echo 1 >/proc/sys/net/ipv4/ip_forward &&"
+			       "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"),
+		0);
+	assert_int_equal(bh_sh("nft '%s'", rules), 0);
+	return bh_ct_open(&ct);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	bh_ct_close(ct);
+	bh_ns_kill(client);
+	bh_ns_kill(server);
+	return 0;
+}
+
+static struct bh_addr addr(const char *text)
+{
+	struct bh_addr a;
+	assert_int_equal(bh_addr_parse(text, &a), 0);
+	return a;
+}
+
+static socklen_t fill(struct sockaddr_storage *ss, const char *text, uint16_t port)
+{
+	struct bh_addr a = addr(text);
+	memset(ss, 0, sizeof(*ss));
+	if (a.family == BH_IPV4) {
+		struct sockaddr_in *in = (void *)ss;
+		in->sin_family = AF_INET;
+		in->sin_port = htons(port);
+		memcpy(&in->sin_addr, a.b, 4);
+		return sizeof(*in);
+	}
+	struct sockaddr_in6 *in6 = (void *)ss;
+	in6->sin6_family = AF_INET6;
+	in6->sin6_port = htons(port);
+	memcpy(&in6->sin6_addr, a.b, 16);
+	return sizeof(*in6);
+}
+
+/* A socket in the namespace of pid; bound to the local port. */
+static int sock(pid_t pid, int type, const char *local, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = fill(&ss, local, port);
+	int on = 1, fd = bh_ns_socket(pid, ss.ss_family, type, 0);
+	struct timeval patience = {.tv_sec = 5};
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_int_equal(bind(fd, (struct sockaddr *)&ss, len), 0);
+	return fd;
+}
+
+static int listener(const char *local, uint16_t port)
+{
+	int fd = sock(server, SOCK_STREAM, local, port);
+	assert_int_equal(listen(fd, 8), 0);
+	return fd;
+}
+
+static int connect_to(int fd, const char *remote, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = fill(&ss, remote, port);
+	return connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+}
+
+static void send_to(int fd, const char *remote, uint16_t port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = fill(&ss, remote, port);
+	assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&ss, len), 1);
+}
+
+/* The server's datagram socket answers what it has got. */
+static void answer(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	char c;
+	assert_int_equal(recvfrom(fd, &c, 1, 0, (struct sockaddr *)&ss, &len), 1);
+	assert_int_equal(sendto(fd, &c, 1, 0, (struct sockaddr *)&ss, len), 1);
+}
+
+struct wanted {
+	uint8_t proto;
+	uint16_t sport; /* 0: any */
+	size_t n;
+	struct bh_ct_entry entry; /* the last */
+	bool doom;
+};
+
+static bool look(const struct bh_ct_entry *e, void *arg)
+{
+	struct wanted *w = arg;
+	assert_int_equal(e->event, BH_CT_DUMP);
+	if (e->flow.proto != w->proto || (w->sport && e->flow.sport != w->sport))
+		return false;
+	w->n++;
+	w->entry = *e;
+	return w->doom;
+}
+
+/* How many entries there are of this protocol and source port. */
+static size_t find(uint8_t proto, uint16_t sport, struct bh_ct_entry *ret)
+{
+	struct wanted w = {.proto = proto, .sport = sport};
+	assert_int_equal(bh_ct_sweep(ct, look, &w, NULL), 0);
+	if (ret)
+		*ret = w.entry;
+	return w.n;
+}
+
+static int doom(uint8_t proto, uint16_t sport)
+{
+	struct wanted w = {.proto = proto, .sport = sport, .doom = true};
+	return bh_ct_sweep(ct, look, &w, NULL);
+}
+
+static void assert_addr(const struct bh_addr *a, const char *want)
+{
+	char text[BH_ADDR_STRLEN];
+	assert_string_equal(bh_addr_format(a, text), want);
+}
+
+static void test_tcp(void **state)
+{
+	(void)state;
+	struct bh_ct_entry e;
+	int l = listener(SERVER, 8080), c = sock(client, SOCK_STREAM, CLIENT, 4001);
+	assert_int_equal(connect_to(c, SERVER, 8080), 0);
+	assert_int_equal(find(IPPROTO_TCP, 4001, &e), 1);
+	assert_true(e.answered);
+	assert_int_equal(e.tcp_state, TCP_CONNTRACK_ESTABLISHED);
+	assert_addr(&e.flow.src, CLIENT);
+	assert_addr(&e.flow.dst, SERVER);
+	assert_addr(&e.orig_dst, SERVER);
+	assert_int_equal(e.flow.dport, 8080);
+	assert_int_equal(e.orig_dport, 8080);
+	assert_true(e.status & IPS_ASSURED);
+	int s = accept(l, NULL, NULL);
+	close(c);
+	close(s);
+	assert_int_equal(find(IPPROTO_TCP, 4001, &e), 1);
+	assert_true(e.answered); /* and stays so at the end */
+	assert_int_not_equal(e.tcp_state, TCP_CONNTRACK_ESTABLISHED);
+	close(l);
+}
+
+static void test_tcp_unanswered(void **state)
+{
+	(void)state;
+	struct bh_ct_entry e = {0};
+	int fd = sock(client, SOCK_STREAM | SOCK_NONBLOCK, CLIENT, 4002);
+	assert_int_equal(connect_to(fd, NOBODY, 80), -EINPROGRESS);
+	assert_int_equal(find(IPPROTO_TCP, 4002, &e), 1);
+	assert_false(e.answered);
+	assert_int_equal(e.tcp_state, TCP_CONNTRACK_SYN_SENT);
+	close(fd);
+	/* Refused: the entry goes at once, or is in state CLOSE. */
+	fd = sock(client, SOCK_STREAM, CLIENT, 4003);
+	assert_int_equal(connect_to(fd, SERVER, 9), -ECONNREFUSED);
+	if (find(IPPROTO_TCP, 4003, &e))
+		assert_false(e.answered);
+	close(fd);
+}
+
+/* A scan that never completes the handshake: the port answers, and the client resets. */
+static void test_tcp_half_open(void **state)
+{
+	(void)state;
+	struct bh_ct_entry e;
+	int l = listener(SERVER, 8081);
+	int c = sock(client, SOCK_STREAM | SOCK_NONBLOCK, CLIENT, 4014);
+	assert_int_equal(bh_sh("nsenter -t %d -n nft 'table ip x { chain i { type filter hook input"
+			       " priority 0; tcp sport 8081 reject with tcp reset; }; }'",
+				 client),
+		0);
+	assert_int_equal(connect_to(c, SERVER, 8081), -EINPROGRESS);
+	assert_int_equal(find(IPPROTO_TCP, 4014, &e), 1);
+	assert_int_equal(e.tcp_state, TCP_CONNTRACK_CLOSE);
+	assert_true(e.status & IPS_SEEN_REPLY);
+	assert_false(e.answered);
+	close(c);
+	close(l);
+}
+
+static void test_udp(void **state)
+{
+	(void)state;
+	struct bh_ct_entry e;
+	int s = sock(server, SOCK_DGRAM, SERVER, 53), c = sock(client, SOCK_DGRAM, CLIENT, 4004);
+	send_to(c, SERVER, 53);
+	assert_int_equal(find(IPPROTO_UDP, 4004, &e), 1);
+	assert_false(e.answered);
+	assert_int_equal(e.tcp_state, 0);
+	answer(s);
+	assert_int_equal(find(IPPROTO_UDP, 4004, &e), 1);
+	assert_true(e.answered);
+	close(c);
+	c = sock(client, SOCK_DGRAM, CLIENT, 4005);
+	send_to(c, SERVER, 9); /* refused by ICMP, which is no answer */
+	struct pollfd p = {.fd = c, .events = POLLIN};
+	poll(&p, 1, 200);
+	assert_int_equal(find(IPPROTO_UDP, 4005, &e), 1);
+	assert_false(e.answered);
+	close(c);
+	close(s);
+}
+
+static void test_dnat(void **state)
+{
+	(void)state;
+	struct bh_ct_entry e;
+	int l = listener(SERVER, 8080), c = sock(client, SOCK_STREAM, CLIENT, 4006);
+	assert_int_equal(connect_to(c, FRONT, 80), 0);
+	assert_int_equal(find(IPPROTO_TCP, 4006, &e), 1);
+	assert_true(e.answered);
+	assert_addr(&e.flow.src, CLIENT);
+	assert_addr(&e.flow.dst, SERVER);
+	assert_int_equal(e.flow.dport, 8080);
+	assert_addr(&e.orig_dst, FRONT);
+	assert_int_equal(e.orig_dport, 80);
+	assert_int_equal(doom(IPPROTO_TCP, 4006), 1);
+	assert_int_equal(find(IPPROTO_TCP, 4006, NULL), 0);
+	close(c);
+	close(l);
+}
+
+static void test_ipv6(void **state)
+{
+	(void)state;
+	struct bh_ct_entry e;
+	int l = listener(SERVER6, 443), c = sock(client, SOCK_STREAM, CLIENT6, 4007);
+	assert_int_equal(connect_to(c, SERVER6, 443), 0);
+	assert_int_equal(find(IPPROTO_TCP, 4007, &e), 1);
+	assert_true(e.answered);
+	assert_addr(&e.flow.src, CLIENT6);
+	assert_addr(&e.flow.dst, SERVER6);
+	assert_int_equal(e.flow.dport, 443);
+	assert_int_equal(doom(IPPROTO_TCP, 4007), 1);
+	assert_int_equal(find(IPPROTO_TCP, 4007, NULL), 0);
+	close(c);
+	close(l);
+}
+
+static void test_icmp(void **state)
+{
+	(void)state;
+	struct bh_ct_entry e;
+	assert_int_equal(bh_sh("nsenter -t %d -n ping -c1 -W5 " SERVER " >/dev/null &&"
+			       "nsenter -t %d -n ping -c1 -W5 " SERVER6 " >/dev/null",
+				 client, client),
+		0);
+	assert_int_equal(find(IPPROTO_ICMP, 0, &e), 1);
+	assert_true(e.answered);
+	assert_int_equal(e.flow.icmp_type, 8);
+	assert_int_equal(e.flow.sport, 0);
+	assert_addr(&e.flow.dst, SERVER);
+	assert_true(find(IPPROTO_ICMPV6, 0, &e) >= 1);
+	assert_int_equal(e.flow.icmp_type, 128);
+	assert_int_equal(doom(IPPROTO_ICMP, 0), 1);
+	assert_int_equal(find(IPPROTO_ICMP, 0, NULL), 0);
+}
+
+static bool keep(const struct bh_ct_entry *e, void *arg)
+{
+	(void)e, (void)arg;
+	return false;
+}
+
+#define MANY 700
+
+/* More than go into one message; only they go. */
+static void test_delete_many(void **state)
+{
+	(void)state;
+	size_t before, after;
+	int other = sock(client, SOCK_DGRAM, CLIENT, 4008);
+	int c = sock(client, SOCK_DGRAM, CLIENT, 4009);
+	send_to(other, SERVER, 9);
+	for (uint16_t i = 0; i < MANY; i++)
+		send_to(c, NOBODY, (uint16_t)(10000 + i));
+	assert_int_equal(bh_ct_sweep(ct, keep, NULL, &before), 0);
+	assert_int_equal(find(IPPROTO_UDP, 4009, NULL), MANY);
+	assert_int_equal(doom(IPPROTO_UDP, 4009), MANY);
+	assert_int_equal(bh_ct_sweep(ct, keep, NULL, &after), 0);
+	assert_int_equal(before - after, MANY);
+	assert_int_equal(find(IPPROTO_UDP, 4008, NULL), 1);
+	assert_int_equal(doom(IPPROTO_UDP, 4009), 0);
+	close(c);
+	close(other);
+}
+
+/* Between the walk and the deletion the entry goes, and another comes in its place. */
+static int successor_socket;
+
+static bool replace(const struct bh_ct_entry *e, void *arg)
+{
+	(void)arg;
+	if (e->flow.proto != IPPROTO_UDP || e->flow.sport != 4010)
+		return false;
+	assert_int_equal(bh_sh("conntrack -D -p udp --sport 4010 >/dev/null 2>&1"), 0);
+	send_to(successor_socket, NOBODY, 9);
+	return true;
+}
+
+static void test_successor_is_spared(void **state)
+{
+	(void)state;
+	struct bh_ct_entry first, second;
+	successor_socket = sock(client, SOCK_DGRAM, CLIENT, 4010);
+	send_to(successor_socket, NOBODY, 9);
+	assert_int_equal(find(IPPROTO_UDP, 4010, &first), 1);
+	assert_int_equal(bh_ct_sweep(ct, replace, NULL, NULL), 0);
+	assert_int_equal(find(IPPROTO_UDP, 4010, &second), 1);
+	assert_int_not_equal(first.id, second.id);
+	close(successor_socket);
+}
+
+struct heard {
+	uint16_t sport;
+	size_t n[4];
+	bool answered[4];
+};
+
+static void hear(const struct bh_ct_entry *e, void *arg)
+{
+	struct heard *h = arg;
+	if (e->flow.sport != h->sport)
+		return;
+	h->n[e->event]++;
+	h->answered[e->event] |= e->answered;
+}
+
+static int sysctl_events(void)
+{
+	FILE *f = fopen("/proc/sys/net/netfilter/nf_conntrack_events", "r");
+	int v = f ? fgetc(f) : -1;
+	if (f)
+		fclose(f);
+	return v;
+}
+
+static void test_events(void **state)
+{
+	(void)state;
+	struct heard h = {.sport = 4011};
+	assert_int_equal(bh_ct_fd(ct), -1);
+	assert_int_equal(bh_sh("echo 0 >/proc/sys/net/netfilter/nf_conntrack_events"), 0);
+	assert_int_equal(bh_ct_listen(ct), 0);
+	assert_int_equal(sysctl_events(), '1');
+	assert_true(bh_ct_fd(ct) >= 0);
+
+	int l = listener(SERVER, 8080), c = sock(client, SOCK_STREAM, CLIENT, 4011);
+	assert_int_equal(connect_to(c, SERVER, 8080), 0);
+	struct pollfd p = {.fd = bh_ct_fd(ct), .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
+	assert_int_equal(h.n[BH_CT_NEW], 1);
+	assert_false(h.answered[BH_CT_NEW]);
+	assert_true(h.n[BH_CT_UPDATE] > 0);
+	assert_true(h.answered[BH_CT_UPDATE]);
+	assert_int_equal(h.n[BH_CT_DESTROY], 0);
+	assert_int_equal(doom(IPPROTO_TCP, 4011), 1);
+	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
+	assert_int_equal(h.n[BH_CT_DESTROY], 1);
+	assert_true(h.answered[BH_CT_DESTROY]);
+	close(c);
+	close(l);
+
+	h = (struct heard){.sport = 4012};
+	c = sock(client, SOCK_STREAM, CLIENT, 4012);
+	assert_int_equal(connect_to(c, SERVER, 9), -ECONNREFUSED);
+	close(c);
+	doom(IPPROTO_TCP, 4012);
+	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
+	for (int i = 0; i < 4; i++)
+		assert_false(h.answered[i]);
+}
+
+static void test_events_lost(void **state)
+{
+	(void)state;
+	struct heard h = {.sport = 4013};
+	int small = 1, c = sock(client, SOCK_DGRAM, CLIENT, 4013);
+	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
+	assert_int_equal(setsockopt(bh_ct_fd(ct), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	for (uint16_t i = 0; i < 100; i++)
+		send_to(c, NOBODY, (uint16_t)(20000 + i));
+	assert_int_equal(bh_ct_drain(ct, hear, &h), -ENOBUFS);
+	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
+	assert_true(h.n[BH_CT_NEW] < 100);
+	h.n[BH_CT_NEW] = 0;
+	send_to(c, NOBODY, 30000);
+	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
+	assert_int_equal(h.n[BH_CT_NEW], 1); /* and it goes on */
+	close(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_tcp_unanswered),
+		cmocka_unit_test(test_tcp_half_open),
+		cmocka_unit_test(test_udp),
+		cmocka_unit_test(test_dnat),
+		cmocka_unit_test(test_ipv6),
+		cmocka_unit_test(test_icmp),
+		cmocka_unit_test(test_delete_many),
+		cmocka_unit_test(test_successor_is_spared),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_events_lost),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
