@@ -5,7 +5,7 @@
  * Rebuilding never touches a base chain that stays: unregistering any base chain makes the kernel
  * drop every packet that waits in a queue of the network namespace. Everything else goes and comes
  * within one transaction; that a chain or a set of the same name may be deleted and made again in
- * one transaction is verified on kernel 6.18. The order follows from what refers to what: rules
+ * one transaction is verified on 6.1 and 6.18. The order follows from what refers to what: rules
  * refer to sets and chains, maps to chains; so rules go first and come last.
  */
 #include "private.h"

@@ -16,7 +16,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
-#define TRIES 3 /* for EINTR: before 6.6 any signal made the kernel drop the batch */
+#define TRIES 3 /* for EINTR: kernels such as 6.1 drop a batch for any pending signal */
 
 void bh_nft_batch_finish(struct bh_nft_batch *b)
 {
