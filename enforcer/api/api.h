@@ -3,6 +3,8 @@
  * HTTP + JSON on a unix socket (libmicrohttpd, driven by the event loop: no threads of its own).
  * Routes and shapes: API.md beside this file. Reading needs access to the socket (0660, group
  * "bulkhead" if it exists, else root's); changing needs uid 0.
+ *
+ * The process must ignore SIGPIPE. Whoever links this defines the bh_core_* functions.
  */
 #pragma once
 

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The routes of API.md: which path and method is whose, what each accepts, what each asks the core.
+ */
+#include <errno.h>
+
+#include "api/private.h"
+
+#define FLOWS_DEFAULT 100
+#define FLOWS_MAX 1000
+
+static const char *query(const struct bh_api_call *call, const char *name)
+{
+	return MHD_lookup_connection_value(call->mhd, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static struct bh_answer missing(const char *name)
+{
+	return bh_answer_error(400, NULL, "the parameter %s is missing", name);
+}
+
+static struct bh_answer status(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_status(core);
+}
+
+static struct bh_answer workloads(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_workloads(core);
+}
+
+static struct bh_answer flows(struct bh_core *core, const struct bh_api_call *call)
+{
+	uint64_t since = 0, limit = FLOWS_DEFAULT;
+	const char *s = query(call, "since"), *n = query(call, "limit");
+
+	if (s && bh_parse_u64(s, INT64_MAX, &since) < 0)
+		return bh_answer_error(400, NULL, "the parameter since must be a sequence number");
+	if (n && (bh_parse_u64(n, FLOWS_MAX, &limit) < 0 || limit == 0))
+		return bh_answer_error(
+			400, NULL, "the parameter limit must be a number from 1 to %d", FLOWS_MAX);
+	return bh_core_flows(core, since, limit);
+}
+
+static struct bh_answer learn_status(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_learn_status(core);
+}
+
+static struct bh_answer learn_export(struct bh_core *core, const struct bh_api_call *call)
+{
+	const char *ns = query(call, "namespace"), *role = query(call, "role");
+	const char *evidence = query(call, "evidence");
+
+	if (evidence && !bh_streq(evidence, "0") && !bh_streq(evidence, "1"))
+		return bh_answer_error(400, NULL, "the parameter evidence must be 0 or 1");
+	if (ns && !*ns)
+		return bh_answer_error(400, NULL, "the parameter namespace is empty");
+	if (role && !*role)
+		return bh_answer_error(400, NULL, "the parameter role is empty");
+	return bh_core_learn_export(core, ns, role, !bh_streq(evidence, "0"));
+}
+
+static struct bh_answer policies(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_policies(core);
+}
+
+static struct bh_answer policy_apply(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_policy_apply(core, call->body, &call->who);
+}
+
+static struct bh_answer policy_delete(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_policy_delete(core, call->segment[0], call->segment[1], &call->who);
+}
+
+static struct bh_answer mode(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_mode(core);
+}
+
+static struct bh_answer mode_set(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_mode_set(core, call->body, &call->who);
+}
+
+static struct bh_answer feeds(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_feeds(core);
+}
+
+static struct bh_answer feed_refresh(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_feed_refresh(core, call->body, &call->who);
+}
+
+static struct bh_answer explain(struct bh_core *core, const struct bh_api_call *call)
+{
+	const char *src = query(call, "src"), *dst = query(call, "dst");
+	const char *proto = query(call, "protocol"), *port = query(call, "port");
+
+	if (!src || !*src)
+		return missing("src");
+	if (!dst || !*dst)
+		return missing("dst");
+	if (!proto || !*proto)
+		return missing("protocol");
+	return bh_core_explain(core, src, dst, proto, port && *port ? port : NULL);
+}
+
+static struct bh_answer metrics(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_metrics(core);
+}
+
+static const struct bh_api_route routes[] = {
+	{"GET", "/v1/status", .fn = status},
+	{"GET", "/v1/workloads", .fn = workloads},
+	{"GET", "/v1/flows", .query = {"since", "limit"}, .fn = flows},
+	{"GET", "/v1/learn", .fn = learn_status},
+	{"GET", "/v1/learn/export", .query = {"namespace", "role", "evidence"}, .fn = learn_export},
+	{"GET", "/v1/policies", .fn = policies},
+	{"POST", "/v1/policies", .changes = true, .body = true, .fn = policy_apply},
+	{"DELETE", "/v1/policies/*/*", .changes = true, .fn = policy_delete},
+	{"GET", "/v1/mode", .fn = mode},
+	{"PUT", "/v1/mode", .changes = true, .body = true, .fn = mode_set},
+	{"GET", "/v1/feeds", .fn = feeds},
+	{"POST", "/v1/feeds/refresh", .changes = true, .body = true, .may_be_empty = true,
+		.fn = feed_refresh},
+	{"GET", "/v1/explain", .query = {"src", "dst", "protocol", "port"}, .fn = explain},
+	{"GET", "/metrics", .fn = metrics},
+};
+
+/* Does url match the pattern? The segments of its "*" go to seg (owned). */
+static bool matches(const char *pattern, const char *url, char *seg[2])
+{
+	char *found[2] = {NULL, NULL};
+	size_t n = 0;
+
+	while (*pattern && *url) {
+		if (*pattern == '*' && n < 2) {
+			size_t len = strcspn(url, "/");
+			if (len == 0)
+				break;
+			found[n++] = bh_xstrndup(url, len);
+			url += len;
+			pattern++;
+		} else if (*pattern++ != *url++) {
+			pattern = "x"; /* no match */
+			break;
+		}
+	}
+	if (*pattern || *url) {
+		free(found[0]);
+		free(found[1]);
+		return false;
+	}
+	seg[0] = found[0];
+	seg[1] = found[1];
+	return true;
+}
+
+const struct bh_api_route *bh_api_route_find(
+	const char *method, const char *url, char *segment[2], char **ret_allow)
+{
+	const char *wanted = bh_streq(method, "HEAD") ? "GET" : method;
+	struct bh_buf allow = {0};
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(routes); i++) {
+		char *seg[2] = {NULL, NULL};
+		if (!matches(routes[i].path, url, seg))
+			continue;
+		if (bh_streq(routes[i].method, wanted)) {
+			segment[0] = seg[0];
+			segment[1] = seg[1];
+			bh_buf_finish(&allow);
+			return &routes[i];
+		}
+		free(seg[0]);
+		free(seg[1]);
+		bh_buf_printf(&allow, "%s%s", allow.len ? ", " : "", routes[i].method);
+		if (bh_streq(routes[i].method, "GET"))
+			bh_buf_str(&allow, ", HEAD");
+	}
+	*ret_allow = allow.len ? bh_buf_take(&allow) : NULL;
+	return NULL;
+}
+
+struct query_check {
+	const struct bh_api_route *route;
+	unsigned seen; /* bit i: query[i] */
+	char *complaint;
+};
+
+static enum MHD_Result check_one(void *cls, enum MHD_ValueKind kind, const char *key,
+	size_t key_len, const char *value, size_t value_len)
+{
+	struct query_check *q = cls;
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(q->route->query) && q->route->query[i]; i++) {
+		const char *name = q->route->query[i];
+		if (strlen(name) != key_len || memcmp(name, key, key_len) != 0)
+			continue;
+		if (q->seen & 1u << i)
+			q->complaint = bh_xasprintf("the parameter %s is given twice", name);
+		else if (!value)
+			q->complaint = bh_xasprintf("the parameter %s has no value", name);
+		else if (memchr(value, '\0', value_len))
+			q->complaint = bh_xasprintf("the parameter %s contains a NUL", name);
+		q->seen |= 1u << i;
+		return q->complaint ? MHD_NO : MHD_YES;
+	}
+	struct bh_buf b = {0};
+	for (size_t i = 0; i < key_len && i < 40; i++)
+		bh_buf_add(&b, key[i] > 0x20 && key[i] < 0x7f ? key + i : "?", 1);
+	char bh_autofree *shown = bh_buf_take(&b);
+	q->complaint = bh_xasprintf("unknown parameter %s", shown);
+	return MHD_NO;
+}
+
+char *bh_api_route_check_query(const struct bh_api_route *r, struct MHD_Connection *c)
+{
+	struct query_check q = {.route = r};
+	MHD_get_connection_values_n(c, MHD_GET_ARGUMENT_KIND, check_one, &q);
+	return q.complaint;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "lib/fake_core.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "api/api.h"
+#include "core/core.h"
+
+struct bh_core {
+	char mode[16], shop[16];
+};
+
+struct bh_answer bh_answer_json(int status, json_t *json)
+{
+	return (struct bh_answer){.status = status, .json = json};
+}
+
+struct bh_answer bh_answer_text(int status, const char *content_type, char *text)
+{
+	return (struct bh_answer){.status = status, .text = text, .content_type = content_type};
+}
+
+struct bh_answer bh_answer_error(int status, const struct bh_diags *diags, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return bh_answer_json(status, json_pack("{s:s}", "error", text));
+}
+
+/* JSON in the source with ' for ", which reads better in C. */
+static struct bh_answer canned(const char *text)
+{
+	char bh_autofree *copy = bh_xstrdup(text);
+	json_error_t e;
+	for (char *p = copy; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	json_t *json = json_loads(copy, 0, &e);
+	if (!json) {
+		fprintf(stderr, "fake core: %s at %d\n", e.text, e.position);
+		abort();
+	}
+	return bh_answer_json(200, json);
+}
+
+static json_t *actor(const struct bh_core_actor *who)
+{
+	return json_pack("{s:i, s:i, s:i}", "uid", (int)who->uid, "gid", (int)who->gid, "pid",
+		(int)who->pid);
+}
+
+struct bh_answer bh_core_status(struct bh_core *c)
+{
+	return canned(
+		"{'version':'0.1.0','pid':42,'started':'2026-01-02T03:04:05.000006Z',"
+		"'node':'node-1','mode':'enforce','enforcing':true,'ready':true,"
+		"'problems':['docker: cannot connect; is it running?'],"
+		"'kernel':{'table':'inet bulkhead','queue':'compat','bridge_nf':true,"
+		"'last_commit':'2026-01-02T03:04:06.000000Z','commits':3,'last_error':null},"
+		"'workloads':{'total':3,'enforce':1,'audit':1,'learn':1,'unenforceable':0},"
+		"'policies':{'count':2,'generation':7,'sha256':'abcdef0123456789',"
+		"'directory':'/etc/bulkhead/policies','stale':null},"
+		"'sources':[{'name':'docker','ok':false,'synced':false,'containers':0,"
+		"'message':'connection refused'}],"
+		"'feeds':{'count':1,'indicators':1234,'stale':0},"
+		"'learn':{'tuples':10,'answered':8,'last_new':'2026-01-02T03:04:05.000006Z'},"
+		"'queues':[{'num':48620,'purpose':'unmatched','received':5,'accepted':1,"
+		"'dropped':4,'kernel_dropped':0,'user_dropped':0,'held':0}],"
+		"'audit':{'path':'/var/log/bulkhead/audit.jsonl','sequence':99,'written':99,"
+		"'aggregated':5,'lost':0,'error':null},"
+		"'failing':{'enforce':'closed: new flows are dropped','audit':'open: flows pass',"
+		"'learn':'open: flows pass unrecorded'}}");
+}
+
+/* One name is as wide as it is evil: a terminal's control sequences, and wide characters. */
+struct bh_answer bh_core_workloads(struct bh_core *c)
+{
+	return canned(
+		"{'workloads':[{'id':'0123456789abcdef0123','runtime':'docker','name':'web',"
+		"'namespace':'shop','labels':{'app':'web'},'image':'web:1','digest':null,'pid':7,"
+		"'netns':4026532000,'mode':'enforce','role':'web','unenforceable':null,"
+		"'isolated':{'ingress':true,'egress':false},'policies':['shop/web'],"
+		"'interfaces':[{'name':'eth0','host_name':'veth1','host_ifindex':5,"
+		"'bridge':'br0','mac':'02:00:00:00:00:01','addresses':['10.0.0.2','fd00::2']}]},"
+		"{'id':'static:x/y','runtime':'static','name':'\\u001b[31m日本\\u202e\\u0007',"
+		"'namespace':'x','labels':{},'image':null,'digest':null,'pid':0,'netns':0,"
+		"'mode':'learn','role':'y','unenforceable':'shares the host\\u2019s network',"
+		"'isolated':{'ingress':false,'egress':false},'policies':[],'interfaces':[]}]}");
+}
+
+static json_t *flow_row(json_int_t seq)
+{
+	char src[32];
+	snprintf(src, sizeof(src), "shop/web-%d", (int)seq);
+	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:s,s:s,s:s,s:s,s:i}", "seq", seq,
+		"first_seen", "2026-01-02T03:04:05.000006Z", "last_seen",
+		"2026-01-02T03:04:06.000006Z", "src", src, "dst", "203.0.113.9", "src_addr",
+		"10.0.0.2", "dst_addr", "203.0.113.9", "protocol", "tcp", "port", 443, "verdict",
+		"drop", "reason", "unmatched", "mode", "enforce", "rule", "shop/web", "count", 3);
+}
+
+/* Without since: rows 1..min(limit, 5); each later question finds one more row. */
+struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit)
+{
+	json_t *list = json_array();
+	json_int_t next = (json_int_t)since;
+
+	if (since == 0)
+		for (size_t i = 1; i <= limit && i <= 5; i++)
+			json_array_append_new(list, flow_row(next = (json_int_t)i));
+	else
+		json_array_append_new(list, flow_row(++next));
+	return bh_answer_json(
+		200, json_pack("{s:o, s:I, s:{s:I, s:I}}", "flows", list, "next", next, "asked",
+			     "since", (json_int_t)since, "limit", (json_int_t)limit));
+}
+
+struct bh_answer bh_core_learn_status(struct bh_core *c)
+{
+	return canned(
+		"{'since':'2026-01-01T00:00:00.000000Z','last_new':'2026-01-02T03:04:05.000006Z',"
+		"'tuples':3,'answered':2,'unanswered':1,'pending':0,'refused':0,"
+		"'roles':[{'namespace':'shop','role':'web','selector':{'app':'web'},'workloads':2,"
+		"'mode':'learn','edges_in':0,'edges_out':1,'unanswered':1,'last_new':null}],"
+		"'edges':[{'src':'shop/web','dst':'shop/api','protocol':'tcp','port':8080,"
+		"'answered':true,'connections':12,'first_seen':'2026-01-01T00:00:00.000000Z',"
+		"'last_seen':'2026-01-02T03:04:05.000006Z','egress':true,'ingress':true,"
+		"'images':['web:1']},{'src':'shop/web','dst':'192.0.2.1','protocol':'icmp',"
+		"'port':0,'answered':false,'connections':1,'first_seen':null,'last_seen':null,"
+		"'egress':true,'ingress':false,'images':[]}]}");
+}
+
+struct bh_answer bh_core_learn_export(
+	struct bh_core *c, const char *ns, const char *role, bool evidence)
+{
+	return bh_answer_text(200, "text/yaml",
+		bh_xasprintf("# namespace %s role %s evidence %d\nkind: NetworkPolicy\n",
+			ns ? ns : "-", role ? role : "-", evidence));
+}
+
+struct bh_answer bh_core_policies(struct bh_core *c)
+{
+	return canned("{'generation':7,'sha256':'abcdef0123456789','policies':[{'namespace':"
+		      "'shop','name':'web','file':'web.yaml','line':1,'directions':['ingress',"
+		      "'egress'],'rules':{'ingress':1,'egress':2},'selector':'app=web',"
+		      "'workloads':2}]}");
+}
+
+struct bh_answer bh_core_policy_apply(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
+{
+	const json_t *sources = json_object_get(body, "sources"), *s;
+	json_t *files = json_array();
+	size_t i;
+
+	json_array_foreach(sources, i, s)
+	{
+		const char *text = json_string_value(json_object_get(s, "text"));
+		json_array_append(files, json_object_get(s, "file"));
+		if (!text || !strstr(text, "BAD"))
+			continue;
+		json_decref(files);
+		struct bh_answer a = canned(
+			"{'error':'the policies have errors','diagnostics':[{'file':'bad.yaml',"
+			"'line':3,'column':9,'path':'spec.podSelector','what':'is \\u001b[2Jbad',"
+			"'remedy':'write {}','severity':'error'}]}");
+		a.status = 422;
+		return a;
+	}
+	return bh_answer_json(200, json_pack("{s:i, s:s, s:b, s:[{s:s, s:s, s:s}], s:o, s:o}",
+					   "generation", 8, "sha256", "fedcba98", "dry_run",
+					   json_is_true(json_object_get(body, "dry_run")),
+					   "policies", "namespace", "shop", "name", "web", "action",
+					   "changed", "files", files, "actor", actor(who)));
+}
+
+struct bh_answer bh_core_policy_delete(
+	struct bh_core *c, const char *ns, const char *name, const struct bh_core_actor *who)
+{
+	if (strcmp(name, "web") != 0)
+		return bh_answer_error(404, NULL, "there is no policy %s/%s", ns, name);
+	return bh_answer_json(200, json_pack("{s:i, s:s, s:s}", "generation", 9, "sha256",
+					   "00112233", "namespace", ns));
+}
+
+struct bh_answer bh_core_mode(struct bh_core *c)
+{
+	return bh_answer_json(
+		200, json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:s}], s:[{s:n, s:s, s:s}]}", "mode",
+			     c->mode, "set_by", "command", "configured", "learn", "namespaces",
+			     "namespace", "shop", "mode", c->shop, "set_by", "configuration",
+			     "selectors", "namespace", "selector", "tier=db", "mode", "audit"));
+}
+
+struct bh_answer bh_core_mode_set(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
+{
+	const char *mode = json_string_value(json_object_get(body, "mode"));
+	const char *ns = json_string_value(json_object_get(body, "namespace"));
+	if (!mode)
+		return bh_answer_error(400, NULL, "mode must be learn, audit or enforce");
+	snprintf(ns ? c->shop : c->mode, sizeof(c->mode), "%s", mode);
+	struct bh_answer a = bh_core_mode(c);
+	json_object_set_new(a.json, "actor", actor(who));
+	return a;
+}
+
+struct bh_answer bh_core_feeds(struct bh_core *c)
+{
+	return canned("{'feeds':[{'name':'drop','url':'file:///etc/drop.txt','action':'block',"
+		      "'entries':1234,'rejected':1,'subtracted':2,'loaded_at':"
+		      "'2026-01-02T03:04:05.000006Z','checked_at':null,'ok':true,"
+		      "'message':null}]}");
+}
+
+struct bh_answer bh_core_feed_refresh(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
+{
+	const char *name = json_string_value(json_object_get(body, "name"));
+	if (name && strcmp(name, "drop") != 0)
+		return bh_answer_error(404, NULL, "there is no feed %s", name);
+	return bh_answer_json(200, json_pack("{s:i}", "started", 1));
+}
+
+struct bh_answer bh_core_explain(
+	struct bh_core *c, const char *src, const char *dst, const char *proto, const char *port)
+{
+	char bh_autofree *text = bh_xasprintf(
+		"%s to %s, %s/%s\nno rule allows it", src, dst, proto, port ? port : "-");
+	if (strcmp(src, "nobody") == 0)
+		return bh_answer_error(404, NULL, "no workload is called nobody");
+	return bh_answer_json(200,
+		json_pack("{s:s,s:s,s:b,s:b,s:n,s:n,s:s}", "verdict", "drop", "reason", "unmatched",
+			"would_deny", 0, "learn", 0, "egress", "ingress", "text", text));
+}
+
+struct bh_answer bh_core_metrics(struct bh_core *c)
+{
+	return bh_answer_text(
+		200, "text/plain; version=0.0.4", bh_xstrdup("bulkhead_workloads 3\n"));
+}
+
+/* --- the server --- */
+
+static void on_term(uv_signal_t *s, int signum)
+{
+	bh_api_stop(s->data);
+	uv_close((uv_handle_t *)s, NULL);
+}
+
+static void serve(const char *path, int ready)
+{
+	struct bh_core core = {"learn", "enforce"};
+	struct bh_api *api;
+	uv_signal_t term;
+	uv_loop_t loop;
+
+	signal(SIGPIPE, SIG_IGN);
+	uv_loop_init(&loop);
+	if (bh_api_start(&loop, &core, path, &api) < 0)
+		_exit(3);
+	uv_signal_init(&loop, &term);
+	term.data = api;
+	uv_signal_start(&term, on_term, SIGTERM);
+	if (write(ready, "r", 1) != 1)
+		_exit(4);
+	close(ready);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	exit(uv_loop_close(&loop) == 0 ? 0 : 5);
+}
+
+pid_t fake_server_start(const char *path)
+{
+	int pipefd[2];
+	char c;
+	if (pipe(pipefd) < 0)
+		return -1;
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(pipefd[0]);
+		serve(path, pipefd[1]);
+	}
+	close(pipefd[1]);
+	bool ok = pid > 0 && read(pipefd[0], &c, 1) == 1;
+	close(pipefd[0]);
+	if (!ok && pid > 0)
+		waitpid(pid, NULL, 0);
+	return ok ? pid : -1;
+}
+
+int fake_server_stop(pid_t pid)
+{
+	int status;
+	kill(pid, SIGTERM);
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
