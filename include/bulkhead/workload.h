@@ -118,4 +118,7 @@ void bh_workload_free(struct bh_workload *w);
 struct bh_interface *bh_workload_add_interface(struct bh_workload *w); /* zeroed, borrowed */
 void bh_interface_add_addr(struct bh_interface *i, const struct bh_addr *a);
 void bh_workload_clear_interfaces(struct bh_workload *w);
+/* Has it something that can be governed? A veth beside an unenforceable interface stays governed: a
+ * container must not escape by adding a macvlan. */
+bool bh_workload_governable(const struct bh_workload *w);
 bool bh_workload_equal(const struct bh_workload *a, const struct bh_workload *b);

@@ -134,3 +134,11 @@ bool bh_workload_equal(const struct bh_workload *a, const struct bh_workload *b)
 	       a->netns == b->netns && a->generation == b->generation && a->mode == b->mode &&
 	       bh_labels_equal(&a->labels, &b->labels) && lists_equal(a, b);
 }
+
+bool bh_workload_governable(const struct bh_workload *w)
+{
+	bool veth = !w->unenforceable;
+	for (size_t i = 0; i < w->n_ifaces; i++)
+		veth |= w->iface[i].host_ifindex != 0;
+	return veth;
+}

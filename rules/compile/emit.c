@@ -57,10 +57,16 @@ static void emit_icmpv6(struct bh_chain *c)
 	r->action = BH_ACT_ACCEPT;
 }
 
-static void emit_dhcp(struct bh_chain *c, enum bh_family family, uint16_t first)
+static void emit_dhcp(struct bh_chain *c, enum bh_family family, uint16_t first, bool node)
 {
 	struct bh_rule *r = bh_chain_add(c, "DHCP");
-	bh_rule_match(r, BH_MATCH_NFPROTO)->family = family;
+	if (node) {
+		bh_rule_match(r, BH_MATCH_NFPROTO)->family = family;
+	} else {
+		struct bh_match *m = bh_rule_match(r, BH_MATCH_DADDR_PREFIX);
+		m->family = family;
+		bh_prefix_parse("fe80::/10", &m->prefix);
+	}
 	range_match(r, BH_MATCH_SPORT, IPPROTO_UDP, first, first + 1);
 	range_match(r, BH_MATCH_DPORT, IPPROTO_UDP, first, first + 1);
 	r->action = BH_ACT_ACCEPT;
@@ -76,12 +82,13 @@ static void emit_multicast(struct bh_chain *c, enum bh_family family)
 	r->action = BH_ACT_ACCEPT;
 }
 
-/* bh_engine_exempt says the same to the evaluator. */
-static void emit_exempt(struct bh_chain *c)
+/* is_exempt says the same to the evaluator. `node`: the chain sees only the node's own traffic. */
+static void emit_exempt(struct bh_chain *c, bool node)
 {
 	emit_icmpv6(c);
-	emit_dhcp(c, BH_IPV4, 67);
-	emit_dhcp(c, BH_IPV6, 546);
+	if (node)
+		emit_dhcp(c, BH_IPV4, 67, node);
+	emit_dhcp(c, BH_IPV6, 546, node);
 	emit_multicast(c, BH_IPV4);
 	emit_multicast(c, BH_IPV6);
 	struct bh_rule *r = bh_chain_add(c, NULL);
@@ -155,7 +162,7 @@ static struct bh_chain *base_chain(struct emit *m, const char *name, enum bh_hoo
 static void emit_forward(struct emit *m)
 {
 	struct bh_chain *c = base_chain(m, "forward", BH_HOOK_FORWARD);
-	emit_exempt(c);
+	emit_exempt(c, false);
 	emit_threat(c, BH_MATCH_SADDR_SET);
 	emit_threat(c, BH_MATCH_DADDR_SET);
 	emit_self(c);
@@ -175,7 +182,7 @@ static void emit_host(struct emit *m, const char *name, enum bh_hook hook)
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	bh_rule_match(r, in ? BH_MATCH_IIF_LO : BH_MATCH_OIF_LO);
 	r->action = BH_ACT_ACCEPT;
-	emit_exempt(c);
+	emit_exempt(c, true);
 	emit_threat(c, kind);
 	if (m->e->opts.host_policy) {
 		emit_vmaps(c, true, d);

@@ -17,17 +17,24 @@ static bool is_icmpv6_plumbing(const struct bh_flow *f)
 	       ((f->icmp_type >= 130 && f->icmp_type <= 137) || f->icmp_type == 143);
 }
 
-/* Both ports have to be DHCP's: one alone would be a hole that any program could use. */
-static bool is_dhcp(const struct bh_flow *f)
+/*
+ * DHCP with the node itself, and DHCPv6 on the link. Both ports have to be DHCP's: one alone would
+ * be a hole that any program could use. Between workloads or to the outside the two ports would be
+ * one as well (any root in a container can bind them); what DHCP needs there is broadcast.
+ */
+static bool is_dhcp(const struct bh_flow *f, bool node)
 {
 	uint16_t first = f->src.family == BH_IPV4 ? 67 : 546;
+	if (!node && !(f->dst.family == BH_IPV6 && bh_addr_is_link_local(&f->dst)))
+		return false;
 	return f->proto == IPPROTO_UDP && (f->sport == first || f->sport == first + 1) &&
 	       (f->dport == first || f->dport == first + 1);
 }
 
-bool bh_engine_exempt(const struct bh_engine *e, const struct bh_flow *f)
+static bool is_exempt(const struct bh_engine *e, const struct bh_flow *f, const int owner[2])
 {
-	return is_icmpv6_plumbing(f) || is_dhcp(f) || bh_addr_is_multicast(&f->dst) ||
+	bool node = owner[0] == BH_OWNER_HOST || owner[1] == BH_OWNER_HOST;
+	return is_icmpv6_plumbing(f) || is_dhcp(f, node) || bh_addr_is_multicast(&f->dst) ||
 	       bh_ranges_contain(&e->ungoverned, &f->dst);
 }
 
@@ -182,7 +189,7 @@ void bh_engine_evaluate(const struct bh_engine *e, const struct bh_flow *f, stru
 		[BH_EGRESS] = bh_inventory_owner(e->inv, &f->src),
 		[BH_INGRESS] = bh_inventory_owner(e->inv, &f->dst),
 	};
-	bool exempt = bh_engine_exempt(e, f);
+	bool exempt = is_exempt(e, f, owner);
 	*ret = (struct bh_decision){.verdict = BH_ALLOW};
 	decide_side(e, f, BH_EGRESS, owner, exempt, &ret->side[BH_EGRESS]);
 	decide_side(e, f, BH_INGRESS, owner, exempt, &ret->side[BH_INGRESS]);

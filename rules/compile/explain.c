@@ -50,7 +50,7 @@ static void explain_end(const struct explain *x, enum bh_direction d)
 			bh_addr_format(addr_of(x, d), text), bh_mode_name(wl->mode));
 		add_labels(&wl->labels, x->out);
 		if (wl->unenforceable)
-			bh_buf_printf(x->out, " (cannot be governed: %s)", wl->unenforceable);
+			bh_buf_printf(x->out, " (cannot be fully governed: %s)", wl->unenforceable);
 	} else {
 		bh_addr_format(addr_of(x, d), text);
 		bh_buf_printf(x->out, "%s, %s", text,
@@ -144,7 +144,7 @@ static const char *consequence(enum bh_side_verdict v, bool isolated)
 static const char *ungoverned(const struct explain *x, enum bh_direction d)
 {
 	int w = x->d.side[d].workload;
-	if (w >= 0 && x->e->inv->workload[w]->unenforceable)
+	if (w >= 0 && !bh_workload_governable(x->e->inv->workload[w]))
 		return "the workload cannot be governed";
 	if (w >= 0)
 		return "neighbour discovery, DHCP, multicast and broadcast are never governed";

@@ -156,7 +156,7 @@ static void join_group(struct bh_engine *e, size_t index, enum bh_direction d,
 	const struct bh_workload *w = e->inv->workload[index];
 	const struct bh_selection *s = e->selection[e->class[e->class_of[index]].selection[d]];
 	bool is_new;
-	if (w->unenforceable) {
+	if (!bh_workload_governable(w)) {
 		e->group_of[d][index] = BH_GROUP_UNGOVERNED;
 		return;
 	}

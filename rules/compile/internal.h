@@ -144,8 +144,6 @@ char *bh_compile_name(struct bh_engine *e, const char *prefix, const char *text,
 	const void *identity, size_t len);
 
 /* evaluate.c */
-/* Neighbour discovery, MLD, DHCP, multicast, broadcast: always work, nobody's policy says so. */
-bool bh_engine_exempt(const struct bh_engine *e, const struct bh_flow *f);
 bool bh_engine_is_self(const struct bh_engine *e, const struct bh_flow *f, int src, int dst);
 
 /* emit_groups.c */

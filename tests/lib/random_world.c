@@ -112,6 +112,9 @@ static void random_inventory(struct random_world *w)
 		if (chance(w, 8))
 			wl->unenforceable = bh_xstrdup("test");
 		random_addrs(w, wl, i);
+		/* Unenforceable with a veth left is governed all the same. */
+		if (wl->unenforceable && wl->n_ifaces && chance(w, 50))
+			wl->iface[0].host_ifindex = 1000 + i;
 		random_ports(w, wl);
 		bh_inventory_add(inv, wl);
 	}

@@ -151,7 +151,7 @@ static bool rule_allows(const struct world *x, const struct bh_policy *p,
 	return false;
 }
 
-static bool is_exempt(const struct world *x)
+static bool is_exempt(const struct world *x, const int owner[2])
 {
 	const struct bh_flow *f = x->f;
 	bool v6 = f->dst.family == BH_IPV6;
@@ -166,6 +166,9 @@ static bool is_exempt(const struct world *x)
 	if (v6 && f->proto == 58 && (t == 143 || (t >= 130 && t <= 137)))
 		return true;
 	unsigned a = v6 ? 546 : 67, b = v6 ? 547 : 68;
+	bool on_link = v6 && f->dst.b[0] == 0xfe && (f->dst.b[1] & 0xc0) == 0x80;
+	if (owner[0] != BH_OWNER_HOST && owner[1] != BH_OWNER_HOST && !on_link)
+		return false;
 	return f->proto == BH_UDP && (f->sport == a || f->sport == b) &&
 	       (f->dport == a || f->dport == b);
 }
@@ -204,6 +207,14 @@ static bool consult(const struct world *x, enum bh_direction d, const int owner[
 	return false;
 }
 
+static bool governable(const struct bh_workload *w)
+{
+	for (size_t i = 0; i < w->n_ifaces; i++)
+		if (w->iface[i].host_ifindex)
+			return true;
+	return !w->unenforceable;
+}
+
 static void decide(const struct world *x, enum bh_direction d, const int owner[2],
 	struct bh_side *ret, bool *ret_isolated)
 {
@@ -213,7 +224,7 @@ static void decide(const struct world *x, enum bh_direction d, const int owner[2
 		return;
 	const struct bh_workload *me = x->inv->workload[owner[d]];
 	ret->mode = me->mode;
-	if (me->unenforceable || is_exempt(x))
+	if (!governable(me) || is_exempt(x, owner))
 		return;
 	if (owner[0] == owner[1] && is_self(x, me)) {
 		ret->verdict = BH_SIDE_SELF;
@@ -264,8 +275,9 @@ static enum bh_reason reason(const struct world *x, const struct bh_decision *d)
 	for (size_t i = 0; i < BH_ARRAY_SIZE(order); i++)
 		if (either(d, order[i].side))
 			return order[i].reason;
-	if (!is_exempt(x) && (unknown(x, &x->f->src, d->side[0].workload) ||
-				     unknown(x, &x->f->dst, d->side[1].workload)))
+	const int owner[2] = {d->side[0].workload, d->side[1].workload};
+	if (!is_exempt(x, owner) && (unknown(x, &x->f->src, d->side[0].workload) ||
+					    unknown(x, &x->f->dst, d->side[1].workload)))
 		return BH_REASON_UNKNOWN_WORKLOAD;
 	return BH_REASON_NONE;
 }
