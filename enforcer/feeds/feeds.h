@@ -39,10 +39,13 @@ struct bh_feed_index;
 struct bh_feed_hit {
 	const char *feed; /* borrowed from the index */
 	char indicator[2 * BH_ADDR_STRLEN + 2]; /* as CIDR, address or a-b */
+	bool alert_only; /* the feed's action is alert: to be reported, not dropped */
 };
 struct bh_feed_index *bh_feed_index_ref(struct bh_feed_index *i);
 void bh_feed_index_unref(struct bh_feed_index *i);
-/* Up to max hits, most specific first. 0 = not listed. Thread-safe, no allocation. */
+/* Up to max hits, one of each feed that lists the address (its most specific indicator): blocking
+ * feeds before alert-only ones, then most specific first. 0 = not listed, or protected. The address
+ * is in the ranges below exactly if the first hit is not alert_only. Thread-safe, no allocation. */
 size_t bh_feed_index_lookup(const struct bh_feed_index *i, const struct bh_addr *a,
 	struct bh_feed_hit *ret, size_t max);
 /* The merged ranges for the kernel's sets; what `action: alert` feeds list is not among them. */

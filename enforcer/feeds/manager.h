@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The manager from inside: feeds.c (all feeds), feed.c (one feed), keep.c (its last good copy). */
+#pragma once
+
+#include "feeds/internal.h"
+
+#define BH_SHA256_HEX 65 /* with the NUL */
+
+/* What is kept beside the text of a good copy. Strings are owned; NULL = none. */
+struct bh_feed_meta {
+	char *url, *etag, *last_modified;
+	char sha256[BH_SHA256_HEX];
+	int64_t loaded_at; /* s since the epoch */
+};
+void bh_feed_meta_finish(struct bh_feed_meta *m);
+
+void bh_feed_sha256(const char *text, size_t len, char ret[static BH_SHA256_HEX]);
+/* keep.c: path replaced atomically and synced. 0 or −errno. */
+int bh_feed_keep(const char *path, const struct bh_feed_meta *m, const char *text, size_t len);
+/* −ENOENT; −EBADMSG when it is damaged or not ours. ret_checked_at: the last time it was found to
+ * be what the source still offers. ret_text is owned. */
+int bh_feed_kept(const char *path, struct bh_feed_meta *ret, int64_t *ret_checked_at,
+	char **ret_text, size_t *ret_len);
+void bh_feed_kept_touch(const char *path); /* still what the source offers */
+
+struct bh_file_id { /* tells whether a local file is still the one that was read */
+	uint64_t dev, ino, size;
+	struct timespec changed, modified;
+};
+
+struct bh_feed {
+	struct bh_feeds *mgr; /* NULL once it was dropped and waits for its handles to close */
+	struct bh_feed_conf conf; /* owned copies */
+	char *keep_path; /* NULL when the name is not fit for a file name */
+	char *local; /* path; NULL = http(s) */
+	uv_timer_t timer; /* the next check */
+	uv_fs_event_t watch; /* directory of `local` */
+	int open_handles;
+	struct bh_http_request *request;
+	bool fetching;
+	struct bh_file_id file; /* as read last, well or badly */
+	bool file_read;
+
+	struct bh_indicators indicators; /* in force; sorted */
+	struct bh_feed_meta meta; /* of what is in force */
+	size_t rejected, subtracted;
+	int64_t checked_at, success_at; /* s since the epoch; 0 = never */
+	unsigned failures; /* since the last success */
+	bool stale;
+	char *failure; /* of the last check; NULL = it was good */
+	char *note; /* what was odd in the copy in force; may be NULL */
+	char *keep_error; /* why the copy in force is not on disk; NULL = it is */
+	char *cut; /* what was subtracted; may be NULL */
+	char *message; /* those together */
+	bool tell_updated, tell_refused; /* events due */
+};
+
+/* feed.c. All on the loop. */
+struct bh_feed *bh_feed_new(struct bh_feeds *mgr, const struct bh_feed_conf *conf);
+void bh_feed_drop(struct bh_feed *f); /* frees itself once the loop has closed its handles */
+/* The same feed with another configuration: what is in force stays until the new source answers. */
+void bh_feed_reconfigure(struct bh_feed *f, const struct bh_feed_conf *conf);
+bool bh_feed_conf_equal(const struct bh_feed_conf *a, const struct bh_feed_conf *b);
+uint64_t bh_feed_interval(const struct bh_feed *f); /* s, bounded */
+void bh_feed_check_now(struct bh_feed *f); /* from the loop's next turn on */
+/* accept.c */
+void bh_feed_compose_message(struct bh_feed *f);
+void bh_feed_load_kept(struct bh_feed *f);
+/* What a check brought. Texts are borrowed. */
+void bh_feed_accept(struct bh_feed *f, const char *text, size_t len, const char *etag,
+	const char *last_modified);
+void bh_feed_unchanged(struct bh_feed *f);
+void bh_feed_failed(struct bh_feed *f, const char *fmt, ...) BH_PRINTF(2, 3);
+
+struct bh_feeds {
+	uv_loop_t *loop;
+	struct bh_http *http;
+	char *dir; /* STATE/feeds */
+	struct bh_feeds_callbacks cb;
+	struct bh_feed **feed;
+	size_t n;
+	struct bh_ranges protect; /* the special ranges and those given; normalised */
+	struct bh_feed_index *index;
+	bool dirty; /* index is older than the feeds */
+	bool changed; /* the callback is due */
+	uv_timer_t turn; /* callbacks are made from the loop, never from within a call */
+};
+/* Something in force changed: rebuild and tell, in the loop's next turn. */
+void bh_feeds_touch(struct bh_feeds *m);
+void bh_feeds_tell(struct bh_feeds *m); /* events are due */

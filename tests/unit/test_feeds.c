@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Feed texts as they are found in the wild, and the index against a naive search. */
+#include "feeds/internal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+static struct bh_indicators parse(const char *text, size_t len, struct bh_diags *d)
+{
+	struct bh_indicators ind = {0};
+	assert_int_equal(bh_feed_parse("feed", text, len, d, &ind), 0);
+	return ind;
+}
+
+/* The indicators of a text as words. */
+static char *read_back(const char *text, size_t len)
+{
+	struct bh_diags bh_autodiags d = {0};
+	struct bh_indicators ind = parse(text, len, &d);
+	struct bh_buf b = {0};
+	char s[BH_INDICATOR_STRLEN];
+	for (size_t i = 0; i < ind.n; i++)
+		bh_buf_printf(&b, "%s%s", i ? " " : "", bh_indicator_format(&ind.item[i].range, s));
+	bh_indicators_finish(&ind);
+	return bh_buf_take(&b);
+}
+
+static void test_good_lines(void **state)
+{
+	static const char *const sample[][2] = {
+		{"192.0.2.1", "192.0.2.1"},
+		{"192.0.2.1\r\n192.0.2.2\r\n", "192.0.2.1 192.0.2.2"},
+		{"\xef\xbb\xbf"
+		 "192.0.2.1\n",
+			"192.0.2.1"},
+		{"\xef\xbb\xbf# comment\n\n \t\n192.0.2.0/24 ; SBL123\n", "192.0.2.0/24"},
+		{"// a\n; b\n# c\n192.0.2.1 // x\n192.0.2.2# y\n192.0.2.3;z\n\t192.0.2.4\t\t# w",
+			"192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4"},
+		{"192.0.2.0/255.255.255.0", "192.0.2.0/24"},
+		{"192.0.2.1/255.255.255.255\n192.0.2.4/255.255.255.252", "192.0.2.1 192.0.2.4/30"},
+		{"192.0.2.0-192.0.2.255", "192.0.2.0/24"},
+		{"192.0.2.1 - 192.0.2.9", "192.0.2.1-192.0.2.9"},
+		{"192.0.2.7-192.0.2.7", "192.0.2.7"},
+		{"::ffff:192.0.2.1\n::ffff:192.0.2.0/120\n::FFFF:C000:0201",
+			"192.0.2.1 192.0.2.0/24 192.0.2.1"},
+		{"2001:DB8::1\n2001:db8::/32\n2001:db8::1-2001:db8::3",
+			"2001:db8::1 2001:db8::/32 2001:db8::1-2001:db8::3"},
+		{"192.0.2.1#3#2#scanning#US#City#1.0,2.0#5", "192.0.2.1"},
+		{"11.0.0.0/8\n2001::/19", "11.0.0.0/8 2001::/19"},
+		{"192.0.2.77/24\n2001:db8::1/64", "192.0.2.0/24 2001:db8::/64"},
+		{"192.0.2.1/32\n2001:db8::1/128", "192.0.2.1 2001:db8::1"},
+		{"", ""},
+		{"\n\n\r\n# nothing\n", ""},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(sample); i++) {
+		char bh_autofree *got = read_back(sample[i][0], strlen(sample[i][0]));
+		assert_string_equal(got, sample[i][1]);
+	}
+}
+
+static void test_bad_lines(void **state)
+{
+	static const char *const bad[][2] = {
+		{"010.1.2.3", "leading zero"},
+		{"192.0.2.01", "leading zero"},
+		{"192.0.02.0/24", "leading zero"},
+		{"192.0.2.1-192.0.2.09", "leading zero"},
+		{"evil.example.com", "is not an address"},
+		{"bad-host", "is not an address"},
+		{"192.0.2", "is not an address"},
+		{"192.0.2.256", "is not an address"},
+		{"192.0.2.1.5", "is not an address"},
+		{"192.0.2.1 192.0.2.2", "is not an address"},
+		{"192.0.2.1,80", "is not an address"},
+		{"192.0.2.1:443", "is not an address"},
+		{"[2001:db8::1]", "is not an address"},
+		{"fe80::1%eth0", "is not an address"},
+		{"0x7f000001", "is not an address"},
+		{"3232235777", "is not an address"},
+		{"\"192.0.2.1\"", "is not an address"},
+		{"<b>192.0.2.1</b>", NULL},
+		{"192.0.2.0/", "prefix length"},
+		{"192.0.2.0/33", "prefix length"},
+		{"192.0.2.0/024", "prefix length"},
+		{"192.0.2.0/-1", "is not an address"},
+		{"192.0.2.0/+24", "prefix length"},
+		{"192.0.2.0/24/24", "prefix length"},
+		{"192.0.2.1//24", "prefix length"},
+		{"2001:db8::/129", "prefix length"},
+		{"192.0.2.0/255.0.255.0", "mask"},
+		{"192.0.2.0/0.0.0.255", "mask"},
+		{"2001:db8::/255.255.255.0", "mask"},
+		{"::ffff:192.0.2.0/64", "beyond"},
+		{"192.0.2.9-192.0.2.1", "backwards"},
+		{"192.0.2.1-2001:db8::1", "mixes"},
+		{"192.0.2.1-", "is not an address"},
+		{"-192.0.2.1", "is not an address"},
+		{"192.0.2.1-192.0.2.2-192.0.2.3", "is not an address"},
+		{"192.0.2.0/24-192.0.3.0/24", "is not an address"},
+		{"0.0.0.0/0", "wider than /8"},
+		{"0.0.0.0/1", "wider than /8"},
+		{"8.0.0.0/7", "wider than /8"},
+		{"0.0.0.0-255.255.255.255", "wider than /8"},
+		{"11.0.0.0-12.0.0.0", "wider than /8"},
+		{"::/0", "wider than /19"},
+		{"2000::/18", "wider than /19"},
+		{"::ffff:0.0.0.0/96", "wider than /8"},
+		{"0.0.0.0/0.0.0.0", "wider than /8"},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
+		struct bh_diags bh_autodiags d = {0};
+		char bh_autofree *text =
+			bh_xasprintf("192.0.2.50\n# x\n%s\n192.0.2.51\n", bad[i][0]);
+		struct bh_indicators ind = parse(text, strlen(text), &d);
+		assert_int_equal(ind.n, 2);
+		assert_int_equal(ind.rejected, 1);
+		assert_int_equal(ind.lines, 3);
+		assert_int_equal(d.n, 1);
+		assert_int_equal(d.item[0].severity, BH_WARNING);
+		assert_int_equal(d.item[0].line, 3);
+		assert_string_equal(d.item[0].file, "feed");
+		if (bad[i][1] && !strstr(d.item[0].what, bad[i][1]))
+			fail_msg("%s: %s", bad[i][0], d.item[0].what);
+		bh_indicators_finish(&ind);
+	}
+}
+
+static void test_host_bits_are_told(void **state)
+{
+	struct bh_diags bh_autodiags d = {0};
+	struct bh_indicators ind = parse("\n192.0.2.1/24\n", 14, &d);
+	assert_int_equal(ind.n, 1);
+	assert_int_equal(ind.rejected, 0);
+	assert_int_equal(ind.item[0].line, 2);
+	assert_int_equal(d.n, 1);
+	assert_int_equal(d.n_errors, 0);
+	assert_int_equal(d.item[0].line, 2);
+	assert_non_null(strstr(d.item[0].what, "host bits"));
+	bh_indicators_finish(&ind);
+}
+
+static void refused(const char *text, size_t len, const char *why)
+{
+	struct bh_diags bh_autodiags d = {0};
+	struct bh_indicators ind = {.n = 77};
+	assert_int_equal(bh_feed_parse("feed", text, len, &d, &ind), -EINVAL);
+	assert_int_equal(ind.n, 77); /* untouched */
+	assert_true(d.n_errors == 1);
+	bool found = false;
+	for (size_t i = 0; i < d.n; i++)
+		found = found || strstr(d.item[i].what, why);
+	assert_true(found);
+	assert_int_equal(bh_feed_parse("feed", text, len, NULL, &ind), -EINVAL);
+}
+
+static void test_not_a_list(void **state)
+{
+	struct bh_buf bh_autobuf b = {0};
+	refused("<!DOCTYPE html>\n192.0.2.1\n", 26, "HTML");
+	refused("\xef\xbb\xbf \r\n\t<html>", 13, "HTML");
+	refused("192.0.2.1\n\0\n", 12, "NUL");
+	refused("1\0009\0002\000.\0000\000.\0002\000", 12, "NUL"); /* UTF-16 */
+	for (int i = 0; i < 4; i++)
+		bh_buf_str(&b, "192.0.2.1\n");
+	for (int i = 0; i < 6; i++)
+		bh_buf_str(&b, "first_seen,dst_ip,dst_port\n");
+	refused(b.s, b.len, "more than half");
+	bh_buf_str(&b, "192.0.2.1\n192.0.2.2\n"); /* exactly half is still a list */
+	struct bh_diags bh_autodiags d = {0};
+	struct bh_indicators ind = parse(b.s, b.len, &d);
+	assert_int_equal(ind.n, 6);
+	assert_int_equal(ind.rejected, 6);
+	bh_indicators_finish(&ind);
+}
+
+static void test_reports_are_bounded(void **state)
+{
+	struct bh_buf bh_autobuf b = {0};
+	struct bh_diags bh_autodiags d = {0};
+	for (int i = 0; i < 1000; i++)
+		bh_buf_printf(&b, "192.0.2.%d\nhost%d.example\n198.51.100.77/24\n", i % 256, i);
+	struct bh_indicators ind = parse(b.s, b.len, &d);
+	assert_int_equal(ind.n, 2000);
+	assert_int_equal(ind.rejected, 1000);
+	assert_int_equal(d.n, 42);
+	bh_indicators_finish(&ind);
+}
+
+static void test_control_bytes_and_long_lines(void **state)
+{
+	struct bh_buf bh_autobuf b = {0};
+	struct bh_diags bh_autodiags d = {0};
+	bh_buf_str(&b, "192.0.2.1\n\x1b[31mred\x07\n");
+	for (int i = 0; i < 100000; i++)
+		bh_buf_str(&b, "9");
+	bh_buf_str(&b, "\n\x80\xff\n192.0.2.2");
+	struct bh_indicators ind = parse(b.s, b.len, &d);
+	assert_int_equal(ind.n, 2);
+	assert_int_equal(ind.rejected, 3);
+	for (size_t i = 0; i < d.n; i++)
+		for (const char *s = d.item[i].what; *s; s++)
+			assert_true((unsigned char)*s >= ' ' && *s != 0x7f);
+	bh_indicators_finish(&ind);
+}
+
+/* --- index --- */
+
+static struct bh_addr addr(const char *text)
+{
+	struct bh_addr a;
+	assert_int_equal(bh_addr_parse(text, &a), 0);
+	return a;
+}
+
+struct list {
+	const char *name;
+	bool alert;
+	const char *text;
+};
+
+static struct bh_feed_index *build(const struct list *list, size_t n,
+	const struct bh_ranges *protect, struct bh_feed_input *in)
+{
+	struct bh_indicators ind[8] = {0};
+	struct bh_feed_input own[8];
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(bh_feed_parse(list[i].name, list[i].text, strlen(list[i].text),
+					 NULL, &ind[i]),
+			0);
+		bh_indicators_sort(&ind[i]);
+		own[i] = (struct bh_feed_input){
+			.name = list[i].name, .alert_only = list[i].alert, .indicators = &ind[i]};
+	}
+	struct bh_feed_index *x = bh_feed_index_build(own, n, protect);
+	for (size_t i = 0; i < n; i++)
+		bh_indicators_finish(&ind[i]);
+	if (in)
+		memcpy(in, own, n * sizeof(*in));
+	return x;
+}
+
+static char *hits(const struct bh_feed_index *x, const char *address)
+{
+	struct bh_feed_hit hit[8];
+	struct bh_buf b = {0};
+	struct bh_addr a = addr(address);
+	size_t n = bh_feed_index_lookup(x, &a, hit, 8);
+	for (size_t i = 0; i < n; i++)
+		bh_buf_printf(&b, "%s%s:%s%s", i ? " " : "", hit[i].feed, hit[i].indicator,
+			hit[i].alert_only ? "!" : "");
+	return bh_buf_take(&b);
+}
+
+static void expect(const struct bh_feed_index *x, const char *address, const char *want)
+{
+	char bh_autofree *got = hits(x, address);
+	assert_string_equal(got, want);
+}
+
+static void test_hits(void **state)
+{
+	static const struct list list[] = {
+		{"wide", false, "192.0.2.0/24\n2001:db8::/32\n"},
+		{"fine", false, "192.0.2.5\n192.0.2.4/30\n192.0.2.5\n2001:db8::5"},
+		{"look", true, "192.0.2.5\n198.51.100.1-198.51.100.9"},
+	};
+	struct bh_ranges protect;
+	bh_feeds_protected_ranges(NULL, &protect);
+	struct bh_feed_index *x = build(list, 3, &protect, NULL);
+	expect(x, "192.0.2.5", "fine:192.0.2.5 wide:192.0.2.0/24 look:192.0.2.5!");
+	expect(x, "192.0.2.6", "fine:192.0.2.4/30 wide:192.0.2.0/24");
+	expect(x, "192.0.2.8", "wide:192.0.2.0/24");
+	expect(x, "192.0.2.255", "wide:192.0.2.0/24");
+	expect(x, "192.0.3.0", "");
+	expect(x, "192.0.1.255", "");
+	expect(x, "198.51.100.9", "look:198.51.100.1-198.51.100.9!");
+	expect(x, "2001:db8::5", "fine:2001:db8::5 wide:2001:db8::/32");
+	expect(x, "2001:db9::", "");
+	struct bh_feed_hit one;
+	struct bh_addr a = addr("192.0.2.5");
+	assert_int_equal(bh_feed_index_lookup(x, &a, &one, 1), 1);
+	assert_string_equal(one.feed, "fine");
+	const struct bh_ranges *r = bh_feed_index_ranges(x);
+	assert_int_equal(r->n, 2); /* merged, and nothing of the alerting feed */
+	a = addr("198.51.100.1");
+	assert_false(bh_ranges_contain(r, &a));
+	assert_int_equal(bh_feed_index_count(x), 2 + 3 + 2);
+	bh_feed_index_unref(x);
+	bh_ranges_finish(&protect);
+}
+
+static void test_protected(void **state)
+{
+	static const struct list list[] = {
+		{"bogons", false,
+			"10.0.0.0/8\n127.0.0.1\n192.168.1.0/24\n169.254.0.0/16\n100.64.0.0/10\n"
+			"240.0.0.0/8\n255.255.255.255\n0.0.0.0/8\n224.0.0.1\n198.18.0.0/15\n"
+			"::1\nfc00::/19\nfe80::1\nff02::1\n::ffff:192.0.2.9\n2002::/19\n"
+			"192.0.0.0-192.0.2.10\n203.0.113.0/"
+			"24\n2001:db8::1\n172.15.255.0-172.32.0.5"},
+	};
+	struct bh_ranges extra = {0}, protect;
+	struct bh_feed_input in[1];
+	bh_ranges_add(&extra, (struct bh_range){addr("203.0.113.53"), addr("203.0.113.53")});
+	bh_feeds_protected_ranges(&extra, &protect);
+	struct bh_feed_index *x = build(list, 1, &protect, in);
+	static const char *const never[] = {"10.1.2.3", "127.0.0.1", "192.168.1.7", "169.254.9.9",
+		"100.127.255.255", "240.0.0.1", "255.255.255.255", "0.0.0.0", "224.0.0.1",
+		"198.19.255.255", "::1", "fc00::1", "fe80::1", "ff02::1", "2002::1", "192.0.0.255",
+		"203.0.113.53", "172.16.0.0", "172.31.255.255"};
+	static const char *const always[] = {"192.0.2.9", "192.0.1.0", "192.0.2.0", "192.0.2.10",
+		"203.0.113.52", "203.0.113.54", "2001:db8::1", "172.15.255.255", "172.32.0.0"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(never); i++) {
+		struct bh_addr a = addr(never[i]);
+		expect(x, never[i], "");
+		assert_false(bh_ranges_contain(bh_feed_index_ranges(x), &a));
+	}
+	for (size_t i = 0; i < BH_ARRAY_SIZE(always); i++) {
+		struct bh_addr a = addr(always[i]);
+		char bh_autofree *got = hits(x, always[i]);
+		assert_true(strlen(got) > 0);
+		assert_true(bh_ranges_contain(bh_feed_index_ranges(x), &a));
+	}
+	/* all but 192.0.2.9 (mapped) and 2001:db8::1 */
+	assert_int_equal(in[0].subtracted, 20 - 2);
+	bh_feed_index_unref(x);
+	bh_ranges_finish(&extra);
+	bh_ranges_finish(&protect);
+}
+
+static void test_protect_table_is_sound(void **state)
+{
+	struct bh_ranges r;
+	bh_feeds_protected_ranges(NULL, &r);
+	static const char *const free_to_block[] = {"192.0.2.0", "198.51.100.255", "203.0.113.7",
+		"2001:db8:ffff::1", "8.8.8.8", "1.1.1.1", "2606:4700::1", "223.255.255.255",
+		"100.63.255.255", "::ffff:8.8.8.8"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(free_to_block); i++) {
+		struct bh_addr a = addr(free_to_block[i]);
+		assert_false(bh_ranges_contain(&r, &a));
+	}
+	assert_int_equal(r.n, 21); /* 224/4 and 240/4 are one, :: and ::1 too */
+	bh_ranges_finish(&r);
+}
+
+static void test_ends_of_the_space(void **state)
+{
+	static const struct list list[] = {
+		{"a", false,
+			"255.0.0.0/8\n255.255.255.255\n0.0.0.0/8\n0.0.0.0\nff00::/19\n"
+			"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n::\n::/19\n"},
+		{"b", false,
+			"255.255.255.254/31\n0.0.0.0/31\n"
+			"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127"},
+	};
+	struct bh_ranges none = {0};
+	struct bh_feed_index *x = build(list, 2, &none, NULL);
+	expect(x, "255.255.255.255", "a:255.255.255.255 b:255.255.255.254/31");
+	expect(x, "255.255.255.254", "b:255.255.255.254/31 a:255.0.0.0/8");
+	expect(x, "0.0.0.0", "a:0.0.0.0 b:0.0.0.0/31");
+	expect(x, "0.255.255.255", "a:0.0.0.0/8");
+	expect(x, "1.0.0.0", "");
+	expect(x, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+		"a:ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+		"b:ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127");
+	expect(x, "::", "a:::"); /* feed "a", indicator "::" */
+	bh_feed_index_unref(x);
+	struct bh_ranges all = {0};
+	bh_ranges_add(&all, (struct bh_range){addr("0.0.0.0"), addr("255.255.255.255")});
+	bh_ranges_add(&all,
+		(struct bh_range){addr("::"), addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")});
+	bh_ranges_normalise(&all);
+	x = build(list, 2, &all, NULL);
+	expect(x, "255.255.255.255", "");
+	expect(x, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "");
+	assert_int_equal(bh_feed_index_ranges(x)->n, 0);
+	bh_feed_index_unref(x);
+	bh_ranges_finish(&all);
+}
+
+/* --- against a naive search, in a space small enough to try every address --- */
+#define SPACE 2048
+
+static uint32_t seed = 1;
+static uint32_t rnd(uint32_t n)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (uint32_t)(((uint64_t)seed * n) >> 32);
+}
+
+static struct bh_addr at(bool v6, uint32_t offset)
+{
+	if (v6)
+		return bh_addr_of_number(BH_IPV6,
+			bh_addr_number(&(struct bh_addr){BH_IPV6, {0x20, 1, 0xd, 0xb8}}) + offset);
+	return bh_addr_of_number(BH_IPV4, 0x0801fc00u + offset); /* crosses an upper half */
+}
+
+static struct bh_range random_range(void)
+{
+	bool v6 = rnd(3) == 0;
+	uint32_t len = rnd(4) == 0 ? rnd(SPACE / 2) + 1 : rnd(3) == 0 ? rnd(64) + 1 : 1;
+	uint32_t first = rnd(SPACE - len + 1);
+	return (struct bh_range){at(v6, first), at(v6, first + len - 1)};
+}
+
+struct naive {
+	struct bh_feed_input in[5];
+	struct bh_indicators ind[5];
+	size_t n;
+	struct bh_ranges protect;
+};
+
+static bool contains(const struct bh_range *r, const struct bh_addr *a)
+{
+	return r->first.family == a->family && bh_addr_cmp(&r->first, a) <= 0 &&
+	       bh_addr_cmp(a, &r->last) <= 0;
+}
+
+static bh_u128 span(const struct bh_range *r)
+{
+	return bh_addr_number(&r->last) - bh_addr_number(&r->first);
+}
+
+/* The most specific indicator of one feed; NULL if none. */
+static const struct bh_range *naive_best(const struct bh_indicators *ind, const struct bh_addr *a)
+{
+	const struct bh_range *best = NULL;
+	for (size_t i = 0; i < ind->n; i++)
+		if (contains(&ind->item[i].range, a) &&
+			(!best || span(&ind->item[i].range) < span(best)))
+			best = &ind->item[i].range;
+	return best;
+}
+
+static void check_address(
+	const struct naive *x, const struct bh_feed_index *index, bool v6, uint32_t offset)
+{
+	struct bh_addr a = at(v6, offset);
+	struct bh_feed_hit hit[5];
+	size_t n = bh_feed_index_lookup(index, &a, hit, 5), want = 0;
+	bool block = false, shielded = bh_ranges_contain(&x->protect, &a);
+	for (size_t f = 0; f < x->n && !shielded; f++) {
+		const struct bh_range *best = naive_best(&x->ind[f], &a);
+		char text[BH_INDICATOR_STRLEN];
+		size_t k = 0;
+		if (!best)
+			continue;
+		want++;
+		block = block || !x->in[f].alert_only;
+		while (k < n && hit[k].feed[0] != x->in[f].name[0])
+			k++;
+		assert_true(k < n);
+		assert_int_equal(hit[k].alert_only, x->in[f].alert_only);
+		bh_indicator_format(best, text);
+		struct bh_range same = *best; /* another of equal size may be named */
+		if (strcmp(text, hit[k].indicator) != 0) {
+			struct bh_indicators got = {0};
+			assert_int_equal(bh_feed_parse("x", hit[k].indicator,
+						 strlen(hit[k].indicator), NULL, &got),
+				0);
+			assert_int_equal(got.n, 1);
+			assert_true(contains(&got.item[0].range, &a));
+			assert_true(span(&got.item[0].range) == span(&same));
+			bh_indicators_finish(&got);
+		}
+	}
+	assert_int_equal(n, want);
+	assert_int_equal(bh_ranges_contain(bh_feed_index_ranges(index), &a), block);
+	assert_int_equal(n > 0 && !hit[0].alert_only, block);
+}
+
+static void one_round(void)
+{
+	static const char *const name[] = {"a", "b", "c", "d", "e"};
+	struct naive x = {.n = 1 + rnd(5)};
+	for (size_t f = 0; f < x.n; f++) {
+		size_t n = rnd(60);
+		for (size_t i = 0; i < n; i++) {
+			BH_GROW(x.ind[f].item, x.ind[f].n, x.ind[f].cap);
+			x.ind[f].item[x.ind[f].n++] =
+				(struct bh_indicator){random_range(), (uint32_t)i + 1};
+		}
+		bh_indicators_sort(&x.ind[f]);
+		x.in[f] = (struct bh_feed_input){
+			.name = name[f], .alert_only = rnd(3) == 0, .indicators = &x.ind[f]};
+	}
+	for (uint32_t i = rnd(8); i > 0; i--)
+		bh_ranges_add(&x.protect, random_range());
+	bh_ranges_normalise(&x.protect);
+	struct bh_feed_index *index = bh_feed_index_build(x.in, x.n, &x.protect);
+	for (uint32_t i = 0; i < SPACE; i++) {
+		check_address(&x, index, false, i);
+		check_address(&x, index, true, i);
+	}
+	for (size_t f = 0; f < x.n; f++)
+		bh_indicators_finish(&x.ind[f]);
+	bh_ranges_finish(&x.protect);
+	bh_feed_index_unref(index);
+}
+
+static void test_random(void **state)
+{
+	for (int i = 0; i < 60; i++)
+		one_round();
+}
+
+/* Nested ranges that all overlap: quadratic in a naive join. */
+static void test_hostile_nesting(void **state)
+{
+	struct bh_indicators ind = {0};
+	struct bh_ranges none = {0};
+	const uint32_t n = 200000;
+	for (uint32_t i = 0; i < n; i++) {
+		BH_GROW(ind.item, ind.n, ind.cap);
+		ind.item[ind.n++] =
+			(struct bh_indicator){{bh_addr_of_number(BH_IPV4, 0x08000000u + i),
+						      bh_addr_of_number(BH_IPV4, 0x08ffffffu - i)},
+				i + 1};
+	}
+	bh_indicators_sort(&ind);
+	struct bh_feed_input in = {.name = "deep", .indicators = &ind};
+	struct bh_feed_index *x = bh_feed_index_build(&in, 1, &none);
+	assert_int_equal(bh_feed_index_ranges(x)->n, 1);
+	expect(x, "8.128.0.0", "deep:8.3.13.63-8.252.242.192");
+	expect(x, "8.0.0.1", "deep:8.0.0.1-8.255.255.254");
+	bh_feed_index_unref(x);
+	bh_indicators_finish(&ind);
+}
+
+static void *reader(void *arg)
+{
+	struct bh_feed_index *x = arg;
+	size_t n = 0;
+	for (uint32_t i = 0; i < 100000; i++) {
+		struct bh_feed_hit hit[2];
+		struct bh_addr a = bh_addr_of_number(BH_IPV4, 0xc0000200u + i % 512);
+		struct bh_feed_index *mine = bh_feed_index_ref(x);
+		n += bh_feed_index_lookup(mine, &a, hit, 2) > 0;
+		bh_feed_index_unref(mine);
+	}
+	bh_feed_index_unref(x);
+	return n == 0 ? NULL : arg;
+}
+
+static void test_threads(void **state)
+{
+	static const struct list list[] = {{"a", false, "192.0.2.0/24\n192.0.2.1"}};
+	struct bh_ranges none = {0};
+	struct bh_feed_index *x = build(list, 1, &none, NULL);
+	pthread_t t[2];
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, reader, bh_feed_index_ref(x)), 0);
+	bh_feed_index_unref(x);
+	for (int i = 0; i < 2; i++) {
+		void *r;
+		pthread_join(t[i], &r);
+		assert_non_null(r);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good_lines),
+		cmocka_unit_test(test_bad_lines),
+		cmocka_unit_test(test_host_bits_are_told),
+		cmocka_unit_test(test_not_a_list),
+		cmocka_unit_test(test_reports_are_bounded),
+		cmocka_unit_test(test_control_bytes_and_long_lines),
+		cmocka_unit_test(test_hits),
+		cmocka_unit_test(test_protected),
+		cmocka_unit_test(test_protect_table_is_sound),
+		cmocka_unit_test(test_ends_of_the_space),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_hostile_nesting),
+		cmocka_unit_test(test_threads),
+	};
+	return cmocka_run_group_tests_name("feeds", tests, NULL, NULL);
+}
