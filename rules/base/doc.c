@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <yaml.h>
 
-#define CORE_TAG "tag:yaml.org,2002:"
 /* Per document. Far above what a person writes, far below what makes a bomb. */
 #define ALIASES_MAX 500
 #define ANCHORS_MAX 1000
@@ -202,30 +201,13 @@ static struct node *new_node(struct builder *b, enum bh_node_kind kind, const ya
 	return n;
 }
 
-static const struct {
-	const char *name;
-	enum bh_scalar_type type;
-} core_scalars[] = {{CORE_TAG "str", BH_SCALAR_STRING}, {CORE_TAG "null", BH_SCALAR_NULL},
-	{CORE_TAG "bool", BH_SCALAR_BOOL}, {CORE_TAG "int", BH_SCALAR_INT},
-	{CORE_TAG "float", BH_SCALAR_FLOAT}};
-
-/* An explicit core tag is honoured where the text is of that type. */
-static void scalar_tag(struct builder *b, struct bh_node *n, const char *tag, const yaml_mark_t *m)
+/* Core tags are shown as people write them. */
+static int fault_tag(struct builder *b, const yaml_mark_t *m, const char *fmt, const char *tag)
 {
-	enum bh_scalar_type type = doc_scalar_type(n->str, n->len);
-	if (strcmp(tag, "!") == 0) {
-		n->type = BH_SCALAR_STRING;
-		return;
-	}
-	for (size_t i = 0; i < BH_ARRAY_SIZE(core_scalars); i++) {
-		if (strcmp(tag, core_scalars[i].name) != 0)
-			continue;
-		n->type = core_scalars[i].type;
-		if (n->type != BH_SCALAR_STRING && n->type != type)
-			fault_quoted(b, m, "remove the tag", "the value does not fit its tag", tag);
-		return;
-	}
-	fault_quoted(b, m, "remove the tag", "unsupported tag", tag);
+	bool core = strncmp(tag, DOC_CORE_TAG, strlen(DOC_CORE_TAG)) == 0;
+	bh_autofree char *shown =
+		core ? bh_xasprintf("!!%s", tag + strlen(DOC_CORE_TAG)) : bh_xstrdup(tag);
+	return fault_quoted(b, m, "remove the tag", fmt, shown);
 }
 
 static int on_scalar(struct builder *b, const yaml_event_t *e)
@@ -237,9 +219,12 @@ static int on_scalar(struct builder *b, const yaml_event_t *e)
 	n->pub.len = n->bytes = len;
 	if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
 		n->pub.type = doc_scalar_type(n->pub.str, len);
-	if (e->data.scalar.tag)
-		scalar_tag(b, &n->pub, (const char *)e->data.scalar.tag, &e->start_mark);
-	int r = set_anchor(b, n, e->data.scalar.anchor, &e->start_mark);
+	const char *tag = (const char *)e->data.scalar.tag;
+	int r = tag ? doc_scalar_tagged(tag, n->pub.str, len, &n->pub.type) : 0;
+	if (r < 0)
+		fault_tag(b, &e->start_mark,
+			r == -ENOENT ? "unsupported tag" : "the value does not fit its tag", tag);
+	r = set_anchor(b, n, e->data.scalar.anchor, &e->start_mark);
 	return r < 0 ? r : attach(b, n, e);
 }
 
@@ -247,11 +232,10 @@ static int open_collection(struct builder *b, const yaml_event_t *e, enum bh_nod
 	const yaml_char_t *anchor, const yaml_char_t *tag)
 {
 	struct node *n = new_node(b, kind, &e->start_mark);
-	const char *own = kind == BH_NODE_MAP ? CORE_TAG "map" : CORE_TAG "seq";
+	const char *own = kind == BH_NODE_MAP ? DOC_CORE_TAG "map" : DOC_CORE_TAG "seq";
 	int r;
 	if (tag && strcmp((const char *)tag, "!") != 0 && strcmp((const char *)tag, own) != 0)
-		fault_quoted(
-			b, &e->start_mark, "remove the tag", "unsupported tag", (const char *)tag);
+		fault_tag(b, &e->start_mark, "unsupported tag", (const char *)tag);
 	n->open = true;
 	n->height = 1;
 	r = set_anchor(b, n, anchor, &e->start_mark);
@@ -262,43 +246,6 @@ static int open_collection(struct builder *b, const yaml_event_t *e, enum bh_nod
 	BH_GROW(b->frame, b->n_frames, b->cap_frames);
 	b->frame[b->n_frames++] = (struct frame){n, b->n_pending};
 	return 0;
-}
-
-static int key_cmp(const void *pa, const void *pb)
-{
-	const struct bh_node *a = *(struct bh_node *const *)pa, *b = *(struct bh_node *const *)pb;
-	size_t n = a->len < b->len ? a->len : b->len;
-	int c = memcmp(a->str, b->str, n);
-	return c ? c : (a->len > b->len) - (a->len < b->len);
-}
-
-static int key_place_cmp(const void *pa, const void *pb)
-{
-	const struct bh_node *a = *(struct bh_node *const *)pa, *b = *(struct bh_node *const *)pb;
-	int c = key_cmp(pa, pb);
-	if (c == 0)
-		c = (a->line > b->line) - (a->line < b->line);
-	return c ? c : (a->column > b->column) - (a->column < b->column);
-}
-
-/* Sorted rather than hashed: the keys are hostile, and a sort has no bad case. */
-static void check_duplicates(struct builder *b, const struct bh_node *map)
-{
-	if (map->n < 2)
-		return;
-	bh_autofree struct bh_node **key = bh_xmemdup(map->key, map->n * sizeof(*map->key));
-	qsort(key, map->n, sizeof(*key), key_place_cmp);
-	for (size_t i = 1, first = 0; i < map->n; i++) {
-		if (key_cmp(&key[first], &key[i]) != 0) {
-			first = i;
-			continue;
-		}
-		bh_autofree char *quoted = bh_diag_quote(key[i]->str, key[i]->len);
-		b->faulty = true;
-		bh_diag_add(b->diags, BH_ERROR, b->file, key[i]->line, key[i]->column, NULL,
-			"remove one of the two", "the key \"%s\" stands twice, first in line %d",
-			quoted, key[first]->line);
-	}
 }
 
 static int close_collection(struct builder *b)
@@ -324,8 +271,8 @@ static int close_collection(struct builder *b)
 	}
 	b->n_pending = f.base;
 	f.node->open = false;
-	if (step == 2)
-		check_duplicates(b, n);
+	if (step == 2 && doc_check_keys(b->file, n, b->diags) < 0)
+		b->faulty = true;
 	return 0;
 }
 

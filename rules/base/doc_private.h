@@ -26,5 +26,12 @@ void doc_text_finish(struct doc_text *t);
 int doc_text_column(struct doc_text *t, size_t line, size_t column);
 char doc_text_byte(struct doc_text *t, size_t line, size_t column); /* there; '\0' at the end */
 
+#define DOC_CORE_TAG "tag:yaml.org,2002:"
+
 /* What a plain scalar is. */
 enum bh_scalar_type doc_scalar_type(const char *s, size_t len);
+/* What a scalar with an explicit tag is: −ENOENT if we don't know the tag, −EINVAL if the text is
+ * not of that type. */
+int doc_scalar_tagged(const char *tag, const char *s, size_t len, enum bh_scalar_type *ret);
+/* Reports keys that stand twice in a map: then −EINVAL. */
+int doc_check_keys(const char *file, const struct bh_node *map, struct bh_diags *diags);

@@ -6,6 +6,8 @@
  */
 #include "doc_private.h"
 
+#include <errno.h>
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -138,4 +140,28 @@ enum bh_scalar_type doc_scalar_type(const char *s, size_t len)
 	if (is_number_with_underscores(s + sign, len - sign, sign))
 		return BH_SCALAR_AMBIGUOUS;
 	return number(s + sign, len - sign, sign);
+}
+
+int doc_scalar_tagged(const char *tag, const char *s, size_t len, enum bh_scalar_type *ret)
+{
+	static const struct {
+		const char *tag;
+		enum bh_scalar_type type;
+	} core[] = {
+		{"!", BH_SCALAR_STRING},
+		{DOC_CORE_TAG "str", BH_SCALAR_STRING},
+		{DOC_CORE_TAG "null", BH_SCALAR_NULL},
+		{DOC_CORE_TAG "bool", BH_SCALAR_BOOL},
+		{DOC_CORE_TAG "int", BH_SCALAR_INT},
+		{DOC_CORE_TAG "float", BH_SCALAR_FLOAT},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(core); i++) {
+		if (strcmp(tag, core[i].tag) != 0)
+			continue;
+		if (core[i].type != BH_SCALAR_STRING && doc_scalar_type(s, len) != core[i].type)
+			return -EINVAL;
+		*ret = core[i].type;
+		return 0;
+	}
+	return -ENOENT;
 }

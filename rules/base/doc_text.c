@@ -88,26 +88,93 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+static void make_copy(struct doc_text *t)
+{
+	if (t->copy)
+		return;
+	t->copy = bh_xmemdup(t->s, t->len);
+	t->s = t->copy;
+}
+
 /*
  * JSON allows tabs wherever it allows blanks. libyaml (0.2.5) takes them inside of flow collections
  * but not before or after the outermost one, so those become blanks.
  */
-static void blank_json_tabs(struct doc_text *t)
+static void blank_json_tabs(struct doc_text *t, size_t first)
 {
-	size_t first = 0, last = t->len;
-	while (first < t->len && is_space(t->s[first]))
-		first++;
-	if (first == t->len || (t->s[first] != '{' && t->s[first] != '['))
-		return;
+	size_t last = t->len;
 	while (is_space(t->s[last - 1]))
 		last--;
 	if (!memchr(t->s, '\t', first) && !memchr(t->s + last, '\t', t->len - last))
 		return;
-	t->copy = bh_xmemdup(t->s, t->len);
-	t->s = t->copy;
+	make_copy(t);
 	for (size_t i = 0; i < t->len; i++)
 		if ((i < first || i >= last) && t->copy[i] == '\t')
 			t->copy[i] = ' ';
+}
+
+/* The code unit of a \uXXXX at s. */
+static bool code_unit(const char *s, size_t n, unsigned *ret)
+{
+	char hex[5] = {0}, *end;
+	if (n < 6 || s[0] != '\\' || s[1] != 'u')
+		return false;
+	memcpy(hex, s + 2, 4);
+	*ret = (unsigned)strtoul(hex, &end, 16);
+	return end == hex + 4 && strspn(hex, "0123456789abcdefABCDEF") == 4;
+}
+
+/* Writes c, which is above U+FFFF, as \UXXXXXXXX. */
+static void put_escape(char out[static 10], unsigned c)
+{
+	static const char hex[] = "0123456789abcdef";
+	out[0] = '\\';
+	out[1] = 'U';
+	for (int i = 0; i < 8; i++)
+		out[2 + i] = hex[c >> (28 - 4 * i) & 0xf];
+}
+
+/*
+ * JSON writes characters above U+FFFF as two escapes, a surrogate pair, which YAML does not have.
+ * They become YAML's escape, two bytes shorter: columns behind one in the same line are off.
+ */
+static void join_json_surrogates(struct doc_text *t)
+{
+	size_t out = 0;
+	for (size_t i = 0; i < t->len;) {
+		const char *s = t->s + i;
+		unsigned high, low;
+		if (*s != '\\') {
+			i++;
+			if (t->copy)
+				t->copy[out] = *s;
+			out++;
+			continue;
+		}
+		if (code_unit(s, t->len - i, &high) && high >= 0xd800 && high < 0xdc00 &&
+			code_unit(s + 6, t->len - i - 6, &low) && low >= 0xdc00 && low < 0xe000) {
+			make_copy(t);
+			put_escape(t->copy + out, 0x10000 + ((high - 0xd800) << 10) + low - 0xdc00);
+			i += 12;
+			out += 10;
+			continue;
+		}
+		for (int k = 0; k < 2 && i < t->len; k++, i++, out++) /* the escape, whole */
+			if (t->copy)
+				t->copy[out] = t->s[i];
+	}
+	t->len = out;
+}
+
+static void adapt_json(struct doc_text *t)
+{
+	size_t first = 0;
+	while (first < t->len && is_space(t->s[first]))
+		first++;
+	if (first == t->len || (t->s[first] != '{' && t->s[first] != '['))
+		return;
+	blank_json_tabs(t, first);
+	join_json_surrogates(t);
 }
 
 int doc_text_init(
@@ -116,11 +183,8 @@ int doc_text_init(
 	struct scan scan = {.t = t, .file = file, .diags = diags};
 	size_t mark = len >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 	*t = (struct doc_text){.s = s + mark, .len = len - mark, .ascii = true};
-	int r = scan_text(&scan);
-	if (r < 0)
-		return r;
-	blank_json_tabs(t);
-	return 0;
+	adapt_json(t);
+	return scan_text(&scan);
 }
 
 void doc_text_finish(struct doc_text *t)

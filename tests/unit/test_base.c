@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Labels, selectors, diagnostics and the names of things. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <bulkhead/diag.h>
+#include <bulkhead/flow.h>
+
+static void test_labels(void **state)
+{
+	struct bh_labels a = {0}, b = {0}, c;
+	bh_labels_set(&a, "b", "2");
+	bh_labels_set(&a, "a", "1");
+	bh_labels_set(&a, "c", "");
+	bh_labels_set(&a, "b", "3");
+	assert_int_equal(a.n, 3);
+	assert_string_equal(a.item[0].key, "a");
+	assert_string_equal(bh_labels_get(&a, "b"), "3");
+	assert_string_equal(bh_labels_get(&a, "c"), "");
+	assert_null(bh_labels_get(&a, "d"));
+	bh_labels_set(&b, "c", "");
+	bh_labels_set(&b, "b", "3");
+	assert_false(bh_labels_equal(&a, &b));
+	bh_labels_set(&b, "a", "1");
+	assert_true(bh_labels_equal(&a, &b));
+	assert_true(bh_labels_hash(&a, 1) == bh_labels_hash(&b, 1));
+	bh_labels_copy(&c, &a);
+	bh_labels_remove(&c, "a");
+	bh_labels_remove(&c, "nothing");
+	assert_int_equal(c.n, 2);
+	assert_false(bh_labels_equal(&a, &c));
+	assert_false(bh_labels_hash(&a, 1) == bh_labels_hash(&c, 1));
+	bh_labels_finish(&a);
+	bh_labels_finish(&b);
+	bh_labels_finish(&c);
+}
+
+static void test_label_syntax(void **state)
+{
+	static const char n63[] = "a23456789012345678901234567890123456789012345678901234567890123";
+	static const char *const good[] = {"a", "app", "A_b-c.d", "example.com/app",
+		"app.kubernetes.io/name", "1/2", n63, "a.b-c.d/x"};
+	static const char *const bad[] = {"", "/", "a/", "/a", "a/b/c", "-a", "a-", ".a", "a b",
+		"ä", "Example.com/a", "a..b/c", "a-.b/c", ".a/b", "a./b", "a_b/c", "a\n", "a:b"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(good); i++)
+		assert_null(bh_label_key_check(good[i]));
+	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++)
+		if (!bh_label_key_check(bad[i]))
+			fail_msg("key \"%s\" was accepted", bad[i]);
+	char text[400];
+	snprintf(text, sizeof(text), "%s4", n63);
+	assert_non_null(bh_label_key_check(text));
+	assert_non_null(bh_label_value_check(text));
+	memset(text, 'a', sizeof(text));
+	strcpy(text + 253, "/x");
+	assert_null(bh_label_key_check(text));
+	memset(text, 'a', sizeof(text));
+	strcpy(text + 254, "/x");
+	assert_non_null(bh_label_key_check(text));
+	assert_null(bh_label_value_check(""));
+	assert_null(bh_label_value_check(n63));
+	assert_null(bh_label_value_check("a_B.9"));
+	assert_non_null(bh_label_value_check("a/b"));
+	assert_non_null(bh_label_value_check("_a"));
+	assert_non_null(bh_label_value_check("a b"));
+}
+
+static void test_selector_semantics(void **state)
+{
+	static const char *const ab[] = {"b", "a", "b"};
+	static const struct {
+		enum bh_selector_op op;
+		size_t n;
+		bool on_a, on_c, on_empty, absent;
+	} t[] = {
+		{BH_SEL_IN, 3, true, false, false, false},
+		{BH_SEL_NOT_IN, 3, false, true, true, true},
+		{BH_SEL_EXISTS, 0, true, true, true, false},
+		{BH_SEL_NOT_EXISTS, 0, false, false, false, true},
+		{BH_SEL_IN, 0, false, false, false, false},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
+		struct bh_selector s = {0};
+		struct bh_labels l = {0};
+		bh_selector_add(&s, "k", t[i].op, ab, t[i].n);
+		assert_int_equal(bh_selector_matches(&s, &l), t[i].absent);
+		bh_labels_set(&l, "k", "a");
+		assert_int_equal(bh_selector_matches(&s, &l), t[i].on_a);
+		bh_labels_set(&l, "k", "c");
+		assert_int_equal(bh_selector_matches(&s, &l), t[i].on_c);
+		bh_labels_set(&l, "k", "");
+		assert_int_equal(bh_selector_matches(&s, &l), t[i].on_empty);
+		bh_selector_finish(&s);
+		bh_labels_finish(&l);
+	}
+}
+
+static void test_selector_canonical(void **state)
+{
+	static const char *const one[] = {"x", "y"}, *const two[] = {"y", "x", "x"};
+	static const char *const web[] = {"web"};
+	struct bh_selector a = {0}, b = {0}, c, none = {0};
+	struct bh_buf out = {0};
+	struct bh_labels l = {0};
+
+	bh_selector_add(&a, "tier", BH_SEL_IN, one, 2);
+	bh_selector_add(&a, "app", BH_SEL_IN, web, 1);
+	bh_selector_add(&a, "old", BH_SEL_NOT_EXISTS, NULL, 0);
+	bh_selector_add(&a, "z", BH_SEL_EXISTS, NULL, 0);
+	bh_selector_add(&a, "q", BH_SEL_NOT_IN, web, 1);
+	bh_selector_add(&b, "q", BH_SEL_NOT_IN, web, 1);
+	bh_selector_add(&b, "z", BH_SEL_EXISTS, NULL, 0);
+	bh_selector_add(&b, "app", BH_SEL_IN, web, 1);
+	bh_selector_add(&b, "app", BH_SEL_IN, web, 1);
+	bh_selector_add(&b, "old", BH_SEL_NOT_EXISTS, NULL, 0);
+	assert_false(bh_selector_equal(&a, &b));
+	bh_selector_add(&b, "tier", BH_SEL_IN, two, 3);
+	assert_true(bh_selector_equal(&a, &b));
+	bh_selector_copy(&c, &a);
+	assert_true(bh_selector_equal(&a, &c));
+	bh_selector_format(&c, &out);
+	assert_string_equal(out.s, "app=web,!old,q notin (web),tier in (x,y),z");
+	bh_buf_finish(&out);
+	bh_selector_format(&none, &out);
+	assert_string_equal(out.s, "<all>");
+	bh_buf_finish(&out);
+	assert_true(bh_selector_matches(&none, &l));
+	bh_selector_finish(&a);
+	bh_selector_finish(&b);
+	bh_selector_finish(&c);
+}
+
+static void test_diag_text(void **state)
+{
+	static const struct {
+		const char *s;
+		size_t len;
+		const char *want;
+	} t[] = {
+		{"plain", 5, "plain"},
+		{"a\0b\n\t\x1b[31m\x7f", 11, "a\\x00b\\n\\t\\x1b[31m\\x7f"},
+		{"\xc0\xaf\xff", 3, "\\xc0\\xaf\\xff"},
+		{"gr\xc3\xbcn", 5, "gr\xc3\xbcn"},
+		{"\xe2\x80\xae!", 4, "\\u202e!"},
+		{"\xc2\x9b", 2, "\\u009b"},
+		{"\xe2\x82", 2, "\\xe2\\x82"},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
+		char *q = bh_diag_quote(t[i].s, t[i].len);
+		assert_string_equal(q, t[i].want);
+		free(q);
+	}
+	char long_text[200];
+	memset(long_text, 'x', sizeof(long_text));
+	char *q = bh_diag_quote(long_text, sizeof(long_text));
+	assert_int_equal(strlen(q), 60 + strlen("…"));
+	free(q);
+	memset(long_text, 1, sizeof(long_text)); /* never cut inside an escape */
+	q = bh_diag_quote(long_text, sizeof(long_text));
+	assert_string_equal(q, "\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01\\x01"
+			       "\\x01\\x01…");
+	free(q);
+}
+
+static void test_diags(void **state)
+{
+	struct bh_diags d = {0}, more = {0};
+	struct bh_buf out = {0};
+	bh_diag_add(&d, BH_ERROR, "b.yaml", 2, 3, "spec.x", "do y", "bad %d", 1);
+	bh_diag_add(&d, BH_WARNING, "a.yaml", 9, 0, NULL, NULL, "odd");
+	bh_diag_add(&more, BH_ERROR, "b.yaml", 2, 3, NULL, NULL, "second of its place");
+	bh_diag_add(&more, BH_ERROR, "b.yaml", 1, 9, NULL, NULL, "first");
+	bh_diag_add(&more, BH_ERROR, "b\033.yaml", 0, 0, NULL, NULL, "whole");
+	bh_diags_move(&d, &more);
+	assert_int_equal(more.n, 0);
+	bh_diags_sort(&d);
+	bh_diags_format(&d, &out);
+	assert_string_equal(out.s, "a.yaml:9: warning: odd\n"
+				   "b\\x1b.yaml: whole\n"
+				   "b.yaml:1:9: first\n"
+				   "b.yaml:2:3: spec.x: bad 1; do y\n"
+				   "b.yaml:2:3: second of its place\n");
+	assert_int_equal(d.n_errors, 4);
+	bh_buf_finish(&out);
+	for (int i = 0; i < 2 * BH_DIAGS_MAX; i++)
+		bh_diag_add(&d, BH_ERROR, "c", i, 1, NULL, NULL, "x");
+	assert_int_equal(d.n, BH_DIAGS_MAX);
+	assert_int_equal(d.n_suppressed, BH_DIAGS_MAX + 5);
+	assert_int_equal(d.n_errors, 4 + 2 * BH_DIAGS_MAX);
+	bh_diag_add(&more, BH_ERROR, "d", 1, 1, NULL, NULL, "x");
+	bh_diags_move(&d, &more);
+	assert_int_equal(d.n, BH_DIAGS_MAX);
+	assert_int_equal(d.n_suppressed, BH_DIAGS_MAX + 6);
+	bh_diags_finish(&d);
+}
+
+static void test_names(void **state)
+{
+	char buf[4];
+	uint8_t p;
+	enum bh_mode m;
+	assert_string_equal(bh_proto_name(6, buf), "tcp");
+	assert_string_equal(bh_proto_name(58, buf), "icmpv6");
+	assert_string_equal(bh_proto_name(255, buf), "255");
+	assert_true(bh_proto_parse("SCTP", &p) == 0 && p == 132);
+	assert_true(bh_proto_parse("0", &p) == 0 && p == 0);
+	assert_true(bh_proto_parse("255", &p) == 0 && p == 255);
+	assert_int_equal(bh_proto_parse("256", &p), -EINVAL);
+	assert_int_equal(bh_proto_parse("", &p), -EINVAL);
+	assert_int_equal(bh_proto_parse("06", &p), -EINVAL);
+	for (unsigned i = BH_MODE_LEARN; i <= BH_MODE_ENFORCE; i++)
+		assert_true(bh_mode_parse(bh_mode_name((enum bh_mode)i), &m) == 0 && m == i);
+	assert_int_equal(bh_mode_parse("Learn", &m), -EINVAL);
+	assert_string_equal(bh_reason_name(BH_REASON_UNKNOWN_WORKLOAD), "unknown-workload");
+	assert_string_equal(bh_verdict_name(BH_REJECT), "reject");
+	assert_string_equal(bh_direction_name(BH_INGRESS), "ingress");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_label_syntax),
+		cmocka_unit_test(test_selector_semantics),
+		cmocka_unit_test(test_selector_canonical),
+		cmocka_unit_test(test_diag_text),
+		cmocka_unit_test(test_diags),
+		cmocka_unit_test(test_names),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The configuration: defaults, every key, every kind of mistake, and that its print parses again.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/config.h"
+
+static struct bh_config *parse(const char *file, const char *text)
+{
+	bh_autodiags struct bh_diags d = {0};
+	struct bh_config *c = NULL;
+	if (bh_config_parse(file, text, text ? strlen(text) : 0, &d, &c) < 0)
+		fail_msg("refused: line %d: %s: %s", d.item[0].line,
+			d.item[0].path ? d.item[0].path : "", d.item[0].what);
+	assert_int_equal(d.n, 0);
+	return c;
+}
+
+static char *print(const struct bh_config *c)
+{
+	struct bh_buf b = {0};
+	bh_config_print(c, &b);
+	return bh_buf_take(&b);
+}
+
+static void assert_prints_again(const struct bh_config *c)
+{
+	bh_autofree char *once = print(c);
+	struct bh_config *again = parse("printed.yaml", once);
+	bh_autofree char *twice = print(again);
+	assert_string_equal(once, twice);
+	bh_config_free(again);
+}
+
+static void test_defaults(void **state)
+{
+	static const char *const texts[] = {NULL, "", "# nothing\n", "---\n", "{}", "modes:\n",
+		"sources:\nnamespaces:\nfeeds:\naudit:\nqueue:\n", "sources: auto\n"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++) {
+		struct bh_config *c = parse("/etc/bulkhead/bulkhead.yaml", texts[i]);
+		assert_int_equal(c->mode, BH_MODE_LEARN);
+		assert_false(c->unselected_deny || c->host_policy || c->reject);
+		assert_string_equal(c->policies, "/etc/bulkhead/policies");
+		assert_string_equal(c->state, "/var/lib/bulkhead");
+		assert_string_equal(c->socket, "/run/bulkhead/bulkhead.sock");
+		assert_true(c->sources_auto);
+		assert_int_equal(c->n_modes + c->n_sources + c->n_namespaces + c->n_feeds, 0);
+		assert_string_equal(c->audit_path, "/var/log/bulkhead/audit.jsonl");
+		assert_int_equal(c->audit_flows, BH_AUDIT_FLOWS_NONE);
+		assert_int_equal(c->queue_base, 48620);
+		assert_int_equal(c->queue_length, 16384);
+		assert_prints_again(c);
+		bh_config_free(c);
+	}
+	bh_config_free(NULL);
+}
+
+static const char everything[] =
+	"mode: enforce\n"
+	"modes:\n"
+	"- {namespace: shop, mode: audit}\n"
+	"- mode: learn\n"
+	"  selector:\n"
+	"    matchLabels: {tier: db, 'y': \"\"}\n"
+	"    matchExpressions:\n"
+	"    - {key: app, operator: NotIn, values: [b, a]}\n"
+	"    - {key: old, operator: DoesNotExist}\n"
+	"unselected: deny\n"
+	"host: policy\n"
+	"deny: reject\n"
+	"policies: policies.d\n"
+	"state: /srv/state\n"
+	"socket: unix:///run/b.sock\n"
+	"sources: [{docker: /run/docker.sock}, {static: \"work\\u2028\\\"loads\\\\.yaml\"}]\n"
+	"namespaces:\n"
+	"  shop: {env: prod, kubernetes.io/metadata.name: shop}\n"
+	"  'y':\n"
+	"feeds:\n"
+	"- {name: drop, url: 'https://example.com/drop?a=b#c'}\n"
+	"- name: local\n"
+	"  url: lists/bad.txt\n"
+	"  format: plain\n"
+	"  action: alert\n"
+	"  interval: 2d\n"
+	"  min_entries: 5\n"
+	"  max_shrink_percent: 100\n"
+	"audit: {path: audit.jsonl, flows: none}\n"
+	"queue: {base: 65534, length: 256}\n";
+
+static void test_everything(void **state)
+{
+	struct bh_config *c = parse("/etc/b/bulkhead.yaml", everything);
+	struct bh_buf s = {0};
+	assert_int_equal(c->mode, BH_MODE_ENFORCE);
+	assert_int_equal(c->n_modes, 2);
+	assert_string_equal(c->modes[0].namespace, "shop");
+	assert_false(c->modes[0].has_selector);
+	assert_int_equal(c->modes[0].mode, BH_MODE_AUDIT);
+	assert_null(c->modes[1].namespace);
+	assert_true(c->modes[1].has_selector);
+	bh_selector_format(&c->modes[1].selector, &s);
+	assert_string_equal(s.s, "app notin (a,b),!old,tier=db,y=");
+	bh_buf_finish(&s);
+	assert_true(c->unselected_deny && c->host_policy && c->reject);
+	assert_string_equal(c->policies, "/etc/b/policies.d");
+	assert_string_equal(c->state, "/srv/state");
+	assert_string_equal(c->socket, "/run/b.sock");
+	assert_false(c->sources_auto);
+	assert_int_equal(c->sources[0].kind, BH_SOURCE_DOCKER);
+	assert_string_equal(c->sources[0].path, "/run/docker.sock");
+	assert_int_equal(c->sources[1].kind, BH_SOURCE_STATIC);
+	assert_string_equal(c->sources[1].path, "/etc/b/work\xe2\x80\xa8\"loads\\.yaml");
+	assert_int_equal(c->n_namespaces, 2);
+	assert_string_equal(bh_labels_get(&c->namespaces[0].labels, "env"), "prod");
+	assert_string_equal(c->namespaces[1].name, "y");
+	assert_string_equal(c->feeds[0].url, "https://example.com/drop?a=b#c");
+	assert_int_equal(c->feeds[0].interval_s, 3600);
+	assert_int_equal(c->feeds[0].min_entries, 1);
+	assert_int_equal(c->feeds[0].max_shrink_percent, 90);
+	assert_string_equal(c->feeds[0].format, "auto");
+	assert_false(c->feeds[0].alert_only);
+	assert_string_equal(c->feeds[1].url, "/etc/b/lists/bad.txt");
+	assert_true(c->feeds[1].alert_only);
+	assert_int_equal(c->feeds[1].interval_s, 2 * 86400);
+	assert_string_equal(c->audit_path, "/etc/b/audit.jsonl");
+	assert_int_equal(c->queue_base, 65534);
+	assert_int_equal(c->queue_length, 256);
+	assert_prints_again(c);
+	bh_config_free(c);
+}
+
+static void test_relative_paths(void **state)
+{
+	static const char *const t[][2] = {{"bulkhead.yaml", "p"}, {"etc/b.yaml", "etc/p"},
+		{"/b.yaml", "/p"}, {"../b.yaml", "../p"}};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
+		struct bh_config *c = parse(t[i][0], "policies: p\n");
+		assert_string_equal(c->policies, t[i][1]);
+		bh_config_free(c);
+	}
+	struct bh_config *c = parse("f", "sources: []\n");
+	assert_false(c->sources_auto);
+	assert_int_equal(c->n_sources, 0);
+	assert_prints_again(c);
+	bh_config_free(c);
+}
+
+static void test_intervals(void **state)
+{
+	static const struct {
+		const char *s;
+		uint64_t seconds; /* 0 = refused */
+	} t[] = {{"1s", 1}, {"90s", 90}, {"30m", 1800}, {"1h", 3600}, {"30d", 2592000}, {"31d", 0},
+		{"0s", 0}, {"2592001s", 0}, {"18446744073709551615d", 0},
+		{"99999999999999999999h", 0}, {"1w", 0}, {"1", 0}, {"h", 0}, {"''", 0}, {"1.5h", 0},
+		{"01h", 0}, {"-1h", 0}, {"1 h", 0}, {"1h30m", 0}, {"[]", 0}};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
+		bh_autodiags struct bh_diags d = {0};
+		struct bh_config *c = NULL;
+		char text[100];
+		snprintf(text, sizeof(text), "feeds: [{name: a, url: /a, interval: %s}]", t[i].s);
+		int r = bh_config_parse("f", text, strlen(text), &d, &c);
+		if ((r == 0) != (t[i].seconds != 0) ||
+			(r == 0 && c->feeds[0].interval_s != t[i].seconds))
+			fail_msg("%s", t[i].s);
+		bh_config_free(c);
+	}
+}
+
+/* One mistake each; its line, path and words. */
+static void test_mistakes(void **state)
+{
+	static const struct {
+		const char *text;
+		int line, column;
+		const char *path, *words;
+	} t[] = {
+		{"- a", 1, 1, NULL, "mapping"},
+		{"text", 1, 1, NULL, "mapping"},
+		{"mode: learn\n---\nmode: audit\n", 3, 0, NULL, "2 documents"},
+		{"mode: learn\nmode: audit\n", 2, 1, NULL, "twice"},
+		{"\nmode: Enforce\n", 2, 7, "mode", "unknown value \"Enforce\""},
+		{"mode: on\n", 1, 7, "mode", "must be a string"},
+		{"mode:\n", 1, 6, "mode", "not null"},
+		{"polices: /x\n", 1, 1, NULL, "unknown field \"polices\""},
+		{"\"mode\\0\": learn\n", 1, 1, NULL, "unknown field \"mode\\x00\""},
+		{"unselected: drop\n", 1, 13, "unselected", "unknown value"},
+		{"host: deny\n", 1, 7, "host", "unknown value"},
+		{"deny: true\n", 1, 7, "deny", "must be a string"},
+		{"policies: ''\n", 1, 11, "policies", "empty"},
+		{"state: \"a\\nb\"\n", 1, 8, "state", "control characters"},
+		{"state: \"a\\0b\"\n", 1, 8, "state", "NUL"},
+		{"socket: http://x\n", 1, 9, "socket", "not a path"},
+		{"socket: unix://\n", 1, 9, "socket", "not a path"},
+		{"modes: {}\n", 1, 8, "modes", "must be a list"},
+		{"modes: [{namespace: a}]\n", 1, 9, "modes[0]", "mode is missing"},
+		{"modes: [{mode: learn, namespace: A}]\n", 1, 34, "modes[0].namespace",
+			"not the name"},
+		{"modes: [{mode: learn, selector: {matchLabels: {a: 1}}}]\n", 1, 51,
+			"modes[0].selector.matchLabels.a", "must be a string"},
+		{"modes: [{mode: learn, selector: {matchLabels: {yes: a}}}]\n", 1, 48,
+			"modes[0].selector.matchLabels", "must be a string"},
+		{"modes: [{mode: learn, selector: {matchLabels: {a: b/c}}}]\n", 1, 51,
+			"modes[0].selector.matchLabels.a", "not a label value"},
+		{"modes: [{mode: learn, selector: {matchExpressions: [{key: a}]}}]\n", 1, 53,
+			"modes[0].selector.matchExpressions[0]", "operator is missing"},
+		{"modes: [{mode: learn, selector: {matchExpressions: [{key: a, operator: In}]}}]\n",
+			1, 53, "modes[0].selector.matchExpressions[0]", "need values"},
+		{"modes: [{mode: learn, selector: {matchExpressions: [{key: a, operator: Exists, "
+		 "values: [b]}]}}]\n",
+			1, 88, "modes[0].selector.matchExpressions[0].values", "take no values"},
+		{"modes: [{mode: learn, selector: }]\n", 1, 33, "modes[0].selector", "null"},
+		{"sources: docker\n", 1, 10, "sources", "unknown value"},
+		{"sources: [{}]\n", 1, 11, "sources[0]", "exactly one"},
+		{"sources: [{docker: /a, static: b}]\n", 1, 11, "sources[0]", "exactly one"},
+		{"sources: [{podman: /a}]\n", 1, 12, "sources[0]", "no source \"podman\""},
+		{"sources: [{cri: /a}]\n", 1, 12, "sources[0]", "unknown field \"cri\""},
+		{"sources: [{docker: 'tcp://1.2.3.4'}]\n", 1, 20, "sources[0].docker",
+			"not a path"},
+		{"sources: [{static: a}, {static: a}]\n", 1, 24, "sources[1]", "twice"},
+		{"namespaces: []\n", 1, 13, "namespaces", "must be a mapping"},
+		{"namespaces: {Shop: {}}\n", 1, 14, "namespaces", "not the name"},
+		{"namespaces: {no: {}}\n", 1, 14, "namespaces", "must be a string"},
+		{"namespaces: {a: {kubernetes.io/metadata.name: b}}\n", 1, 47, "namespaces.a",
+			"must be the namespace's name"},
+		{"feeds: [{url: /a}]\n", 1, 9, "feeds[0]", "name is missing"},
+		{"feeds: [{name: a}]\n", 1, 9, "feeds[0]", "url is missing"},
+		{"feeds: [{name: ../../etc, url: /a}]\n", 1, 16, "feeds[0].name", "cannot be"},
+		{"feeds: [{name: .., url: /a}]\n", 1, 16, "feeds[0].name", "cannot be"},
+		{"feeds: [{name: a/b, url: /a}]\n", 1, 16, "feeds[0].name", "cannot be"},
+		{"feeds: [{name: a, url: 'ftp://x/y'}]\n", 1, 24, "feeds[0].url", "not a URL"},
+		{"feeds: [{name: a, url: 'http://'}]\n", 1, 24, "feeds[0].url", "not a URL"},
+		{"feeds: [{name: a, url: 'http:///x'}]\n", 1, 24, "feeds[0].url", "not a URL"},
+		{"feeds: [{name: a, url: \"http://x/\\ny\"}]\n", 1, 24, "feeds[0].url", "control"},
+		{"feeds: [{name: a, url: ''}]\n", 1, 24, "feeds[0].url", "not a URL"},
+		{"feeds: [{name: a, url: /a}, {name: a, url: /b}]\n", 1, 29, "feeds[1]", "twice"},
+		{"feeds: [{name: a, url: /a, format: misp}]\n", 1, 36, "feeds[0].format",
+			"unknown"},
+		{"feeds: [{name: a, url: /a, max_shrink_percent: 101}]\n", 1, 48,
+			"feeds[0].max_shrink_percent", "from 0 to 100"},
+		{"audit: {flows: new}\n", 1, 16, "audit.flows", "not supported"},
+		{"audit: {flows: some}\n", 1, 16, "audit.flows", "unknown value"},
+		{"audit: {file: x}\n", 1, 9, "audit", "unknown field"},
+		{"queue: {base: 65535}\n", 1, 15, "queue.base", "from 0 to 65534"},
+		{"queue: {length: 255}\n", 1, 17, "queue.length", "from 256 to 65536"},
+		{"queue: {length: 0400}\n", 1, 17, "queue.length", "whole number"},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
+		bh_autodiags struct bh_diags d = {0};
+		struct bh_config *c = NULL;
+		if (bh_config_parse("f", t[i].text, strlen(t[i].text), &d, &c) != -EINVAL || c)
+			fail_msg("accepted: %s", t[i].text);
+		const struct bh_diag *e = &d.item[0];
+		if (d.n != 1 || e->line != t[i].line || e->column != t[i].column ||
+			!bh_streq(e->path, t[i].path) || !strstr(e->what, t[i].words))
+			fail_msg("%zu: %d:%d: %s: %s, for %s", d.n, e->line, e->column,
+				e->path ? e->path : "", e->what, t[i].text);
+	}
+}
+
+static void test_all_mistakes_at_once(void **state)
+{
+	static const char text[] = "mode: x\nhosts: allow\nfeeds: [{name: a}, {url: /b}]\n"
+				   "queue: {base: -1, length: 1}\n";
+	bh_autodiags struct bh_diags d = {0};
+	struct bh_config *c = NULL;
+	bh_diag_add(&d, BH_ERROR, "other", 1, 1, NULL, NULL, "was there before");
+	assert_int_equal(bh_config_parse("f", text, strlen(text), &d, &c), -EINVAL);
+	assert_int_equal(d.n_errors, 7);
+	assert_int_equal(
+		bh_config_parse("f", "", 0, &d, &c), 0); /* what was there does not count */
+	bh_config_free(c);
+}
+
+static void test_long_socket(void **state)
+{
+	bh_autodiags struct bh_diags d = {0};
+	struct bh_config *c = NULL;
+	char text[200];
+	int n = snprintf(text, sizeof(text), "socket: /%0106d\n", 0);
+	assert_int_equal(bh_config_parse("f", text, (size_t)n, &d, &c), 0);
+	bh_config_free(BH_TAKE_PTR(c));
+	n = snprintf(text, sizeof(text), "socket: /%0107d\n", 0);
+	assert_int_equal(bh_config_parse("f", text, (size_t)n, &d, &c), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_relative_paths),
+		cmocka_unit_test(test_intervals),
+		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_all_mistakes_at_once),
+		cmocka_unit_test(test_long_socket),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
