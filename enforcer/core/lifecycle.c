@@ -263,11 +263,11 @@ static void on_config_file(void *arg)
 
 static void start_watches(struct bh_core *c)
 {
-	bh_watch_dir(c->loop, c->conf->policies, on_policy_files, c, &c->watch_policies);
+	bh_watch_dir(c->loop, c->conf->policies, NULL, on_policy_files, c, &c->watch_policies);
 	if (!c->conf_file)
 		return;
-	char bh_autofree *copy = bh_xstrdup(c->conf_file);
-	bh_watch_dir(c->loop, dirname(copy), on_config_file, c, &c->watch_config);
+	char bh_autofree *dir = bh_xstrdup(c->conf_file), bh_autofree *name = bh_xstrdup(dir);
+	bh_watch_dir(c->loop, dirname(dir), basename(name), on_config_file, c, &c->watch_config);
 }
 
 static void start_handles(struct bh_core *c)
@@ -310,17 +310,18 @@ int bh_core_new(
 		start_handles(c);
 		r = start_queues(c, ret_why);
 	}
-	if (r == 0)
+	if (r == 0) {
+		bh_audit_event(c->audit, "start", "success", NULL, NULL,
+			json_pack("{s:s, s:s, s:s?}", "version", BH_VERSION, "mode",
+				bh_mode_name(bh_core_node_mode(c)), "config", c->conf_file));
 		r = start_sources(c, ret_why);
+	}
 	if (r < 0) {
 		/* The caller runs the loop empty and frees. */
 		bh_core_stop(c);
 		*ret = c;
 		return r;
 	}
-	bh_audit_event(c->audit, "start", "success", NULL, NULL,
-		json_pack("{s:s, s:s, s:s?}", "version", BH_VERSION, "mode",
-			bh_mode_name(bh_core_node_mode(c)), "config", c->conf_file));
 	bh_core_bridge_nf(c);
 	start_watches(c);
 	c->starting = false;
@@ -414,7 +415,7 @@ void bh_core_reload(struct bh_core *c)
 			if (moved) {
 				bh_watch_free(c->watch_policies);
 				c->watch_policies = NULL;
-				bh_watch_dir(c->loop, conf->policies, on_policy_files, c,
+				bh_watch_dir(c->loop, conf->policies, NULL, on_policy_files, c,
 					&c->watch_policies);
 			}
 			bh_feeds_configure(c->feeds, conf->feeds, conf->n_feeds);

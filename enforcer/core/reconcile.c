@@ -96,7 +96,7 @@ static int commit(struct bh_core *c, struct bh_ruleset *to)
 		bh_diff_finish(&diff);
 	}
 	/* Nothing known of what the kernel holds, or somebody changed it: make it whole. */
-	if (r == -ENOENT || r == -EEXIST || r == -ERESTART || r == -ENOBUFS) {
+	if (r == -ENOENT || r == -EEXIST || r == -EBUSY || r == -ERESTART || r == -ENOBUFS) {
 		err = (struct bh_nft_error){0};
 		r = bh_nft_rebuild(c->nft, to, &err);
 	}

@@ -11,6 +11,7 @@ struct bh_watch {
 	uv_timer_t timer;
 	void (*fn)(void *arg);
 	void *arg;
+	char *name;
 	int open_handles;
 };
 
@@ -23,7 +24,7 @@ static void on_timer(uv_timer_t *t)
 static void on_event(uv_fs_event_t *e, const char *name, int events, int status)
 {
 	struct bh_watch *w = e->data;
-	if (status < 0)
+	if (status < 0 || (name && (w->name ? strcmp(name, w->name) != 0 : name[0] == '.')))
 		return;
 	uv_timer_start(&w->timer, on_timer, DEBOUNCE_MS, 0);
 }
@@ -31,16 +32,19 @@ static void on_event(uv_fs_event_t *e, const char *name, int events, int status)
 static void on_close(uv_handle_t *h)
 {
 	struct bh_watch *w = h->data;
-	if (--w->open_handles == 0)
-		free(w);
+	if (--w->open_handles > 0)
+		return;
+	free(w->name);
+	free(w);
 }
 
-int bh_watch_dir(
-	uv_loop_t *loop, const char *dir, void (*fn)(void *arg), void *arg, struct bh_watch **ret)
+int bh_watch_dir(uv_loop_t *loop, const char *dir, const char *name, void (*fn)(void *arg),
+	void *arg, struct bh_watch **ret)
 {
 	struct bh_watch *w = bh_xcalloc(1, sizeof(*w));
 	w->fn = fn;
 	w->arg = arg;
+	w->name = bh_xstrdup(name);
 	uv_fs_event_init(loop, &w->event);
 	uv_timer_init(loop, &w->timer);
 	w->event.data = w->timer.data = w;

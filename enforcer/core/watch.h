@@ -5,8 +5,9 @@
 #include <uv.h>
 
 struct bh_watch;
-/* Watches the directory itself, so that files replaced by rename are seen. fn is called 200 ms
- * after the last change. A directory that does not exist gives −ENOENT. */
-int bh_watch_dir(
-	uv_loop_t *loop, const char *dir, void (*fn)(void *arg), void *arg, struct bh_watch **ret);
+/* Watches the directory itself, so that files replaced by rename are seen. `name`: only that file
+ * in it; NULL: every one without a leading dot. fn is called 200 ms after the last change. A
+ * directory that does not exist gives −ENOENT. */
+int bh_watch_dir(uv_loop_t *loop, const char *dir, const char *name, void (*fn)(void *arg),
+	void *arg, struct bh_watch **ret);
 void bh_watch_free(struct bh_watch *w); /* memory goes when the loop has closed the handles */
