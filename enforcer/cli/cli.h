@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the commands share. A command gets its options parsed and its words counted, asks the daemon
+ * through client.c, prints through table.c, and returns an exit code.
+ */
+#pragma once
+
+#include <bulkhead/diag.h>
+#include <jansson.h>
+
+#define CLI_DEFAULT_SOCKET "/run/bulkhead/bulkhead.sock"
+
+enum cli_exit {
+	CLI_OK = 0,
+	CLI_FAILED = 1, /* the answer is no, or it failed */
+	CLI_USAGE = 2,
+	CLI_UNREACHABLE = 3, /* the daemon does not answer */
+};
+
+struct cli_option {
+	char letter; /* 0 = none */
+	const char *name; /* "--name" */
+	const char *arg; /* what its value is called; NULL = a flag */
+	const char *text;
+};
+#define CLI_MAX_OPTIONS 4
+
+struct cli {
+	const char *socket;
+	bool json; /* -o json */
+	bool tty; /* standard output is a terminal */
+	bool colour;
+	const char *opt[CLI_MAX_OPTIONS]; /* of the command, by its index; "" for a given flag */
+};
+
+struct cli_command {
+	const char *name; /* "learn export" */
+	const char *args; /* "FILE|DIR…", or "" */
+	const char *summary;
+	const char *help; /* more about it; may be NULL */
+	int min, max; /* words after the name; max −1 = any */
+	struct cli_option option[CLI_MAX_OPTIONS]; /* ends with name NULL */
+	int (*run)(struct cli *cli, int argc, char **argv);
+};
+
+/* --- options.c --- */
+/* Parses options out of argv, which keeps only the words; *argc is adjusted. CLI_OK, CLI_USAGE, or
+ * −1: help was asked for. cmd may be NULL: only the global options. stop: at the first word. */
+int cli_parse(struct cli *cli, const struct cli_command *cmd, int *argc, char **argv, bool stop);
+int cli_usage_error(const struct cli_command *cmd, const char *fmt, ...) BH_PRINTF(2, 3);
+void cli_command_help(const struct cli_command *cmd, FILE *out);
+
+/* --- client.c --- */
+struct cli_reply {
+	int status; /* HTTP */
+	json_t *json; /* owned; NULL if the body is no JSON */
+	char *text; /* owned; the body as it came */
+};
+void cli_reply_finish(struct cli_reply *r);
+#define cli_autoreply __attribute__((cleanup(cli_reply_finish)))
+/* Asks the daemon. body (borrowed) may be NULL. CLI_OK, or the exit code; the complaint has been
+ * printed then, and ret holds an error's body if there was one. */
+int cli_ask(struct cli *cli, const char *method, const char *target, const json_t *body,
+	struct cli_reply *ret);
+/* The same without complaint: 0 when there was any answer, else −errno of connecting. */
+int cli_try(struct cli *cli, const char *method, const char *target, const json_t *body,
+	struct cli_reply *ret);
+/* For the common case: GET and, for -o json, print. *ret_done: nothing is left to print. */
+int cli_get(struct cli *cli, const char *target, struct cli_reply *ret, bool *ret_done);
+char *cli_urlencode(const char *s); /* owned */
+void cli_print_json(const struct cli *cli, const json_t *json);
+
+/* --- text.c: everything that is printed and not ours goes through here --- */
+char *cli_safe(const char *s); /* control and bidi characters and non-UTF-8 escaped; "-" for NULL */
+char *cli_safe_lines(const char *s); /* the same, but newlines and tabs stay */
+int cli_width(const char *s); /* columns on a terminal, of what cli_safe gave */
+const char *cli_time(const char *rfc3339, char buf[static 24]); /* "2026-01-02 03:04:05" or "-" */
+const char *cli_paint(const struct cli *cli, const char *sgr); /* "\033[…m" or "" */
+const char *cli_colour_of(const char *word); /* sgr for a mode, verdict; NULL = none */
+/* Members of JSON objects that need not be there. */
+const char *cli_str(const json_t *o, const char *key); /* NULL */
+json_int_t cli_num(const json_t *o, const char *key); /* 0 */
+bool cli_flag(const json_t *o, const char *key); /* false */
+
+/* --- table.c --- */
+#define CLI_MAX_COLUMNS 12
+struct cli_table {
+	const struct cli *cli;
+	const char *head[CLI_MAX_COLUMNS];
+	size_t columns;
+	int width[CLI_MAX_COLUMNS]; /* grows; kept between flushes */
+	char **cell;
+	size_t n, cap;
+	bool headed;
+};
+void cli_table_init(struct cli_table *t, const struct cli *cli, const char *const *head, size_t n);
+/* One cell after the other, row by row. The text is made safe; NULL and "" become "-". */
+void cli_table_add(struct cli_table *t, const char *text);
+void cli_table_addf(struct cli_table *t, const char *fmt, ...) BH_PRINTF(2, 3);
+void cli_table_add_list(struct cli_table *t, const json_t *strings); /* "a,b" */
+void cli_table_flush(struct cli_table *t); /* prints the rows, the head before the first */
+void cli_table_finish(struct cli_table *t); /* flushes */
+
+/* --- policy_files.c --- */
+struct cli_file {
+	char *name, *text;
+	size_t len;
+};
+struct cli_files {
+	struct cli_file *item;
+	size_t n, cap;
+	bool directories; /* one of the arguments was a directory */
+};
+/* Reads files, directories (*.yaml, *.yml, *.json, sorted) and "-". CLI_OK or CLI_FAILED, with the
+ * complaints printed. */
+int cli_files_read(int argc, char **argv, struct cli_files *ret);
+void cli_files_finish(struct cli_files *f);
+/* Parses them as policies. *ret_policies: how many. */
+void cli_files_check(const struct cli_files *f, struct bh_diags *diags, size_t *ret_policies);
+void cli_print_diags(const struct bh_diags *d, FILE *out);
+
+/* --- the commands, a file per verb --- */
+int cli_status(struct cli *cli, int argc, char **argv);
+int cli_ps(struct cli *cli, int argc, char **argv);
+int cli_flows(struct cli *cli, int argc, char **argv);
+int cli_learn_status(struct cli *cli, int argc, char **argv);
+int cli_learn_export(struct cli *cli, int argc, char **argv);
+int cli_policy_check(struct cli *cli, int argc, char **argv);
+int cli_policy_apply(struct cli *cli, int argc, char **argv);
+int cli_policy_delete(struct cli *cli, int argc, char **argv);
+int cli_policy_list(struct cli *cli, int argc, char **argv);
+int cli_mode_get(struct cli *cli, int argc, char **argv);
+int cli_mode_set(struct cli *cli, int argc, char **argv);
+int cli_feed_list(struct cli *cli, int argc, char **argv);
+int cli_feed_refresh(struct cli *cli, int argc, char **argv);
+int cli_explain(struct cli *cli, int argc, char **argv);
+int cli_flush(struct cli *cli, int argc, char **argv);
+int cli_version(struct cli *cli, int argc, char **argv);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * bulkhead: the command line. Finds the command, parses its options, runs it. Exit codes are part
+ * of its interface: 0 done, 1 the answer is no or it failed, 2 asked wrongly, 3 no daemon.
+ */
+#include <curl/curl.h>
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+
+#include "cli/cli.h"
+
+static const struct cli_command commands[] = {
+	{"status", "", "Is it enforcing, what is wrong, how does it fail",
+		"Problems come first, each with what to do about it.", 0, 0, {{0}}, cli_status},
+	{"ps", "", "List the workloads of this node", NULL, 0, 0, {{0}}, cli_ps},
+	{"flows", "", "List the flows seen, newest last, with the verdict and the rule behind it",
+		"With -f and -o json each flow is one line. -f ends with Ctrl-C.", 0, 0,
+		{{'f', "follow", NULL, "go on with what comes"},
+			{'n', "lines", "N", "how many of the past, 1..1000; 100, with -f 10"}},
+		cli_flows},
+	{"learn status", "", "What has been learned: roles and who talks to whom", NULL, 0, 0,
+		{{0}}, cli_learn_status},
+	{"learn export", "", "Print what has been learned as NetworkPolicy YAML",
+		"Only answered flows become rules. The output can be given to `bulkhead policy "
+		"apply -`.",
+		0, 0,
+		{{0, "namespace", "N", "only this namespace"}, {0, "role", "R", "only this role"},
+			{0, "no-evidence", NULL,
+				"leave out the annotations with counts and dates"}},
+		cli_learn_export},
+	{"policy check", "FILE|DIR…", "Check policy files; needs neither the daemon nor root",
+		"Of a directory: *.yaml, *.yml and *.json. \"-\" is standard input.\n"
+		"Exits with 1 if there is an error.",
+		1, -1, {{0}}, cli_policy_check},
+	{"policy apply", "FILE|DIR…", "Put policies in force",
+		"Policies of the same namespace and name are replaced, others stay.", 1, -1,
+		{{0, "dry-run", NULL, "say what would change, change nothing"}}, cli_policy_apply},
+	{"policy delete", "NAMESPACE/NAME", "Remove a policy", NULL, 1, 1, {{0}},
+		cli_policy_delete},
+	{"policy list", "", "List the policies in force", NULL, 0, 0, {{0}}, cli_policy_list},
+	{"mode get", "", "Show the modes: learn, audit or enforce", NULL, 0, 0, {{0}},
+		cli_mode_get},
+	{"mode set", "learn|audit|enforce", "Set the mode of the node or of a namespace",
+		"learn: unmatched flows pass and are recorded; audit: they pass and are logged as\n"
+		"would-be denials; enforce: they are denied and logged.",
+		1, 1, {{0, "namespace", "N", "of this namespace, not of the node"}}, cli_mode_set},
+	{"feed list", "", "List the threat feeds", NULL, 0, 0, {{0}}, cli_feed_list},
+	{"feed refresh", "[NAME]", "Load a feed, or all of them, now", NULL, 0, 1, {{0}},
+		cli_feed_refresh},
+	{"explain", "SRC DST PROTO/PORT", "Say which rules decide about a flow, in both directions",
+		"SRC and DST are a workload (namespace/name, name, or the beginning of its id) or "
+		"an\n"
+		"address; PROTO/PORT is tcp/443, udp/53, sctp/9 or icmp.",
+		3, 3, {{0}}, cli_explain},
+	{"flush", "", "Remove Bulkhead's rules from the kernel; the daemon must be stopped",
+		"From then on nothing is enforced, until bulkheadd is started again.", 0, 0, {{0}},
+		cli_flush},
+	{"version", "", "Print the version", NULL, 0, 0, {{0}}, cli_version},
+};
+
+static void print_help(FILE *out)
+{
+	fputs("usage: bulkhead COMMAND …\n\n", out);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-15s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n  -o table|json   how to print the answer\n"
+	      "  --socket PATH   the daemon's socket (or BULKHEAD_SOCKET); " CLI_DEFAULT_SOCKET "\n"
+	      "\n`bulkhead COMMAND --help` says more about each.\n"
+	      "Exit codes: 0 done, 1 the answer is no or it failed, 2 wrong usage, 3 the daemon\n"
+	      "does not answer.\n",
+		out);
+}
+
+/* The command whose name the words begin with; *ret_words is how many words that takes. */
+static const struct cli_command *find_command(int argc, char **argv, int *ret_words)
+{
+	for (size_t i = 0; i < BH_ARRAY_SIZE(commands); i++) {
+		const char *name = commands[i].name, *space = strchr(name, ' ');
+		size_t first = space ? (size_t)(space - name) : strlen(name);
+		if (argc < (space ? 2 : 1) || strlen(argv[0]) != first ||
+			memcmp(argv[0], name, first) != 0)
+			continue;
+		if (space && !bh_streq(argv[1], space + 1))
+			continue;
+		*ret_words = space ? 2 : 1;
+		return &commands[i];
+	}
+	return NULL;
+}
+
+/* "learn" alone: which commands begin with it? */
+static int unknown_command(int argc, char **argv)
+{
+	struct bh_buf bh_autobuf b = {0};
+	char bh_autofree *word = cli_safe(argv[0]);
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(commands); i++) {
+		size_t len = strlen(argv[0]);
+		if (strncmp(commands[i].name, argv[0], len) == 0 && commands[i].name[len] == ' ')
+			bh_buf_printf(&b, "%s%s", b.len ? ", " : "", commands[i].name + len + 1);
+	}
+	if (b.len && argc > 1 && (bh_streq(argv[1], "--help") || bh_streq(argv[1], "-h"))) {
+		printf("usage: bulkhead %s %s\n", word, b.s);
+		return CLI_OK;
+	}
+	if (b.len)
+		return cli_usage_error(NULL, "%s needs one of: %s", word, b.s);
+	return cli_usage_error(NULL, "there is no command %s", word);
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+	int words;
+	int r = cli_parse(cli, NULL, &argc, argv, true);
+	if (r == CLI_USAGE)
+		return r;
+	if (r < 0 || argc == 0 || bh_streq(argv[0], "help")) {
+		const struct cli_command *about =
+			r >= 0 && argc > 1 ? find_command(argc - 1, argv + 1, &words) : NULL;
+		if (about)
+			cli_command_help(about, stdout);
+		else
+			print_help(r >= 0 && argc == 0 ? stderr : stdout);
+		return r >= 0 && argc == 0 ? CLI_USAGE : CLI_OK;
+	}
+	const struct cli_command *cmd = find_command(argc, argv, &words);
+	if (!cmd)
+		return unknown_command(argc, argv);
+	argc -= words;
+	argv += words;
+	r = cli_parse(cli, cmd, &argc, argv, false);
+	if (r < 0) {
+		cli_command_help(cmd, stdout);
+		return CLI_OK;
+	}
+	if (r != CLI_OK)
+		return r;
+	if (argc < cmd->min)
+		return cli_usage_error(cmd, "%s needs %s", cmd->name, cmd->args);
+	if (cmd->max >= 0 && argc > cmd->max)
+		return cli_usage_error(cmd, "too many words: %s", argv[cmd->max]);
+	return cmd->run(cli, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	const char *socket = getenv("BULKHEAD_SOCKET"), *no_colour = getenv("NO_COLOR");
+	const char *term = getenv("TERM");
+	struct cli cli = {
+		.socket = socket && *socket ? socket : CLI_DEFAULT_SOCKET,
+		.tty = isatty(STDOUT_FILENO),
+	};
+
+	/* For wcwidth. Everything we print is UTF-8 whatever the locale says. */
+	if (!setlocale(LC_CTYPE, "C.UTF-8"))
+		setlocale(LC_CTYPE, "");
+	cli.colour = cli.tty && !(no_colour && *no_colour) && !bh_streq(term, "dumb");
+	signal(SIGPIPE, SIG_IGN);
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	int r = run(&cli, argc - 1, argv + 1);
+	curl_global_cleanup();
+	/* `bulkhead ps | head` is fine; a full disk behind a redirection is not. */
+	errno = 0;
+	if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && errno != 0) {
+		fprintf(stderr, "bulkhead: standard output: %s\n", strerror(errno));
+		return r == CLI_OK ? CLI_FAILED : r;
+	}
+	return r;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Options: the global ones work before and after the command, its own after it. */
+#include "cli/cli.h"
+
+static const struct cli_option global[] = {
+	{'o', "output", "table|json", "how to print the answer"},
+	{0, "socket", "PATH", "the daemon's socket (or BULKHEAD_SOCKET); " CLI_DEFAULT_SOCKET},
+	{'h', "help", NULL, "this text"},
+};
+
+int cli_usage_error(const struct cli_command *cmd, const char *fmt, ...)
+{
+	va_list ap;
+	fputs("bulkhead: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	if (cmd)
+		fprintf(stderr, "\nusage: bulkhead %s%s%s\nmore: bulkhead %s --help\n", cmd->name,
+			*cmd->args ? " " : "", cmd->args, cmd->name);
+	else
+		fputs("\nmore: bulkhead help\n", stderr);
+	return CLI_USAGE;
+}
+
+static void option_help(const struct cli_option *o, FILE *out)
+{
+	char left[64];
+	snprintf(left, sizeof(left), "%c%c%s--%s%s%s", o->letter ? '-' : ' ',
+		o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->arg ? " " : "",
+		o->arg ? o->arg : "");
+	fprintf(out, "  %-26s %s\n", left, o->text);
+}
+
+void cli_command_help(const struct cli_command *cmd, FILE *out)
+{
+	fprintf(out, "usage: bulkhead %s%s%s\n\n%s.\n", cmd->name, *cmd->args ? " " : "", cmd->args,
+		cmd->summary);
+	if (cmd->help)
+		fprintf(out, "%s\n", cmd->help);
+	fputs("\noptions:\n", out);
+	for (size_t i = 0; i < CLI_MAX_OPTIONS && cmd->option[i].name; i++)
+		option_help(&cmd->option[i], out);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(global); i++)
+		option_help(&global[i], out);
+}
+
+static int set_global(
+	struct cli *cli, const struct cli_command *cmd, size_t index, const char *value)
+{
+	switch (index) {
+	case 0:
+		if (!bh_streq(value, "json") && !bh_streq(value, "table"))
+			return cli_usage_error(cmd, "-o takes table or json, not \"%s\"", value);
+		cli->json = bh_streq(value, "json");
+		return CLI_OK;
+	case 1:
+		if (!*value)
+			return cli_usage_error(cmd, "--socket needs a path");
+		cli->socket = value;
+		return CLI_OK;
+	default:
+		return -1;
+	}
+}
+
+static bool is_option(const struct cli_option *o, const char *name, size_t len, char letter)
+{
+	if (letter)
+		return o->letter == letter;
+	return strlen(o->name) == len && memcmp(o->name, name, len) == 0;
+}
+
+/* Which option it is: an index of the command's, or 100 + one of the global ones; −1 none. */
+static int find(const struct cli_command *cmd, const char *name, size_t len, char letter)
+{
+	for (int i = 0; cmd && i < CLI_MAX_OPTIONS && cmd->option[i].name; i++)
+		if (is_option(&cmd->option[i], name, len, letter))
+			return i;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(global); i++)
+		if (is_option(&global[i], name, len, letter))
+			return 100 + (int)i;
+	return -1;
+}
+
+/* One option at argv[*i]; moves *i over a value of its own word. */
+static int parse_one(struct cli *cli, const struct cli_command *cmd, int argc, char **argv, int *i)
+{
+	const char *word = argv[*i], *value = NULL;
+	bool is_long = word[1] == '-';
+	size_t len = is_long ? strcspn(word + 2, "=") : 0;
+	int which = find(cmd, word + 2, len, is_long ? 0 : word[1]);
+
+	if (which < 0)
+		return cli_usage_error(cmd, "unknown option %s", word);
+	const struct cli_option *o = which >= 100 ? &global[which - 100] : &cmd->option[which];
+	const char *attached =
+		is_long ? (word[2 + len] ? word + 3 + len : NULL) : (word[2] ? word + 2 : NULL);
+	if (!o->arg && attached)
+		return cli_usage_error(cmd, "the option --%s takes no value", o->name);
+	if (o->arg) {
+		if (!attached && *i + 1 >= argc)
+			return cli_usage_error(cmd, "the option --%s needs %s", o->name, o->arg);
+		value = attached ? attached : argv[++*i];
+	}
+	if (which >= 100)
+		return set_global(cli, cmd, (size_t)(which - 100), value);
+	cli->opt[which] = value ? value : "";
+	return CLI_OK;
+}
+
+int cli_parse(struct cli *cli, const struct cli_command *cmd, int *argc, char **argv, bool stop)
+{
+	int words = 0, i;
+
+	for (i = 0; i < *argc; i++) {
+		if (bh_streq(argv[i], "--")) {
+			i++;
+			break;
+		}
+		if (argv[i][0] != '-' || argv[i][1] == '\0') { /* "-" is standard input */
+			if (stop)
+				break;
+			argv[words++] = argv[i];
+			continue;
+		}
+		int r = parse_one(cli, cmd, *argc, argv, &i);
+		if (r != CLI_OK)
+			return r;
+	}
+	while (i < *argc)
+		argv[words++] = argv[i++];
+	*argc = words;
+	return CLI_OK;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* bulkhead status: what is wrong first, then whether it enforces, how it fails, and the parts. */
+#include "cli/cli.h"
+
+static void line(const char *label, const char *fmt, ...) BH_PRINTF(2, 3);
+static void line(const char *label, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	char bh_autofree *shown = cli_safe(text);
+	free(text);
+	printf("%-11s %s\n", label, shown);
+}
+
+static void print_headline(const struct cli *cli, const json_t *s)
+{
+	char bh_autofree *node = cli_safe(cli_str(s, "node"));
+	char bh_autofree *version = cli_safe(cli_str(s, "version"));
+	char bh_autofree *mode = cli_safe(cli_str(s, "mode"));
+	char since[24];
+	const char *sgr = cli_colour_of(mode);
+
+	printf("Bulkhead %s on %s, running since %s UTC (pid %" JSON_INTEGER_FORMAT ")\n", version,
+		node, cli_time(cli_str(s, "started"), since), cli_num(s, "pid"));
+	printf("%-11s %s%s%s\n", "mode", cli_paint(cli, sgr ? sgr : ""), mode,
+		cli_paint(cli, sgr ? "\033[0m" : ""));
+	if (!cli_flag(s, "ready"))
+		line("enforcing", "NOT YET: the first rules have not been committed");
+	else if (cli_flag(s, "enforcing"))
+		line("enforcing", "yes");
+	else
+		line("enforcing", "NO: nothing is denied but what is on a threat feed; "
+				  "`bulkhead mode set enforce`");
+}
+
+static void print_problems(const struct cli *cli, const json_t *s)
+{
+	const json_t *list = json_object_get(s, "problems"), *p;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	printf("\n%sproblems%s\n", cli_paint(cli, "\033[1;31m"), cli_paint(cli, "\033[0m"));
+	json_array_foreach(list, i, p)
+	{
+		char bh_autofree *text = cli_safe(json_string_value(p));
+		printf("  - %s\n", text);
+	}
+}
+
+static void print_failing(const json_t *s)
+{
+	static const char *const modes[] = {"enforce", "audit", "learn"};
+	const json_t *f = json_object_get(s, "failing");
+
+	puts("\nwhen the daemon is not there");
+	for (size_t i = 0; i < BH_ARRAY_SIZE(modes); i++) {
+		char bh_autofree *text = cli_safe(cli_str(f, modes[i]));
+		printf("  %-9s %s\n", modes[i], text);
+	}
+	putchar('\n');
+}
+
+static void print_kernel(const json_t *s)
+{
+	const json_t *k = json_object_get(s, "kernel"), *w = json_object_get(s, "workloads");
+	char when[24];
+
+	line("kernel",
+		"table %s, queue %s, bridged traffic %s; %" JSON_INTEGER_FORMAT " commits, last %s",
+		cli_str(k, "table") ?: "?", cli_str(k, "queue") ?: "?",
+		cli_flag(k, "bridge_nf") ? "filtered" : "NOT FILTERED", cli_num(k, "commits"),
+		cli_time(cli_str(k, "last_commit"), when));
+	if (cli_str(k, "last_error"))
+		line("", "last commit FAILED: %s", cli_str(k, "last_error"));
+	line("workloads",
+		"%" JSON_INTEGER_FORMAT ": %" JSON_INTEGER_FORMAT " enforced, %" JSON_INTEGER_FORMAT
+		" audited, %" JSON_INTEGER_FORMAT " learning, %" JSON_INTEGER_FORMAT
+		" out of reach",
+		cli_num(w, "total"), cli_num(w, "enforce"), cli_num(w, "audit"),
+		cli_num(w, "learn"), cli_num(w, "unenforceable"));
+}
+
+static void print_policies(const json_t *s)
+{
+	const json_t *p = json_object_get(s, "policies"), *l = json_object_get(s, "learn");
+	char when[24];
+
+	line("policies",
+		"%" JSON_INTEGER_FORMAT ", generation %" JSON_INTEGER_FORMAT ", %.12s, from %s",
+		cli_num(p, "count"), cli_num(p, "generation"), cli_str(p, "sha256") ?: "-",
+		cli_str(p, "directory") ?: "-");
+	if (cli_str(p, "stale"))
+		line("", "NOT what the directory holds: %s", cli_str(p, "stale"));
+	line("learned",
+		"%" JSON_INTEGER_FORMAT " tuples, %" JSON_INTEGER_FORMAT " answered, last new %s",
+		cli_num(l, "tuples"), cli_num(l, "answered"),
+		cli_time(cli_str(l, "last_new"), when));
+}
+
+static void print_sources(const json_t *s)
+{
+	const json_t *list = json_object_get(s, "sources"), *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+		line(i ? "" : "sources", "%s: %s%s, %" JSON_INTEGER_FORMAT " containers%s%s",
+			cli_str(o, "name") ?: "?", cli_flag(o, "ok") ? "connected" : "FAILED",
+			cli_flag(o, "synced") ? "" : ", not synced", cli_num(o, "containers"),
+			cli_str(o, "message") ? "; " : "", cli_str(o, "message") ?: "");
+	const json_t *f = json_object_get(s, "feeds");
+	line("feeds",
+		"%" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
+		" indicators, %" JSON_INTEGER_FORMAT " stale",
+		cli_num(f, "count"), cli_num(f, "indicators"), cli_num(f, "stale"));
+}
+
+static void print_queues(const json_t *s)
+{
+	const json_t *list = json_object_get(s, "queues"), *q;
+	size_t i;
+
+	json_array_foreach(list, i, q) line(i ? "" : "queues",
+		"%" JSON_INTEGER_FORMAT " %s: %" JSON_INTEGER_FORMAT
+		" received, %" JSON_INTEGER_FORMAT " accepted, %" JSON_INTEGER_FORMAT
+		" dropped, %" JSON_INTEGER_FORMAT " lost",
+		cli_num(q, "num"), cli_str(q, "purpose") ?: "?", cli_num(q, "received"),
+		cli_num(q, "accepted"), cli_num(q, "dropped"),
+		cli_num(q, "kernel_dropped") + cli_num(q, "user_dropped"));
+	const json_t *a = json_object_get(s, "audit");
+	line("audit log",
+		"%s: %" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT
+		" events aggregated, %" JSON_INTEGER_FORMAT " lost",
+		cli_str(a, "path") ?: "-", cli_num(a, "sequence"), cli_num(a, "aggregated"),
+		cli_num(a, "lost"));
+	if (cli_str(a, "error"))
+		line("", "CANNOT BE WRITTEN: %s", cli_str(a, "error"));
+}
+
+int cli_status(struct cli *cli, int argc, char **argv)
+{
+	struct cli_reply cli_autoreply r = {0};
+	bool done;
+	int e = cli_get(cli, "/v1/status", &r, &done);
+	if (e != CLI_OK || done)
+		return e;
+	print_headline(cli, r.json);
+	print_problems(cli, r.json);
+	print_failing(r.json);
+	print_kernel(r.json);
+	print_policies(r.json);
+	print_sources(r.json);
+	print_queues(r.json);
+	return CLI_OK;
+}

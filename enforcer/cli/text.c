@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Text that somebody else wrote, on its way to a terminal. A container's name may hold escape
+ * sequences that recolour, rewrite or even type into the terminal of whoever lists it, and bidi
+ * controls that make one name look like another: all of it is shown as an escape.
+ */
+#include <wchar.h>
+
+#include "../../rules/base/utf8.h"
+#include "cli/cli.h"
+
+static char *safe(const char *s, bool lines)
+{
+	struct bh_buf b = {0};
+	size_t len = strlen(s);
+
+	for (size_t i = 0; i < len;) {
+		uint32_t c;
+		size_t n = bh_utf8_decode(s + i, len - i, &c);
+		if (n == 0) {
+			bh_buf_printf(&b, "\\x%02x", (unsigned char)s[i++]);
+			continue;
+		}
+		if (!bh_utf8_unsafe(c) || (lines && (c == '\n' || c == '\t')))
+			bh_buf_add(&b, s + i, n);
+		else if (c < 0x100)
+			bh_buf_printf(&b, "\\x%02x", (unsigned)c);
+		else
+			bh_buf_printf(&b, "\\u%04x", (unsigned)c);
+		i += n;
+	}
+	return bh_buf_take(&b);
+}
+
+char *cli_safe(const char *s)
+{
+	return safe(s && *s ? s : "-", false);
+}
+
+char *cli_safe_lines(const char *s)
+{
+	return safe(s ? s : "", true);
+}
+
+int cli_width(const char *s)
+{
+	size_t len = strlen(s);
+	int width = 0;
+
+	for (size_t i = 0; i < len;) {
+		uint32_t c = 0;
+		size_t n = bh_utf8_decode(s + i, len - i, &c);
+		int w = n > 1 ? wcwidth((wchar_t)c) : 1;
+		width += w < 0 ? 1 : w;
+		i += n ? n : 1;
+	}
+	return width;
+}
+
+const char *cli_time(const char *t, char buf[static 24])
+{
+	if (!t || strlen(t) < 19)
+		return "-";
+	snprintf(buf, 24, "%.10s %.8s", t, t + 11);
+	return buf;
+}
+
+const char *cli_paint(const struct cli *cli, const char *sgr)
+{
+	return cli->colour ? sgr : "";
+}
+
+const char *cli_colour_of(const char *word)
+{
+	static const struct {
+		const char *word, *sgr;
+	} colours[] = {
+		{"enforce", "\033[32m"},
+		{"audit", "\033[33m"},
+		{"learn", "\033[36m"},
+		{"allow", "\033[32m"},
+		{"drop", "\033[31m"},
+		{"reject", "\033[31m"},
+		{"FAILED", "\033[1;31m"},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(colours); i++)
+		if (bh_streq(word, colours[i].word))
+			return colours[i].sgr;
+	return NULL;
+}
+
+const char *cli_str(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+json_int_t cli_num(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+bool cli_flag(const json_t *o, const char *key)
+{
+	return json_is_true(json_object_get(o, key));
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* bulkhead version */
+#include "cli/cli.h"
+
+int cli_version(struct cli *cli, int argc, char **argv)
+{
+	if (cli->json)
+		puts("{\"version\": \"" BH_VERSION "\"}");
+	else
+		puts("bulkhead " BH_VERSION);
+	return CLI_OK;
+}

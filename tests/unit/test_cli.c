@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The command line as a person or a script meets it: output, exit codes, JSON, bad input. */
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include <bulkhead/util.h>
+#include <jansson.h>
+
+#include "lib/fake_core.h"
+
+static char dir[40], sock[64];
+static pid_t server = -1;
+
+static int make_dir(void **state)
+{
+	snprintf(dir, sizeof(dir), "/tmp/bh-test-cli-XXXXXX");
+	if (!mkdtemp(dir) || chmod(dir, 0755) < 0)
+		return -1;
+	snprintf(sock, sizeof(sock), "%s/bh.sock", dir);
+	server = -1;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	if (make_dir(state) < 0)
+		return -1;
+	server = fake_server_start(sock);
+	return server > 0 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char bh_autofree *cmd = bh_xasprintf("rm -rf %s", dir);
+	int left = server > 0 ? fake_server_stop(server) : 0;
+	return system(cmd) == 0 ? left : -1;
+}
+
+static void write_file(const char *name, const char *text)
+{
+	char bh_autofree *path = bh_xasprintf("%s/%s", dir, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+struct result {
+	int code;
+	char *out, *err; /* owned */
+};
+static struct result last;
+
+static void forget(void)
+{
+	free(last.out);
+	free(last.err);
+	last = (struct result){0};
+}
+
+static char *drain_file(int fd)
+{
+	struct bh_buf b = {0};
+	char buf[65536];
+	ssize_t n;
+	lseek(fd, 0, SEEK_SET);
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		bh_buf_add(&b, buf, (size_t)n);
+	close(fd);
+	return bh_buf_take(&b);
+}
+
+static int temp_file(void)
+{
+	char bh_autofree *name = bh_xasprintf("%s/out-XXXXXX", dir);
+	int fd = mkstemp(name);
+	assert_true(fd >= 0);
+	unlink(name);
+	return fd;
+}
+
+static const char *binary(void)
+{
+	const char *env = getenv("BULKHEAD_CLI");
+	return env ? env : BH_CLI_PATH;
+}
+
+/* Runs "bulkhead ARGS" in dir, through the shell, so that quoting reads as it is typed. What
+ * begins with "@" is a command line of its own. */
+static int run(const char *args)
+{
+	int out = temp_file(), err = temp_file();
+	char bh_autofree *cmd =
+		*args == '@' ? bh_xasprintf("cd %s && exec %s", dir, args + 1)
+			     : bh_xasprintf("cd %s && exec '%s' %s", dir, binary(), args);
+	forget();
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(out, 1);
+		dup2(err, 2);
+		setenv("BULKHEAD_SOCKET", sock, 1);
+		execl("/bin/sh", "sh", "-c", cmd, (char *)NULL);
+		_exit(99);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	last.code = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+	last.out = drain_file(out);
+	last.err = drain_file(err);
+	return last.code;
+}
+
+static void expect(const char *args, int code, const char *out, const char *err)
+{
+	run(args);
+	if (last.code != code || !strstr(last.out, out) || !strstr(last.err, err)) {
+		print_error("bulkhead %s: exit %d, wanted %d\n--- out, wanted %s\n%s--- err, "
+			    "wanted %s\n%s",
+			args, last.code, code, out, last.out, err, last.err);
+		fail();
+	}
+}
+
+static void expect_json(const char *args, const char *key)
+{
+	expect(args, 0, "", "");
+	json_t *j = json_loads(last.out, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_object_get(j, key)) {
+		print_error("bulkhead %s: no %s in\n%s", args, key, last.out);
+		fail();
+	}
+	json_decref(j);
+	assert_string_equal(last.err, "");
+}
+
+/* Nothing that a terminal would obey. */
+static void assert_harmless(const char *s)
+{
+	for (; *s; s++)
+		assert_true(*s == '\n' || (unsigned char)*s >= 0x20);
+	assert_null(strstr(s, "\xe2\x80\xae"));
+}
+
+static void test_status(void **state)
+{
+	expect("status", 0, "Bulkhead 0.1.0 on node-1", "");
+	assert_non_null(strstr(last.out, "enforcing   yes"));
+	assert_non_null(strstr(last.out, "  enforce   closed: new flows are dropped"));
+	/* problems come before the details */
+	const char *problem = strstr(last.out, "docker: cannot connect; is it running?");
+	assert_non_null(problem);
+	assert_true(problem < strstr(last.out, "\nkernel"));
+	assert_null(strchr(last.out, '\033')); /* not a terminal: no colour */
+	expect_json("status -o json", "failing");
+	expect_json("-o json status", "kernel");
+	expect_json("--output=json --socket bh.sock status", "kernel");
+}
+
+static void test_ps(void **state)
+{
+	expect("ps", 0, "0123456789ab  shop", "");
+	assert_harmless(last.out);
+	assert_non_null(strstr(last.out, "\\x1b[31m日本\\u202e\\x07"));
+	assert_non_null(strstr(last.out, "10.0.0.2,fd00::2"));
+	assert_non_null(strstr(last.out, "none: shares the host’s network"));
+	/* aligned: ROLE, web and y start at the same column of the terminal. The evil name is 24
+	 * columns wide ("日本" takes four) in 26 bytes. */
+	char *header = last.out, *web = strchr(header, '\n') + 1, *evil = strchr(web, '\n') + 1;
+	long head_at = strstr(header, "ROLE") - header;
+	assert_memory_equal(web + head_at, "web", 3);
+	assert_memory_equal(evil + head_at + 2, "y ", 2);
+	expect_json("ps -o json", "workloads");
+}
+
+static void test_flows(void **state)
+{
+	expect("flows", 0, "shop/web-5", "");
+	assert_non_null(strstr(last.out, "2026-01-02 03:04:06"));
+	assert_non_null(strstr(last.out, "tcp/443"));
+	expect("flows -n 2", 0, "shop/web-2", "");
+	assert_null(strstr(last.out, "shop/web-3"));
+	expect("flows -n2 -o json", 0, "\"limit\": 2", "");
+	expect("flows -n 0", 2, "", "1 to 1000");
+	expect("flows -n x", 2, "", "1 to 1000");
+	expect("flows -n", 2, "", "needs N");
+}
+
+/* Follows, then is interrupted; or its reader goes away. Either is a clean end. */
+static void follow(int sig, bool json)
+{
+	int out[2];
+	struct bh_buf bh_autobuf b = {0};
+	char buf[4096];
+
+	assert_int_equal(pipe(out), 0);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(out[1], 1);
+		close(out[0]);
+		close(out[1]);
+		execl(binary(), "bulkhead", "--socket", sock, "flows", "-f", "-n", "1",
+			json ? "-ojson" : "-otable", (char *)NULL);
+		_exit(99);
+	}
+	close(out[1]);
+	while (!b.s || !strstr(b.s, "shop/web-3")) { /* two rounds of polling */
+		struct pollfd p = {.fd = out[0], .events = POLLIN};
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		ssize_t n = read(out[0], buf, sizeof(buf));
+		assert_true(n > 0);
+		bh_buf_add(&b, buf, (size_t)n);
+	}
+	if (sig)
+		kill(pid, sig);
+	else
+		close(out[0]);
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	if (sig)
+		close(out[0]);
+	assert_non_null(strstr(b.s, "shop/web-1"));
+	if (!json)
+		return;
+	char *nl = strchr(b.s, '\n');
+	json_t *j = json_loadb(b.s, (size_t)(nl - b.s), 0, NULL); /* a line, a flow */
+	assert_int_equal(json_integer_value(json_object_get(j, "seq")), 1);
+	json_decref(j);
+}
+
+static void test_flows_follow(void **state)
+{
+	follow(SIGINT, false);
+	follow(SIGTERM, true);
+	follow(0, false);
+}
+
+static void test_learn(void **state)
+{
+	expect("learn status", 0, "3 tuples: 2 answered", "");
+	assert_non_null(strstr(last.out, "tcp/8080"));
+	expect_json("learn status -o json", "edges");
+	run("learn export --namespace 'a b' --role=r --no-evidence");
+	assert_string_equal(last.out, "# namespace a b role r evidence 0\nkind: NetworkPolicy\n");
+	run("learn export");
+	assert_string_equal(last.out, "# namespace - role - evidence 1\nkind: NetworkPolicy\n");
+	expect_json("learn export -o json", "yaml");
+	expect("learn export --role ''", 1, "", "role is empty");
+}
+
+static const char good[] = "apiVersion: networking.k8s.io/v1\n"
+			   "kind: NetworkPolicy\n"
+			   "metadata: {name: web, namespace: shop}\n"
+			   "spec:\n"
+			   "  podSelector: {matchLabels: {app: web}}\n"
+			   "  policyTypes: [Ingress]\n";
+static const char bad[] = "apiVersion: networking.k8s.io/v1\n"
+			  "kind: NetworkPolicy\n"
+			  "metadata: {name: web, namespace: shop}\n"
+			  "spec:\n"
+			  "  podSelector: 7\n";
+
+static void test_policy_check(void **state)
+{
+	write_file("good.yaml", good);
+	write_file("bad.yml", bad);
+	expect("policy check good.yaml", 0, "", "1 file: 1 policy, no error, 0 warnings\n");
+	assert_string_equal(last.out, "");
+	expect("policy check - < good.yaml", 0, "", "1 policy");
+	expect("policy check bad.yml", 1, "bad.yml:5:16: spec.podSelector", "1 file: 1 error");
+	expect("policy check bad.yml good.yaml", 1, "bad.yml:5:16", "2 files");
+	expect("policy check - < bad.yml", 1, "<stdin>:5:16", "");
+	expect("policy check nothere.yaml nor-this", 1, "", "nothere.yaml: No such file");
+	assert_non_null(strstr(last.err, "nor-this: No such file"));
+	expect("policy check", 2, "", "needs FILE|DIR");
+	write_file("empty.yaml", "# nothing\n");
+	expect("policy check empty.yaml", 1, "empty.yaml", "1 error");
+
+	expect("policy check -o json bad.yml", 1, "", "1 error");
+	json_t *j = json_loads(last.out, 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(j, "errors")), 1);
+	const json_t *d = json_array_get(json_object_get(j, "diagnostics"), 0);
+	assert_int_equal(json_integer_value(json_object_get(d, "line")), 5);
+	assert_string_equal(json_string_value(json_object_get(d, "path")), "spec.podSelector");
+	json_decref(j);
+	expect("policy check -o json good.yaml", 0, "\"policies\": 1", "");
+}
+
+static void test_policy_directories(void **state)
+{
+	char bh_autofree *d = bh_xasprintf("%s/d", dir), *sub = bh_xasprintf("%s/d/sub.yaml", dir);
+	assert_int_equal(mkdir(d, 0755), 0);
+	expect("policy check d", 1, "", "no *.yaml");
+	assert_int_equal(mkdir(sub, 0755), 0);
+	write_file("d/z.yaml", bad);
+	write_file("d/a.yml", good);
+	write_file("d/empty.json", "");
+	write_file("d/.hidden.yaml", bad);
+	write_file("d/notes.txt", bad);
+	expect("policy check d", 1, "d/z.yaml:5:16", "3 files: 2 errors");
+	/* the same policy twice names both places */
+	write_file("d/z.yaml", good);
+	expect("policy check d/", 1, "a.yml", "1 error");
+}
+
+static void test_policy_hostile_files(void **state)
+{
+	write_file("evil.yaml", "a: \"\\e[2J\033[2J\x07\"\nkind: \xff\xfe\n");
+	expect("policy check evil.yaml", 1, "evil.yaml:", "error");
+	assert_harmless(last.out);
+	assert_harmless(last.err);
+	write_file("esc\033[31m.yaml", bad);
+	expect("policy check esc*", 1, "esc\\x1b[31m.yaml:5:16", "");
+	assert_harmless(last.out);
+	expect("policy check /dev/zero", 1, "", "larger than 8 MiB");
+	if (getuid() != 0)
+		return;
+	expect("policy apply evil.yaml", 1, "", "nothing was changed");
+}
+
+static void test_policy_changes(void **state)
+{
+	if (getuid() != 0)
+		skip();
+	write_file("good.yaml", good);
+	expect("policy apply good.yaml", 0, "changed", "");
+	assert_non_null(strstr(last.out, "generation 8"));
+	expect("policy apply --dry-run good.yaml", 0, "nothing was changed", "");
+	expect("policy apply -o json . ", 0, "\"./good.yaml\"", "");
+	expect("policy apply - < good.yaml", 0, "generation 8", "");
+	/* what only the daemon finds */
+	char bh_autofree *text = bh_xasprintf("# BAD\n%s", good);
+	write_file("refused.yaml", text);
+	expect("policy apply refused.yaml", 1, "",
+		"bad.yaml:3:9: spec.podSelector: is \\x1b[2Jbad");
+	assert_non_null(strstr(last.err, "the policies have errors"));
+	assert_harmless(last.err);
+	expect("policy apply -o json refused.yaml", 1, "\"diagnostics\"", "");
+	expect("policy delete shop/web", 0, "generation 9", "");
+	expect("policy delete shop/none", 1, "", "there is no policy shop/none");
+	expect("policy delete web", 2, "", "NAMESPACE/NAME");
+	expect("policy delete a/b/c", 2, "", "NAMESPACE/NAME");
+	expect("policy delete ../web", 0, "", ""); /* a namespace called "..": no path tricks */
+}
+
+static void test_lists(void **state)
+{
+	expect("policy list", 0, "1 in, 2 out", "");
+	assert_non_null(strstr(last.out, "ingress,egress"));
+	assert_non_null(strstr(last.out, "web.yaml:1"));
+	expect_json("policy list -o json", "policies");
+	expect("feed list", 0, "1234", "");
+	expect_json("feed list -o json", "feeds");
+	expect("mode get", 0, "command (configured: learn)", "");
+	assert_non_null(strstr(last.out, "namespace shop"));
+	assert_non_null(strstr(last.out, "tier=db"));
+	expect_json("mode get -o json", "selectors");
+}
+
+static void test_changes(void **state)
+{
+	if (getuid() != 0)
+		skip();
+	expect("mode set audit", 0, "node            audit", "");
+	expect("mode set enforce --namespace shop", 0, "namespace shop  enforce", "");
+	expect_json("mode set learn -o json", "mode");
+	expect("mode set block", 2, "", "learn, audit or enforce");
+	expect("mode set", 2, "", "needs learn|audit|enforce");
+	expect("feed refresh", 0, "loading 1 feed;", "");
+	expect("feed refresh drop", 0, "loading 1 feed;", "");
+	expect("feed refresh other", 1, "", "there is no feed other");
+	expect("feed refresh a b", 2, "", "too many words: b");
+}
+
+static void test_explain(void **state)
+{
+	expect("explain shop/web 'a&b=c' tcp/443", 0, "shop/web to a&b=c, tcp/443", "");
+	assert_non_null(strstr(last.out, "\ndrop (unmatched)\n")); /* still exit 0 */
+	expect("explain a b 443/tcp", 0, "tcp/443", "");
+	expect("explain a b icmp", 0, "icmp/-", "");
+	expect_json("explain a b udp/53 -o json", "verdict");
+	expect("explain nobody b tcp/1", 1, "", "no workload is called nobody");
+	expect("explain a b tcp", 2, "", "no service");
+	expect("explain a b tcp/0", 2, "", "no service");
+	expect("explain a b tcp/65536", 2, "", "no service");
+	expect("explain a b icmp/1", 2, "", "no service");
+	expect("explain a b frob/1", 2, "", "no service");
+	expect("explain a b", 2, "", "needs SRC DST PROTO/PORT");
+}
+
+static void test_usage(void **state)
+{
+	expect("", 2, "", "usage: bulkhead COMMAND");
+	expect("help", 0, "Exit codes:", "");
+	expect("--help", 0, "Exit codes:", "");
+	expect("help learn export", 0, "usage: bulkhead learn export", "");
+	expect("learn", 2, "", "learn needs one of: status, export");
+	expect("learn --help", 0, "status, export", "");
+	expect("policy frob", 2, "", "policy needs one of: check");
+	expect("frob", 2, "", "there is no command frob");
+	expect("ps --frob", 2, "", "unknown option --frob");
+	expect("ps -o", 2, "", "needs table|json");
+	expect("ps --help=x", 2, "", "takes no value");
+	expect("version", 0, "bulkhead 0.1.0\n", "");
+	expect("version -o json", 0, "\"version\"", "");
+	static const char *const verbs[] = {"status", "ps", "flows", "learn status", "learn export",
+		"policy check", "policy apply", "policy delete", "policy list", "mode get",
+		"mode set", "feed list", "feed refresh", "explain", "flush", "version"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(verbs); i++) {
+		char bh_autofree *args = bh_xasprintf("%s --help", verbs[i]);
+		char bh_autofree *usage = bh_xasprintf("usage: bulkhead %s", verbs[i]);
+		expect(args, 0, usage, "");
+		assert_string_equal(last.err, "");
+	}
+}
+
+/* No daemon: which commands still work, and what the others say. */
+static void test_unreachable(void **state)
+{
+	expect("status", 3, "", "is bulkheadd running? systemctl start bulkhead");
+	expect("flows -f", 3, "", "is bulkheadd running?");
+	expect("mode set learn", 3, "", "is bulkheadd running?");
+	assert_string_equal(last.out, "");
+	write_file("good.yaml", good);
+	expect("policy check good.yaml", 0, "", "1 policy");
+	expect("version", 0, "0.1.0", "");
+	/* a socket without a listener, something that is no socket, no permission */
+	server = fake_server_start(sock);
+	assert_true(server > 0);
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	server = -1;
+	expect("ps", 3, "", "is bulkheadd running?");
+	unlink(sock);
+	char bh_autofree *longer = bh_xasprintf("ps --socket /%0200d", 1);
+	expect(longer, 3, "", "File name too long");
+	if (getuid() != 0)
+		return;
+	server = fake_server_start(sock);
+	assert_true(server > 0);
+	/* as a user outside the group, who must be able to run the program itself */
+	char bh_autofree *cmd =
+		bh_xasprintf("cp '%s' %s/cli && chmod 755 %s/cli", binary(), dir, dir);
+	assert_int_equal(system(cmd), 0);
+	char bh_autofree *as =
+		bh_xasprintf("@setpriv --reuid 65534 --regid 65534 --clear-groups %s/cli ps", dir);
+	expect(as, 3, "", "use sudo or join the group bulkhead");
+}
+
+/* Somebody else's socket: garbage, silence cut short, an answer without end. */
+static void test_strange_servers(void **state)
+{
+	static const char *const answers[] = {
+		"printf 'garbage\\r\\n\\r\\n'",
+		"printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhello'",
+		"printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n[]'",
+		"true",
+	};
+	if (system("python3 -c 1 2>/dev/null") != 0)
+		skip();
+	for (size_t i = 0; i < BH_ARRAY_SIZE(answers); i++) {
+		char bh_autofree *code = bh_xasprintf(
+			"python3 -c 'import socket,subprocess\n"
+			"s=socket.socket(socket.AF_UNIX)\ns.bind(\"%s\")\ns.listen()\n"
+			"open(\"%s/up\",\"w\")\nc=s.accept()[0]\nc.recv(4096)\n"
+			"c.sendall(subprocess.check_output([\"sh\",\"-c\",\"\"\"%s\"\"\"]))\n"
+			"c.close()\nc=s.accept()' >/dev/null 2>&1 & echo $! > %s/pid; "
+			"while [ ! -e %s/up ]; do sleep 0.05; done",
+			sock, dir, "@", dir, dir);
+		/* the answer through a file spares a third level of quoting */
+		char bh_autofree *at = bh_xasprintf("sh %s/answer", dir);
+		char bh_autofree *full = bh_xcalloc(strlen(code) + strlen(at) + 1, 1);
+		char *hole = strchr(code, '@');
+		sprintf(full, "%.*s%s%s", (int)(hole - code), code, at, hole + 1);
+		write_file("answer", answers[i]);
+		assert_int_equal(system(full), 0);
+		expect("status", 3, "", "");
+		assert_non_null(strstr(last.err, "bulkhead: "));
+		char bh_autofree *end = bh_xasprintf(
+			"kill $(cat %s/pid); rm -f %s %s/up %s/pid", dir, sock, dir, dir);
+		assert_int_equal(system(end), 0);
+	}
+}
+
+static void test_flush(void **state)
+{
+	expect("flush", 1, "", "stop it first: systemctl stop bulkhead");
+	assert_int_equal(fake_server_stop(server), 0);
+	server = -1;
+	char bh_autofree *bin = bh_xasprintf("%s/bin", dir);
+	assert_int_equal(mkdir(bin, 0755), 0);
+	write_file("bin/bulkheadd", "#!/bin/sh\necho flushed by \"$@\"\nexit 7\n");
+	char bh_autofree *daemon = bh_xasprintf("%s/bin/bulkheadd", dir);
+	assert_int_equal(chmod(daemon, 0755), 0);
+	char bh_autofree *copy = bh_xasprintf("cp '%s' %s/bin/bulkhead", binary(), dir);
+	assert_int_equal(system(copy), 0);
+	/* beside the program */
+	char bh_autofree *beside = bh_xasprintf("@%s/bin/bulkhead flush", dir);
+	expect(beside, 7, "flushed by --flush", "");
+	/* in the PATH */
+	char bh_autofree *old = bh_xstrdup(getenv("PATH"));
+	char bh_autofree *path = bh_xasprintf("%s/bin:%s", dir, old);
+	setenv("PATH", path, 1);
+	expect("flush", 7, "flushed by --flush", "");
+	setenv("PATH", old, 1);
+}
+
+static void test_output_that_fails(void **state)
+{
+	expect("ps | head -c 1", 0, "I", "");
+	assert_string_equal(last.err, "");
+	expect("ps > /dev/full", 1, "", "No space left");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define ALONE(f) cmocka_unit_test_setup_teardown(f, make_dir, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_status),
+		T(test_ps),
+		T(test_flows),
+		T(test_flows_follow),
+		T(test_learn),
+		ALONE(test_policy_check),
+		ALONE(test_policy_directories),
+		T(test_policy_hostile_files),
+		T(test_policy_changes),
+		T(test_lists),
+		T(test_changes),
+		T(test_explain),
+		T(test_usage),
+		ALONE(test_unreachable),
+		ALONE(test_strange_servers),
+		T(test_flush),
+		T(test_output_that_fails),
+	};
+	int r = cmocka_run_group_tests(tests, NULL, NULL);
+	forget();
+	return r;
+}
