@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * HTTP requests on the event loop: libcurl's multi interface driven by libuv. For the Docker API
- * (unix socket, streamed events) and for feeds. Callbacks run on the loop's thread.
+ * (unix socket, streamed events) and for feeds. Callbacks run on the loop's thread. The process
+ * must ignore SIGPIPE: a TLS peer that goes away would end it.
  */
 #pragma once
 
