@@ -109,10 +109,13 @@ static void print_sources(const json_t *s)
 	size_t i;
 
 	json_array_foreach(list, i, o)
+	{
+		const char *message = cli_str(o, "message");
 		line(i ? "" : "sources", "%s: %s%s, %" JSON_INTEGER_FORMAT " containers%s%s",
 			cli_str(o, "name") ?: "?", cli_flag(o, "ok") ? "connected" : "FAILED",
 			cli_flag(o, "synced") ? "" : ", not synced", cli_num(o, "containers"),
-			cli_str(o, "message") ? "; " : "", cli_str(o, "message") ?: "");
+			message && *message ? "; " : "", message ? message : "");
+	}
 	const json_t *f = json_object_get(s, "feeds");
 	line("feeds",
 		"%" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT

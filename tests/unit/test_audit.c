@@ -316,9 +316,9 @@ static void test_hostile_names(void **state)
 	bh_audit_close(a);
 
 	json_t *list = read_all(path), *r = json_array_get(list, 0);
-	assert_string_equal(
-		str(r, "bulkhead.src.name"), "ev\xef\xbf\xbdil\n\"\xef\xbf\xbd\xef\xbf\xbd\"\xef"
-					     "\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	assert_string_equal(str(r, "bulkhead.src.name"),
+		"ev\xef\xbf\xbdil\n\"\xef\xbf\xbd\xef\xbf\xbd\"\xef"
+		"\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 	assert_in_range(strlen(str(r, "bulkhead.src.image")), 100, 600);
 	assert_int_equal(json_object_size(at(r, "bulkhead.src.labels")), 64);
 	assert_int_equal(num(r, "bulkhead.src.labels_omitted"), 501 - 64);
