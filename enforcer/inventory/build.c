@@ -195,13 +195,10 @@ static void place_unseen(struct build *b, const struct bh_record *r)
 static void save_host(struct bh_inventory_mgr *m, const struct bh_inventory *inv)
 {
 	free(m->network);
-	free(m->broadcast);
 	free(m->host);
 	m->network = bh_xmemdup(inv->network, inv->n_networks * sizeof(*inv->network));
-	m->broadcast = bh_xmemdup(inv->broadcast, inv->n_broadcast * sizeof(*inv->broadcast));
 	m->host = bh_xmemdup(inv->host, inv->n_hosts * sizeof(*inv->host));
 	m->n_networks = inv->n_networks;
-	m->n_broadcast = inv->n_broadcast;
 	m->n_hosts = inv->n_hosts;
 }
 
@@ -211,10 +208,6 @@ static void restore_host(const struct bh_inventory_mgr *m, struct bh_inventory *
 		bh_inventory_add_network(inv, &m->network[i]);
 	for (size_t i = 0; i < m->n_hosts; i++)
 		bh_inventory_add_host(inv, &m->host[i]);
-	size_t n = inv->n_broadcast + m->n_broadcast;
-	inv->broadcast = bh_xrealloc(inv->broadcast, n, sizeof(*inv->broadcast));
-	for (size_t i = 0; i < m->n_broadcast; i++)
-		inv->broadcast[inv->n_broadcast++] = m->broadcast[i];
 }
 
 /* A passing fault must not make the node's own addresses strangers: the last good ones stay, the

@@ -260,7 +260,6 @@ void bh_inventory_mgr_free(struct bh_inventory_mgr *m)
 	free(m->source);
 	bh_idmap_finish(&m->owners, bh_mgr_owner_free);
 	free(m->network);
-	free(m->broadcast);
 	free(m->host);
 	uv_close((uv_handle_t *)&m->gather, on_closed);
 	uv_close((uv_handle_t *)&m->tick, on_closed);

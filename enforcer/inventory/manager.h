@@ -58,8 +58,8 @@ struct bh_inventory_mgr {
 	uint64_t generation, builds;
 	bool host_failed; /* the node's own addresses are those of an earlier build */
 	struct bh_prefix *network;
-	struct bh_addr *broadcast, *host;
-	size_t n_networks, n_broadcast, n_hosts;
+	struct bh_addr *host;
+	size_t n_networks, n_hosts;
 };
 
 /* record.c */

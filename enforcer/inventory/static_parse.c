@@ -15,7 +15,6 @@
 #define MAX_WORKLOADS 16384
 #define MAX_PORTS 64
 #define MAX_LABELS 256
-#define MAX_PATH 128
 
 struct parse {
 	struct bh_reader r;
@@ -65,10 +64,9 @@ static bool good_port_name(const char *s)
 
 static void read_name(struct parse *p, const struct bh_node *w, const char *at, char **ret)
 {
-	char path[MAX_PATH];
 	const char *s;
 	const struct bh_node *n = bh_node_get(w, "name");
-	snprintf(path, sizeof(path), "%s.name", at);
+	bh_autofree char *path = bh_xasprintf("%s.name", at);
 	if (!n)
 		bh_read_error(&p->r, w, path, "give the workload a name", "is missing");
 	else if (bh_read_string(&p->r, n, path, &s) == 0) {
@@ -84,10 +82,9 @@ static void read_name(struct parse *p, const struct bh_node *w, const char *at, 
 
 static void read_namespace(struct parse *p, const struct bh_node *w, const char *at, char **ret)
 {
-	char path[MAX_PATH];
 	const char *s;
 	const struct bh_node *n = bh_node_get(w, "namespace");
-	snprintf(path, sizeof(path), "%s.namespace", at);
+	bh_autofree char *path = bh_xasprintf("%s.namespace", at);
 	if (!n || bh_read_string(&p->r, n, path, &s) < 0)
 		return;
 	if (!good_dns_label(s))
@@ -100,10 +97,9 @@ static void read_namespace(struct parse *p, const struct bh_node *w, const char 
 
 static void read_image(struct parse *p, const struct bh_node *w, const char *at, char **ret)
 {
-	char path[MAX_PATH];
 	const char *s;
 	const struct bh_node *n = bh_node_get(w, "image");
-	snprintf(path, sizeof(path), "%s.image", at);
+	bh_autofree char *path = bh_xasprintf("%s.image", at);
 	if (!n || bh_read_string(&p->r, n, path, &s) < 0)
 		return;
 	if (!*s || strlen(s) > 512 || s[strcspn(s, " \t\r\n")])
@@ -115,10 +111,9 @@ static void read_image(struct parse *p, const struct bh_node *w, const char *at,
 
 static void read_netns(struct parse *p, const struct bh_node *w, const char *at, char **ret)
 {
-	char path[MAX_PATH];
 	const char *s;
 	const struct bh_node *n = bh_node_get(w, "netns");
-	snprintf(path, sizeof(path), "%s.netns", at);
+	bh_autofree char *path = bh_xasprintf("%s.netns", at);
 	if (!n)
 		bh_read_error(&p->r, w, path, "name the network namespace, such as /run/netns/web",
 			"is missing");
@@ -134,9 +129,8 @@ static void read_netns(struct parse *p, const struct bh_node *w, const char *at,
 static void read_labels(
 	struct parse *p, const struct bh_node *w, const char *at, struct bh_labels *ret)
 {
-	char path[MAX_PATH], where[MAX_PATH];
 	const struct bh_node *n = bh_node_get(w, "labels");
-	snprintf(path, sizeof(path), "%s.labels", at);
+	bh_autofree char *path = bh_xasprintf("%s.labels", at);
 	if (bh_node_is_null(n) || bh_read_map(&p->r, n, path) < 0)
 		return;
 	if (n->n > MAX_LABELS) {
@@ -147,7 +141,7 @@ static void read_labels(
 		const struct bh_node *k = n->key[i];
 		const char *value, *wrong = bh_label_key_check(k->str);
 		bh_autofree char *shown = bh_diag_quote(k->str, k->len);
-		snprintf(where, sizeof(where), "%s[%s]", path, shown);
+		bh_autofree char *where = bh_xasprintf("%s[%s]", path, shown);
 		if (k->len != strlen(k->str))
 			wrong = "a label's key must not hold a NUL character";
 		if (wrong) {
@@ -191,7 +185,6 @@ static void read_port(
 	struct parse *p, const struct bh_node *n, const char *at, struct bh_container *c)
 {
 	static const char *const known[] = {"name", "port", "protocol", NULL};
-	char path[MAX_PATH];
 	struct bh_named_port port = {0};
 	const char *name = NULL;
 	int64_t number = 0;
@@ -199,24 +192,24 @@ static void read_port(
 		return;
 	bh_read_known_keys(&p->r, n, at, known);
 	const struct bh_node *v = bh_node_get(n, "name");
-	snprintf(path, sizeof(path), "%s.name", at);
-	if (v && bh_read_string(&p->r, v, path, &name) == 0) {
+	bh_autofree char *name_path = bh_xasprintf("%s.name", at);
+	if (v && bh_read_string(&p->r, v, name_path, &name) == 0) {
 		if (!good_port_name(name))
-			bh_read_error(&p->r, v, path,
+			bh_read_error(&p->r, v, name_path,
 				"use lower-case letters, digits and single '-', at most 15, with a "
 				"letter",
 				"is not a port's name");
 		else if (port_name_taken(c, name))
-			bh_read_error(&p->r, v, path, NULL, "another port has this name");
+			bh_read_error(&p->r, v, name_path, NULL, "another port has this name");
 	}
 	v = bh_node_get(n, "port");
-	snprintf(path, sizeof(path), "%s.port", at);
+	bh_autofree char *port_path = bh_xasprintf("%s.port", at);
 	if (!v)
-		bh_read_error(&p->r, n, path, "give its number", "is missing");
+		bh_read_error(&p->r, n, port_path, "give its number", "is missing");
 	else
-		bh_read_int(&p->r, v, path, 1, 65535, &number);
-	snprintf(path, sizeof(path), "%s.protocol", at);
-	read_protocol(p, bh_node_get(n, "protocol"), path, &port.proto);
+		bh_read_int(&p->r, v, port_path, 1, 65535, &number);
+	bh_autofree char *proto_path = bh_xasprintf("%s.protocol", at);
+	read_protocol(p, bh_node_get(n, "protocol"), proto_path, &port.proto);
 	port.name = bh_xstrdup(name);
 	port.port = (uint16_t)number;
 	c->port[c->n_ports++] = port;
@@ -225,9 +218,8 @@ static void read_port(
 static void read_ports(
 	struct parse *p, const struct bh_node *w, const char *at, struct bh_container *c)
 {
-	char path[MAX_PATH];
 	const struct bh_node *n = bh_node_get(w, "ports");
-	snprintf(path, sizeof(path), "%s.ports", at);
+	bh_autofree char *path = bh_xasprintf("%s.ports", at);
 	if (bh_node_is_null(n) || bh_read_seq(&p->r, n, path) < 0)
 		return;
 	if (n->n > MAX_PORTS) {
@@ -236,8 +228,8 @@ static void read_ports(
 	}
 	c->port = bh_xcalloc(n->n, sizeof(*c->port));
 	for (size_t i = 0; i < n->n; i++) {
-		snprintf(path, sizeof(path), "%s.ports[%zu]", at, i);
-		read_port(p, n->child[i], path, c);
+		bh_autofree char *item = bh_xasprintf("%s[%zu]", path, i);
+		read_port(p, n->child[i], item, c);
 	}
 }
 
@@ -258,8 +250,7 @@ static void read_workload(struct parse *p, const struct bh_node *w, size_t index
 {
 	static const char *const known[] = {
 		"name", "namespace", "labels", "image", "netns", "ports", NULL};
-	char at[MAX_PATH];
-	snprintf(at, sizeof(at), "workloads[%zu]", index);
+	bh_autofree char *at = bh_xasprintf("workloads[%zu]", index);
 	if (bh_read_map(&p->r, w, at) < 0)
 		return;
 	bh_read_known_keys(&p->r, w, at, known);

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The Docker source against an engine played by the test: in order, out of order, and broken. */
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
+#include <errno.h>
+
+#include "inventory/docker.h"
+#include "lib/fake_engine.h"
+
+struct world {
+	uv_loop_t loop;
+	uv_timer_t beat, stop;
+	char path[64];
+	struct fake *fake;
+	struct bh_http *http;
+	struct bh_source *source;
+	struct bh_idmap seen; /* what the sink was told */
+	unsigned syncs, upserts, removes;
+	bool told, ok;
+	char message[600];
+	char all[8000]; /* every message that was not ok */
+};
+
+static const struct bh_docker_timing timing = {
+	.connect = 500,
+	.answer = 300,
+	.opened = 200,
+	.retry = 10,
+	.retry_max = 80,
+	.refresh = 60000,
+};
+
+static void free_container(void *c)
+{
+	bh_container_free(c);
+}
+
+static void on_sync(void *arg, struct bh_container **c, size_t n)
+{
+	struct world *w = arg;
+	w->syncs++;
+	bh_idmap_finish(&w->seen, free_container);
+	for (size_t i = 0; i < n; i++)
+		assert_null(bh_idmap_set(&w->seen, c[i]->id, c[i]));
+}
+
+static void on_upsert(void *arg, struct bh_container *c)
+{
+	struct world *w = arg;
+	assert_true(w->syncs > 0); /* never before the list */
+	w->upserts++;
+	bh_container_free(bh_idmap_set(&w->seen, c->id, c));
+}
+
+static void on_remove(void *arg, const char *id)
+{
+	struct world *w = arg;
+	w->removes++;
+	bh_container_free(bh_idmap_remove(&w->seen, id));
+}
+
+static void on_state(void *arg, bool ok, const char *message)
+{
+	struct world *w = arg;
+	w->told = true;
+	w->ok = ok;
+	snprintf(w->message, sizeof(w->message), "%s", message);
+	if (!ok)
+		snprintf(w->all + strlen(w->all), sizeof(w->all) - strlen(w->all), "%s\n", message);
+}
+
+static void on_beat(uv_timer_t *t)
+{
+	(void)t;
+}
+
+static void on_stop(uv_timer_t *t)
+{
+	*(bool *)t->data = true;
+}
+
+static void run_for(struct world *w, unsigned ms)
+{
+	bool over = false;
+	w->stop.data = &over;
+	uv_timer_start(&w->stop, on_stop, ms, 0);
+	while (!over)
+		uv_run(&w->loop, UV_RUN_ONCE);
+}
+
+#define UNTIL(w, cond)                                                                             \
+	do {                                                                                       \
+		bool over_ = false;                                                                \
+		(w)->stop.data = &over_;                                                           \
+		uv_timer_start(&(w)->stop, on_stop, 5000, 0);                                      \
+		while (!(cond)) {                                                                  \
+			uv_run(&(w)->loop, UV_RUN_ONCE);                                           \
+			if (over_)                                                                 \
+				fail_msg("never: %s; state: %s", #cond, (w)->message);             \
+		}                                                                                  \
+		uv_timer_stop(&(w)->stop);                                                         \
+	} while (0)
+
+static int setup(void **state)
+{
+	struct world *w = bh_xcalloc(1, sizeof(*w));
+	uv_loop_init(&w->loop);
+	uv_timer_init(&w->loop, &w->beat);
+	uv_timer_init(&w->loop, &w->stop);
+	uv_timer_start(&w->beat, on_beat, 2, 2);
+	snprintf(w->path, sizeof(w->path), "/tmp/bh-test-docker-%d.sock", (int)getpid());
+	w->fake = fake_new(&w->loop, w->path);
+	assert_int_equal(bh_http_open(&w->loop, &w->http), 0);
+	w->source = bh_source_docker_new_timed(&w->loop, w->http, w->path, &timing);
+	w->source->sink = (struct bh_source_sink){
+		.arg = w,
+		.sync = on_sync,
+		.upsert = on_upsert,
+		.remove = on_remove,
+		.state = on_state,
+	};
+	fake_route(w->fake, "/events", FAKE_STREAM, 200, NULL);
+	fake_route(w->fake, "/containers/json", FAKE_ANSWER, 200, "[]");
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	w->source->ops->free(w->source);
+	bh_http_close(w->http);
+	if (w->fake)
+		fake_free(w->fake);
+	uv_close((uv_handle_t *)&w->beat, NULL);
+	uv_close((uv_handle_t *)&w->stop, NULL);
+	uv_run(&w->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&w->loop), 0);
+	bh_idmap_finish(&w->seen, free_container);
+	unlink(w->path);
+	free(w);
+	return 0;
+}
+
+/* 64 hex digits from a small number. */
+static const char *id(unsigned n)
+{
+	static bh_docker_id buf[8];
+	static unsigned at;
+	char *s = buf[at++ % 8];
+	snprintf(s, sizeof(bh_docker_id), "%064x", n + 0xabc000);
+	return s;
+}
+
+static char *inspect_json(unsigned n, const char *extra)
+{
+	return bh_xasprintf("{\"Id\":\"%s\",\"Name\":\"/"
+			    "c%u\",\"Image\":\"sha256:%064x\",\"State\":{\"Running\":"
+			    "true,\"Pid\":%u},\"HostConfig\":{\"NetworkMode\":\"bridge\",\"x\":"
+			    "18446744073709551615},\"Config\":{\"Image\":\"web:%u\",\"Labels\":{"
+			    "\"app\":\"a%u\"%s"
+			    "}}}",
+		id(n), n, n % 3, 1000 + n, n, n, extra);
+}
+
+static void serve(struct world *w, unsigned n)
+{
+	bh_autofree char *path = bh_xasprintf("/containers/%s/json", id(n));
+	bh_autofree char *body = inspect_json(n, "");
+	fake_route(w->fake, path, FAKE_ANSWER, 200, body);
+}
+
+static void serve_as(struct world *w, unsigned n, enum fake_kind kind, int status, const char *body)
+{
+	bh_autofree char *path = bh_xasprintf("/containers/%s/json", id(n));
+	fake_route(w->fake, path, kind, status, body);
+}
+
+static void serve_list(struct world *w, unsigned first, unsigned n)
+{
+	bh_autobuf struct bh_buf b = {0};
+	bh_buf_str(&b, "[");
+	for (unsigned i = 0; i < n; i++)
+		bh_buf_printf(
+			&b, "%s{\"Id\":\"%s\",\"Names\":[\"/x\"]}", i ? "," : "", id(first + i));
+	bh_buf_str(&b, "]");
+	fake_route(w->fake, "/containers/json", FAKE_ANSWER, 200, b.s);
+}
+
+static void push_event(struct world *w, const char *action, unsigned n)
+{
+	bh_autofree char *e = bh_xasprintf("{\"Type\":\"container\",\"Action\":\"%s\",\"Actor\":{"
+					   "\"ID\":\"%s\",\"Attributes\":{}},\"time\":1}\n",
+		action, id(n));
+	fake_push(w->fake, e);
+}
+
+static void begin(struct world *w)
+{
+	w->source->ops->start(w->source);
+}
+
+static const struct bh_container *get(struct world *w, unsigned n)
+{
+	return bh_idmap_get(&w->seen, id(n));
+}
+
+static void test_sync(void **state)
+{
+	struct world *w = *state;
+	serve_list(w, 1, 3);
+	for (unsigned i = 1; i <= 3; i++)
+		serve(w, i);
+	bh_autofree char *image = bh_xasprintf(
+		"{\"RepoDigests\":[\"z@sha256:%064x\",\"a/b@sha256:%064x\",7,\"junk\"]}", 1, 2);
+	bh_autofree char *path = bh_xasprintf("/images/%064x/json", 1);
+	fake_route(w->fake, path, FAKE_ANSWER, 200, image);
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	assert_int_equal(w->seen.n, 3);
+	assert_true(w->told && w->ok);
+	const struct bh_container *c = get(w, 1);
+	assert_non_null(c);
+	assert_string_equal(c->name, "c1");
+	assert_string_equal(c->runtime, "docker");
+	assert_string_equal(c->image, "web:1");
+	assert_int_equal(c->pid, 1001);
+	assert_string_equal(c->netns_path, "/proc/1001/ns/net");
+	assert_string_equal(bh_labels_get(&c->labels, "app"), "a1");
+	assert_null(c->namespace);
+	assert_false(c->joined);
+	/* the digest of the registry, first by name; without one the image's own id */
+	assert_int_equal(strncmp(c->digest, "sha256:", 7), 0);
+	assert_string_equal(c->digest + 7 + 63, "2");
+	assert_string_equal(get(w, 2)->digest + 7 + 63, "2");
+	assert_string_equal(get(w, 3)->digest + 7 + 63, "0");
+	/* the stream before the list, and with since */
+	assert_int_equal(strncmp(fake_request(w->fake, 0), "/events?since=1", 15), 0);
+	assert_non_null(strstr(fake_request(w->fake, 0), "&filters=%7B%22type%22"));
+	assert_string_equal(fake_request(w->fake, 1), "/containers/json");
+}
+
+static void test_empty(void **state)
+{
+	struct world *w = *state;
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	assert_int_equal(w->seen.n, 0);
+	assert_true(w->ok);
+	w->source->ops->reload(w->source);
+	run_for(w, 30);
+	assert_int_equal(w->syncs, 1);
+}
+
+static void test_events(void **state)
+{
+	struct world *w = *state;
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	serve(w, 7);
+	push_event(w, "exec_start: sh", 7);
+	push_event(w, "pause", 7);
+	push_event(w, "kill", 7);
+	run_for(w, 60);
+	assert_int_equal(fake_hits(w->fake, "/containers/0"), 0);
+	push_event(w, "start", 7);
+	UNTIL(w, w->upserts == 1);
+	assert_non_null(get(w, 7));
+	/* a stale die: the container runs again by now, so it stays */
+	push_event(w, "die", 7);
+	UNTIL(w, w->upserts == 2);
+	assert_non_null(get(w, 7));
+	bh_autofree char *e =
+		bh_xasprintf("{\"Type\":\"network\",\"Action\":\"connect\",\"Actor\":{"
+			     "\"ID\":\"%064x\",\"Attributes\":{\"container\":\"%s\"}}}\r\n",
+			99, id(7));
+	fake_push(w->fake, e);
+	UNTIL(w, w->upserts == 3);
+	bh_autofree char *stopped =
+		bh_xasprintf("{\"Id\":\"%s\",\"State\":{\"Running\":false,\"Pid\":0}}", id(7));
+	serve_as(w, 7, FAKE_ANSWER, 200, stopped);
+	push_event(w, "die", 7);
+	UNTIL(w, w->removes == 1);
+	assert_null(get(w, 7));
+	serve(w, 7);
+	push_event(w, "start", 7);
+	UNTIL(w, get(w, 7));
+	serve_as(w, 7, FAKE_ANSWER, 404, "{\"message\":\"No such container\"}");
+	push_event(w, "destroy", 7);
+	UNTIL(w, w->removes == 2);
+	assert_int_equal(w->syncs, 1);
+	assert_true(w->ok);
+}
+
+/* Two events in one chunk, one event in two. */
+static void test_event_chunks(void **state)
+{
+	struct world *w = *state;
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	serve(w, 1);
+	serve(w, 2);
+	bh_autofree char *e =
+		bh_xasprintf("{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{"
+			     "\"ID\":\"%s\"}}\n{\"Type\":\"container\",\"Action\":\"start\",",
+			id(1));
+	fake_push(w->fake, e);
+	UNTIL(w, get(w, 1));
+	bh_autofree char *rest = bh_xasprintf("\"Actor\":{\"ID\":\"%s\"}}\n\n", id(2));
+	fake_push(w->fake, rest);
+	UNTIL(w, get(w, 2));
+	assert_int_equal(w->syncs, 1);
+}
+
+static void test_bounded(void **state)
+{
+	struct world *w = *state;
+	serve_list(w, 1, 50);
+	for (unsigned i = 1; i <= 50; i++) {
+		bh_autofree char *path = bh_xasprintf("/containers/%s/json", id(i));
+		serve(w, i);
+		fake_delay(w->fake, path, 5);
+	}
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	assert_int_equal(w->seen.n, 50);
+	assert_int_equal(fake_most_waiting(w->fake), BH_DOCKER_IN_FLIGHT);
+}
+
+/* An event that comes while the list is being made is neither lost nor undone by the list. */
+static void test_event_during_list(void **state)
+{
+	struct world *w = *state;
+	serve_list(w, 1, 2);
+	fake_delay(w->fake, "/containers/json", 100);
+	serve(w, 1);
+	serve(w, 3); /* 2 is listed, but gone by now: 404 */
+	begin(w);
+	UNTIL(w, fake_hits(w->fake, "/containers/json") == 1);
+	push_event(w, "start", 3);
+	push_event(w, "destroy", 2);
+	UNTIL(w, w->syncs == 1);
+	assert_int_equal(w->seen.n, 2);
+	assert_non_null(get(w, 1));
+	assert_non_null(get(w, 3));
+	assert_true(w->ok);
+}
+
+/* One that comes while its container is being asked about: it is asked about again. */
+static void test_event_during_inspect(void **state)
+{
+	struct world *w = *state;
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	bh_autofree char *path = bh_xasprintf("/containers/%s/json", id(1));
+	serve(w, 1);
+	push_event(w, "start", 1);
+	UNTIL(w, w->upserts == 1);
+	fake_delay(w->fake, path, 60);
+	push_event(w, "update", 1);
+	UNTIL(w, fake_hits(w->fake, path) == 2);
+	push_event(w, "die", 1);
+	push_event(w, "destroy", 1);
+	run_for(w, 20);
+	assert_int_equal(fake_hits(w->fake, path), 2);
+	UNTIL(w, fake_hits(w->fake, path) == 3);
+	UNTIL(w, w->upserts == 3);
+}
+
+static void test_reconnect(void **state)
+{
+	struct world *w = *state;
+	serve_list(w, 1, 2);
+	serve(w, 1);
+	serve(w, 2);
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	serve_list(w, 2, 2);
+	serve(w, 3);
+	serve_as(w, 1, FAKE_ANSWER, 404, "{}");
+	fake_route(w->fake, "/events", FAKE_ANSWER, 503, "{\"message\":\"starting \\u001b[31m\"}");
+	fake_end_streams(w->fake);
+	UNTIL(w, !w->ok);
+	assert_non_null(strstr(w->message, w->path));
+	assert_non_null(strstr(w->message, "retrying in "));
+	UNTIL(w, fake_hits(w->fake, "/events") >= 4);
+	assert_non_null(strstr(w->message, "503: starting ?[31m"));
+	assert_int_equal(w->seen.n, 2); /* the last good ones */
+	assert_non_null(get(w, 1));
+	assert_int_equal(w->removes, 0);
+	fake_route(w->fake, "/events", FAKE_STREAM, 200, NULL);
+	UNTIL(w, w->syncs == 2);
+	assert_true(w->ok);
+	assert_int_equal(w->seen.n, 2);
+	assert_null(get(w, 1));
+	assert_non_null(get(w, 3));
+	fake_break_streams(w->fake);
+	UNTIL(w, w->syncs == 3);
+	assert_true(w->ok);
+}
+
+static void test_absent(void **state)
+{
+	struct world *w = *state;
+	fake_free(w->fake);
+	w->fake = NULL;
+	run_for(w, 20);
+	unlink(w->path);
+	begin(w);
+	UNTIL(w, w->told);
+	assert_false(w->ok);
+	assert_non_null(strstr(w->message, "No such file or directory"));
+	assert_non_null(strstr(w->message, "`sources`"));
+	run_for(w, 200);
+	assert_int_equal(w->syncs, 0);
+	w->fake = fake_new(&w->loop, w->path);
+	fake_route(w->fake, "/events", FAKE_STREAM, 200, NULL);
+	fake_route(w->fake, "/containers/json", FAKE_ANSWER, 200, "[]");
+	UNTIL(w, w->syncs == 1);
+	assert_true(w->ok);
+}
+
+static void test_broken_container(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		enum fake_kind kind;
+		int status;
+		const char *body;
+	} broken[] = {
+		{FAKE_ANSWER, 200, "{\"Id\":"},
+		{FAKE_ANSWER, 200, "<html>proxy</html>"},
+		{FAKE_ANSWER, 500, "{\"message\":\"boom\"}"},
+		{FAKE_ANSWER, 200, "[]"},
+		{FAKE_HUGE, 200, ""},
+		{FAKE_SILENT, 0, NULL},
+		{FAKE_CLOSE, 0, NULL},
+	};
+	serve_list(w, 1, 3);
+	serve(w, 1);
+	serve(w, 3);
+	serve_as(w, 2, FAKE_ANSWER, 200, "nonsense");
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	assert_int_equal(w->seen.n, 2); /* the others are not held up */
+	for (size_t i = 0; i < BH_ARRAY_SIZE(broken); i++) {
+		bh_autofree char *path = bh_xasprintf("/containers/%s/json", id(2));
+		serve_as(w, 2, broken[i].kind, broken[i].status, broken[i].body);
+		size_t hits = fake_hits(w->fake, path);
+		push_event(w, "update", 2);
+		UNTIL(w, !w->ok && fake_hits(w->fake, path) >= hits + 2); /* it is retried */
+		bh_autofree char *name = bh_xasprintf("container %.12s: ", id(2));
+		assert_non_null(strstr(w->message, name));
+		assert_int_equal(get(w, 2) != NULL, i > 0); /* the last good answer holds */
+		serve(w, 2);
+		UNTIL(w, w->ok);
+		assert_non_null(get(w, 2));
+		assert_int_equal(w->syncs, 1);
+		assert_int_equal(w->removes, 0);
+	}
+	assert_non_null(strstr(w->all, "500: boom"));
+	assert_non_null(strstr(w->all, "larger than allowed"));
+}
+
+static void test_broken_list(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		enum fake_kind kind;
+		int status;
+		const char *body, *says;
+	} broken[] = {
+		{FAKE_ANSWER, 200, "[{\"Id\":\"ab", "not JSON"},
+		{FAKE_ANSWER, 200, "<html>", "not JSON"},
+		{FAKE_ANSWER, 200, "{}", "not an array"},
+		{FAKE_ANSWER, 200, "[{\"Id\":\"../../etc\"}]", "[0].Id"},
+		{FAKE_ANSWER, 500, "{\"message\":\"boom\"}", "500: boom"},
+		{FAKE_HUGE, 200, "", "larger than allowed"},
+		{FAKE_HUGE_CHUNKED, 200, "", "larger than allowed"},
+		{FAKE_SILENT, 0, NULL, "timed out"},
+		{FAKE_CLOSE, 0, NULL, "retrying in"},
+	};
+	serve_list(w, 1, 1);
+	serve(w, 1);
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(broken); i++) {
+		unsigned syncs = w->syncs;
+		fake_route(w->fake, "/containers/json", broken[i].kind, broken[i].status,
+			broken[i].body);
+		w->all[0] = '\0';
+		fake_end_streams(w->fake);
+		UNTIL(w, strstr(w->all, broken[i].says));
+		assert_int_equal(w->syncs, syncs);
+		assert_non_null(get(w, 1));
+		serve_list(w, 1, 1);
+		UNTIL(w, w->syncs == syncs + 1);
+		assert_true(w->ok);
+	}
+	assert_int_equal(w->removes, 0);
+}
+
+/* Accepts, and never says a word to anything. */
+static void test_silence(void **state)
+{
+	struct world *w = *state;
+	fake_route(w->fake, "/", FAKE_SILENT, 0, NULL);
+	fake_route(w->fake, "/events", FAKE_SILENT, 0, NULL);
+	fake_route(w->fake, "/containers/json", FAKE_SILENT, 0, NULL);
+	begin(w);
+	UNTIL(w, w->told);
+	assert_false(w->ok);
+	assert_non_null(strstr(w->message, "timed out"));
+	UNTIL(w, fake_hits(w->fake, "/containers/json") == 2);
+}
+
+static void test_bad_events(void **state)
+{
+	struct world *w = *state;
+	serve_list(w, 1, 1);
+	serve(w, 1);
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	fake_push(w->fake, "{\"Type\":\"container\"\n");
+	UNTIL(w, w->syncs == 2);
+	assert_non_null(strstr(w->all, "event stream: not JSON"));
+	/* too long to be kept: skipped, everything is asked about again, the stream goes on */
+	w->all[0] = '\0';
+	unsigned upserts = w->upserts;
+	bh_autobuf struct bh_buf big = {0};
+	for (unsigned i = 0; i < 1024; i++)
+		bh_buf_printf(&big, "%01024u", i);
+	for (unsigned i = 0; i < 3; i++)
+		fake_push(w->fake, big.s);
+	fake_push(w->fake, "\n");
+	UNTIL(w, w->upserts > upserts);
+	assert_int_equal(w->syncs, 2);
+	serve(w, 2);
+	push_event(w, "start", 2);
+	UNTIL(w, get(w, 2));
+	assert_int_equal(w->syncs, 2);
+	assert_string_equal(w->all, "");
+}
+
+/* A lost event is made good by the list that reload, or time, asks for. */
+static void test_refresh(void **state)
+{
+	struct world *w = *state;
+	serve_list(w, 1, 2);
+	serve(w, 1);
+	serve(w, 2);
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	serve_list(w, 2, 2);
+	serve(w, 3);
+	serve_as(w, 1, FAKE_ANSWER, 404, "{}");
+	w->source->ops->reload(w->source);
+	UNTIL(w, get(w, 3) && !get(w, 1));
+	assert_int_equal(w->removes, 1);
+	assert_int_equal(w->syncs, 1);
+}
+
+/* Freed in the middle of everything: the sanitizers see to the rest. */
+static void test_free_early(void **state)
+{
+	struct world *w = *state;
+	serve_list(w, 1, 20);
+	for (unsigned i = 1; i <= 20; i++) {
+		bh_autofree char *path = bh_xasprintf("/containers/%s/json", id(i));
+		serve(w, i);
+		fake_delay(w->fake, path, 50);
+	}
+	begin(w);
+	UNTIL(w, fake_hits(w->fake, "/containers/0") >= 8);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_sync),
+		T(test_empty),
+		T(test_events),
+		T(test_event_chunks),
+		T(test_bounded),
+		T(test_event_during_list),
+		T(test_event_during_inspect),
+		T(test_reconnect),
+		T(test_absent),
+		T(test_broken_container),
+		T(test_broken_list),
+		T(test_silence),
+		T(test_bad_events),
+		T(test_refresh),
+		T(test_free_early),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The manager, with a kernel played by the test (the bh_link functions below stand in for
+ * enforcer/link) and sources that say what the test makes them say; and the static source's file.
+ */
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+// clang-format on
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "inventory/manager.h"
+
+#define OWN 4026531840
+
+/* --- the kernel --- */
+static struct {
+	struct {
+		const char *path;
+		uint64_t inode;
+		const char *addr;
+		int err; /* of inspecting */
+	} ns[8];
+	unsigned inspections;
+	int pipe[2];
+	int drained; /* what the next drain returns */
+	int host_err;
+} kernel;
+
+uint64_t bh_link_own_netns(const struct bh_link *l)
+{
+	(void)l;
+	return OWN;
+}
+
+static int find_ns(const char *path)
+{
+	for (int i = 0; i < (int)BH_ARRAY_SIZE(kernel.ns); i++) {
+		if (kernel.ns[i].path && strcmp(kernel.ns[i].path, path) == 0)
+			return i;
+	}
+	return -ENOENT;
+}
+
+int bh_link_netns_inode(const char *path, uint64_t *ret)
+{
+	int i = find_ns(path);
+	if (i >= 0)
+		*ret = kernel.ns[i].inode;
+	return i < 0 ? i : 0;
+}
+
+int bh_link_inspect(struct bh_link *l, const char *path, struct bh_workload *w)
+{
+	int i = find_ns(path);
+	struct bh_addr a;
+	(void)l;
+	kernel.inspections++;
+	if (i < 0)
+		return i;
+	if (kernel.ns[i].err)
+		return kernel.ns[i].err;
+	struct bh_interface *f = bh_workload_add_interface(w);
+	f->name = bh_xstrdup("eth0");
+	f->host_name = bh_xstrdup("veth0");
+	bh_addr_parse(kernel.ns[i].addr, &a);
+	bh_interface_add_addr(f, &a);
+	w->netns = kernel.ns[i].inode;
+	return 0;
+}
+
+int bh_link_host(struct bh_link *l, struct bh_inventory *inv)
+{
+	struct bh_addr a;
+	struct bh_prefix p;
+	(void)l;
+	if (kernel.host_err)
+		return kernel.host_err;
+	bh_addr_parse("192.0.2.1", &a);
+	bh_prefix_parse("192.0.2.0/24", &p);
+	bh_inventory_add_host(inv, &a);
+	bh_inventory_add_network(inv, &p);
+	return 0;
+}
+
+int bh_link_watch_fd(struct bh_link *l)
+{
+	(void)l;
+	return kernel.pipe[0];
+}
+
+int bh_link_watch_drain(struct bh_link *l)
+{
+	char c[64];
+	int r = kernel.drained;
+	(void)l;
+	while (read(kernel.pipe[0], c, sizeof(c)) > 0)
+		continue;
+	kernel.drained = 0;
+	return r;
+}
+
+static void notice(int result)
+{
+	kernel.drained = result;
+	assert_int_equal(write(kernel.pipe[1], "x", 1), 1);
+}
+
+/* --- a source --- */
+static void nothing(struct bh_source *s)
+{
+	(void)s;
+}
+static void drop_source(struct bh_source *s)
+{
+	free(s->name);
+	free(s);
+}
+static const struct bh_source_ops ops = {"test", nothing, nothing, drop_source};
+
+struct world {
+	uv_loop_t loop;
+	uv_timer_t stop, beat;
+	struct bh_inventory_mgr *m;
+	struct bh_source *a, *b;
+	unsigned told;
+};
+
+static void on_changed(void *arg)
+{
+	((struct world *)arg)->told++;
+}
+
+static struct bh_source *add_source(struct world *w, const char *name)
+{
+	struct bh_source *s = bh_xcalloc(1, sizeof(*s));
+	s->ops = &ops;
+	s->name = bh_xstrdup(name);
+	bh_inventory_mgr_add(w->m, s);
+	return s;
+}
+
+static void on_beat(uv_timer_t *t)
+{
+	(void)t;
+}
+
+static void on_stop(uv_timer_t *t)
+{
+	*(bool *)t->data = true;
+}
+
+static void run_for(struct world *w, unsigned ms)
+{
+	bool over = false;
+	w->stop.data = &over;
+	uv_timer_start(&w->stop, on_stop, ms, 0);
+	while (!over)
+		uv_run(&w->loop, UV_RUN_ONCE);
+}
+
+static int setup(void **state)
+{
+	struct world *w = bh_xcalloc(1, sizeof(*w));
+	memset(&kernel, 0, sizeof(kernel));
+	assert_int_equal(pipe2(kernel.pipe, O_NONBLOCK | O_CLOEXEC), 0);
+	uv_loop_init(&w->loop);
+	uv_timer_init(&w->loop, &w->stop);
+	uv_timer_init(&w->loop, &w->beat);
+	uv_timer_start(&w->beat, on_beat, 2, 2);
+	assert_int_equal(bh_inventory_mgr_new(&w->loop, NULL, on_changed, w, &w->m), 0);
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	bh_inventory_mgr_free(w->m);
+	uv_close((uv_handle_t *)&w->stop, NULL);
+	uv_close((uv_handle_t *)&w->beat, NULL);
+	uv_run(&w->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&w->loop), 0);
+	close(kernel.pipe[0]);
+	close(kernel.pipe[1]);
+	free(w);
+	return 0;
+}
+
+static struct bh_container *container(const char *id, const char *path, const char *label)
+{
+	struct bh_container *c = bh_container_new();
+	c->id = bh_xstrdup(id);
+	c->runtime = bh_xstrdup("docker");
+	c->name = bh_xasprintf("name-%s", id);
+	c->netns_path = bh_xstrdup(path);
+	if (label)
+		bh_labels_set(&c->labels, label, id);
+	return c;
+}
+
+static void upsert(struct bh_source *s, struct bh_container *c)
+{
+	s->sink.upsert(s->sink.arg, c);
+}
+
+static struct bh_inventory *build(struct world *w)
+{
+	struct bh_inventory *inv = bh_inventory_mgr_build(w->m);
+	bh_inventory_seal(inv);
+	return inv;
+}
+
+static void test_merge(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	w->b = add_source(w, "b");
+	kernel.ns[0].path = "/n/1";
+	kernel.ns[0].inode = 11;
+	kernel.ns[0].addr = "192.0.2.11";
+	kernel.ns[1].path = "/n/1-again"; /* another name for the same */
+	kernel.ns[1].inode = 11;
+	kernel.ns[1].addr = "192.0.2.11";
+	kernel.ns[2].path = "/n/host";
+	kernel.ns[2].inode = OWN;
+	kernel.ns[2].addr = "192.0.2.1";
+	struct bh_container *sidecar = container("aaa", "/n/1", "side");
+	bh_labels_set(&sidecar->labels, "shared", "side's");
+	sidecar->joined = true;
+	struct bh_container *owner = container("bbb", "/n/1", "own");
+	bh_labels_set(&owner->labels, "shared", "owner's");
+	bh_labels_set(&owner->labels, "bulkhead.io/name", "somebody-else");
+	bh_labels_set(&owner->labels, "com.docker.compose.project", "Shop");
+	upsert(w->a, sidecar);
+	upsert(w->a, owner);
+	upsert(w->a, container("h1", "/n/host", NULL));
+	upsert(w->a, container("h2", "/n/host", NULL));
+	upsert(w->b, container("bbb", "/n/1-again", NULL));
+	upsert(w->b, container("ccc", "/n/1-again", "other"));
+	struct bh_inventory *inv = build(w);
+	assert_int_equal(inv->n, 3);
+	struct bh_addr a;
+	bh_addr_parse("192.0.2.11", &a);
+	int i = bh_inventory_owner(inv, &a);
+	assert_true(i >= 0);
+	const struct bh_workload *x = inv->workload[i];
+	assert_string_equal(x->id, "bbb"); /* not the sidecar, though it comes first */
+	assert_string_equal(x->namespace, "shop");
+	assert_string_equal(bh_labels_get(&x->labels, "bulkhead.io/name"), "name-bbb");
+	assert_string_equal(bh_labels_get(&x->labels, "shared"), "owner's");
+	assert_string_equal(bh_labels_get(&x->labels, "side"), "aaa");
+	assert_string_equal(bh_labels_get(&x->labels, "other"), "ccc");
+	assert_int_equal(x->netns, 11);
+	assert_null(x->unenforceable);
+	assert_int_equal(x->n_ifaces, 1);
+	bh_addr_parse("192.0.2.1", &a);
+	assert_int_equal(bh_inventory_owner(inv, &a), BH_OWNER_HOST);
+	for (size_t j = 0; j < inv->n; j++) {
+		if (inv->workload[j] == x)
+			continue;
+		assert_string_equal(inv->workload[j]->unenforceable, "shares the host's network");
+		assert_int_equal(inv->workload[j]->n_ifaces, 0);
+	}
+	bh_inventory_unref(inv);
+}
+
+static void test_generation(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	kernel.ns[0].path = "/n/1";
+	kernel.ns[0].inode = 11;
+	kernel.ns[0].addr = "192.0.2.11";
+	upsert(w->a, container("one", "/n/1", NULL));
+	struct bh_inventory *inv = build(w);
+	uint64_t first = inv->workload[0]->generation;
+	assert_true(first > 0);
+	bh_inventory_unref(inv);
+	upsert(w->a, container("one", "/n/1", "new-label"));
+	inv = build(w);
+	assert_int_equal(inv->workload[0]->generation, first); /* the same container */
+	bh_inventory_unref(inv);
+	w->a->sink.remove(w->a->sink.arg, "one");
+	upsert(w->a, container("two", "/n/1", NULL)); /* the inode is recycled */
+	inv = build(w);
+	uint64_t second = inv->workload[0]->generation;
+	assert_true(second > first);
+	bh_inventory_unref(inv);
+	w->a->sink.remove(w->a->sink.arg, "two");
+	bh_inventory_unref(build(w));
+	upsert(w->a, container("two", "/n/1", NULL));
+	inv = build(w);
+	assert_true(inv->workload[0]->generation > second);
+	bh_inventory_unref(inv);
+}
+
+static void test_told(void **state)
+{
+	struct world *w = *state;
+	assert_true(bh_inventory_mgr_synced(w->m)); /* no sources at all */
+	run_for(w, 60);
+	assert_int_equal(w->told, 1); /* the node itself */
+	w->a = add_source(w, "a");
+	assert_false(bh_inventory_mgr_synced(w->m));
+	struct bh_source_status st[2];
+	assert_int_equal(bh_inventory_mgr_sources(w->m, st, 2), 1);
+	assert_false(st[0].ok);
+	assert_true(strlen(st[0].message) > 0);
+	w->a->sink.state(w->a->sink.arg, false, "broken");
+	w->a->sink.sync(w->a->sink.arg, NULL, 0);
+	assert_true(bh_inventory_mgr_synced(w->m));
+	for (unsigned i = 0; i < 100; i++) {
+		char id[8];
+		snprintf(id, sizeof(id), "c%u", i);
+		upsert(w->a, container(id, "/none", NULL));
+	}
+	run_for(w, 60);
+	assert_int_equal(w->told, 2); /* once for all of them */
+	assert_int_equal(bh_inventory_mgr_sources(w->m, st, 2), 1);
+	assert_string_equal(st[0].name, "a");
+	assert_string_equal(st[0].message, "broken");
+	assert_int_equal(st[0].n_containers, 100);
+	/* changes without a pause: told all the same, within the bound */
+	uint64_t start = uv_hrtime();
+	while (w->told < 4 && uv_hrtime() - start < 1000000000) {
+		upsert(w->a, container("c1", "/none", NULL));
+		uv_run(&w->loop, UV_RUN_ONCE);
+	}
+	assert_int_equal(w->told, 4);
+}
+
+static void test_notices(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	kernel.ns[0].path = "/n/1";
+	kernel.ns[0].inode = 11;
+	kernel.ns[0].addr = "192.0.2.11";
+	upsert(w->a, container("one", "/n/1", NULL));
+	run_for(w, 60);
+	bh_inventory_unref(build(w));
+	unsigned told = w->told, inspections = kernel.inspections;
+	bh_inventory_unref(build(w));
+	assert_int_equal(kernel.inspections, inspections); /* cached */
+	notice(0);
+	run_for(w, 60);
+	assert_int_equal(w->told, told); /* of no interest */
+	static const int results[] = {1, -ENOBUFS};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(results); i++) {
+		kernel.ns[0].addr = i ? "192.0.2.13" : "192.0.2.12";
+		notice(results[i]);
+		run_for(w, 60);
+		assert_int_equal(w->told, ++told);
+		struct bh_inventory *inv = build(w);
+		struct bh_addr a;
+		bh_addr_parse(kernel.ns[0].addr, &a);
+		assert_int_equal(bh_inventory_owner(inv, &a), 0);
+		bh_inventory_unref(inv);
+	}
+}
+
+static void test_dead(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	upsert(w->a, container("one", "/n/1", NULL));
+	struct bh_inventory *inv = build(w);
+	assert_int_equal(inv->n, 0); /* it may have died a moment ago */
+	bh_inventory_unref(inv);
+	run_for(w, 60);
+	unsigned told = w->told;
+	run_for(w, BH_MGR_PERSISTS_MS + 1500);
+	assert_int_equal(w->told, told + 1);
+	inv = build(w);
+	assert_int_equal(inv->n, 1);
+	assert_non_null(strstr(inv->workload[0]->unenforceable, "/n/1"));
+	assert_int_equal(inv->workload[0]->netns, 0);
+	bh_inventory_unref(inv);
+	kernel.ns[0].path = "/n/1";
+	kernel.ns[0].inode = 11;
+	kernel.ns[0].addr = "192.0.2.11";
+	run_for(w, 1200);
+	assert_int_equal(w->told, told + 2);
+	inv = build(w);
+	assert_null(inv->workload[0]->unenforceable);
+	assert_int_equal(inv->workload[0]->n_ifaces, 1);
+	bh_inventory_unref(inv);
+}
+
+/* A fault that is not the namespace's end does not take a workload away. */
+static void test_passing_fault(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	kernel.ns[0].path = "/n/1";
+	kernel.ns[0].inode = 11;
+	kernel.ns[0].addr = "192.0.2.11";
+	upsert(w->a, container("one", "/n/1", NULL));
+	bh_inventory_unref(build(w));
+	kernel.ns[0].err = -EINTR;
+	kernel.host_err = -EINTR;
+	notice(1);
+	run_for(w, 60);
+	struct bh_inventory *inv = build(w);
+	assert_int_equal(inv->n, 1);
+	assert_int_equal(inv->workload[0]->n_ifaces, 1);
+	assert_int_equal(inv->n_hosts, 1);
+	assert_int_equal(inv->n_networks, 1);
+	bh_inventory_unref(inv);
+	/* unless it is about another namespace by now */
+	kernel.ns[0].inode = 12;
+	notice(1);
+	run_for(w, 60);
+	inv = build(w);
+	assert_int_equal(inv->n, 0);
+	bh_inventory_unref(inv);
+	unsigned told = w->told;
+	kernel.ns[0].err = kernel.host_err = 0;
+	run_for(w, 1200);
+	assert_true(w->told > told); /* tried again without being asked */
+	inv = build(w);
+	assert_int_equal(inv->workload[0]->netns, 12);
+	bh_inventory_unref(inv);
+}
+
+/* A recycled pid does not lend a container the namespace of a stranger. */
+static void test_pid(void **state)
+{
+	struct world *w = *state;
+	char path[40];
+	w->a = add_source(w, "a");
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)getpid());
+	kernel.ns[0].path = path;
+	kernel.ns[0].inode = 11;
+	kernel.ns[0].addr = "192.0.2.11";
+	struct bh_container *c = container("one", NULL, NULL);
+	c->pid = getpid();
+	upsert(w->a, c);
+	struct bh_inventory *inv = build(w);
+	assert_int_equal(inv->n, 1);
+	bh_inventory_unref(inv);
+	struct bh_record *r = bh_idmap_get(&w->m->source[0]->records, "one");
+	assert_true(r->start_time > 0);
+	r->start_time--; /* as if the pid had belonged to an earlier process */
+	notice(1);
+	run_for(w, 60);
+	inv = build(w);
+	assert_int_equal(inv->n, 0);
+	bh_inventory_unref(inv);
+}
+
+static void put_file(const char *path, const char *text)
+{
+	bh_autofree char *tmp = bh_xasprintf("%s.new", path);
+	bh_autofclose FILE *f = fopen(tmp, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fflush(f);
+	assert_int_equal(rename(tmp, path), 0);
+}
+
+static size_t count(struct world *w, struct bh_source_status *st)
+{
+	assert_int_equal(bh_inventory_mgr_sources(w->m, st, 1), 1);
+	return st->n_containers;
+}
+
+static void test_static_file(void **state)
+{
+	struct world *w = *state;
+	char dir[] = "/tmp/bh-test-static-XXXXXX";
+	struct bh_source_status st;
+	assert_non_null(mkdtemp(dir));
+	bh_autofree char *sub = bh_xasprintf("%s/etc", dir);
+	bh_autofree char *path = bh_xasprintf("%s/w.yaml", sub);
+	bh_inventory_mgr_add(w->m, bh_source_static_new(&w->loop, path));
+	assert_false(bh_inventory_mgr_synced(w->m));
+	count(w, &st);
+	assert_non_null(strstr(st.message, "No such file"));
+	assert_int_equal(mkdir(sub, 0700), 0); /* the directory comes later */
+	put_file(path, "workloads: [{name: a, netns: /n/a}]\n");
+	run_for(w, 2300);
+	assert_int_equal(count(w, &st), 1);
+	assert_true(st.ok && bh_inventory_mgr_synced(w->m));
+	run_for(w, 2300); /* from now on its directory is watched */
+	put_file(path, "workloads: [{name: a, netns: /n/a}, {name: b, netns: /n/b}]\n");
+	run_for(w, 300);
+	assert_int_equal(count(w, &st), 2);
+	put_file(path, "workloads: [{name: 7, netns: n}]\n");
+	run_for(w, 300);
+	assert_int_equal(count(w, &st), 2); /* the last good list */
+	assert_false(st.ok);
+	assert_non_null(strstr(st.message, "2 errors"));
+	assert_non_null(strstr(st.message, "w.yaml:1:20: workloads[0].name"));
+	assert_non_null(strstr(st.message, "workloads[0].netns"));
+	unlink(path);
+	bh_inventory_mgr_reload(w->m);
+	assert_int_equal(count(w, &st), 2);
+	assert_non_null(strstr(st.message, "No such file"));
+	put_file(path, "workloads: []\n");
+	run_for(w, 300);
+	assert_int_equal(count(w, &st), 0);
+	assert_true(st.ok);
+	/* listed at once, although its namespace is not there (yet) */
+	put_file(path, "workloads: [{name: a, namespace: shop, netns: /n/a}]\n");
+	run_for(w, 300);
+	struct bh_inventory *inv = build(w);
+	assert_int_equal(inv->n, 1);
+	assert_string_equal(inv->workload[0]->id, "static:shop/a");
+	assert_non_null(strstr(inv->workload[0]->unenforceable, "/n/a does not exist"));
+	bh_inventory_unref(inv);
+	unlink(path);
+	rmdir(sub);
+	rmdir(dir);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_merge),
+		T(test_generation),
+		T(test_told),
+		T(test_notices),
+		T(test_dead),
+		T(test_passing_fault),
+		T(test_pid),
+		T(test_static_file),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
