@@ -5,8 +5,8 @@
  */
 #include <time.h>
 
-#include "../../rules/base/utf8.h"
 #include "audit/private.h"
+#include <bulkhead/utf8.h>
 
 #define MAX_NAME 512
 #define MAX_LABELS 64

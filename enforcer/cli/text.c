@@ -6,8 +6,8 @@
  */
 #include <wchar.h>
 
-#include "../../rules/base/utf8.h"
 #include "cli/cli.h"
+#include <bulkhead/utf8.h>
 
 static char *safe(const char *s, bool lines)
 {

@@ -332,6 +332,7 @@ int bh_core_new(
 
 void bh_core_ready(struct bh_core *c)
 {
+	c->told = true;
 	bh_notify("READY=1\nSTATUS=rules are in force");
 }
 

@@ -131,6 +131,7 @@ struct bh_core {
 	int64_t last_commit;
 	uint64_t commits;
 	bool ready; /* first commit done */
+	bool told; /* the service manager knows that we are up */
 	bool bridge_nf;
 	char *bridge_nf_error;
 	int64_t last_tamper;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Once a second: write out what was collected, and put what was lost on record. */
+#include "core/notify.h"
 #include "core/private.h"
+
+#define PATIENCE_US 15000000
 
 static const char *const queue_gap[] = {
 	"packets of enforcing groups were dropped unrecorded: the queue was full",
@@ -33,9 +36,21 @@ static void bridge_nf(struct bh_core *c)
 	bh_core_bridge_nf(c);
 }
 
+/* A source that stays away must not keep the machine from booting: say that we are up, and why
+ * nothing new is enforced yet. */
+static void tell(struct bh_core *c)
+{
+	if (c->told || bh_core_now() - c->started < PATIENCE_US)
+		return;
+	c->told = true;
+	bh_notify("READY=1\nSTATUS=waiting for a source of workloads; the rules of the run before "
+		  "stay");
+}
+
 void bh_core_tick_cb(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
+	tell(c);
 	bh_audit_tick(c->audit, bh_core_now());
 	queue_gaps(c);
 	bridge_nf(c);

@@ -113,6 +113,7 @@ static int run(struct bh_config *conf, const char *file)
 	struct bh_core_start start = {.config_file = file, .config = conf};
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file size limit is a failed write, not the end */
 	uv_loop_init(&d.loop);
 	int r = bh_core_new(&d.loop, &start, &d.core, &why);
 	if (r == 0 && (r = bh_api_start(&d.loop, d.core, bh_core_socket(d.core), &d.api)) < 0)

@@ -6,7 +6,7 @@
  */
 #include <bulkhead/diag.h>
 
-#include "utf8.h"
+#include <bulkhead/utf8.h>
 
 #define QUOTE_MAX 60
 

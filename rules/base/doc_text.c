@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "utf8.h"
+#include <bulkhead/utf8.h>
 
 /* libyaml looks through all %TAG directives for each new one. */
 #define TAG_DIRECTIVES_MAX 16
