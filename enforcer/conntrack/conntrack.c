@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_compat.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -76,6 +77,37 @@ void bh_ct_close(struct bh_ct *ct)
 	free(ct);
 }
 
+/* Joining a group loads ctnetlink as well, but does not wait for it (nfnetlink_bind in 6.1 and
+ * later): where conntrack was not in use before, the events' setting would not be there yet. A
+ * request waits; this one asks for the number of entries. */
+static int load(struct bh_ct *ct)
+{
+	_Alignas(struct nlmsghdr) char buf[64];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_seq = ++ct->seq;
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	*nfg = (struct nfgenmsg){.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
+	if (mnl_socket_sendto(ct->nl, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t got = bh_ct_recv(ct->nl, ct->rx, BH_CT_RX);
+		if (got < 0)
+			return got == -EAGAIN ? -ETIMEDOUT : (int)got;
+		int left = (int)got;
+		for (nlh = (void *)ct->rx; mnl_nlmsg_ok(nlh, left);
+			nlh = mnl_nlmsg_next(nlh, &left)) {
+			if (nlh->nlmsg_seq != ct->seq || nlh->nlmsg_type != NLMSG_ERROR ||
+				nlh->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)))
+				continue;
+			int err = ((const struct nlmsgerr *)mnl_nlmsg_get_payload(nlh))->error;
+			/* nfnetlink's answer for a subsystem that is not there */
+			return err == -EINVAL ? -EOPNOTSUPP : err;
+		}
+	}
+}
+
 /* 0 is off; 1 is on; 2, the default since 5.19, is on for connections made while somebody
  * listens, which leaves those made before a restart of ours without their end. */
 static int enable_events(void)
@@ -105,17 +137,20 @@ static int subscribe(struct mnl_socket *nl)
 		if (mnl_socket_setsockopt(nl, NETLINK_ADD_MEMBERSHIP, &g, sizeof(g)) < 0)
 			return -errno;
 	}
-	return enable_events(); /* joining has loaded the modules that the setting is of */
+	return enable_events();
 }
 
 int bh_ct_listen(struct bh_ct *ct)
 {
 	if (ct->events)
 		return 0;
+	int rc = load(ct);
+	if (rc < 0)
+		return rc;
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!nl)
 		return -errno;
-	int rc = subscribe(nl);
+	rc = subscribe(nl);
 	if (rc < 0)
 		mnl_socket_close(nl);
 	else
