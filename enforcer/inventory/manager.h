@@ -10,8 +10,9 @@
 #define BH_MGR_DELAY_MAX_MS 50 /* … and this at most, unless building takes long itself */
 #define BH_MGR_TICK_MS 1000
 #define BH_MGR_SWEEP_TICKS 10 /* every so often all namespaces are checked by inode */
-#define BH_MGR_PERSISTS_MS 3000 /* before a container that cannot be inspected is listed as such   \
-				 */
+#define BH_MGR_PERSISTS_MS                                                                         \
+	3000 /* before a container that cannot be inspected is listed as such                      \
+	      */
 
 struct bh_mgr_source {
 	struct bh_inventory_mgr *mgr;
