@@ -46,13 +46,31 @@ static void refused(struct bh_core *c, const char *cause, char *why)
 	stale(c, why);
 }
 
+/* The first eight bytes of a hash: enough to know a set again over a restart. */
+static uint64_t mark_of(const struct bh_policy_set *set)
+{
+	uint64_t mark;
+	memcpy(&mark, set->sha256, sizeof(mark));
+	return mark;
+}
+
+/* A start with the policies that were in force before is no change of policy. */
+static bool same_as_before(const struct bh_core *c, const struct bh_policy_set *set)
+{
+	uint64_t mark;
+	return !c->policies && c->generation > 0 &&
+	       bh_store_get_u64(c->store, "policy_mark", &mark) == 0 && mark == mark_of(set);
+}
+
 int bh_core_policies_install(struct bh_core *c, struct bh_policy_set *set,
 	const struct bh_file_set *files, const char *cause, const struct bh_audit_actor *actor)
 {
 	char sha[65], old[65];
 	bh_core_hex(set->sha256, sha);
 	stale(c, NULL);
-	if (c->policies && bh_streq(sha, c->sha256)) {
+	if (same_as_before(c, set))
+		memcpy(c->sha256, sha, sizeof(sha));
+	if (bh_streq(sha, c->sha256)) {
 		/* The same policies, maybe in other files: places change, the kernel does not. */
 		bh_policy_set_unref(c->policies);
 		c->policies = set;
@@ -73,6 +91,7 @@ int bh_core_policies_install(struct bh_core *c, struct bh_policy_set *set,
 	memcpy(c->sha256, sha, sizeof(sha));
 	c->generation++;
 	bh_store_put_u64(c->store, "policy_generation", c->generation);
+	bh_store_put_u64(c->store, "policy_mark", mark_of(set));
 	if (files)
 		bh_store_put_policies(c->store, files->src, files->n, sha);
 	bh_store_commit(c->store);
