@@ -251,8 +251,9 @@ static int open_collection(struct builder *b, const yaml_event_t *e, enum bh_nod
 static int close_collection(struct builder *b)
 {
 	struct frame f = b->frame[--b->n_frames];
-	struct bh_node *n = &f.node->pub, **p = b->pending + f.base;
+	struct bh_node *n = &f.node->pub;
 	size_t step = n->kind == BH_NODE_MAP ? 2 : 1, total = b->n_pending - f.base;
+	struct bh_node **p = total ? b->pending + f.base : NULL; /* there may be no array yet */
 
 	n->n = total / step;
 	n->child = arena_alloc(b->docs, n->n * sizeof(*n->child));
