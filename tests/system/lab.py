@@ -202,6 +202,28 @@ def _hold(addr, port, ready, go):
             return {"echoed": n, "end": type(e).__name__}
 
 
+def _send_forged(source, dst, port, data):
+    """One UDP datagram with a source address of our choice."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    udp = struct.pack("!HHHH", 5555, port, 8 + len(data), 0) + data
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0,
+                     socket.inet_aton(source), socket.inet_aton(dst))
+    s.sendto(ip + udp, (dst, 0))
+
+
+def _receive(port, ready, timeout):
+    """What arrives at a UDP port: [text, source address], or nothing."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("0.0.0.0", port))
+    s.settimeout(timeout)
+    os.write(ready, b"1")
+    try:
+        data, a = s.recvfrom(1000)
+        return [data.decode(), a[0]]
+    except socket.timeout:
+        return None
+
+
 class Held:
     """A long-lived TCP connection that the test can use whenever it likes."""
 
@@ -351,13 +373,13 @@ class Lab:
     def policy(self, name, text):
         return self.write("policies/" + name, text)
 
-    def start(self, wait=True, **conf):
+    def start(self, wait=True, env=None, **conf):
         if conf or not os.path.exists(self.dir + "/bulkhead.yaml"):
             self.config(**conf)
         if not os.path.exists(self.dir + "/workloads.yaml"):
             self.static()
         self.log = open(self.dir + "/daemon.log", "a")
-        env = dict(os.environ, ASAN_OPTIONS="abort_on_error=1:detect_leaks=1:log_path=" + self.dir + "/asan",
+        env = dict(os.environ, **(env or {}), ASAN_OPTIONS="abort_on_error=1:detect_leaks=1:log_path=" + self.dir + "/asan",
                    UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
         self.daemon = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.node}", BULKHEADD, "--config", self.dir + "/bulkhead.yaml"],
@@ -447,6 +469,16 @@ class Lab:
                 all(get(r, k.replace("__", ".")) == v for k, v in match.items())]
 
     # --- traffic ---
+    def forge(self, sender, source, receiver, port, timeout=1.0):
+        """What `receiver` gets of a datagram that `sender` sends in the name of `source`."""
+        r, w = os.pipe()
+        c = Child(receiver.netns, _receive, port, w, timeout)
+        os.close(w)
+        os.read(r, 1)
+        os.close(r)
+        Child(sender.netns, _send_forged, source, receiver.v4, port, b"forged").result()
+        return c.result()
+
     def probe(self, src, dst, proto, port, timeout=1.2, sport=0, source=None):
         netns = getattr(src, "netns", src)
         return Child(netns, _probe, proto, dst, port, timeout, sport, source).result()

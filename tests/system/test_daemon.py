@@ -236,6 +236,39 @@ def test_bad_requests(lab):
     lab.expect(table)
 
 
+def test_service_manager(lab):
+    """READY only once the rules are in force, STOPPING at the end."""
+    lab.container("a")
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(lab.dir + "/notify")
+    s.settimeout(10)
+    lab.start(wait=False, env={"NOTIFY_SOCKET": lab.dir + "/notify"})
+    if not s.recv(1000).startswith(b"READY=1"):
+        raise Failure("the first notice is not READY")
+    if "vmap" not in lab.nft():
+        raise Failure("READY before the rules were in force")
+    lab.stop()
+    if s.recv(1000) != b"STOPPING=1":
+        raise Failure("no STOPPING")
+    if "vmap" not in lab.nft():
+        raise Failure("a stop removed the rules")
+    actions = [r["event"]["action"] for r in lab.audit()]
+    if actions[0] != "start" or actions[-1] != "stop":
+        raise Failure(f"start and stop on record: {actions}")
+
+
+def test_sighup_reopens_the_log_and_rereads(lab):
+    a, b, c, table = world(lab)
+    os.rename(lab.dir + "/audit.jsonl", lab.dir + "/audit.jsonl.1")
+    lab.daemon.send_signal(signal.SIGHUP)
+    wait_for("a new log", lambda: lab.audited("log.reopened") or lab.audited("reload"))
+    lab.expect(table)
+    wait_for("a denial in the new log", lambda: lab.audited("policy-deny", bulkhead__src__name="c"))
+    old = [json.loads(l)["event"]["sequence"] for l in open(lab.dir + "/audit.jsonl.1")]
+    if lab.audit()[0]["event"]["sequence"] != old[-1] + 1:
+        raise Failure("the sequence broke at the rotation")
+
+
 def test_explain(lab):
     a, b, c, table = world(lab)
     text = lab.cli("explain", "a", "b", "tcp/80")

@@ -167,6 +167,21 @@ def test_established_flows_are_cut_when_denied(lab):
     wait_for("revocation on record", lambda: lab.audited("revoke"))
 
 
+def test_forged_source_is_dropped_and_recorded(lab):
+    """The veth is the identity, the address a claim: c may not borrow a's learning mode."""
+    a, b, c = lab.container("a", "one"), lab.container("b", "one"), lab.container("c", "two")
+    lab.expect([(a, b.v4, "udp", 9, "closed"), (c, b.v4, "udp", 9, "closed")])  # neighbours known
+    if lab.forge(c, a.v4, b, 6000) != ["forged", a.v4]:
+        raise Failure("the forged datagram does not arrive without bulkheadd: the test shows nothing")
+    lab.start(mode="learn", modes=[{"namespace": "two", "mode": "enforce"}])
+    if lab.forge(a, a.v4, b, 6001) != ["forged", a.v4]:
+        raise Failure("an honest datagram was dropped")
+    got = lab.forge(c, a.v4, b, 6002)
+    if got:
+        raise Failure(f"a forged source passed: {got}")
+    wait_for("the forgery on record", lambda: lab.audited("spoof-drop"))
+
+
 def test_host_policy(lab):
     """host: policy treats the node as an outside address, both ways."""
     a = lab.container("a")
