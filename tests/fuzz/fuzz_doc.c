@@ -41,7 +41,8 @@ static void read_all_types(struct walk *w, const struct bh_node *n)
 static void visit(struct walk *w, const struct bh_node *n, size_t depth)
 {
 	must(++w->nodes <= limits.max_nodes);
-	must(n->line >= 1 && n->line <= w->lines && n->column >= 1);
+	/* an absent value at the very end stands behind the last line */
+	must(n->line >= 1 && n->line <= w->lines + 1 && n->column >= 1);
 	must(depth <= limits.max_depth);
 	read_all_types(w, n);
 	if (n->kind == BH_NODE_SCALAR) {

@@ -4,9 +4,9 @@
 BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libnftnl-dev libmnl-dev
 libnetfilter-queue-dev libjansson-dev libyaml-dev libuv1-dev libcurl4-openssl-dev
 libmicrohttpd-dev libsqlite3-dev libssl-dev"
-DEMO_PACKAGES="nftables iproute2 kmod busybox-static curl jq"
+DEMO_PACKAGES="nftables iproute2 kmod procps busybox-static curl jq"
 TEST_PACKAGES="libcmocka-dev clang clang-format libclang-rt-14-dev python3 iptables docker.io sqlite3
-qemu-system-x86 cpio xz-utils procps"
+qemu-system-x86 cpio xz-utils"
 
 require_root() {
 	if [ "$(id -u)" != 0 ]; then
