@@ -261,6 +261,14 @@ static void on_config_file(void *arg)
 		bh_core_reload(c);
 }
 
+void bh_core_watch_policies(struct bh_core *c)
+{
+	if (!c->watch_policies && !c->starting &&
+		bh_watch_dir(c->loop, c->conf->policies, NULL, on_policy_files, c,
+			&c->watch_policies) == 0)
+		bh_core_policies_load(c, "directory found");
+}
+
 static void start_watches(struct bh_core *c)
 {
 	bh_watch_dir(c->loop, c->conf->policies, NULL, on_policy_files, c, &c->watch_policies);

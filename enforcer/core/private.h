@@ -179,6 +179,8 @@ enum bh_mode bh_core_mode_of(const struct bh_core *c, const struct bh_workload *
 int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
 /* lifecycle.c */
 void bh_core_bridge_nf(struct bh_core *c);
+/* Watches a directory that was not there before. */
+void bh_core_watch_policies(struct bh_core *c);
 /* tick.c */
 void bh_core_tick_cb(uv_timer_t *t);
 /* actor → audit */

@@ -54,6 +54,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	bh_audit_tick(c->audit, bh_core_now());
 	queue_gaps(c);
 	bridge_nf(c);
+	bh_core_watch_policies(c);
 	free(c->store_error);
 	c->store_error = NULL;
 	bh_core_flows_save(c);

@@ -71,6 +71,21 @@ def test_broken_policy_changes_nothing(lab):
     wait_for("the problem gone", lambda: not [p for p in lab.status()["problems"] if "broken.yaml" in p])
 
 
+def test_policies_directory_made_later(lab):
+    a, b = lab.container("a"), lab.container("b")
+    b.serve(tcp=[80])
+    os.rmdir(lab.dir + "/policies")
+    lab.start(mode="enforce")
+    if not any("create the directory" in p for p in lab.status()["problems"]):
+        raise Failure(f"status is silent about the missing directory: {lab.status()['problems']}")
+    os.mkdir(lab.dir + "/policies")
+    lab.policy("b.yaml", POLICY)
+    wait_for("the policy in force", lambda: lab.status()["policies"]["count"] == 1)
+    lab.expect([(a, b.v4, "tcp", 80, "open"), (a, b.v4, "tcp", 81, "drop")])
+    lab.policy("b.yaml", POLICY.replace("port: 80", "port: 82"))
+    wait_for("its change in force", lambda: lab.probe(a, b.v4, "tcp", 80, timeout=0.4) == "drop")
+
+
 def test_policy_apply_and_delete(lab):
     a, b, c, table = world(lab)
     path = lab.write("extra.yaml", POLICY.replace("name: b,", "name: extra,").replace("app: a", "app: c"))
