@@ -8,9 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <spawn.h>
 #include <sys/file.h>
-#include <sys/wait.h>
 
 #include "core/notify.h"
 #include "core/policies.h"
@@ -18,7 +16,6 @@
 #include "core/watch.h"
 
 #define TICK_MS 1000
-#define TAMPER_PAUSE_US 1000000
 
 static int fail(char **why, int err, const char *fmt, ...) BH_PRINTF(3, 4);
 static int fail(char **why, int err, const char *fmt, ...)
@@ -199,54 +196,6 @@ static int start_sources(struct bh_core *c, char **why)
 	return 0;
 }
 
-/* Same-bridge traffic meets the rules only with br_netfilter. Loading the module is the one thing
- * asked of another program; where that fails, status says what to do. */
-static void load_br_netfilter(void)
-{
-	char *argv[] = {"modprobe", "-q", "br_netfilter", NULL},
-	     *env[] = {"PATH=/usr/sbin:/sbin", NULL};
-	pid_t pid;
-	int status;
-	if (posix_spawnp(&pid, "modprobe", NULL, NULL, argv, env) == 0)
-		waitpid(pid, &status, 0);
-}
-
-void bh_core_bridge_nf(struct bh_core *c)
-{
-	int r = bh_link_enable_bridge_nf();
-	if (r == -ENOENT && !c->bridge_nf_error) { /* once a run */
-		load_br_netfilter();
-		r = bh_link_enable_bridge_nf();
-	}
-	if (r == 1)
-		bh_audit_event(c->audit, "sysctl", "success",
-			"net.bridge.bridge-nf-call-iptables and -ip6tables were switched on", NULL,
-			NULL);
-	c->bridge_nf = r >= 0;
-	free(c->bridge_nf_error);
-	c->bridge_nf_error =
-		r < 0 ? bh_xasprintf("net.bridge.bridge-nf-call-iptables: %s",
-				r == -ENOENT ? "br_netfilter is not loaded" : strerror(-r))
-		      : NULL;
-}
-
-/* Somebody else changed or flushed our table: put it back, on record. */
-static void on_nft(uv_poll_t *p, int status, int events)
-{
-	struct bh_core *c = p->data;
-	int n = bh_nft_watch_drain(c->nft);
-	int64_t now = bh_core_now();
-
-	if (n == 0 || !c->installed)
-		return;
-	int r = bh_core_rebuild(c);
-	if (n > 0 && now - c->last_tamper > TAMPER_PAUSE_US)
-		bh_audit_event(c->audit, "tamper", r < 0 ? "failure" : "success",
-			"table inet " BH_TABLE " was changed by another program and was put back",
-			NULL, json_pack("{s:i}", "messages", n));
-	c->last_tamper = now;
-}
-
 static void on_policy_files(void *arg)
 {
 	struct bh_core *c = arg;
@@ -293,7 +242,7 @@ static void start_handles(struct bh_core *c)
 	c->handles = true;
 	uv_timer_start(&c->tick, bh_core_tick_cb, TICK_MS, TICK_MS);
 	uv_poll_start(&c->ct_poll, UV_READABLE, bh_core_ct_cb);
-	uv_poll_start(&c->nft_poll, UV_READABLE, on_nft);
+	uv_poll_start(&c->nft_poll, UV_READABLE, bh_core_nft_cb);
 }
 
 int bh_core_new(
@@ -347,93 +296,6 @@ void bh_core_ready(struct bh_core *c)
 const char *bh_core_socket(const struct bh_core *c)
 {
 	return c->conf->socket;
-}
-
-/* What is read at the start only; a change waits for a restart and is said. */
-static const char *needs_restart(const struct bh_config *a, const struct bh_config *b)
-{
-	if (!bh_streq(a->state, b->state))
-		return "state";
-	if (!bh_streq(a->socket, b->socket))
-		return "socket";
-	if (!bh_streq(a->audit_path, b->audit_path))
-		return "audit.path";
-	if (a->queue_base != b->queue_base || a->queue_length != b->queue_length)
-		return "queue";
-	if (a->sources_auto != b->sources_auto || a->n_sources != b->n_sources)
-		return "sources";
-	for (size_t i = 0; i < a->n_sources; i++)
-		if (a->sources[i].kind != b->sources[i].kind ||
-			!bh_streq(a->sources[i].path, b->sources[i].path))
-			return "sources";
-	return NULL;
-}
-
-static void config_error(struct bh_core *c, char *why)
-{
-	if (why && !bh_streq(why, c->config_error))
-		bh_audit_event(c->audit, "reload", "failure", why, NULL, NULL);
-	free(c->config_error);
-	c->config_error = why;
-}
-
-/* Phase one: read and check everything. The new configuration, or NULL with the reason kept. */
-static struct bh_config *read_config(struct bh_core *c)
-{
-	char bh_autofree *text = NULL;
-	struct bh_diags bh_autodiags d = {0};
-	struct bh_config *conf = NULL;
-	size_t len = 0;
-
-	int r = bh_file_read(c->conf_file, BH_FILE_MAX, &text, &len);
-	if (r < 0) {
-		config_error(c, bh_xasprintf("%s: %s", c->conf_file, strerror(-r)));
-		return NULL;
-	}
-	if (bh_config_parse(c->conf_file, text, len, &d, &conf) < 0) {
-		struct bh_buf b = {0};
-		bh_diags_format(&d, &b);
-		while (b.len && b.s[b.len - 1] == '\n')
-			b.s[--b.len] = '\0';
-		config_error(c, bh_buf_take(&b));
-		return NULL;
-	}
-	const char *key = needs_restart(c->conf, conf);
-	if (key) {
-		config_error(
-			c, bh_xasprintf(
-				   "%s: a change of `%s` needs a restart of bulkheadd; nothing of "
-				   "the file is in force until then",
-				   c->conf_file, key));
-		bh_config_free(conf);
-		return NULL;
-	}
-	config_error(c, NULL);
-	return conf;
-}
-
-void bh_core_reload(struct bh_core *c)
-{
-	bh_audit_reopen(c->audit);
-	if (c->conf_file) {
-		struct bh_config *conf = read_config(c);
-		if (conf) {
-			bool moved = !bh_streq(conf->policies, c->conf->policies);
-			bh_config_free(c->conf);
-			c->conf = conf;
-			if (moved) {
-				bh_watch_free(c->watch_policies);
-				c->watch_policies = NULL;
-				bh_watch_dir(c->loop, conf->policies, NULL, on_policy_files, c,
-					&c->watch_policies);
-			}
-			bh_feeds_configure(c->feeds, conf->feeds, conf->n_feeds);
-			bh_audit_event(c->audit, "reload", "success", NULL, NULL, NULL);
-		}
-	}
-	bh_inventory_mgr_reload(c->inventory);
-	bh_core_policies_load(c, "reload");
-	bh_core_schedule(c);
 }
 
 static void close_handle(uv_handle_t *h)

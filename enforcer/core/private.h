@@ -177,8 +177,10 @@ enum bh_mode bh_core_node_mode(const struct bh_core *c);
 enum bh_mode bh_core_mode_of(const struct bh_core *c, const struct bh_workload *w);
 /* policies.c */
 int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
-/* lifecycle.c */
+/* guard.c */
 void bh_core_bridge_nf(struct bh_core *c);
+void bh_core_nft_cb(uv_poll_t *p, int status, int events);
+/* lifecycle.c */
 /* Watches a directory that was not there before. */
 void bh_core_watch_policies(struct bh_core *c);
 /* tick.c */
