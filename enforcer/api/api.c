@@ -15,7 +15,7 @@ struct bh_api_limits bh_api_limits = {.lifetime_ms = 30000, .idle_s = 10, .reade
 
 static void run(struct bh_api *a);
 
-static void on_poll(uv_poll_t *p, int status, int events)
+static void on_poll(uv_poll_t *p, int status BH_UNUSED, int events BH_UNUSED)
 {
 	run(p->data);
 }

@@ -158,7 +158,8 @@ static struct bh_answer call(struct bh_api *a, struct MHD_Connection *c, struct 
 }
 
 enum MHD_Result bh_api_request(void *cls, struct MHD_Connection *c, const char *url,
-	const char *method, const char *version, const char *data, size_t *size, void **state)
+	const char *method, const char *version BH_UNUSED, const char *data, size_t *size,
+	void **state)
 {
 	struct request *r = *state;
 	bool responded;
@@ -174,8 +175,8 @@ enum MHD_Result bh_api_request(void *cls, struct MHD_Connection *c, const char *
 	return respond(c, r->too_large ? too_large() : call(cls, c, r), NULL);
 }
 
-void bh_api_request_done(
-	void *cls, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why)
+void bh_api_request_done(void *cls BH_UNUSED, struct MHD_Connection *c BH_UNUSED, void **state,
+	enum MHD_RequestTerminationCode why BH_UNUSED)
 {
 	struct request *r = BH_TAKE_PTR(*state);
 	if (!r)

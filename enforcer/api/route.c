@@ -18,12 +18,12 @@ static struct bh_answer missing(const char *name)
 	return bh_answer_error(400, NULL, "the parameter %s is missing", name);
 }
 
-static struct bh_answer status(struct bh_core *core, const struct bh_api_call *call)
+static struct bh_answer status(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_status(core);
 }
 
-static struct bh_answer workloads(struct bh_core *core, const struct bh_api_call *call)
+static struct bh_answer workloads(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_workloads(core);
 }
@@ -41,7 +41,7 @@ static struct bh_answer flows(struct bh_core *core, const struct bh_api_call *ca
 	return bh_core_flows(core, since, limit);
 }
 
-static struct bh_answer learn_status(struct bh_core *core, const struct bh_api_call *call)
+static struct bh_answer learn_status(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_learn_status(core);
 }
@@ -60,7 +60,7 @@ static struct bh_answer learn_export(struct bh_core *core, const struct bh_api_c
 	return bh_core_learn_export(core, ns, role, !bh_streq(evidence, "0"));
 }
 
-static struct bh_answer policies(struct bh_core *core, const struct bh_api_call *call)
+static struct bh_answer policies(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_policies(core);
 }
@@ -75,7 +75,7 @@ static struct bh_answer policy_delete(struct bh_core *core, const struct bh_api_
 	return bh_core_policy_delete(core, call->segment[0], call->segment[1], &call->who);
 }
 
-static struct bh_answer mode(struct bh_core *core, const struct bh_api_call *call)
+static struct bh_answer mode(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_mode(core);
 }
@@ -85,7 +85,7 @@ static struct bh_answer mode_set(struct bh_core *core, const struct bh_api_call 
 	return bh_core_mode_set(core, call->body, &call->who);
 }
 
-static struct bh_answer feeds(struct bh_core *core, const struct bh_api_call *call)
+static struct bh_answer feeds(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_feeds(core);
 }
@@ -109,7 +109,7 @@ static struct bh_answer explain(struct bh_core *core, const struct bh_api_call *
 	return bh_core_explain(core, src, dst, proto, port && *port ? port : NULL);
 }
 
-static struct bh_answer metrics(struct bh_core *core, const struct bh_api_call *call)
+static struct bh_answer metrics(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_metrics(core);
 }
@@ -193,7 +193,7 @@ struct query_check {
 	char *complaint;
 };
 
-static enum MHD_Result check_one(void *cls, enum MHD_ValueKind kind, const char *key,
+static enum MHD_Result check_one(void *cls, enum MHD_ValueKind kind BH_UNUSED, const char *key,
 	size_t key_len, const char *value, size_t value_len)
 {
 	struct query_check *q = cls;

@@ -34,7 +34,7 @@ static bool parse_service(const char *s, char **ret_proto, char **ret_port)
 	return true;
 }
 
-int cli_explain(struct cli *cli, int argc, char **argv)
+int cli_explain(struct cli *cli, int argc BH_UNUSED, char **argv)
 {
 	char bh_autofree *proto = NULL, bh_autofree *port = NULL;
 	char bh_autofree *src = cli_urlencode(argv[0]), bh_autofree *dst = cli_urlencode(argv[1]);

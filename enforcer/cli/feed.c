@@ -2,7 +2,7 @@
 /* bulkhead feed list | refresh */
 #include "cli/cli.h"
 
-int cli_feed_list(struct cli *cli, int argc, char **argv)
+int cli_feed_list(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	static const char *const head[] = {"NAME", "STATE", "ACTION", "ENTRIES", "REJECTED",
 		"SUBTRACTED", "LOADED", "URL", "MESSAGE"};

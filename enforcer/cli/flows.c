@@ -11,7 +11,7 @@
 
 static volatile sig_atomic_t interrupted;
 
-static void on_interrupt(int sig)
+static void on_interrupt(int sig BH_UNUSED)
 {
 	interrupted = 1;
 }
@@ -80,7 +80,7 @@ static int follow(struct cli *cli, struct cli_table *t, json_int_t next)
 	return CLI_OK;
 }
 
-int cli_flows(struct cli *cli, int argc, char **argv)
+int cli_flows(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	static const char *const head[] = {"LAST SEEN", "SOURCE", "DESTINATION", "SERVICE",
 		"VERDICT", "REASON", "MODE", "COUNT", "RULE"};

@@ -49,7 +49,7 @@ static char *find_daemon(void)
 	return found;
 }
 
-int cli_flush(struct cli *cli, int argc, char **argv)
+int cli_flush(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	struct cli_reply cli_autoreply r = {0};
 	int e = cli_try(cli, "GET", "/v1/status", NULL, &r);

@@ -53,7 +53,7 @@ static void print_edges(struct cli *cli, const json_t *reply)
 	cli_table_finish(&t);
 }
 
-int cli_learn_status(struct cli *cli, int argc, char **argv)
+int cli_learn_status(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	struct cli_reply cli_autoreply r = {0};
 	char since[24], last[24];
@@ -80,7 +80,7 @@ int cli_learn_status(struct cli *cli, int argc, char **argv)
 	return CLI_OK;
 }
 
-int cli_learn_export(struct cli *cli, int argc, char **argv)
+int cli_learn_export(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	static const char *const name[] = {"namespace", "role"};
 	struct cli_reply cli_autoreply r = {0};

@@ -35,7 +35,7 @@ static void print_modes(struct cli *cli, const json_t *reply)
 	cli_table_finish(&t);
 }
 
-int cli_mode_get(struct cli *cli, int argc, char **argv)
+int cli_mode_get(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	struct cli_reply cli_autoreply r = {0};
 	bool done;
@@ -45,7 +45,7 @@ int cli_mode_get(struct cli *cli, int argc, char **argv)
 	return e;
 }
 
-int cli_mode_set(struct cli *cli, int argc, char **argv)
+int cli_mode_set(struct cli *cli, int argc BH_UNUSED, char **argv)
 {
 	struct cli_reply cli_autoreply r = {0};
 	enum bh_mode mode;

@@ -68,7 +68,7 @@ int cli_policy_apply(struct cli *cli, int argc, char **argv)
 	return e;
 }
 
-int cli_policy_delete(struct cli *cli, int argc, char **argv)
+int cli_policy_delete(struct cli *cli, int argc BH_UNUSED, char **argv)
 {
 	struct cli_reply cli_autoreply r = {0};
 	const char *slash = strchr(argv[0], '/');
@@ -91,7 +91,7 @@ int cli_policy_delete(struct cli *cli, int argc, char **argv)
 	return CLI_OK;
 }
 
-int cli_policy_list(struct cli *cli, int argc, char **argv)
+int cli_policy_list(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	static const char *const head[] = {
 		"NAMESPACE", "NAME", "SELECTOR", "DIRECTIONS", "RULES", "WORKLOADS", "FILE"};

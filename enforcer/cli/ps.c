@@ -35,7 +35,7 @@ static void add_isolation(struct cli_table *t, const json_t *w)
 					   : "");
 }
 
-int cli_ps(struct cli *cli, int argc, char **argv)
+int cli_ps(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	static const char *const head[] = {"ID", "NAMESPACE", "NAME", "ROLE", "MODE", "VETH",
 		"ADDRESSES", "IMAGE", "ISOLATED"};

@@ -145,7 +145,7 @@ static void print_queues(const json_t *s)
 		line("", "CANNOT BE WRITTEN: %s", cli_str(a, "error"));
 }
 
-int cli_status(struct cli *cli, int argc, char **argv)
+int cli_status(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	struct cli_reply cli_autoreply r = {0};
 	bool done;

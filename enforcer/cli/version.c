@@ -2,7 +2,7 @@
 /* bulkhead version */
 #include "cli/cli.h"
 
-int cli_version(struct cli *cli, int argc, char **argv)
+int cli_version(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	if (cli->json)
 		puts("{\"version\": \"" BH_VERSION "\"}");

@@ -243,7 +243,7 @@ static bool on_dumped(const struct bh_ct_entry *ct, void *arg)
 	return false;
 }
 
-void bh_core_ct_cb(uv_poll_t *p, int status, int events)
+void bh_core_ct_cb(uv_poll_t *p, int status BH_UNUSED, int events BH_UNUSED)
 {
 	struct bh_core *c = p->data;
 	int r = bh_ct_drain(c->ct, on_conntrack, c);

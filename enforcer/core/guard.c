@@ -43,7 +43,7 @@ void bh_core_bridge_nf(struct bh_core *c)
 }
 
 /* Somebody else changed or flushed our table: put it back, on record. */
-void bh_core_nft_cb(uv_poll_t *p, int status, int events)
+void bh_core_nft_cb(uv_poll_t *p, int status BH_UNUSED, int events BH_UNUSED)
 {
 	struct bh_core *c = p->data;
 	int n = bh_nft_watch_drain(c->nft);

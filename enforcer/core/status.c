@@ -241,7 +241,7 @@ struct bh_answer bh_core_feeds(struct bh_core *c)
 }
 
 struct bh_answer bh_core_feed_refresh(
-	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who BH_UNUSED)
 {
 	const json_t *name = json_object_get(body, "name");
 	if (name && !json_is_null(name) && !json_is_string(name))

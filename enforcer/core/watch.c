@@ -21,7 +21,7 @@ static void on_timer(uv_timer_t *t)
 	w->fn(w->arg);
 }
 
-static void on_event(uv_fs_event_t *e, const char *name, int events, int status)
+static void on_event(uv_fs_event_t *e, const char *name, int events BH_UNUSED, int status)
 {
 	struct bh_watch *w = e->data;
 	if (status < 0 || (name && (w->name ? strcmp(name, w->name) != 0 : name[0] == '.')))

@@ -78,7 +78,7 @@ static struct bh_config *load_config(const char *file, bool named)
 	return r < 0 ? NULL : conf;
 }
 
-static void on_stop(uv_signal_t *s, int signum)
+static void on_stop(uv_signal_t *s, int signum BH_UNUSED)
 {
 	struct daemon *d = s->data;
 	bh_notify("STOPPING=1");
@@ -89,7 +89,7 @@ static void on_stop(uv_signal_t *s, int signum)
 	uv_close((uv_handle_t *)&d->hup, NULL);
 }
 
-static void on_reload(uv_signal_t *s, int signum)
+static void on_reload(uv_signal_t *s, int signum BH_UNUSED)
 {
 	struct daemon *d = s->data;
 	bh_core_reload(d->core);

@@ -167,7 +167,7 @@ static int read_local(struct bh_feed *f, char **ret, size_t *ret_len, bool *ret_
 	return r;
 }
 
-static void on_directory(uv_fs_event_t *h, const char *name, int events, int status)
+static void on_directory(uv_fs_event_t *h, const char *name, int events BH_UNUSED, int status)
 {
 	struct bh_feed *f = h->data;
 	const char *slash = strrchr(f->local, '/');

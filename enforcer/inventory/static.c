@@ -128,7 +128,7 @@ static void on_debounce(uv_timer_t *t)
 	read_again(t->data, false);
 }
 
-static void on_event(uv_fs_event_t *e, const char *name, int events, int status)
+static void on_event(uv_fs_event_t *e, const char *name BH_UNUSED, int events BH_UNUSED, int status)
 {
 	struct static_source *s = e->data;
 	uint64_t now = uv_now(s->loop);

@@ -160,12 +160,12 @@ static void check_time(struct bh_policy_ctx *c, const struct bh_node *n)
 		bh_policy_error(c, n, "a time like 2006-01-02T15:04:05Z", "not a time");
 }
 
-static void check_finalizer(struct bh_policy_ctx *c, const struct bh_node *n, void *arg)
+static void check_finalizer(struct bh_policy_ctx *c, const struct bh_node *n, void *arg BH_UNUSED)
 {
 	check_string(c, n);
 }
 
-static void check_owner(struct bh_policy_ctx *c, const struct bh_node *n, void *arg)
+static void check_owner(struct bh_policy_ctx *c, const struct bh_node *n, void *arg BH_UNUSED)
 {
 	static const char *const keys[] = {
 		"apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion", NULL};
@@ -175,7 +175,7 @@ static void check_owner(struct bh_policy_ctx *c, const struct bh_node *n, void *
 		bh_policy_required(c, n, keys[i], NULL);
 }
 
-static void check_managed(struct bh_policy_ctx *c, const struct bh_node *n, void *arg)
+static void check_managed(struct bh_policy_ctx *c, const struct bh_node *n, void *arg BH_UNUSED)
 {
 	static const char *const keys[] = {"manager", "operation", "apiVersion", "time",
 		"fieldsType", "fieldsV1", "subresource", NULL};

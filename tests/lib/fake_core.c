@@ -21,7 +21,8 @@ struct bh_answer bh_answer_text(int status, const char *content_type, char *text
 	return (struct bh_answer){.status = status, .text = text, .content_type = content_type};
 }
 
-struct bh_answer bh_answer_error(int status, const struct bh_diags *diags, const char *fmt, ...)
+struct bh_answer bh_answer_error(
+	int status, const struct bh_diags *diags BH_UNUSED, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -53,7 +54,7 @@ static json_t *actor(const struct bh_core_actor *who)
 		(int)who->pid);
 }
 
-struct bh_answer bh_core_status(struct bh_core *c)
+struct bh_answer bh_core_status(struct bh_core *c BH_UNUSED)
 {
 	return canned(
 		"{'version':'0.1.0','pid':42,'started':'2026-01-02T03:04:05.000006Z',"
@@ -77,7 +78,7 @@ struct bh_answer bh_core_status(struct bh_core *c)
 }
 
 /* One name is as wide as it is evil: a terminal's control sequences, and wide characters. */
-struct bh_answer bh_core_workloads(struct bh_core *c)
+struct bh_answer bh_core_workloads(struct bh_core *c BH_UNUSED)
 {
 	return canned(
 		"{'workloads':[{'id':'0123456789abcdef0123','runtime':'docker','name':'web',"
@@ -104,7 +105,7 @@ static json_t *flow_row(json_int_t seq)
 }
 
 /* Without since: rows 1..min(limit, 5); each later question finds one more row. */
-struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit)
+struct bh_answer bh_core_flows(struct bh_core *c BH_UNUSED, uint64_t since, size_t limit)
 {
 	json_t *list = json_array();
 	json_int_t next = (json_int_t)since;
@@ -119,7 +120,7 @@ struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit)
 			     "since", (json_int_t)since, "limit", (json_int_t)limit));
 }
 
-struct bh_answer bh_core_learn_status(struct bh_core *c)
+struct bh_answer bh_core_learn_status(struct bh_core *c BH_UNUSED)
 {
 	return canned(
 		"{'since':'2026-01-01T00:00:00.000000Z','last_new':'2026-01-02T03:04:05.000006Z',"
@@ -135,14 +136,14 @@ struct bh_answer bh_core_learn_status(struct bh_core *c)
 }
 
 struct bh_answer bh_core_learn_export(
-	struct bh_core *c, const char *ns, const char *role, bool evidence)
+	struct bh_core *c BH_UNUSED, const char *ns, const char *role, bool evidence)
 {
 	return bh_answer_text(200, "text/yaml",
 		bh_xasprintf("# namespace %s role %s evidence %d\nkind: NetworkPolicy\n",
 			ns ? ns : "-", role ? role : "-", evidence));
 }
 
-struct bh_answer bh_core_policies(struct bh_core *c)
+struct bh_answer bh_core_policies(struct bh_core *c BH_UNUSED)
 {
 	return canned("{'generation':7,'sha256':'abcdef0123456789','policies':[{'namespace':"
 		      "'shop','name':'web','file':'web.yaml','line':1,'directions':['ingress',"
@@ -151,7 +152,7 @@ struct bh_answer bh_core_policies(struct bh_core *c)
 }
 
 struct bh_answer bh_core_policy_apply(
-	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
+	struct bh_core *c BH_UNUSED, const json_t *body, const struct bh_core_actor *who)
 {
 	const json_t *sources = json_object_get(body, "sources"), *s;
 	json_t *files = json_array();
@@ -178,8 +179,8 @@ struct bh_answer bh_core_policy_apply(
 					   "changed", "files", files, "actor", actor(who)));
 }
 
-struct bh_answer bh_core_policy_delete(
-	struct bh_core *c, const char *ns, const char *name, const struct bh_core_actor *who)
+struct bh_answer bh_core_policy_delete(struct bh_core *c BH_UNUSED, const char *ns,
+	const char *name, const struct bh_core_actor *who BH_UNUSED)
 {
 	if (strcmp(name, "web") != 0)
 		return bh_answer_error(404, NULL, "there is no policy %s/%s", ns, name);
@@ -209,7 +210,7 @@ struct bh_answer bh_core_mode_set(
 	return a;
 }
 
-struct bh_answer bh_core_feeds(struct bh_core *c)
+struct bh_answer bh_core_feeds(struct bh_core *c BH_UNUSED)
 {
 	return canned("{'feeds':[{'name':'drop','url':'file:///etc/drop.txt','action':'block',"
 		      "'entries':1234,'rejected':1,'subtracted':2,'loaded_at':"
@@ -218,7 +219,7 @@ struct bh_answer bh_core_feeds(struct bh_core *c)
 }
 
 struct bh_answer bh_core_feed_refresh(
-	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
+	struct bh_core *c BH_UNUSED, const json_t *body, const struct bh_core_actor *who BH_UNUSED)
 {
 	const char *name = json_string_value(json_object_get(body, "name"));
 	if (name && strcmp(name, "drop") != 0)
@@ -226,8 +227,8 @@ struct bh_answer bh_core_feed_refresh(
 	return bh_answer_json(200, json_pack("{s:i}", "started", 1));
 }
 
-struct bh_answer bh_core_explain(
-	struct bh_core *c, const char *src, const char *dst, const char *proto, const char *port)
+struct bh_answer bh_core_explain(struct bh_core *c BH_UNUSED, const char *src, const char *dst,
+	const char *proto, const char *port)
 {
 	char bh_autofree *text = bh_xasprintf(
 		"%s to %s, %s/%s\nno rule allows it", src, dst, proto, port ? port : "-");
@@ -238,7 +239,7 @@ struct bh_answer bh_core_explain(
 			"would_deny", 0, "learn", 0, "egress", "ingress", "text", text));
 }
 
-struct bh_answer bh_core_metrics(struct bh_core *c)
+struct bh_answer bh_core_metrics(struct bh_core *c BH_UNUSED)
 {
 	return bh_answer_text(
 		200, "text/plain; version=0.0.4", bh_xstrdup("bulkhead_workloads 3\n"));
@@ -246,7 +247,7 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 
 /* --- the server --- */
 
-static void on_term(uv_signal_t *s, int signum)
+static void on_term(uv_signal_t *s, int signum BH_UNUSED)
 {
 	bh_api_stop(s->data);
 	uv_close((uv_handle_t *)s, NULL);

@@ -25,7 +25,7 @@ static struct bh_prefix prefix(const char *s)
 	return p;
 }
 
-static void test_addr_forms(void **state)
+static void test_addr_forms(void **state BH_UNUSED)
 {
 	static const char *const good[][2] = {
 		{"0.0.0.0", "0.0.0.0"},
@@ -53,7 +53,7 @@ static void test_addr_forms(void **state)
 	}
 }
 
-static void test_addr_kinds(void **state)
+static void test_addr_kinds(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *s;
@@ -84,7 +84,7 @@ static void test_addr_kinds(void **state)
 	}
 }
 
-static void test_addr_steps(void **state)
+static void test_addr_steps(void **state BH_UNUSED)
 {
 	struct bh_addr a = addr("10.0.255.255"), top = addr("255.255.255.255"),
 		       zero = addr("0.0.0.0");
@@ -111,7 +111,7 @@ static void test_addr_steps(void **state)
 	assert_false(bh_addr_prev(&begin));
 }
 
-static void test_prefixes(void **state)
+static void test_prefixes(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *s, *printed;
@@ -147,7 +147,7 @@ static void test_prefixes(void **state)
 	}
 }
 
-static void test_prefix_contains(void **state)
+static void test_prefix_contains(void **state BH_UNUSED)
 {
 	struct bh_prefix p = prefix("192.168.4.0/22"), inner = prefix("192.168.7.128/25");
 	struct bh_prefix all = prefix("0.0.0.0/0"), all6 = prefix("::/0");
@@ -197,7 +197,7 @@ static void assert_ranges(struct bh_ranges *r, const char *want)
 
 #define TOP6 "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 
-static void test_ranges_normalise(void **state)
+static void test_ranges_normalise(void **state BH_UNUSED)
 {
 	static const char *const t[][2] = {
 		{"", ""},
@@ -220,7 +220,7 @@ static void test_ranges_normalise(void **state)
 	}
 }
 
-static void test_ranges_subtract(void **state)
+static void test_ranges_subtract(void **state BH_UNUSED)
 {
 	static const char *const t[][3] = {
 		{"10.0.0.0-10.0.0.9", "", "10.0.0.0-10.0.0.9"},
@@ -249,7 +249,7 @@ static void test_ranges_subtract(void **state)
 }
 
 /* Against a bit per address, in the two corners of the IPv4 space. */
-static void test_ranges_random(void **state)
+static void test_ranges_random(void **state BH_UNUSED)
 {
 	uint32_t x = 12345;
 	for (int round = 0; round < 2000; round++) {
@@ -291,7 +291,7 @@ static void print_prefix(const struct bh_prefix *p, void *arg)
 	bh_buf_printf(b, "%s%s", b->len ? " " : "", bh_prefix_format(p, buf));
 }
 
-static void test_range_prefixes(void **state)
+static void test_range_prefixes(void **state BH_UNUSED)
 {
 	static const char *const t[][2] = {
 		{"10.0.0.0-10.0.0.255", "10.0.0.0/24"},

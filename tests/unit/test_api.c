@@ -21,7 +21,7 @@
 static char dir[40], path[64];
 static pid_t server;
 
-static int setup(void **state)
+static int setup(void **state BH_UNUSED)
 {
 	snprintf(dir, sizeof(dir), "/tmp/bh-test-api-XXXXXX");
 	if (!mkdtemp(dir) || chmod(dir, 0755) < 0)
@@ -33,7 +33,7 @@ static int setup(void **state)
 	return server > 0 ? 0 : -1;
 }
 
-static int teardown(void **state)
+static int teardown(void **state BH_UNUSED)
 {
 	int left = fake_server_stop(server);
 	char bh_autofree *cmd = bh_xasprintf("rm -rf %s", dir);
@@ -133,7 +133,7 @@ static void expect(
 	reply_finish(&r);
 }
 
-static void test_reading_routes(void **state)
+static void test_reading_routes(void **state BH_UNUSED)
 {
 	expect("GET", "/v1/status", NULL, 200, "\"node\":\"node-1\"");
 	expect("GET", "/v1/workloads", NULL, 200, "\"workloads\":[");
@@ -165,7 +165,7 @@ static void test_reading_routes(void **state)
 	reply_finish(&r);
 }
 
-static void test_changing_routes(void **state)
+static void test_changing_routes(void **state BH_UNUSED)
 {
 	char self[32];
 	if (getuid() != 0)
@@ -185,7 +185,7 @@ static void test_changing_routes(void **state)
 	expect("POST", "/v1/feeds/refresh", "{\"name\":\"x\"}", 404, "no feed x");
 }
 
-static void test_errors(void **state)
+static void test_errors(void **state BH_UNUSED)
 {
 	expect("GET", "/", NULL, 404, "no / here");
 	expect("GET", "/v1/status/", NULL, 404, "no /v1/status/ here");
@@ -227,7 +227,7 @@ static void test_errors(void **state)
 }
 
 /* As somebody who is in the socket's group but is not root. */
-static void test_only_root_changes(void **state)
+static void test_only_root_changes(void **state BH_UNUSED)
 {
 	if (getuid() != 0)
 		skip();
@@ -263,7 +263,7 @@ static void test_only_root_changes(void **state)
 }
 
 /* Readers cannot lock root out. */
-static void test_readers_are_limited(void **state)
+static void test_readers_are_limited(void **state BH_UNUSED)
 {
 	if (getuid() != 0)
 		skip();
@@ -300,7 +300,7 @@ static void test_readers_are_limited(void **state)
 	}
 }
 
-static void test_large_bodies(void **state)
+static void test_large_bodies(void **state BH_UNUSED)
 {
 	if (getuid() != 0)
 		skip();
@@ -345,7 +345,7 @@ static int64_t now_ms(void)
 }
 
 /* Silent ones go after the idle time; one that drips goes at the end of its life all the same. */
-static void test_slow_clients(void **state)
+static void test_slow_clients(void **state BH_UNUSED)
 {
 	int idle = dial(), drip = dial();
 	int64_t start = now_ms(), ended = 0;
@@ -366,7 +366,7 @@ static void test_slow_clients(void **state)
 }
 
 /* More connections than there may be: the surplus waits, is served when the others are gone. */
-static void test_many_connections(void **state)
+static void test_many_connections(void **state BH_UNUSED)
 {
 	int fd[80];
 	for (int i = 0; i < 80; i++)
@@ -382,7 +382,7 @@ static void test_many_connections(void **state)
 			close(fd[i]);
 }
 
-static void test_garbage(void **state)
+static void test_garbage(void **state BH_UNUSED)
 {
 	static const char *const garbage[] = {
 		"\0\0\0\0\r\n\r\n",
@@ -421,7 +421,7 @@ static void test_garbage(void **state)
 	expect("GET", "/v1/status", NULL, 200, "node-1");
 }
 
-static void test_socket_file(void **state)
+static void test_socket_file(void **state BH_UNUSED)
 {
 	/* somebody answers there already */
 	struct bh_api *api;

@@ -19,7 +19,7 @@
 
 static char dir[64], path[128];
 
-static int setup(void **state)
+static int setup(void **state BH_UNUSED)
 {
 	snprintf(dir, sizeof(dir), "/tmp/bh-test-audit-XXXXXX");
 	if (!mkdtemp(dir))
@@ -28,7 +28,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int teardown(void **state BH_UNUSED)
 {
 	char bh_autofree *cmd = bh_xasprintf("chattr -f -a %s; rm -rf %s", path, dir);
 	return system(cmd) < 0 ? -1 : 0;
@@ -163,7 +163,7 @@ static struct bh_audit_flow denial(const struct bh_flow *f, int64_t when)
 		.when = when};
 }
 
-static void test_flow_fields(void **state)
+static void test_flow_fields(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	struct bh_workload *web = workload("web", "10.0.0.2"), *db = workload("db", "10.0.0.3");
@@ -227,7 +227,7 @@ static void test_flow_fields(void **state)
 	bh_workload_free(db);
 }
 
-static void test_threat_and_unknown_ends(void **state)
+static void test_threat_and_unknown_ends(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	struct bh_flow w = flow("192.0.2.1", "2.2.2.2", 1, 443);
@@ -265,7 +265,7 @@ static void test_threat_and_unknown_ends(void **state)
 	json_decref(list);
 }
 
-static void test_event(void **state)
+static void test_event(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	struct bh_audit_actor who = {.uid = 0, .gid = 5, .pid = 1234, .user = "root"};
@@ -290,7 +290,7 @@ static void test_event(void **state)
 	json_decref(list);
 }
 
-static void test_hostile_names(void **state)
+static void test_hostile_names(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	struct bh_workload *w = workload("x", "10.0.0.2");
@@ -329,7 +329,7 @@ static void test_hostile_names(void **state)
 	bh_workload_free(w);
 }
 
-static void test_sequence_across_reopen(void **state)
+static void test_sequence_across_reopen(void **state BH_UNUSED)
 {
 	for (int run = 0; run < 3; run++) {
 		struct bh_audit *a = open_log();
@@ -351,7 +351,7 @@ static void test_sequence_across_reopen(void **state)
 	assert_int_equal(st.st_mode & 07777, 0640);
 }
 
-static void test_rotation(void **state)
+static void test_rotation(void **state BH_UNUSED)
 {
 	char bh_autofree *old = bh_xasprintf("%s.1", path);
 	struct bh_audit *a = open_log();
@@ -385,7 +385,7 @@ static void test_rotation(void **state)
 	json_decref(list);
 }
 
-static void test_torn_tail(void **state)
+static void test_torn_tail(void **state BH_UNUSED)
 {
 	char bh_autofree *torn = bh_xasprintf("%s.torn", path);
 	struct bh_audit *a = open_log();
@@ -410,7 +410,7 @@ static void test_torn_tail(void **state)
 	assert_string_equal(text, "{\"@timestamp\":\"half\xff\n");
 }
 
-static void test_lines_that_are_no_records(void **state)
+static void test_lines_that_are_no_records(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	bh_audit_event(a, "start", NULL, NULL, NULL, NULL);
@@ -425,7 +425,7 @@ static void test_lines_that_are_no_records(void **state)
 	bh_audit_close(a);
 }
 
-static void test_foreign_file(void **state)
+static void test_foreign_file(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	bh_audit_close(a);
@@ -450,7 +450,7 @@ static void test_foreign_file(void **state)
 	assert_int_equal(bh_audit_open(&o, &a), -EINVAL);
 }
 
-static void test_repeats(void **state)
+static void test_repeats(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	struct bh_audit_stats st;
@@ -509,7 +509,7 @@ static void test_repeats(void **state)
 	json_decref(list);
 }
 
-static void test_repeats_written_at_close(void **state)
+static void test_repeats_written_at_close(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	struct bh_flow w = flow("2001:db8::1", "2001:db8::2", 9, 80);
@@ -533,7 +533,7 @@ static void test_repeats_written_at_close(void **state)
 	json_decref(list);
 }
 
-static void test_table_overflow(void **state)
+static void test_table_overflow(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	struct bh_audit_stats st;
@@ -571,7 +571,7 @@ static void limit_file(rlim_t size)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
 }
 
-static void test_full_disk(void **state)
+static void test_full_disk(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	struct bh_audit_stats st;
@@ -610,7 +610,7 @@ static void test_full_disk(void **state)
 	signal(SIGXFSZ, SIG_DFL);
 }
 
-static void test_append_only_file(void **state)
+static void test_append_only_file(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	assert_int_equal(bh_audit_event(a, "start", NULL, NULL, NULL, NULL), 0);
@@ -665,7 +665,7 @@ static const struct vector vectors[] = {
 	{"10.1.12.1", "10.1.24.4", 46, 0, 0, "1:/nQI4Rh/TtY3mf0R2gJFBkVlgS4="},
 };
 
-static void test_community_id(void **state)
+static void test_community_id(void **state BH_UNUSED)
 {
 	for (size_t i = 0; i < BH_ARRAY_SIZE(vectors); i++) {
 		const struct vector *v = &vectors[i];

@@ -11,7 +11,7 @@
 #include <bulkhead/diag.h>
 #include <bulkhead/flow.h>
 
-static void test_labels(void **state)
+static void test_labels(void **state BH_UNUSED)
 {
 	struct bh_labels a = {0}, b = {0}, c;
 	bh_labels_set(&a, "b", "2");
@@ -40,7 +40,7 @@ static void test_labels(void **state)
 	bh_labels_finish(&c);
 }
 
-static void test_label_syntax(void **state)
+static void test_label_syntax(void **state BH_UNUSED)
 {
 	static const char n63[] = "a23456789012345678901234567890123456789012345678901234567890123";
 	static const char *const good[] = {"a", "app", "A_b-c.d", "example.com/app",
@@ -70,7 +70,7 @@ static void test_label_syntax(void **state)
 	assert_non_null(bh_label_value_check("a b"));
 }
 
-static void test_selector_semantics(void **state)
+static void test_selector_semantics(void **state BH_UNUSED)
 {
 	static const char *const ab[] = {"b", "a", "b"};
 	static const struct {
@@ -100,7 +100,7 @@ static void test_selector_semantics(void **state)
 	}
 }
 
-static void test_selector_canonical(void **state)
+static void test_selector_canonical(void **state BH_UNUSED)
 {
 	static const char *const one[] = {"x", "y"}, *const two[] = {"y", "x", "x"};
 	static const char *const web[] = {"web"};
@@ -135,7 +135,7 @@ static void test_selector_canonical(void **state)
 	bh_selector_finish(&c);
 }
 
-static void test_diag_text(void **state)
+static void test_diag_text(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *s;
@@ -167,7 +167,7 @@ static void test_diag_text(void **state)
 	free(q);
 }
 
-static void test_diags(void **state)
+static void test_diags(void **state BH_UNUSED)
 {
 	struct bh_diags d = {0}, more = {0};
 	struct bh_buf out = {0};
@@ -199,7 +199,7 @@ static void test_diags(void **state)
 	bh_diags_finish(&d);
 }
 
-static void test_names(void **state)
+static void test_names(void **state BH_UNUSED)
 {
 	char buf[4];
 	uint8_t p;

@@ -100,7 +100,7 @@ static void check_role(const char *given, const char *selector, const char *name
 #define HEX40 "0123456789abcdef0123456789abcdef01234567"
 #define LONG64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaz"
 
-static void test_role_precedence(void **state)
+static void test_role_precedence(void **state BH_UNUSED)
 {
 	check_role("com.docker.compose.service=web com.docker.compose.project=shop app=x "
 		   "com.docker.compose.container-number=2",
@@ -120,7 +120,7 @@ static void test_role_precedence(void **state)
 	check_role("", "bulkhead.io/name=web-1", "web-1");
 }
 
-static void test_role_volatile(void **state)
+static void test_role_volatile(void **state BH_UNUSED)
 {
 	check_role("tier=front pod-template-hash=1 controller-revision-hash=2 job-name=j "
 		   "statefulset.kubernetes.io/pod-name=p batch.kubernetes.io/job-name=j "
@@ -136,7 +136,7 @@ static void test_role_volatile(void **state)
 	check_role("a=2024 b=deadbeef", "a=2024 b=deadbeef", "a=2024,b=deadbeef");
 }
 
-static void test_role_unusable_values(void **state)
+static void test_role_unusable_values(void **state BH_UNUSED)
 {
 	check_role("com.docker.compose.service=a/b app=web", "app=web", "web");
 	check_role("app=" LONG64 " tier=front", "tier=front", "tier=front");
@@ -164,7 +164,7 @@ static void test_role_unusable_values(void **state)
 
 /* --- ends and tuples --- */
 
-static void test_ends(void **state)
+static void test_ends(void **state BH_UNUSED)
 {
 	struct bh_end e[] = {role("shop", "app=web"), role("shop", "app=api"),
 		role("other", "app=web"), outside("203.0.113.9"), outside("2001:db8::1"), host()};
@@ -185,7 +185,7 @@ static void test_ends(void **state)
 		bh_end_finish(&e[i]);
 }
 
-static void test_keys(void **state)
+static void test_keys(void **state BH_UNUSED)
 {
 	struct bh_tuple t[] = {
 		tuple(role("shop", "app=web"), role("shop", "app=api"), 6, 80),
@@ -247,7 +247,7 @@ static struct bh_policy_set *parse(const char *text)
 	return s;
 }
 
-static void test_export_text(void **state)
+static void test_export_text(void **state BH_UNUSED)
 {
 	static const struct bh_export_opts opts = {0};
 	static const char expected[] = "apiVersion: networking.k8s.io/v1\n"
@@ -325,7 +325,7 @@ static void test_export_text(void **state)
 	free_tuples(t, n);
 }
 
-static void test_export_sides(void **state)
+static void test_export_sides(void **state BH_UNUSED)
 {
 	static const struct bh_export_opts opts = {0};
 	struct bh_tuple t = tuple(role("shop", "app=web"), role("shop", "app=api"), 6, 80);
@@ -345,7 +345,7 @@ static void test_export_sides(void **state)
 	assert_string_equal(empty, "");
 }
 
-static void test_export_host(void **state)
+static void test_export_host(void **state BH_UNUSED)
 {
 	struct bh_tuple t[] = {tuple(host(), role("shop", "app=web"), 6, 80),
 		tuple(role("shop", "app=web"), host(), 17, 53), tuple(host(), host(), 6, 1)};
@@ -375,7 +375,7 @@ static void test_export_host(void **state)
 	free_tuples(t, 3);
 }
 
-static void test_export_unsayable(void **state)
+static void test_export_unsayable(void **state BH_UNUSED)
 {
 	static const struct bh_export_opts opts = {.evidence = true};
 	struct bh_tuple t[] = {
@@ -402,7 +402,7 @@ static void test_export_unsayable(void **state)
 	free_tuples(t, BH_ARRAY_SIZE(t));
 }
 
-static void test_export_quoting(void **state)
+static void test_export_quoting(void **state BH_UNUSED)
 {
 	static const struct bh_export_opts opts = {0};
 	static const char *const value[] = {"y", "N", "yes", "No", "on", "OFF", "true", "False",
@@ -427,7 +427,7 @@ static void test_export_quoting(void **state)
 	}
 }
 
-static void test_export_names(void **state)
+static void test_export_names(void **state BH_UNUSED)
 {
 	static const struct bh_export_opts opts = {0};
 	struct bh_tuple t[] = {
@@ -461,7 +461,7 @@ static void test_export_names(void **state)
 	free_tuples(t, n);
 }
 
-static void test_export_evidence(void **state)
+static void test_export_evidence(void **state BH_UNUSED)
 {
 	static const struct bh_export_opts opts = {.evidence = true}, plain = {0};
 	struct bh_tuple t[] = {tuple(role("shop", "app=web"), role("shop", "app=api"), 6, 80),
@@ -488,7 +488,7 @@ static void test_export_evidence(void **state)
 
 /* --- narrowing --- */
 
-static void test_narrowing(void **state)
+static void test_narrowing(void **state BH_UNUSED)
 {
 	static const struct bh_export_opts opts = {0};
 	struct bh_inventory *inv = bh_inventory_new();
@@ -645,7 +645,7 @@ static void check_world(const struct world *w, const struct bh_policy_set *s)
 			}
 }
 
-static void test_exactness(void **state)
+static void test_exactness(void **state BH_UNUSED)
 {
 	static const struct bh_export_opts opts = {0};
 	for (int i = 0; i < 300; i++) {

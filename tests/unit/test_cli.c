@@ -20,7 +20,7 @@
 static char dir[40], sock[64];
 static pid_t server = -1;
 
-static int make_dir(void **state)
+static int make_dir(void **state BH_UNUSED)
 {
 	snprintf(dir, sizeof(dir), "/tmp/bh-test-cli-XXXXXX");
 	if (!mkdtemp(dir) || chmod(dir, 0755) < 0)
@@ -38,7 +38,7 @@ static int setup(void **state)
 	return server > 0 ? 0 : -1;
 }
 
-static int teardown(void **state)
+static int teardown(void **state BH_UNUSED)
 {
 	char bh_autofree *cmd = bh_xasprintf("rm -rf %s", dir);
 	int left = server > 0 ? fake_server_stop(server) : 0;
@@ -151,7 +151,7 @@ static void assert_harmless(const char *s)
 	assert_null(strstr(s, "\xe2\x80\xae"));
 }
 
-static void test_status(void **state)
+static void test_status(void **state BH_UNUSED)
 {
 	expect("status", 0, "Bulkhead 0.1.0 on node-1", "");
 	assert_non_null(strstr(last.out, "enforcing   yes"));
@@ -166,7 +166,7 @@ static void test_status(void **state)
 	expect_json("--output=json --socket bh.sock status", "kernel");
 }
 
-static void test_ps(void **state)
+static void test_ps(void **state BH_UNUSED)
 {
 	expect("ps", 0, "0123456789ab  shop", "");
 	assert_harmless(last.out);
@@ -182,7 +182,7 @@ static void test_ps(void **state)
 	expect_json("ps -o json", "workloads");
 }
 
-static void test_flows(void **state)
+static void test_flows(void **state BH_UNUSED)
 {
 	expect("flows", 0, "shop/web-5", "");
 	assert_non_null(strstr(last.out, "2026-01-02 03:04:06"));
@@ -240,14 +240,14 @@ static void follow(int sig, bool json)
 	json_decref(j);
 }
 
-static void test_flows_follow(void **state)
+static void test_flows_follow(void **state BH_UNUSED)
 {
 	follow(SIGINT, false);
 	follow(SIGTERM, true);
 	follow(0, false);
 }
 
-static void test_learn(void **state)
+static void test_learn(void **state BH_UNUSED)
 {
 	expect("learn status", 0, "3 tuples: 2 answered", "");
 	assert_non_null(strstr(last.out, "tcp/8080"));
@@ -272,7 +272,7 @@ static const char bad[] = "apiVersion: networking.k8s.io/v1\n"
 			  "spec:\n"
 			  "  podSelector: 7\n";
 
-static void test_policy_check(void **state)
+static void test_policy_check(void **state BH_UNUSED)
 {
 	write_file("good.yaml", good);
 	write_file("bad.yml", bad);
@@ -298,7 +298,7 @@ static void test_policy_check(void **state)
 	expect("policy check -o json good.yaml", 0, "\"policies\": 1", "");
 }
 
-static void test_policy_directories(void **state)
+static void test_policy_directories(void **state BH_UNUSED)
 {
 	char bh_autofree *d = bh_xasprintf("%s/d", dir), *sub = bh_xasprintf("%s/d/sub.yaml", dir);
 	assert_int_equal(mkdir(d, 0755), 0);
@@ -315,7 +315,7 @@ static void test_policy_directories(void **state)
 	expect("policy check d/", 1, "a.yml", "1 error");
 }
 
-static void test_policy_hostile_files(void **state)
+static void test_policy_hostile_files(void **state BH_UNUSED)
 {
 	write_file("evil.yaml", "a: \"\\e[2J\033[2J\x07\"\nkind: \xff\xfe\n");
 	expect("policy check evil.yaml", 1, "evil.yaml:", "error");
@@ -330,7 +330,7 @@ static void test_policy_hostile_files(void **state)
 	expect("policy apply evil.yaml", 1, "", "nothing was changed");
 }
 
-static void test_policy_changes(void **state)
+static void test_policy_changes(void **state BH_UNUSED)
 {
 	if (getuid() != 0)
 		skip();
@@ -355,7 +355,7 @@ static void test_policy_changes(void **state)
 	expect("policy delete ../web", 0, "", ""); /* a namespace called "..": no path tricks */
 }
 
-static void test_lists(void **state)
+static void test_lists(void **state BH_UNUSED)
 {
 	expect("policy list", 0, "1 in, 2 out", "");
 	assert_non_null(strstr(last.out, "ingress,egress"));
@@ -369,7 +369,7 @@ static void test_lists(void **state)
 	expect_json("mode get -o json", "selectors");
 }
 
-static void test_changes(void **state)
+static void test_changes(void **state BH_UNUSED)
 {
 	if (getuid() != 0)
 		skip();
@@ -384,7 +384,7 @@ static void test_changes(void **state)
 	expect("feed refresh a b", 2, "", "too many words: b");
 }
 
-static void test_explain(void **state)
+static void test_explain(void **state BH_UNUSED)
 {
 	expect("explain shop/web 'a&b=c' tcp/443", 0, "shop/web to a&b=c, tcp/443", "");
 	assert_non_null(strstr(last.out, "\ndrop (unmatched)\n")); /* still exit 0 */
@@ -400,7 +400,7 @@ static void test_explain(void **state)
 	expect("explain a b", 2, "", "needs SRC DST PROTO/PORT");
 }
 
-static void test_usage(void **state)
+static void test_usage(void **state BH_UNUSED)
 {
 	expect("", 2, "", "usage: bulkhead COMMAND");
 	expect("help", 0, "Exit codes:", "");
@@ -427,7 +427,7 @@ static void test_usage(void **state)
 }
 
 /* No daemon: which commands still work, and what the others say. */
-static void test_unreachable(void **state)
+static void test_unreachable(void **state BH_UNUSED)
 {
 	expect("status", 3, "", "is bulkheadd running? systemctl start bulkhead");
 	expect("flows -f", 3, "", "is bulkheadd running?");
@@ -460,7 +460,7 @@ static void test_unreachable(void **state)
 }
 
 /* Somebody else's socket: garbage, silence cut short, an answer without end. */
-static void test_strange_servers(void **state)
+static void test_strange_servers(void **state BH_UNUSED)
 {
 	static const char *const answers[] = {
 		"printf 'garbage\\r\\n\\r\\n'",
@@ -494,7 +494,7 @@ static void test_strange_servers(void **state)
 	}
 }
 
-static void test_flush(void **state)
+static void test_flush(void **state BH_UNUSED)
 {
 	expect("flush", 1, "", "stop it first: systemctl stop bulkhead");
 	assert_int_equal(fake_server_stop(server), 0);
@@ -517,7 +517,7 @@ static void test_flush(void **state)
 	setenv("PATH", old, 1);
 }
 
-static void test_output_that_fails(void **state)
+static void test_output_that_fails(void **state BH_UNUSED)
 {
 	expect("ps | head -c 1", 0, "I", "");
 	assert_string_equal(last.err, "");

@@ -48,7 +48,7 @@ static size_t run_state(const struct bh_case *c, const struct bh_case_state *s)
 	return failed;
 }
 
-static void test_conformance(void **state)
+static void test_conformance(void **state BH_UNUSED)
 {
 	size_t n = 0, probes = 0, failed = 0;
 	char **list = bh_case_list(CASES, "np-", &n);
@@ -103,7 +103,7 @@ static void complain(const struct random_world *w, const struct bh_engine *e, ui
 		w->policy_text, b.s);
 }
 
-static void test_reference(void **state)
+static void test_reference(void **state BH_UNUSED)
 {
 	size_t verdicts[3] = {0}, reasons[BH_REASON_UNKNOWN_WORKLOAD + 1] = {0};
 	for (uint64_t seed = 1; seed <= 500; seed++) {
@@ -179,7 +179,7 @@ static void check_ruleset(struct random_world *w, const struct bh_engine *e, uin
 	}
 }
 
-static void test_ruleset_says_the_same(void **state)
+static void test_ruleset_says_the_same(void **state BH_UNUSED)
 {
 	for (uint64_t seed = 1000; seed < 1400; seed++) {
 		struct random_world w;
@@ -287,7 +287,7 @@ static void expect(const struct shop *s, const char *hook, struct irsim_packet p
 }
 
 /* A learning source must not be bypassed into an enforcing destination. */
-static void test_enforcing_comes_first(void **state)
+static void test_enforcing_comes_first(void **state BH_UNUSED)
 {
 	const struct bh_engine_opts opts = {0};
 	struct shop s;
@@ -299,7 +299,7 @@ static void test_enforcing_comes_first(void **state)
 	shop_finish(&s);
 }
 
-static void test_mid_stream(void **state)
+static void test_mid_stream(void **state BH_UNUSED)
 {
 	const struct bh_engine_opts opts = {0};
 	struct shop s;
@@ -319,7 +319,7 @@ static void test_mid_stream(void **state)
 	shop_finish(&s);
 }
 
-static void test_threats(void **state)
+static void test_threats(void **state BH_UNUSED)
 {
 	const struct bh_engine_opts opts = {0};
 	struct bh_ranges feeds = {0};
@@ -357,7 +357,7 @@ static void test_threats(void **state)
 	bh_ranges_finish(&feeds);
 }
 
-static void test_refused_packets_come_back(void **state)
+static void test_refused_packets_come_back(void **state BH_UNUSED)
 {
 	const struct bh_engine_opts opts = {.reject = true};
 	struct shop s;
@@ -378,7 +378,7 @@ static void test_refused_packets_come_back(void **state)
 }
 
 /* What one group decides stands in the base chains for none. */
-static void test_base_chains_never_change(void **state)
+static void test_base_chains_never_change(void **state BH_UNUSED)
 {
 	static const char *const base[] = {"forward", "input", "output"};
 	const struct bh_engine_opts opts = {0};
@@ -401,7 +401,7 @@ static void test_base_chains_never_change(void **state)
 }
 
 /* Two things whose hashes collide must not share a chain. */
-static void test_names_are_unique(void **state)
+static void test_names_are_unique(void **state BH_UNUSED)
 {
 	struct bh_engine e = {0};
 	char *a = bh_compile_name(&e, "in-", "shop/web \"x\" a=b", "id", 2);
@@ -418,7 +418,7 @@ static void test_names_are_unique(void **state)
 
 /* --- questions --- */
 
-static void test_questions(void **state)
+static void test_questions(void **state BH_UNUSED)
 {
 	const struct bh_engine_opts opts = {0};
 	const struct bh_policy *const *list;
@@ -446,7 +446,7 @@ static void explain_contains(const struct shop *s, const struct bh_flow *f, cons
 	bh_buf_finish(&b);
 }
 
-static void test_explain(void **state)
+static void test_explain(void **state BH_UNUSED)
 {
 	const struct bh_engine_opts opts = {0};
 	struct shop s;

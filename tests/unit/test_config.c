@@ -38,7 +38,7 @@ static void assert_prints_again(const struct bh_config *c)
 	bh_config_free(again);
 }
 
-static void test_defaults(void **state)
+static void test_defaults(void **state BH_UNUSED)
 {
 	static const char *const texts[] = {NULL, "", "# nothing\n", "---\n", "{}", "modes:\n",
 		"sources:\nnamespaces:\nfeeds:\naudit:\nqueue:\n", "sources: auto\n"};
@@ -93,7 +93,7 @@ static const char everything[] =
 	"audit: {path: audit.jsonl, flows: none}\n"
 	"queue: {base: 65534, length: 256}\n";
 
-static void test_everything(void **state)
+static void test_everything(void **state BH_UNUSED)
 {
 	struct bh_config *c = parse("/etc/b/bulkhead.yaml", everything);
 	struct bh_buf s = {0};
@@ -135,7 +135,7 @@ static void test_everything(void **state)
 	bh_config_free(c);
 }
 
-static void test_relative_paths(void **state)
+static void test_relative_paths(void **state BH_UNUSED)
 {
 	static const char *const t[][2] = {{"bulkhead.yaml", "p"}, {"etc/b.yaml", "etc/p"},
 		{"/b.yaml", "/p"}, {"../b.yaml", "../p"}};
@@ -151,7 +151,7 @@ static void test_relative_paths(void **state)
 	bh_config_free(c);
 }
 
-static void test_intervals(void **state)
+static void test_intervals(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *s;
@@ -174,7 +174,7 @@ static void test_intervals(void **state)
 }
 
 /* One mistake each; its line, path and words. */
-static void test_mistakes(void **state)
+static void test_mistakes(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *text;
@@ -264,7 +264,7 @@ static void test_mistakes(void **state)
 	}
 }
 
-static void test_all_mistakes_at_once(void **state)
+static void test_all_mistakes_at_once(void **state BH_UNUSED)
 {
 	static const char text[] = "mode: x\nhosts: allow\nfeeds: [{name: a}, {url: /b}]\n"
 				   "queue: {base: -1, length: 1}\n";
@@ -278,7 +278,7 @@ static void test_all_mistakes_at_once(void **state)
 	bh_config_free(c);
 }
 
-static void test_long_socket(void **state)
+static void test_long_socket(void **state BH_UNUSED)
 {
 	bh_autodiags struct bh_diags d = {0};
 	struct bh_config *c = NULL;

@@ -245,7 +245,7 @@ static struct bh_ruleset *random_ruleset(struct random_world *w, const struct bh
 }
 
 /* From any world to any other, and back to nothing known. */
-static void test_random_transitions(void **state)
+static void test_random_transitions(void **state BH_UNUSED)
 {
 	for (uint64_t seed = 1; seed <= 60; seed++) {
 		struct bh_ruleset *rs[6];
@@ -264,7 +264,7 @@ static void test_random_transitions(void **state)
 	}
 }
 
-static void test_equal_needs_nothing(void **state)
+static void test_equal_needs_nothing(void **state BH_UNUSED)
 {
 	for (uint64_t seed = 1; seed <= 50; seed++) {
 		struct random_world w;
@@ -330,7 +330,7 @@ static struct bh_ruleset *compile_shop(unsigned webs, const char *port)
 }
 
 /* The promise of shared peer sets: a container start is a handful of elements. */
-static void test_container_start_is_elements_only(void **state)
+static void test_container_start_is_elements_only(void **state BH_UNUSED)
 {
 	struct bh_ruleset *a = compile_shop(5, "5432"), *b = compile_shop(6, "5432");
 	struct bh_diff d;
@@ -351,7 +351,7 @@ static void test_container_start_is_elements_only(void **state)
 }
 
 /* An edited policy refills the chain it governs: same name, no set, no element. */
-static void test_policy_edit_refills_chain(void **state)
+static void test_policy_edit_refills_chain(void **state BH_UNUSED)
 {
 	struct bh_ruleset *a = compile_shop(5, "5432"), *b = compile_shop(5, "5433");
 	struct bh_diff d;
@@ -365,7 +365,7 @@ static void test_policy_edit_refills_chain(void **state)
 	bh_ruleset_free(b);
 }
 
-static void test_elements(void **state)
+static void test_elements(void **state BH_UNUSED)
 {
 	struct bh_ruleset *a = bh_ruleset_new(), *b = bh_ruleset_new();
 	struct bh_addr one, two, three;
@@ -393,7 +393,7 @@ static void test_elements(void **state)
 	bh_ruleset_free(b);
 }
 
-static void test_comments_are_bounded(void **state)
+static void test_comments_are_bounded(void **state BH_UNUSED)
 {
 	struct bh_ruleset *rs = bh_ruleset_new();
 	char text[500];

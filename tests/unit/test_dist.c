@@ -37,7 +37,7 @@ static struct bh_config *parse(const char *text)
 	return c;
 }
 
-static void test_it_shows_the_defaults(void **state)
+static void test_it_shows_the_defaults(void **state BH_UNUSED)
 {
 	char bh_autofree *text = slurp();
 	struct bh_config *shipped = parse(text), *defaults = parse(NULL);
@@ -52,7 +52,7 @@ static void test_it_shows_the_defaults(void **state)
 
 /* Prose is "# text"; a setting is "#key:" with its lines "#  …". Where a setting is given twice,
  * the commented one replaces the default. */
-static void test_what_is_commented_out_works(void **state)
+static void test_what_is_commented_out_works(void **state BH_UNUSED)
 {
 	char bh_autofree *text = slurp();
 	struct bh_buf bh_autobuf b = {0};

@@ -23,7 +23,7 @@ static void refused(const char *text, int line, int column, const char *words)
 	assert_refused(text, strlen(text), line, column, words);
 }
 
-static void test_invalid_files(void **state)
+static void test_invalid_files(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *file;
@@ -60,7 +60,7 @@ static void test_invalid_files(void **state)
 	}
 }
 
-static void test_streams(void **state)
+static void test_streams(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *text;
@@ -94,7 +94,7 @@ static void test_streams(void **state)
 	finish(&x);
 }
 
-static void test_places(void **state)
+static void test_places(void **state BH_UNUSED)
 {
 	struct result x = parse("# gr\xc3\xbc\xc3\x9f\n"
 				"k\xc3\xa9y: {\xc3\xa9: \"\xc3\xa9\", b: 2}\r\n"
@@ -120,7 +120,7 @@ static void test_places(void **state)
 	finish(&x);
 }
 
-static void test_refused(void **state)
+static void test_refused(void **state BH_UNUSED)
 {
 	refused("a: 1\na: 2\n", 2, 1, "stands twice, first in line 1");
 	refused("a: 1\n'a': 2\n", 2, 1, "stands twice");
@@ -169,7 +169,7 @@ static void test_refused(void **state)
 }
 
 /* Not one error only: whatever leaves the structure whole is collected. */
-static void test_all_errors(void **state)
+static void test_all_errors(void **state BH_UNUSED)
 {
 	struct result x = parse("a: !x 1\na: 2\nb: {c: !y 1, c: 2}\n");
 	struct bh_buf out = {0};
@@ -185,7 +185,7 @@ static void test_all_errors(void **state)
 	finish(&x);
 }
 
-static void test_aliases(void **state)
+static void test_aliases(void **state BH_UNUSED)
 {
 	struct result x = parse("a: &x [1, &y two]\nb: *x\nc: *y\n*y : 4\n---\n&x a: *x\n");
 	assert_int_equal(x.r, 0);
@@ -218,7 +218,7 @@ static void refused_buf(
 	bh_buf_finish(b);
 }
 
-static void test_limits(void **state)
+static void test_limits(void **state BH_UNUSED)
 {
 	const struct bh_doc_limits small = {
 		.max_bytes = 1000, .max_nodes = 20, .max_depth = 4, .max_documents = 3};
@@ -252,7 +252,7 @@ static void test_limits(void **state)
 	refused_buf(&b, &small, 1, "more than 1000 bytes");
 }
 
-static void test_default_limits(void **state)
+static void test_default_limits(void **state BH_UNUSED)
 {
 	struct bh_buf b = {0};
 	repeat(&b, "[", 100000);
@@ -273,7 +273,7 @@ static void test_default_limits(void **state)
 }
 
 /* Nothing in a stream of the greatest size may cost quadratic time. Seconds would be that. */
-static void test_time(void **state)
+static void test_time(void **state BH_UNUSED)
 {
 	struct bh_buf b = {0};
 	struct timespec from, to;
@@ -295,7 +295,7 @@ static void test_time(void **state)
 	assert_true(to.tv_sec - from.tv_sec < 15);
 }
 
-static void test_json(void **state)
+static void test_json(void **state BH_UNUSED)
 {
 	struct result x =
 		parse("{\"a\": \"\\/ \\ud83d\\ude00 \\\\ud83d\\\\ude00 \\u00e9\",\n\t\"b\": 1}");

@@ -2,7 +2,7 @@
 /* What scalars are, and the typed readers every loader uses. */
 #include "doc_result.h"
 
-static void test_scalar_types(void **state)
+static void test_scalar_types(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *text;
@@ -95,7 +95,7 @@ static void test_scalar_types(void **state)
 	finish(&x);
 }
 
-static void test_escaped_nul(void **state)
+static void test_escaped_nul(void **state BH_UNUSED)
 {
 	struct result x = parse("\"a\\0b\": 1\na: 2\n\"a\\0c\": 3\nv: \"x\\0y\"\n");
 	struct bh_reader r = {"f", &x.diags};
@@ -123,7 +123,7 @@ static void read_error(struct result *x, int r, const char *want)
 	bh_diags_finish(&x->diags);
 }
 
-static void test_read_string_and_bool(void **state)
+static void test_read_string_and_bool(void **state BH_UNUSED)
 {
 	struct result x = parse("s: text\nn: 12\ny: yes\nb: True\nz: ~\nl: []\n'': ''\n");
 	struct bh_reader r = {"f", &x.diags};
@@ -153,7 +153,7 @@ static void test_read_string_and_bool(void **state)
 	finish(&x);
 }
 
-static void test_read_int(void **state)
+static void test_read_int(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *text;
@@ -191,7 +191,7 @@ static void test_read_int(void **state)
 	}
 }
 
-static void test_suggestions(void **state)
+static void test_suggestions(void **state BH_UNUSED)
 {
 	static const char *const known[] = {"podSelector", "policyTypes", "ingress", "to", NULL};
 	static const char *const t[][2] = {

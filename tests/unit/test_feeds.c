@@ -29,7 +29,7 @@ static char *read_back(const char *text, size_t len)
 	return bh_buf_take(&b);
 }
 
-static void test_good_lines(void **state)
+static void test_good_lines(void **state BH_UNUSED)
 {
 	static const char *const sample[][2] = {
 		{"192.0.2.1", "192.0.2.1"},
@@ -62,7 +62,7 @@ static void test_good_lines(void **state)
 	}
 }
 
-static void test_bad_lines(void **state)
+static void test_bad_lines(void **state BH_UNUSED)
 {
 	static const char *const bad[][2] = {
 		{"010.1.2.3", "leading zero"},
@@ -129,7 +129,7 @@ static void test_bad_lines(void **state)
 	}
 }
 
-static void test_host_bits_are_told(void **state)
+static void test_host_bits_are_told(void **state BH_UNUSED)
 {
 	struct bh_diags bh_autodiags d = {0};
 	struct bh_indicators ind = parse("\n192.0.2.1/24\n", 14, &d);
@@ -157,7 +157,7 @@ static void refused(const char *text, size_t len, const char *why)
 	assert_int_equal(bh_feed_parse("feed", text, len, NULL, &ind), -EINVAL);
 }
 
-static void test_not_a_list(void **state)
+static void test_not_a_list(void **state BH_UNUSED)
 {
 	struct bh_buf bh_autobuf b = {0};
 	refused("<!DOCTYPE html>\n192.0.2.1\n", 26, "HTML");
@@ -177,7 +177,7 @@ static void test_not_a_list(void **state)
 	bh_indicators_finish(&ind);
 }
 
-static void test_reports_are_bounded(void **state)
+static void test_reports_are_bounded(void **state BH_UNUSED)
 {
 	struct bh_buf bh_autobuf b = {0};
 	struct bh_diags bh_autodiags d = {0};
@@ -190,7 +190,7 @@ static void test_reports_are_bounded(void **state)
 	bh_indicators_finish(&ind);
 }
 
-static void test_control_bytes_and_long_lines(void **state)
+static void test_control_bytes_and_long_lines(void **state BH_UNUSED)
 {
 	struct bh_buf bh_autobuf b = {0};
 	struct bh_diags bh_autodiags d = {0};
@@ -261,7 +261,7 @@ static void expect(const struct bh_feed_index *x, const char *address, const cha
 	assert_string_equal(got, want);
 }
 
-static void test_hits(void **state)
+static void test_hits(void **state BH_UNUSED)
 {
 	static const struct list list[] = {
 		{"wide", false, "192.0.2.0/24\n2001:db8::/32\n"},
@@ -293,7 +293,7 @@ static void test_hits(void **state)
 	bh_ranges_finish(&protect);
 }
 
-static void test_protected(void **state)
+static void test_protected(void **state BH_UNUSED)
 {
 	static const struct list list[] = {
 		{"bogons", false,
@@ -332,7 +332,7 @@ static void test_protected(void **state)
 	bh_ranges_finish(&protect);
 }
 
-static void test_protect_table_is_sound(void **state)
+static void test_protect_table_is_sound(void **state BH_UNUSED)
 {
 	struct bh_ranges r;
 	bh_feeds_protected_ranges(NULL, &r);
@@ -347,7 +347,7 @@ static void test_protect_table_is_sound(void **state)
 	bh_ranges_finish(&r);
 }
 
-static void test_ends_of_the_space(void **state)
+static void test_ends_of_the_space(void **state BH_UNUSED)
 {
 	static const struct list list[] = {
 		{"a", false,
@@ -503,14 +503,14 @@ static void one_round(void)
 	bh_feed_index_unref(index);
 }
 
-static void test_random(void **state)
+static void test_random(void **state BH_UNUSED)
 {
 	for (int i = 0; i < 60; i++)
 		one_round();
 }
 
 /* Nested ranges that all overlap: quadratic in a naive join. */
-static void test_hostile_nesting(void **state)
+static void test_hostile_nesting(void **state BH_UNUSED)
 {
 	struct bh_indicators ind = {0};
 	struct bh_ranges none = {0};
@@ -547,7 +547,7 @@ static void *reader(void *arg)
 	return n == 0 ? NULL : arg;
 }
 
-static void test_threads(void **state)
+static void test_threads(void **state BH_UNUSED)
 {
 	static const struct list list[] = {{"a", false, "192.0.2.0/24\n192.0.2.1"}};
 	struct bh_ranges none = {0};

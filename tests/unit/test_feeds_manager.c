@@ -58,7 +58,7 @@ static void conn_close(struct conn *c)
 		uv_close((uv_handle_t *)&c->tcp, conn_closed);
 }
 
-static void written(uv_write_t *w, int status)
+static void written(uv_write_t *w, int status BH_UNUSED)
 {
 	conn_close(w->data);
 }
@@ -82,13 +82,13 @@ static void respond(struct conn *c)
 	uv_write(&c->write, (uv_stream_t *)&c->tcp, &b, 1, written);
 }
 
-static void conn_alloc(uv_handle_t *h, size_t size, uv_buf_t *buf)
+static void conn_alloc(uv_handle_t *h, size_t size BH_UNUSED, uv_buf_t *buf)
 {
 	struct conn *c = h->data;
 	*buf = uv_buf_init(c->in + c->n, (unsigned)(sizeof(c->in) - 1 - c->n));
 }
 
-static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf BH_UNUSED)
 {
 	struct conn *c = s->data;
 	if (n < 0) {
@@ -103,7 +103,7 @@ static void conn_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	}
 }
 
-static void on_connection(uv_stream_t *s, int status)
+static void on_connection(uv_stream_t *s, int status BH_UNUSED)
 {
 	struct conn *c = bh_xcalloc(1, sizeof(*c));
 	uv_tcp_init(&loop, &c->tcp);
@@ -136,12 +136,12 @@ static void start_server(void)
 }
 
 /* --- the manager under test --- */
-static void on_changed(void *arg)
+static void on_changed(void *arg BH_UNUSED)
 {
 	n_changed++;
 }
 
-static void on_event(void *arg, const struct bh_feed_status *st, bool updated)
+static void on_event(void *arg BH_UNUSED, const struct bh_feed_status *st, bool updated)
 {
 	n_updated += updated;
 	n_refused += !updated;
@@ -195,7 +195,7 @@ static void close_manager(void)
 	run_ms(20);
 }
 
-static int setup(void **state)
+static int setup(void **state BH_UNUSED)
 {
 	strcpy(dir, "/tmp/bh-feeds-XXXXXX");
 	n_changed = n_updated = n_refused = n_requests = 0;
@@ -208,7 +208,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int teardown(void **state BH_UNUSED)
 {
 	char bh_autofree *cmd = bh_xasprintf("rm -rf '%s'", dir);
 	close_manager();
@@ -275,7 +275,7 @@ static bool listed(const char *address)
 	"192.0.2.8\n192.0.2.9\n192.0.2.10\n192.0.2.11\n192.0.2.12\n192.0.2.13\n192.0.2.14\n"       \
 	"192.0.2.15\n192.0.2.16\n192.0.2.17\n192.0.2.18\n192.0.2.19\n192.0.2.20\n"
 
-static void test_empty_manager(void **state)
+static void test_empty_manager(void **state BH_UNUSED)
 {
 	assert_false(listed("192.0.2.1"));
 	assert_int_equal(bh_feeds_refresh(feeds, NULL), 0);
@@ -283,7 +283,7 @@ static void test_empty_manager(void **state)
 	bh_feeds_configure(feeds, NULL, 0);
 }
 
-static void test_local_file(void **state)
+static void test_local_file(void **state BH_UNUSED)
 {
 	char bh_autofree *path = path_of("a.txt"), *kept = path_of("feeds/a.list");
 	struct bh_feed_conf c = conf((char *)"a", path);
@@ -313,7 +313,7 @@ static void test_local_file(void **state)
 	assert_string_equal(status().message, "");
 }
 
-static void test_file_url_and_late_file(void **state)
+static void test_file_url_and_late_file(void **state BH_UNUSED)
 {
 	char bh_autofree *path = path_of("my%20list"), *url = bh_xasprintf("file://%s", path);
 	struct bh_feed_conf c = conf((char *)"a", url);
@@ -340,7 +340,7 @@ static void expect_refused(const char *text, const char *why)
 	assert_true(listed("192.0.2.20"));
 }
 
-static void test_accidents(void **state)
+static void test_accidents(void **state BH_UNUSED)
 {
 	char bh_autofree *path = path_of("a.txt");
 	struct bh_feed_conf c = conf((char *)"a", path);
@@ -379,7 +379,7 @@ static void test_accidents(void **state)
 	assert_true(status().ok);
 }
 
-static void test_shrink_guard_can_be_turned_off(void **state)
+static void test_shrink_guard_can_be_turned_off(void **state BH_UNUSED)
 {
 	char bh_autofree *path = path_of("a.txt");
 	struct bh_feed_conf c = conf((char *)"a", path);
@@ -412,7 +412,7 @@ static void damage(const char *from, const char *to)
 	fclose(f);
 }
 
-static void test_damaged_copy(void **state)
+static void test_damaged_copy(void **state BH_UNUSED)
 {
 	static const char *const change[][2] = {
 		{"192.0.2.20\n", ""}, /* cut short */
@@ -440,7 +440,7 @@ static void test_damaged_copy(void **state)
 	}
 }
 
-static void test_copy_cannot_be_written(void **state)
+static void test_copy_cannot_be_written(void **state BH_UNUSED)
 {
 	char bh_autofree *path = path_of("a.txt"), *sub = path_of("feeds"), *off = path_of("off");
 	struct bh_feed_conf c = conf((char *)"a", path);
@@ -458,7 +458,7 @@ static void test_copy_cannot_be_written(void **state)
 	assert_int_equal(access(kept, R_OK), 0);
 }
 
-static void test_configure_keeps_what_is_in_force(void **state)
+static void test_configure_keeps_what_is_in_force(void **state BH_UNUSED)
 {
 	char bh_autofree *path = path_of("a.txt"), *other = path_of("b.txt");
 	struct bh_feed_conf c[2] = {conf((char *)"a", path), conf((char *)"b", other)};
@@ -492,7 +492,7 @@ static void test_configure_keeps_what_is_in_force(void **state)
 	assert_false(listed("198.51.100.1"));
 }
 
-static void test_protected(void **state)
+static void test_protected(void **state BH_UNUSED)
 {
 	char bh_autofree *path = path_of("a.txt");
 	struct bh_feed_conf c = conf((char *)"a", path);
@@ -517,7 +517,7 @@ static void test_protected(void **state)
 	assert_true(listed("192.0.2.53"));
 }
 
-static void test_hostile_names(void **state)
+static void test_hostile_names(void **state BH_UNUSED)
 {
 	static char *const name[] = {(char *)"../x", (char *)".hidden", (char *)"", (char *)"a/b"};
 	char bh_autofree *path = path_of("a.txt"), *escaped = path_of("x.list");
@@ -534,7 +534,7 @@ static void test_hostile_names(void **state)
 	assert_string_equal(status().name, "a");
 }
 
-static void test_local_path_is_no_file(void **state)
+static void test_local_path_is_no_file(void **state BH_UNUSED)
 {
 	char bh_autofree *fifo = path_of("fifo");
 	assert_int_equal(mkfifo(fifo, 0600), 0);
@@ -561,7 +561,7 @@ static void refresh(void)
 	run_ms(50);
 }
 
-static void test_http_validators(void **state)
+static void test_http_validators(void **state BH_UNUSED)
 {
 	if (!have_net)
 		skip();
@@ -604,7 +604,7 @@ static void fails(const char *why)
 	assert_true(listed("192.0.2.20"));
 }
 
-static void test_http_accidents(void **state)
+static void test_http_accidents(void **state BH_UNUSED)
 {
 	if (!have_net)
 		skip();
@@ -643,7 +643,7 @@ static void test_http_accidents(void **state)
 	assert_string_equal(status().message, "");
 }
 
-static void test_http_unreachable(void **state)
+static void test_http_unreachable(void **state BH_UNUSED)
 {
 	if (!have_net)
 		skip();
@@ -662,7 +662,7 @@ static void test_http_unreachable(void **state)
 	assert_false(listed("192.0.2.1"));
 }
 
-static void test_staleness(void **state)
+static void test_staleness(void **state BH_UNUSED)
 {
 	if (!have_net)
 		skip();

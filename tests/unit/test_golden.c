@@ -111,7 +111,7 @@ static void compare(const char *path, const char *nft)
 	}
 }
 
-static void test_golden(void **state)
+static void test_golden(void **state BH_UNUSED)
 {
 	size_t n;
 	char **list = bh_case_list(GOLDEN, "", &n);
@@ -126,7 +126,7 @@ static void test_golden(void **state)
 }
 
 /* nft loads our text into a network namespace that exists for this only, and lists it alike. */
-static void test_nft_reads_and_lists_it(void **state)
+static void test_nft_reads_and_lists_it(void **state BH_UNUSED)
 {
 	static const char *const files[] = {GOLDEN "/local.nft",
 		GOLDEN "/closed.nft"}; /* no queue: every kernel has the rest */

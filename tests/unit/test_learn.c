@@ -27,7 +27,7 @@ static void note_learned(const struct bh_tuple *t, const struct bh_flow *f, void
 	learned_port = t->port;
 }
 
-static int setup(void **state)
+static int setup(void **state BH_UNUSED)
 {
 	strcpy(dir, "/tmp/bh-learn-XXXXXX");
 	learned = 0;
@@ -36,7 +36,7 @@ static int setup(void **state)
 	return bh_learn_new(store, note_learned, &learned, &l);
 }
 
-static int teardown(void **state)
+static int teardown(void **state BH_UNUSED)
 {
 	char bh_autofree *cmd = bh_xasprintf("rm -rf '%s'", dir);
 	bh_learn_free(l);
@@ -113,7 +113,7 @@ static struct bh_tuple only(void)
 	return first;
 }
 
-static void test_seen_then_answered(void **state)
+static void test_seen_then_answered(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_TCP, 40000, 5432);
 	seen(&f, 100);
@@ -138,7 +138,7 @@ static void test_seen_then_answered(void **state)
 	assert_int_equal(learned, 1);
 }
 
-static void test_answered_overtakes(void **state)
+static void test_answered_overtakes(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_UDP, 40000, 53);
 	bh_learn_answered(l, &f, 100);
@@ -150,7 +150,7 @@ static void test_answered_overtakes(void **state)
 	assert_int_equal(stats().pending, 0);
 }
 
-static void test_old_answers_do_not_count(void **state)
+static void test_old_answers_do_not_count(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_UDP, 40000, 53);
 	bh_learn_answered(l, &f, 100);
@@ -159,7 +159,7 @@ static void test_old_answers_do_not_count(void **state)
 	assert_int_equal(learned, 0);
 }
 
-static void test_exact_match(void **state)
+static void test_exact_match(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_TCP, 40000, 5432);
 	seen(&f, 100);
@@ -177,7 +177,7 @@ static void test_exact_match(void **state)
 	assert_true(only().answered);
 }
 
-static void test_known_tuple_needs_no_pending(void **state)
+static void test_known_tuple_needs_no_pending(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_TCP, 40000, 5432);
 	seen(&f, 100);
@@ -194,7 +194,7 @@ static void test_known_tuple_needs_no_pending(void **state)
 	assert_int_equal(learned, 1);
 }
 
-static void test_repeated_syn_is_one_connection(void **state)
+static void test_repeated_syn_is_one_connection(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_TCP, 40000, 5432);
 	seen(&f, 100);
@@ -207,7 +207,7 @@ static void test_repeated_syn_is_one_connection(void **state)
 	assert_int_equal(stats().pending, 2);
 }
 
-static void test_address_changes_hands(void **state)
+static void test_address_changes_hands(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_TCP, 40000, 5432);
 	size_t n;
@@ -221,7 +221,7 @@ static void test_address_changes_hands(void **state)
 			t[i].answered, bh_streq(bh_labels_get(&t[i].dst.selector, "app"), "cache"));
 }
 
-static void test_pending_expires(void **state)
+static void test_pending_expires(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_TCP, 40000, 5432);
 	seen(&f, 100);
@@ -231,7 +231,7 @@ static void test_pending_expires(void **state)
 	assert_int_equal(stats().pending_evicted, 0);
 }
 
-static void test_icmp(void **state)
+static void test_icmp(void **state BH_UNUSED)
 {
 	struct bh_flow ping = flow(1, 0, 0), stamp = ping, blind = ping;
 	ping.icmp_type = 8;
@@ -246,7 +246,7 @@ static void test_icmp(void **state)
 	assert_int_equal(t.port, 0);
 }
 
-static void test_image_of_the_role_end(void **state)
+static void test_image_of_the_role_end(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_TCP, 40000, 443);
 	struct bh_end out = {.kind = BH_END_ADDR, .addr = addr("203.0.113.9")},
@@ -272,7 +272,7 @@ static void test_image_of_the_role_end(void **state)
 		assert_in_range(all[i].n_images, 1, 16);
 }
 
-static void test_survives_restart(void **state)
+static void test_survives_restart(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_TCP, 40000, 5432);
 	seen(&f, 100);
@@ -297,7 +297,7 @@ static void test_survives_restart(void **state)
 	assert_int_equal(t[0].connections + t[1].connections, 3);
 }
 
-static void test_order_is_by_key(void **state)
+static void test_order_is_by_key(void **state BH_UNUSED)
 {
 	size_t n;
 	for (uint16_t i = 1; i <= 200; i++) {
@@ -314,7 +314,7 @@ static void test_order_is_by_key(void **state)
 }
 
 /* A scan of many addresses and ports, far beyond every bound. */
-static void test_scan(void **state)
+static void test_scan(void **state BH_UNUSED)
 {
 	struct bh_flow good = flow(BH_TCP, 1, 5432);
 	struct bh_end web = role("shop", "web");
@@ -352,7 +352,7 @@ static void test_scan(void **state)
 }
 
 /* Two flows of a tuple that found no place wait, each with its own copy; both are answered. */
-static void test_two_without_a_place(void **state)
+static void test_two_without_a_place(void **state BH_UNUSED)
 {
 	struct bh_end web = role("shop", "web");
 	for (uint32_t i = 0; i < BH_LEARN_TUPLES / 2; i++) {
@@ -384,7 +384,7 @@ static void test_two_without_a_place(void **state)
 }
 
 /* What could not be written is written later. */
-static void test_full_disk(void **state)
+static void test_full_disk(void **state BH_UNUSED)
 {
 	struct rlimit old, small = {1, 1};
 	signal(SIGXFSZ, SIG_IGN);

@@ -129,7 +129,7 @@ static void assert_v6(const struct bh_packet *p)
 	assert_string_equal(bh_addr_format(&p->flow.dst, s), "2001:db8::2");
 }
 
-static void test_ipv4_tcp(void **state)
+static void test_ipv4_tcp(void **state BH_UNUSED)
 {
 	struct bytes p = ipv4(5, 40, 0x4000, 6);
 
@@ -147,7 +147,7 @@ static void test_ipv4_tcp(void **state)
 	assert_false(r.expired);
 }
 
-static void test_ipv4_options(void **state)
+static void test_ipv4_options(void **state BH_UNUSED)
 {
 	struct bytes p = ipv4(15, 68, 0, 17);
 
@@ -158,7 +158,7 @@ static void test_ipv4_options(void **state)
 	assert_int_equal(r.flow.dport, 53);
 }
 
-static void test_ipv4_padding(void **state)
+static void test_ipv4_padding(void **state BH_UNUSED)
 {
 	/* The link layer's padding is not the packet: no ports may be read from it. */
 	struct bytes p = ipv4(5, 20, 0, 17);
@@ -170,7 +170,7 @@ static void test_ipv4_padding(void **state)
 	assert_v4(&r);
 }
 
-static void test_ipv4_bad_lengths(void **state)
+static void test_ipv4_bad_lengths(void **state BH_UNUSED)
 {
 	struct bytes p = ipv4(4, 40, 0, 6);
 	tcp(&p, 5, 2);
@@ -197,7 +197,7 @@ static void test_ipv4_bad_lengths(void **state)
 	assert_int_equal(r.flow.proto, 6);
 }
 
-static void test_every_prefix(void **state)
+static void test_every_prefix(void **state BH_UNUSED)
 {
 	struct bytes whole = ipv4(6, 44, 0, 6);
 	zero(&whole, 4);
@@ -216,7 +216,7 @@ static void test_every_prefix(void **state)
 	}
 }
 
-static void test_not_ip(void **state)
+static void test_not_ip(void **state BH_UNUSED)
 {
 	struct bytes p = {};
 
@@ -231,7 +231,7 @@ static void test_not_ip(void **state)
 	}
 }
 
-static void test_ipv4_fragments(void **state)
+static void test_ipv4_fragments(void **state BH_UNUSED)
 {
 	struct bytes p = ipv4(5, 40, 0x2000, 6); /* first */
 	tcp(&p, 5, 2);
@@ -250,7 +250,7 @@ static void test_ipv4_fragments(void **state)
 	assert_int_equal(r.flow.sport, 0);
 }
 
-static void test_tcp_offset(void **state)
+static void test_tcp_offset(void **state BH_UNUSED)
 {
 	struct bytes p = ipv4(5, 40, 0, 6);
 	tcp(&p, 4, 2);
@@ -264,7 +264,7 @@ static void test_tcp_offset(void **state)
 	assert_int_equal(parse(&p).fault, BH_PACKET_OK);
 }
 
-static void test_udp_length(void **state)
+static void test_udp_length(void **state BH_UNUSED)
 {
 	static const struct {
 		unsigned len;
@@ -286,7 +286,7 @@ static void test_udp_length(void **state)
 	assert_int_equal(parse(&p).fault, BH_PACKET_TRUNCATED);
 }
 
-static void test_other_protocols(void **state)
+static void test_other_protocols(void **state BH_UNUSED)
 {
 	struct bytes p = ipv4(5, 32, 0, 132); /* SCTP */
 	put16(&p, 1000);
@@ -313,7 +313,7 @@ static void test_other_protocols(void **state)
 	assert_int_equal(parse(&p).flow.icmp_type, 0);
 }
 
-static void test_ipv6_plain(void **state)
+static void test_ipv6_plain(void **state BH_UNUSED)
 {
 	struct bytes p = ipv6(20, 6);
 	tcp(&p, 5, 0x12);
@@ -339,7 +339,7 @@ static void test_ipv6_plain(void **state)
 	assert_int_equal(parse(&p).fault, BH_PACKET_TRUNCATED);
 }
 
-static void test_ipv6_mapped(void **state)
+static void test_ipv6_mapped(void **state BH_UNUSED)
 {
 	struct bytes p = ipv6(8, 17);
 
@@ -350,7 +350,7 @@ static void test_ipv6_mapped(void **state)
 	assert_int_equal(r.flow.src.b[10], 0xff);
 }
 
-static void test_ipv6_chain(void **state)
+static void test_ipv6_chain(void **state BH_UNUSED)
 {
 	struct bytes p = ipv6(8 + 16 + 24 + 8 + 12 + 20, 0);
 	ext(&p, 60, 8);
@@ -373,7 +373,7 @@ static void test_ipv6_chain(void **state)
 	}
 }
 
-static void test_ipv6_ends_of_chain(void **state)
+static void test_ipv6_ends_of_chain(void **state BH_UNUSED)
 {
 	struct bytes p = ipv6(8 + 8, 60);
 	ext(&p, 50, 8); /* ESP: opaque */
@@ -392,7 +392,7 @@ static void test_ipv6_ends_of_chain(void **state)
 	assert_int_equal(parse(&p).flow.proto, 59);
 }
 
-static void test_ipv6_fragments(void **state)
+static void test_ipv6_fragments(void **state BH_UNUSED)
 {
 	struct bytes p = ipv6(8 + 20, 44);
 	put(&p, "\x06\0\x00\x08\0\0\0\x07", 8); /* offset 8, last */
@@ -409,7 +409,7 @@ static void test_ipv6_fragments(void **state)
 	assert_int_equal(parse(&p).flow.dport, 443);
 }
 
-static void test_ipv6_hostile_chains(void **state)
+static void test_ipv6_hostile_chains(void **state BH_UNUSED)
 {
 	struct bytes p = ipv6(16 + 20, 60);
 	ext(&p, 0, 8); /* hop-by-hop, not first */
@@ -443,7 +443,7 @@ static struct bytes jumbogram(unsigned payload, const char *length)
 	return p;
 }
 
-static void test_ipv6_jumbograms(void **state)
+static void test_ipv6_jumbograms(void **state BH_UNUSED)
 {
 	struct bytes p = jumbogram(0, "\0\x01\x00\x00"); /* 65,536 */
 	assert_int_equal(parse(&p).fault, BH_PACKET_OK);
@@ -467,7 +467,7 @@ static void test_ipv6_jumbograms(void **state)
 	assert_int_equal(parse(&p).fault, BH_PACKET_OK);
 }
 
-static void test_aggregated(void **state)
+static void test_aggregated(void **state BH_UNUSED)
 {
 	/* More than 64 KiB in one piece: the length fields are 0 and the kernel knows better. */
 	struct bytes p = ipv4(5, 0, 0x4000, 6);

@@ -89,7 +89,7 @@ static void check_invalid(const char *name, int first, int last)
 	fail_msg("%s: no error in lines %d..%d, but:\n%s", name, first, last, all);
 }
 
-static void test_invalid_corpus(void **state)
+static void test_invalid_corpus(void **state BH_UNUSED)
 {
 	size_t len, n = 0;
 	bh_autofree char *manifest = bh_case_read_file(DATA "invalid/manifest.tsv", &len);
@@ -107,7 +107,7 @@ static void test_invalid_corpus(void **state)
 	assert_true(n >= 60);
 }
 
-static void test_valid_corpus(void **state)
+static void test_valid_corpus(void **state BH_UNUSED)
 {
 	size_t n, probes = 0;
 	char **list = bh_case_list(DATA "cases", "np-", &n);
@@ -131,7 +131,7 @@ static void test_valid_corpus(void **state)
 
 /* --- the model --- */
 
-static void test_model(void **state)
+static void test_model(void **state BH_UNUSED)
 {
 	struct bh_policy_set *s = good(
 		SPEC "  podSelector:\n    matchLabels: {app: web, \"on\": \"1\"}\n"
@@ -192,7 +192,7 @@ static void check_types(const char *spec, bool in, bool eg)
 	bh_policy_set_unref(s);
 }
 
-static void test_policy_types(void **state)
+static void test_policy_types(void **state BH_UNUSED)
 {
 	check_types("", true, false);
 	check_types("  policyTypes:\n", true, false);
@@ -205,7 +205,7 @@ static void test_policy_types(void **state)
 	check_types("  policyTypes: [Ingress, Egress]\n  ingress: null\n", true, true);
 }
 
-static void test_idle_rules(void **state)
+static void test_idle_rules(void **state BH_UNUSED)
 {
 	static const char text[] =
 		SPEC "  podSelector: {}\n  policyTypes: [Ingress]\n  egress: [{}]\n";
@@ -220,7 +220,7 @@ static void test_idle_rules(void **state)
 }
 
 /* Also that a full round through the canonical form loses nothing. */
-static void test_canonical(void **state)
+static void test_canonical(void **state BH_UNUSED)
 {
 	static const char one[] =
 		SPEC "  podSelector: {matchLabels: {a: b, c: d}}\n"
@@ -270,7 +270,7 @@ static void test_canonical(void **state)
 	bh_policy_set_unref(again);
 }
 
-static void test_empty(void **state)
+static void test_empty(void **state BH_UNUSED)
 {
 	static const uint8_t zero[32];
 	struct bh_policy_set *s = good("");
@@ -286,7 +286,7 @@ static void test_empty(void **state)
 	refused("# nothing\n---\n---\n", 1, "holds no policy");
 }
 
-static void test_streams(void **state)
+static void test_streams(void **state BH_UNUSED)
 {
 	static const char first[] =
 		"# first\n" HEAD "metadata: {name: z}\nspec: {podSelector: {}}\n# end of first\n";
@@ -307,7 +307,7 @@ static void test_streams(void **state)
 	bh_policy_set_unref(s);
 }
 
-static void test_line_breaks(void **state)
+static void test_line_breaks(void **state BH_UNUSED)
 {
 	struct bh_policy_set *s =
 		good("# a\r# b\n# c\r\n---\r\napiVersion: networking.k8s.io/v1\r\n"
@@ -319,7 +319,7 @@ static void test_line_breaks(void **state)
 	bh_policy_set_unref(s);
 }
 
-static void test_duplicates(void **state)
+static void test_duplicates(void **state BH_UNUSED)
 {
 	static const char text[] = META "spec: {podSelector: {}}\n";
 	const struct bh_policy_source src[] = {
@@ -340,7 +340,7 @@ static void test_duplicates(void **state)
 		6, "dflt/p is already defined");
 }
 
-static void test_all_errors_at_once(void **state)
+static void test_all_errors_at_once(void **state BH_UNUSED)
 {
 	static const char text[] = IN "  - from: [{}]\n    ports: [{port: 0}]\n"
 				      "  - nonsense: 1\n";
@@ -360,7 +360,7 @@ static void test_all_errors_at_once(void **state)
 
 /* --- refusals --- */
 
-static void test_refuse_document(void **state)
+static void test_refuse_document(void **state BH_UNUSED)
 {
 	refused("kind: NetworkPolicy\nmetadata: {name: p}\nspec: {podSelector: {}}\n", 1,
 		"apiVersion");
@@ -386,7 +386,7 @@ static void test_refuse_document(void **state)
 	refused(META "spec: []\n", 4, "spec");
 }
 
-static void test_refuse_lists(void **state)
+static void test_refuse_lists(void **state BH_UNUSED)
 {
 	refused("apiVersion: v1\nkind: List\n", 1, "items: required");
 	refused("apiVersion: v1\nkind: List\nitems: {}\n", 3, "items");
@@ -403,7 +403,7 @@ static void test_refuse_lists(void **state)
 		5, "items[0].spec");
 }
 
-static void test_refuse_metadata(void **state)
+static void test_refuse_metadata(void **state BH_UNUSED)
 {
 #define TAIL "\nspec: {podSelector: {}}\n"
 	refused(HEAD "spec: {podSelector: {}}\n", 1, "metadata: required");
@@ -447,7 +447,7 @@ static void test_refuse_metadata(void **state)
 	free(value);
 }
 
-static void test_accept_metadata(void **state)
+static void test_accept_metadata(void **state BH_UNUSED)
 {
 	static const char text[] =
 		HEAD "metadata:\n"
@@ -476,7 +476,7 @@ static void test_accept_metadata(void **state)
 	bh_policy_set_unref(s);
 }
 
-static void test_refuse_selectors(void **state)
+static void test_refuse_selectors(void **state BH_UNUSED)
 {
 #define SEL SPEC "  podSelector:\n" /* the selector is in line 6 */
 	refused(SEL "    matchLabels: {app: }\n", 6, "matchLabels[app]");
@@ -518,7 +518,7 @@ static void test_refuse_selectors(void **state)
 	bh_buf_finish(&many);
 }
 
-static void test_refuse_peers(void **state)
+static void test_refuse_peers(void **state BH_UNUSED)
 {
 	refused(IN "  - from: [{}]\n", 7, "must say whom");
 	refused(IN "  - from: [null]\n", 7, "from[0]");
@@ -549,7 +549,7 @@ static void test_refuse_peers(void **state)
 	refused(IN "  - from: [{ipBlock: {cidr: 10.0.0.0/8, except: 10.9.0.0/16}}]\n", 7, "except");
 }
 
-static void test_host_bits(void **state)
+static void test_host_bits(void **state BH_UNUSED)
 {
 	static const char text[] =
 		IN "  - from: [{ipBlock: {cidr: 10.1.2.3/24, except: [10.1.2.3/32]}}]\n";
@@ -566,7 +566,7 @@ static void test_host_bits(void **state)
 	bh_policy_set_unref(s);
 }
 
-static void test_refuse_ports(void **state)
+static void test_refuse_ports(void **state BH_UNUSED)
 {
 	static const struct {
 		const char *port, *what;
@@ -613,7 +613,7 @@ static void test_refuse_ports(void **state)
 	bh_policy_set_unref(good(IN "  - ports: null\n    from:\n"));
 }
 
-static void test_refuse_spec(void **state)
+static void test_refuse_spec(void **state BH_UNUSED)
 {
 	refused(SPEC "  podSelector: {}\n  policyTypes: Ingress\n", 6, "policyTypes");
 	refused(SPEC "  podSelector: {}\n  policyTypes: [ingress]\n", 6, "Ingress or Egress");
@@ -628,7 +628,7 @@ static void test_refuse_spec(void **state)
 }
 
 /* An error is enough to stop, but however many there are, memory and time stay bounded. */
-static void test_flood(void **state)
+static void test_flood(void **state BH_UNUSED)
 {
 	struct bh_buf b = {0};
 	bh_buf_str(&b, IN);
@@ -643,7 +643,7 @@ static void test_flood(void **state)
 }
 
 /* Former crashers of the reader below (their finders: the fuzz targets). */
-static void test_bogons(void **state)
+static void test_bogons(void **state BH_UNUSED)
 {
 	size_t n, len;
 	char **list = bh_case_list("tests/bogons", "policy-", &n);

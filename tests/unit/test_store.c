@@ -17,13 +17,13 @@
 
 static char dir[64];
 
-static int setup(void **state)
+static int setup(void **state BH_UNUSED)
 {
 	strcpy(dir, "/tmp/bh-store-XXXXXX");
 	return mkdtemp(dir) ? 0 : -1;
 }
 
-static int teardown(void **state)
+static int teardown(void **state BH_UNUSED)
 {
 	char bh_autofree *cmd = bh_xasprintf("rm -rf '%s'", dir);
 	return system(cmd) == 0 ? 0 : -1;
@@ -96,7 +96,7 @@ static size_t count_tuples(struct bh_store *s)
 	return x.n;
 }
 
-static void test_tuples_survive(void **state)
+static void test_tuples_survive(void **state BH_UNUSED)
 {
 	struct bh_store *s = open_store(0);
 	struct tuples x = {.expect = sample_tuple(443)};
@@ -121,7 +121,7 @@ static void run_sql(const char *sql)
 	sqlite3_close(db);
 }
 
-static void test_edited_tuples_are_left_out(void **state)
+static void test_edited_tuples_are_left_out(void **state BH_UNUSED)
 {
 	static const char *const edit[] = {
 		"UPDATE tuple SET src = 'role shop app=web'", /* no longer its key */
@@ -192,7 +192,7 @@ static struct rows list(struct bh_store *s, uint64_t since, size_t limit)
 	return x;
 }
 
-static void test_flows_aggregate_and_page(void **state)
+static void test_flows_aggregate_and_page(void **state BH_UNUSED)
 {
 	struct bh_store *s = open_store(0);
 	struct bh_flow_row a = flow("shop/db", 5432, NULL), b = flow("shop/db", 5432, "rule 0"),
@@ -224,7 +224,7 @@ static void test_flows_aggregate_and_page(void **state)
 	bh_store_close(s);
 }
 
-static void test_flows_are_bounded(void **state)
+static void test_flows_are_bounded(void **state BH_UNUSED)
 {
 	struct bh_store *s = open_store(0);
 	for (uint16_t port = 1; port <= 40; port++) {
@@ -257,7 +257,7 @@ static void keep_policy(const struct bh_policy_source *p, void *arg)
 	bh_buf_printf(b, "%s:%s ", p->file, p->text);
 }
 
-static void test_state(void **state)
+static void test_state(void **state BH_UNUSED)
 {
 	struct bh_store *s = open_store(0);
 	struct bh_buf bh_autobuf b = {0};
@@ -285,7 +285,7 @@ static void test_state(void **state)
 	bh_store_close(s);
 }
 
-static void test_permissions(void **state)
+static void test_permissions(void **state BH_UNUSED)
 {
 	struct stat st;
 	struct bh_store *s;
@@ -314,7 +314,7 @@ static void write_file(const char *name, const char *text, size_t len)
 	fclose(f);
 }
 
-static void test_symlink_is_refused(void **state)
+static void test_symlink_is_refused(void **state BH_UNUSED)
 {
 	struct bh_store *s = NULL;
 	char bh_autofree *path = path_of("bulkhead.db"), bh_autofree *target = path_of("target");
@@ -324,7 +324,7 @@ static void test_symlink_is_refused(void **state)
 	assert_null(s);
 }
 
-static void test_no_database(void **state)
+static void test_no_database(void **state BH_UNUSED)
 {
 	struct stat st;
 	char bh_autofree *aside = path_of("bulkhead.db.corrupt-1");
@@ -343,7 +343,7 @@ static void test_no_database(void **state)
 	bh_store_close(open_store(0));
 }
 
-static void test_set_aside_is_bounded(void **state)
+static void test_set_aside_is_bounded(void **state BH_UNUSED)
 {
 	for (int i = 0; i < 12; i++) {
 		write_file("bulkhead.db", "garbage garbage", 15);
@@ -357,7 +357,7 @@ static void test_set_aside_is_bounded(void **state)
 }
 
 /* Pages in the middle overwritten: the header is fine, the content is not. */
-static void test_damaged_pages(void **state)
+static void test_damaged_pages(void **state BH_UNUSED)
 {
 	struct bh_store *s = open_store(0);
 	for (uint16_t port = 1; port <= 2000; port++) {
@@ -378,7 +378,7 @@ static void test_damaged_pages(void **state)
 	bh_store_close(s);
 }
 
-static void test_foreign_and_newer(void **state)
+static void test_foreign_and_newer(void **state BH_UNUSED)
 {
 	struct bh_store *s = NULL;
 	bh_store_close(open_store(0));
@@ -392,7 +392,7 @@ static void test_foreign_and_newer(void **state)
 	bh_store_close(open_store(0));
 }
 
-static void test_crash_keeps_commits(void **state)
+static void test_crash_keeps_commits(void **state BH_UNUSED)
 {
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -506,7 +506,7 @@ static int in_child(int (*fn)(void))
 	return WEXITSTATUS(status);
 }
 
-static void test_full_disk(void **state)
+static void test_full_disk(void **state BH_UNUSED)
 {
 	int r = in_child(full_tmpfs);
 	if (r == 77)
@@ -514,7 +514,7 @@ static void test_full_disk(void **state)
 	assert_int_equal(r, 0);
 }
 
-static void test_file_size_limit(void **state)
+static void test_file_size_limit(void **state BH_UNUSED)
 {
 	assert_int_equal(in_child(full_by_limit), 0);
 	uint64_t v;
@@ -560,12 +560,12 @@ static int sticky_failure(void)
 	return 0;
 }
 
-static void test_lost_transaction_is_reported(void **state)
+static void test_lost_transaction_is_reported(void **state BH_UNUSED)
 {
 	assert_int_equal(in_child(sticky_failure), 0);
 }
 
-static void test_reader_does_not_block(void **state)
+static void test_reader_does_not_block(void **state BH_UNUSED)
 {
 	sqlite3 *db;
 	sqlite3_stmt *st;

@@ -78,7 +78,7 @@ static struct bh_inventory *sample(void)
 }
 
 /* Order: blog/web 0, shop/db 1, shop/web 2, shop/zz 3. */
-static void test_inventory_owner(void **state)
+static void test_inventory_owner(void **state BH_UNUSED)
 {
 	struct bh_inventory *inv = sample();
 	assert_string_equal(inv->workload[0]->id, "aaaa3333");
@@ -100,7 +100,7 @@ static void test_inventory_owner(void **state)
 	bh_inventory_unref(inv);
 }
 
-static void test_inventory_namespaces(void **state)
+static void test_inventory_namespaces(void **state BH_UNUSED)
 {
 	struct bh_inventory *inv = bh_inventory_ref(sample());
 	bh_inventory_unref(inv);
@@ -123,7 +123,7 @@ static void test_inventory_namespaces(void **state)
 	bh_inventory_unref(NULL);
 }
 
-static void test_inventory_resolve(void **state)
+static void test_inventory_resolve(void **state BH_UNUSED)
 {
 	struct bh_inventory *inv = sample();
 	uint32_t match[2];
@@ -149,7 +149,7 @@ static void test_inventory_resolve(void **state)
 	bh_inventory_unref(inv);
 }
 
-static void test_inventory_empty_and_large(void **state)
+static void test_inventory_empty_and_large(void **state BH_UNUSED)
 {
 	struct bh_inventory *inv = bh_inventory_new();
 	bh_inventory_seal(inv);
@@ -175,7 +175,7 @@ static void test_inventory_empty_and_large(void **state)
 	bh_inventory_unref(inv);
 }
 
-static void test_workload_copy(void **state)
+static void test_workload_copy(void **state BH_UNUSED)
 {
 	struct bh_workload *w = workload("n", "a", "id", 3, "10.0.0.1 fe80::1"), *c;
 	bh_labels_set(&w->labels, "app", "a");

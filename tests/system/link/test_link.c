@@ -461,7 +461,7 @@ static void test_watch_overrun(void **state)
 	assert_int_equal(bh_link_watch_drain(f->l), 0);
 }
 
-static void test_bridge_nf(void **state)
+static void test_bridge_nf(void **state BH_UNUSED)
 {
 	if (access("/proc/sys/net/bridge/bridge-nf-call-iptables", F_OK) < 0) {
 		assert_int_equal(bh_link_enable_bridge_nf(), -ENOENT);

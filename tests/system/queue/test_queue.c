@@ -190,7 +190,7 @@ static void test_hold_is_bounded(void **state)
 
 /* Some leave at a recheck, others stay and keep their order and deadline. */
 static _Atomic uint8_t passes;
-static enum bh_packet_verdict by_length(const struct bh_packet *p, void *arg)
+static enum bh_packet_verdict by_length(const struct bh_packet *p, void *arg BH_UNUSED)
 {
 	if (p->expired)
 		return BH_PACKET_ACCEPT;
