@@ -17,7 +17,7 @@ const char *bh_verdict_name(enum bh_verdict v);
 
 enum bh_reason {
 	BH_REASON_NONE, /* no side of the flow is governed */
-	BH_REASON_POLICY, /* a policy's rule allows it, or isolation denies it in enforce */
+	BH_REASON_POLICY, /* a policy's rule allows it, or its Deny rule denies it */
 	BH_REASON_UNSELECTED, /* no policy selects the workload (allowed, or denied if configured)
 			       */
 	BH_REASON_LEARNED, /* passes because a side learns; becomes a baseline tuple */
@@ -40,10 +40,12 @@ int bh_proto_parse(const char *s, uint8_t *ret); /* those names in any case, or 
 enum bh_side_verdict {
 	BH_SIDE_UNGOVERNED, /* not a workload here, or unenforceable */
 	BH_SIDE_OPEN, /* not isolated in this direction (and not in learn mode) */
-	BH_SIDE_ALLOWED, /* isolated; `rule` allows it */
+	BH_SIDE_ALLOWED, /* `rule` allows it */
 	BH_SIDE_LEARN, /* learn mode, no rule covers it: passes, is learned */
-	BH_SIDE_WOULD_DENY, /* audit mode, isolated, no rule */
-	BH_SIDE_DENIED, /* enforce mode, isolated (or unselected: deny), no rule */
+	/* audit mode, isolated, no rule; or a Deny rule (`rule`) in learn or audit mode: passes */
+	BH_SIDE_WOULD_DENY,
+	/* enforce mode: a Deny rule (`rule`), or isolated (or unselected: deny) and no rule */
+	BH_SIDE_DENIED,
 	BH_SIDE_HOST, /* the other end is the node and host: allow */
 	BH_SIDE_SELF, /* own address */
 };
@@ -51,14 +53,15 @@ enum bh_side_verdict {
 struct bh_rule_ref { /* borrowed from the engine's policy set */
 	const struct bh_policy *policy;
 	int rule; /* index in policy->rule[direction] */
-	int peer; /* index in rule->peer; -1 if the rule has no peers */
+	int peer; /* index in rule->peer, the first that means the other end; -1: no peers */
 };
 
 struct bh_side {
 	enum bh_side_verdict verdict;
 	int32_t workload; /* index in the inventory, BH_OWNER_HOST or BH_OWNER_NONE */
 	enum bh_mode mode;
-	struct bh_rule_ref rule; /* ALLOWED: the first rule in order that allows */
+	/* The first rule in order that decides: ALLOWED's, or the Deny rule. policy NULL: none. */
+	struct bh_rule_ref rule;
 };
 
 struct bh_decision {

@@ -57,6 +57,14 @@ struct bh_namespace {
 	struct bh_labels labels; /* kubernetes.io/metadata.name is always among them */
 };
 
+/* A node of the cluster that somebody told us about; what `nodes` peers select. */
+struct bh_node_info {
+	char *name;
+	struct bh_labels labels;
+	struct bh_addr *addr;
+	size_t n_addrs;
+};
+
 struct bh_inventory {
 	struct bh_workload **workload; /* sorted by namespace, name, id */
 	size_t n;
@@ -68,6 +76,8 @@ struct bh_inventory {
 	size_t n_broadcast;
 	struct bh_addr *host; /* the node's own addresses */
 	size_t n_hosts;
+	struct bh_node_info *node; /* sorted by name; this one may be among them */
+	size_t n_nodes;
 	/* set by seal: */
 	struct bh_addr_owner *by_addr; /* open addressing, power of two */
 	size_t by_addr_mask;
@@ -93,6 +103,9 @@ void bh_inventory_add(struct bh_inventory *inv, struct bh_workload *w); /* takes
 void bh_inventory_add_namespace(
 	struct bh_inventory *inv, const char *name, const struct bh_labels *labels);
 void bh_inventory_add_host(struct bh_inventory *inv, const struct bh_addr *a);
+/* Copies. A name that is there already is replaced. */
+void bh_inventory_add_node(struct bh_inventory *inv, const char *name,
+	const struct bh_labels *labels, const struct bh_addr *addr, size_t n_addrs);
 void bh_inventory_add_network(struct bh_inventory *inv, const struct bh_prefix *p);
 void bh_inventory_seal(struct bh_inventory *inv); /* sorts, fills ns and the indexes */
 struct bh_inventory *bh_inventory_ref(struct bh_inventory *inv);

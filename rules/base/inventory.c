@@ -66,10 +66,36 @@ void bh_inventory_add_namespace(
 	bh_labels_set(&inv->ns[i].labels, "kubernetes.io/metadata.name", name);
 }
 
+static void node_finish(struct bh_node_info *n)
+{
+	free(n->name);
+	bh_labels_finish(&n->labels);
+	free(n->addr);
+}
+
 void bh_inventory_add_host(struct bh_inventory *inv, const struct bh_addr *a)
 {
 	inv->host = grow(inv->host, inv->n_hosts, sizeof(*inv->host));
 	inv->host[inv->n_hosts++] = *a;
+}
+
+void bh_inventory_add_node(struct bh_inventory *inv, const char *name,
+	const struct bh_labels *labels, const struct bh_addr *addr, size_t n_addrs)
+{
+	size_t i = 0;
+	while (i < inv->n_nodes && strcmp(inv->node[i].name, name) < 0)
+		i++;
+	if (i == inv->n_nodes || !bh_streq(inv->node[i].name, name)) {
+		inv->node = grow(inv->node, inv->n_nodes, sizeof(*inv->node));
+		memmove(&inv->node[i + 1], &inv->node[i],
+			(inv->n_nodes++ - i) * sizeof(*inv->node));
+	} else {
+		node_finish(&inv->node[i]);
+	}
+	inv->node[i] = (struct bh_node_info){.name = bh_xstrdup(name), .n_addrs = n_addrs};
+	if (labels)
+		bh_labels_copy(&inv->node[i].labels, labels);
+	inv->node[i].addr = bh_xmemdup(addr, n_addrs * sizeof(*addr));
 }
 
 void bh_inventory_add_network(struct bh_inventory *inv, const struct bh_prefix *p)
@@ -222,8 +248,11 @@ void bh_inventory_unref(struct bh_inventory *inv)
 		free(inv->ns[i].name);
 		bh_labels_finish(&inv->ns[i].labels);
 	}
+	for (size_t i = 0; i < inv->n_nodes; i++)
+		node_finish(&inv->node[i]);
 	free(inv->workload);
 	free(inv->ns);
+	free(inv->node);
 	free(inv->network);
 	free(inv->broadcast);
 	free(inv->host);

@@ -66,6 +66,7 @@ static void read_policy(struct bh_policy_ctx *c, const struct bh_node *root, con
 	static const char *const keys[] = {
 		"apiVersion", "kind", "metadata", "spec", "status", NULL};
 	struct bh_policy *p = bh_xcalloc(1, sizeof(*p));
+	p->tier = BH_TIER_NETWORK_POLICY;
 	p->file = bh_xstrdup(c->r.file);
 	p->line = root->line;
 	p->column = root->column;

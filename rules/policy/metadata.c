@@ -225,4 +225,5 @@ void bh_policy_read_metadata(
 	}
 	if (!p->namespace)
 		p->namespace = bh_xstrdup(c->default_ns);
+	p->ref = bh_xasprintf("%s/%s", p->namespace, p->name ? p->name : "?");
 }

@@ -1,11 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The end of a policy. Also of a half-read one, so every pointer may be NULL. */
+/* Words of the model, and the end of a policy: also of a half-read one, so every pointer may be
+ * NULL.
+ */
 #include "private.h"
+
+const char *bh_tier_name(enum bh_tier t)
+{
+	static const char *const name[] = {[BH_TIER_ADMIN] = "Admin",
+		[BH_TIER_NETWORK_POLICY] = "NetworkPolicy",
+		[BH_TIER_BASELINE] = "Baseline"};
+	return name[t];
+}
+
+const char *bh_rule_action_name(enum bh_rule_action a)
+{
+	static const char *const name[] = {
+		[BH_RULE_ACCEPT] = "Accept", [BH_RULE_DENY] = "Deny", [BH_RULE_PASS] = "Pass"};
+	return name[a];
+}
 
 static void free_peer(struct bh_policy_peer *p)
 {
 	bh_selector_finish(&p->pods);
 	bh_selector_finish(&p->namespaces);
+	bh_selector_finish(&p->nodes);
+	free(p->network);
 	if (p->block)
 		free(p->block->except);
 	free(p->block);
@@ -19,6 +38,7 @@ void bh_policy_free_rules(struct bh_policy *p, enum bh_direction d)
 			free_peer(&r->peer[k]);
 		for (size_t k = 0; k < r->n_ports; k++)
 			free(r->port[k].name);
+		free(r->name);
 		free(r->peer);
 		free(r->port);
 	}
@@ -34,6 +54,8 @@ void bh_policy_free(struct bh_policy *p)
 	bh_policy_free_rules(p, BH_EGRESS);
 	bh_policy_free_rules(p, BH_INGRESS);
 	bh_selector_finish(&p->pods);
+	bh_selector_finish(&p->namespaces);
+	free(p->ref);
 	free(p->name);
 	free(p->namespace);
 	free(p->file);

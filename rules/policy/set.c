@@ -105,9 +105,8 @@ static void refuse_duplicates(const struct builder *b, struct bh_diags *diags)
 			continue;
 		}
 		bh_diag_add(diags, BH_ERROR, p->file, p->line, p->column, "metadata.name",
-			"rename or remove one of them",
-			"policy %s/%s is already defined at %s:%d:%d", p->namespace, p->name,
-			same->file, same->line, same->column);
+			"rename or remove one of them", "policy %s is already defined at %s:%d:%d",
+			p->ref, same->file, same->line, same->column);
 	}
 }
 
@@ -205,4 +204,16 @@ const struct bh_policy *bh_policy_set_find(
 			hi = mid;
 	}
 	return NULL;
+}
+
+const struct bh_policy *bh_policy_set_find_ref(const struct bh_policy_set *s, const char *ref)
+{
+	static const char cluster[] = "cnp:";
+	if (strncmp(ref, cluster, strlen(cluster)) == 0)
+		return bh_policy_set_find(s, "", ref + strlen(cluster));
+	const char *slash = strchr(ref, '/');
+	if (!slash || slash == ref)
+		return NULL;
+	bh_autofree char *ns = bh_xstrndup(ref, (size_t)(slash - ref));
+	return bh_policy_set_find(s, ns, slash + 1);
 }
