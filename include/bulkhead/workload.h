@@ -32,7 +32,13 @@ struct bh_named_port {
 	uint16_t port;
 };
 
+/*
+ * Reference counted, because a workload that did not change is the same object in one inventory
+ * after another. It may be written to until it is in a sealed inventory; from then on nothing of it
+ * changes, mode included, but its count (atomic: packet threads drop inventories as well).
+ */
 struct bh_workload {
+	int refs;
 	char *id; /* container id, or "static:NAMESPACE/NAME" */
 	char *runtime; /* "docker", "static" */
 	char *name; /* without a leading slash */
@@ -108,6 +114,26 @@ void bh_inventory_add_node(struct bh_inventory *inv, const char *name,
 	const struct bh_labels *labels, const struct bh_addr *addr, size_t n_addrs);
 void bh_inventory_add_network(struct bh_inventory *inv, const struct bh_prefix *p);
 void bh_inventory_seal(struct bh_inventory *inv); /* sorts, fills ns and the indexes */
+/*
+ * What differs between two sealed inventories besides their workloads; 0: nothing. Of two that
+ * were derived from each other it costs next to nothing to find that nothing does.
+ */
+enum bh_frame_change {
+	BH_FRAME_NS_ADDED = 1, /* b has namespaces that a has not */
+	BH_FRAME_NS_REMOVED = 2, /* a has namespaces that b has not */
+	BH_FRAME_NS_LABELS = 4, /* a namespace of both has other labels */
+	BH_FRAME_HOSTS = 8, /* the node's own addresses */
+	BH_FRAME_NETWORKS = 16, /* subnets or their broadcast addresses */
+	BH_FRAME_NODES = 32,
+};
+unsigned bh_inventory_frame_changes(const struct bh_inventory *a, const struct bh_inventory *b);
+bool bh_inventory_same_frame(const struct bh_inventory *a, const struct bh_inventory *b);
+/*
+ * Where the namespaces of `from` are in `to`: map[i] (i < from->n_ns) is the index in to->ns of
+ * from->ns[i], UINT32_MAX if it is not there.
+ */
+void bh_inventory_map_namespaces(
+	const struct bh_inventory *from, const struct bh_inventory *to, uint32_t *map);
 struct bh_inventory *bh_inventory_ref(struct bh_inventory *inv);
 void bh_inventory_unref(struct bh_inventory *inv); /* NULL is fine */
 
@@ -125,9 +151,11 @@ bool bh_inventory_in_network(const struct bh_inventory *inv, const struct bh_add
 int bh_inventory_resolve(const struct bh_inventory *inv, const char *what, uint32_t *match,
 	size_t max, size_t *n_match);
 
-struct bh_workload *bh_workload_new(void);
-struct bh_workload *bh_workload_copy(const struct bh_workload *w);
-void bh_workload_free(struct bh_workload *w);
+struct bh_workload *bh_workload_new(void); /* with one reference */
+struct bh_workload *bh_workload_copy(const struct bh_workload *w); /* with one reference */
+struct bh_workload *bh_workload_ref(struct bh_workload *w);
+void bh_workload_unref(struct bh_workload *w); /* NULL is fine */
+void bh_workload_free(struct bh_workload *w); /* bh_workload_unref by its older name */
 struct bh_interface *bh_workload_add_interface(struct bh_workload *w); /* zeroed, borrowed */
 void bh_interface_add_addr(struct bh_interface *i, const struct bh_addr *a);
 void bh_workload_clear_interfaces(struct bh_workload *w);

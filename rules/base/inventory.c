@@ -243,7 +243,7 @@ void bh_inventory_unref(struct bh_inventory *inv)
 	if (!inv || __atomic_sub_fetch(&inv->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	for (size_t i = 0; i < inv->n; i++)
-		bh_workload_free(inv->workload[i]);
+		bh_workload_unref(inv->workload[i]);
 	for (size_t i = 0; i < inv->n_ns; i++) {
 		free(inv->ns[i].name);
 		bh_labels_finish(&inv->ns[i].labels);

@@ -23,7 +23,9 @@ int bh_mode_parse(const char *s, enum bh_mode *ret)
 
 struct bh_workload *bh_workload_new(void)
 {
-	return bh_xcalloc(1, sizeof(struct bh_workload));
+	struct bh_workload *w = bh_xcalloc(1, sizeof(*w));
+	w->refs = 1;
+	return w;
 }
 
 static void copy_interface(struct bh_interface *to, const struct bh_interface *from)
@@ -39,6 +41,7 @@ static void copy_interface(struct bh_interface *to, const struct bh_interface *f
 struct bh_workload *bh_workload_copy(const struct bh_workload *w)
 {
 	struct bh_workload *c = bh_xmemdup(w, sizeof(*w));
+	c->refs = 1;
 	c->id = bh_xstrdup(w->id);
 	c->runtime = bh_xstrdup(w->runtime);
 	c->name = bh_xstrdup(w->name);
@@ -56,9 +59,15 @@ struct bh_workload *bh_workload_copy(const struct bh_workload *w)
 	return c;
 }
 
-void bh_workload_free(struct bh_workload *w)
+struct bh_workload *bh_workload_ref(struct bh_workload *w)
 {
-	if (!w)
+	__atomic_add_fetch(&w->refs, 1, __ATOMIC_RELAXED);
+	return w;
+}
+
+void bh_workload_unref(struct bh_workload *w)
+{
+	if (!w || __atomic_sub_fetch(&w->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	bh_workload_clear_interfaces(w);
 	for (size_t i = 0; i < w->n_ports; i++)
@@ -73,6 +82,11 @@ void bh_workload_free(struct bh_workload *w)
 	free(w->digest);
 	free(w->unenforceable);
 	free(w);
+}
+
+void bh_workload_free(struct bh_workload *w)
+{
+	bh_workload_unref(w);
 }
 
 struct bh_interface *bh_workload_add_interface(struct bh_workload *w)
