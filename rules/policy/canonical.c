@@ -2,7 +2,8 @@
 /*
  * A policy as JSON without choice: same meaning, same rule order, same bytes. Hashes of policy sets
  * are over it, and it is the text of policies that came out of a list. Nothing is escaped: every
- * string in a parsed policy has passed a syntax check that leaves no quotes or control characters.
+ * string in a parsed NetworkPolicy has passed a syntax check that leaves no quotes or control
+ * characters.
  */
 #include "private.h"
 
@@ -11,7 +12,7 @@ static const char *proto_name(uint8_t proto)
 	return proto == BH_UDP ? "UDP" : proto == BH_SCTP ? "SCTP" : "TCP";
 }
 
-static void put_selector(const struct bh_selector *s, struct bh_buf *out)
+void bh_policy_canonical_selector(const struct bh_selector *s, struct bh_buf *out)
 {
 	static const char *const op[] = {
 		[BH_SEL_IN] = "In",
@@ -48,11 +49,11 @@ static void put_peer(const struct bh_policy_peer *p, struct bh_buf *out)
 		put_block(p->block, out);
 	if (p->has_namespaces) {
 		bh_buf_str(out, "\"namespaceSelector\":");
-		put_selector(&p->namespaces, out);
+		bh_policy_canonical_selector(&p->namespaces, out);
 	}
 	if (p->has_pods) {
 		bh_buf_str(out, p->has_namespaces ? ",\"podSelector\":" : "\"podSelector\":");
-		put_selector(&p->pods, out);
+		bh_policy_canonical_selector(&p->pods, out);
 	}
 	bh_buf_str(out, "}");
 }
@@ -104,12 +105,16 @@ static void put_rules(const struct bh_policy *p, enum bh_direction d, const char
 
 void bh_policy_canonical(const struct bh_policy *p, struct bh_buf *out)
 {
+	if (p->tier != BH_TIER_NETWORK_POLICY) {
+		bh_policy_canonical_cluster(p, out);
+		return;
+	}
 	bool in = p->isolates[BH_INGRESS], eg = p->isolates[BH_EGRESS];
 	bh_buf_printf(out,
 		"{\"apiVersion\":\"networking.k8s.io/v1\",\"kind\":\"NetworkPolicy\","
 		"\"metadata\":{\"name\":\"%s\",\"namespace\":\"%s\"},\"spec\":{\"podSelector\":",
 		p->name, p->namespace);
-	put_selector(&p->pods, out);
+	bh_policy_canonical_selector(&p->pods, out);
 	bh_buf_printf(out, ",\"policyTypes\":[%s%s%s]", in ? "\"Ingress\"" : "",
 		in && eg ? "," : "", eg ? "\"Egress\"" : "");
 	put_rules(p, BH_INGRESS, "ingress", "from", out);

@@ -2,9 +2,15 @@
 /* Where a reader stands in its document, and the steps that every reader takes. */
 #include "private.h"
 
-void bh_policy_ctx_init(struct bh_policy_ctx *c, const char *file, struct bh_diags *diags)
+void bh_policy_ctx_init(struct bh_policy_ctx *c, const char *file,
+	const struct bh_policy_parse_opts *opts, struct bh_diags *diags)
 {
-	*c = (struct bh_policy_ctx){.r = {.file = file, .diags = diags}};
+	static const struct bh_policy_parse_opts none;
+	*c = (struct bh_policy_ctx){
+		.r = {.file = file, .diags = diags},
+		.opts = opts ? opts : &none,
+		.errors = diags->n_errors,
+	};
 	bh_buf_str(&c->path, "");
 }
 
@@ -70,6 +76,64 @@ bool bh_policy_is_map(
 		return false;
 	bh_read_known_keys(&c->r, n, c->path.s, known_keys);
 	return true;
+}
+
+const char *bh_policy_one_of(
+	struct bh_policy_ctx *c, const struct bh_node *n, const char *const *keys)
+{
+	const char *found = NULL;
+	if (bh_read_map(&c->r, n, c->path.s) < 0)
+		return NULL;
+	int unknown = bh_read_known_keys(&c->r, n, c->path.s, keys);
+	for (size_t i = 0; keys[i]; i++) {
+		if (!bh_policy_field(n, keys[i]))
+			continue;
+		if (found) {
+			bh_policy_error(c, bh_node_get_key(n, keys[i]), "make it two items",
+				"%s and %s exclude each other", found, keys[i]);
+			return NULL;
+		}
+		found = keys[i];
+	}
+	if (found || unknown)
+		return found;
+	struct bh_buf bh_autobuf remedy = {0};
+	for (size_t i = 0; keys[i]; i++)
+		bh_buf_printf(&remedy, "%s%s", !i ? "" : keys[i + 1] ? ", " : " or ", keys[i]);
+	bh_policy_error(c, n, remedy.s, "exactly one field must be set, not none");
+	return NULL;
+}
+
+void bh_policy_check_count(
+	struct bh_policy_ctx *c, const struct bh_node *map, const char *key, size_t min, size_t max)
+{
+	const struct bh_node *seq = bh_policy_field(map, key);
+	if (!seq || seq->kind != BH_NODE_SEQ || (seq->n >= min && seq->n <= max))
+		return;
+	size_t at = bh_policy_push(c, key);
+	if (seq->n < min)
+		bh_policy_error(c, seq, NULL, "at least %zu item%s needed", min,
+			min == 1 ? " is" : "s are");
+	else
+		bh_policy_error(c, seq->child[max], "make it several rules or policies",
+			"%zu items, at most %zu are allowed", seq->n, max);
+	bh_policy_pop(c, at);
+}
+
+bool bh_policy_read_word(struct bh_policy_ctx *c, const struct bh_node *n, const char *const *words,
+	const char *remedy, size_t *ret)
+{
+	const char *text;
+	if (bh_read_string(&c->r, n, c->path.s, &text) < 0)
+		return false;
+	for (size_t i = 0; words[i]; i++)
+		if (bh_streq(text, words[i])) {
+			*ret = i;
+			return true;
+		}
+	bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
+	bh_policy_error(c, n, remedy, "unknown value \"%s\"", quoted);
+	return false;
 }
 
 bool bh_policy_is_item(struct bh_policy_ctx *c, const struct bh_node *n)

@@ -62,12 +62,16 @@ static void read_namespace(struct bh_policy_ctx *c, const struct bh_node *meta, 
 {
 	const char *text;
 	const struct bh_node *n = bh_policy_field(meta, "namespace");
+	bool cluster = p->tier != BH_TIER_NETWORK_POLICY;
 	if (!n)
 		return;
 	size_t at = bh_policy_push(c, "namespace");
 	if (bh_read_string(&c->r, n, c->path.s, &text) == 0 && *text) {
 		bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
-		if (is_dns_label(text, strlen(text)))
+		if (cluster)
+			bh_policy_error(c, n, "remove it; spec.subject selects namespaces",
+				"a ClusterNetworkPolicy has no namespace");
+		else if (is_dns_label(text, strlen(text)))
 			p->namespace = bh_xstrdup(text);
 		else
 			bh_policy_error(c, n,
@@ -223,7 +227,25 @@ void bh_policy_read_metadata(
 		}
 		bh_policy_pop(c, at);
 	}
+	const char *name = p->name ? p->name : "?";
+	if (p->tier != BH_TIER_NETWORK_POLICY) {
+		p->namespace = bh_xstrdup("");
+		p->ref = bh_xasprintf("cnp:%s", name);
+		return;
+	}
 	if (!p->namespace)
-		p->namespace = bh_xstrdup(c->default_ns);
-	p->ref = bh_xasprintf("%s/%s", p->namespace, p->name ? p->name : "?");
+		p->namespace = bh_xstrdup(c->opts->default_ns ? c->opts->default_ns : "default");
+	p->ref = bh_xasprintf("%s/%s", p->namespace, name);
+}
+
+void bh_policy_check_list_metadata(struct bh_policy_ctx *c, const struct bh_node *doc)
+{
+	static const char *const keys[] = {
+		"selfLink", "resourceVersion", "continue", "remainingItemCount", NULL};
+	const struct bh_node *meta = bh_policy_field(doc, "metadata");
+	if (!meta)
+		return;
+	size_t at = bh_policy_push(c, "metadata");
+	bh_policy_is_map(c, meta, keys);
+	bh_policy_pop(c, at);
 }

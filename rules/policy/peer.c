@@ -5,34 +5,6 @@
  */
 #include "private.h"
 
-/*
- * Host bits in a CIDR are accepted with a warning, as API servers accept them (tools write the
- * address of a pod with /24). An IPv4 range in IPv6 dress is refused: implementations disagree on
- * which packets it is about.
- */
-static bool read_cidr(struct bh_policy_ctx *c, const struct bh_node *n, struct bh_prefix *ret)
-{
-	static const char remedy[] = "ADDRESS/LENGTH, like 10.0.0.0/8 or 2001:db8::/32";
-	char text[BH_PREFIX_STRLEN], fix[BH_PREFIX_STRLEN + 16];
-	const char *cidr;
-	if (bh_read_string(&c->r, n, c->path.s, &cidr) < 0)
-		return false;
-	int r = bh_prefix_parse(cidr, ret);
-	if (r < 0) {
-		bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
-		bh_policy_error(c, n, remedy, "\"%s\" is not a CIDR", quoted);
-		return false;
-	}
-	snprintf(fix, sizeof(fix), "write %s", bh_prefix_format(ret, text));
-	if (ret->addr.family == BH_IPV4 && strchr(cidr, ':')) {
-		bh_policy_error(c, n, fix, "IPv4 range written as IPv6");
-		return false;
-	}
-	if (r > 0)
-		bh_policy_warning(c, n, fix, "bits are set beyond the prefix length");
-	return true;
-}
-
 struct except {
 	struct bh_ip_block *block;
 	size_t cap;
@@ -44,7 +16,7 @@ static void read_except(struct bh_policy_ctx *c, const struct bh_node *n, void *
 	struct except *x = arg;
 	struct bh_prefix p;
 	char outer[BH_PREFIX_STRLEN];
-	if (!read_cidr(c, n, &p))
+	if (!bh_policy_read_cidr(c, n, &p))
 		return;
 	const struct bh_prefix *cidr = &x->block->cidr;
 	if (x->have_cidr && (p.len <= cidr->len || !bh_prefix_covers(cidr, &p))) {
@@ -65,7 +37,7 @@ static void read_block(struct bh_policy_ctx *c, const struct bh_node *n, struct 
 	const struct bh_node *cidr = bh_policy_required(c, n, "cidr", "ADDRESS/LENGTH");
 	if (cidr) {
 		size_t at = bh_policy_push(c, "cidr");
-		x.have_cidr = read_cidr(c, cidr, &ret->cidr);
+		x.have_cidr = bh_policy_read_cidr(c, cidr, &ret->cidr);
 		bh_policy_pop(c, at);
 	}
 	bh_policy_each(c, n, "except", read_except, &x);

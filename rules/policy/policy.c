@@ -19,7 +19,7 @@ const char *bh_rule_action_name(enum bh_rule_action a)
 	return name[a];
 }
 
-static void free_peer(struct bh_policy_peer *p)
+void bh_policy_free_peer(struct bh_policy_peer *p)
 {
 	bh_selector_finish(&p->pods);
 	bh_selector_finish(&p->namespaces);
@@ -30,18 +30,21 @@ static void free_peer(struct bh_policy_peer *p)
 	free(p->block);
 }
 
+void bh_policy_free_rule(struct bh_policy_rule *r)
+{
+	for (size_t i = 0; i < r->n_peers; i++)
+		bh_policy_free_peer(&r->peer[i]);
+	for (size_t i = 0; i < r->n_ports; i++)
+		free(r->port[i].name);
+	free(r->name);
+	free(r->peer);
+	free(r->port);
+}
+
 void bh_policy_free_rules(struct bh_policy *p, enum bh_direction d)
 {
-	for (size_t i = 0; i < p->n_rules[d]; i++) {
-		struct bh_policy_rule *r = &p->rule[d][i];
-		for (size_t k = 0; k < r->n_peers; k++)
-			free_peer(&r->peer[k]);
-		for (size_t k = 0; k < r->n_ports; k++)
-			free(r->port[k].name);
-		free(r->name);
-		free(r->peer);
-		free(r->port);
-	}
+	for (size_t i = 0; i < p->n_rules[d]; i++)
+		bh_policy_free_rule(&p->rule[d][i]);
 	free(p->rule[d]);
 	p->rule[d] = NULL;
 	p->n_rules[d] = 0;

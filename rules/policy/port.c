@@ -53,7 +53,7 @@ static bool is_digits(const char *s)
 	return *s && s[strspn(s, "0123456789")] == '\0';
 }
 
-static bool read_port_number(struct bh_policy_ctx *c, const struct bh_node *n, uint16_t *ret)
+bool bh_policy_read_port_number(struct bh_policy_ctx *c, const struct bh_node *n, uint16_t *ret)
 {
 	int64_t v;
 	if (bh_read_int(&c->r, n, c->path.s, 1, 65535, &v) < 0)
@@ -62,11 +62,25 @@ static bool read_port_number(struct bh_policy_ctx *c, const struct bh_node *n, u
 	return true;
 }
 
-static void read_port(struct bh_policy_ctx *c, const struct bh_node *n, struct bh_policy_port *ret)
+bool bh_policy_read_port_name(struct bh_policy_ctx *c, const struct bh_node *n, char **ret)
 {
 	const char *name, *wrong;
+	if (bh_read_string(&c->r, n, c->path.s, &name) < 0)
+		return false;
+	if (!(wrong = port_name_check(name))) {
+		*ret = bh_xstrdup(name);
+		return true;
+	}
+	bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
+	bh_policy_error(c, n, is_digits(name) ? "write the number without quotes" : NULL,
+		"\"%s\" is not a port name: %s", quoted, wrong);
+	return false;
+}
+
+static void read_port(struct bh_policy_ctx *c, const struct bh_node *n, struct bh_policy_port *ret)
+{
 	if (n->kind == BH_NODE_SCALAR && n->type == BH_SCALAR_INT) {
-		if (read_port_number(c, n, &ret->first))
+		if (bh_policy_read_port_number(c, n, &ret->first))
 			ret->last = ret->first;
 		return;
 	}
@@ -75,22 +89,14 @@ static void read_port(struct bh_policy_ctx *c, const struct bh_node *n, struct b
 			"must be a number from 1 to 65535 or a port's name");
 		return;
 	}
-	if (bh_read_string(&c->r, n, c->path.s, &name) < 0)
-		return;
-	if ((wrong = port_name_check(name))) {
-		bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
-		bh_policy_error(c, n, is_digits(name) ? "write the number without quotes" : NULL,
-			"\"%s\" is not a port name: %s", quoted, wrong);
-		return;
-	}
-	ret->name = bh_xstrdup(name);
+	bh_policy_read_port_name(c, n, &ret->name);
 }
 
 static void read_end_port(struct bh_policy_ctx *c, const struct bh_node *n,
 	const struct bh_node *port, struct bh_policy_port *ret)
 {
 	uint16_t last;
-	if (!read_port_number(c, n, &last))
+	if (!bh_policy_read_port_number(c, n, &last))
 		return;
 	if (!port)
 		bh_policy_error(c, n, "port: FIRST, endPort: LAST", "endPort needs a port");

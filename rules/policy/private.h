@@ -12,14 +12,26 @@
 #define BH_POLICY_MAX_REQUIREMENTS 1000
 #define BH_POLICY_MAX_VALUES 10000
 
+/* Of any list in a ClusterNetworkPolicy (its CRD). */
+#define BH_CLUSTER_MAX_ITEMS 25
+
 struct bh_policy_ctx {
 	struct bh_reader r;
 	struct bh_buf path; /* of the node at hand; never NULL */
-	const char *default_ns;
+	const struct bh_policy_parse_opts *opts; /* never NULL */
+	size_t errors; /* in diags before the first document */
 };
 
-void bh_policy_ctx_init(struct bh_policy_ctx *c, const char *file, struct bh_diags *diags);
+void bh_policy_ctx_init(struct bh_policy_ctx *c, const char *file,
+	const struct bh_policy_parse_opts *opts, struct bh_diags *diags);
 void bh_policy_ctx_finish(struct bh_policy_ctx *c);
+
+/* An error was found in this source: nothing of it will be used, so that what is read from here on
+ * need not be kept. Keeps a hostile file from costing more than its own tree. */
+static inline bool bh_policy_has_failed(const struct bh_policy_ctx *c)
+{
+	return c->r.diags->n_errors != c->errors;
+}
 
 /* Extends the path by .key or [i] or [key]; returns what pop needs to take it back. */
 size_t bh_policy_push(struct bh_policy_ctx *c, const char *key);
@@ -35,6 +47,15 @@ const struct bh_node *bh_policy_required(
 /* Is a mapping with none but these keys. */
 bool bh_policy_is_map(
 	struct bh_policy_ctx *c, const struct bh_node *n, const char *const *known_keys);
+/* Is a mapping with exactly one of these keys, which is returned; else NULL, and reported. */
+const char *bh_policy_one_of(
+	struct bh_policy_ctx *c, const struct bh_node *n, const char *const *keys);
+/* Reports a list (field `key`, which may be missing) with no or with too many items. */
+void bh_policy_check_count(struct bh_policy_ctx *c, const struct bh_node *map, const char *key,
+	size_t min, size_t max);
+/* A string that is one of these words; its index in *ret. Reports others. */
+bool bh_policy_read_word(struct bh_policy_ctx *c, const struct bh_node *n, const char *const *words,
+	const char *remedy, size_t *ret);
 /* Reports a null item of a list. */
 bool bh_policy_is_item(struct bh_policy_ctx *c, const struct bh_node *n);
 /* Calls fn for each item of field `key`, which may be missing, with the path at the item. */
@@ -47,15 +68,30 @@ void bh_policy_each(struct bh_policy_ctx *c, const struct bh_node *map, const ch
 	bh_diag_add((c)->r.diags, BH_WARNING, (c)->r.file, (node)->line, (node)->column,           \
 		(c)->path.s, (remedy), __VA_ARGS__)
 
+/* p->tier says whether the kind has a namespace. */
 void bh_policy_read_metadata(
 	struct bh_policy_ctx *c, const struct bh_node *doc, struct bh_policy *p);
+/* metadata of a list: read and checked, not used. */
+void bh_policy_check_list_metadata(struct bh_policy_ctx *c, const struct bh_node *doc);
 void bh_policy_read_spec(struct bh_policy_ctx *c, const struct bh_node *spec, struct bh_policy *p);
+void bh_policy_read_cluster_spec(
+	struct bh_policy_ctx *c, const struct bh_node *spec, struct bh_policy *p);
 void bh_policy_read_selector(
 	struct bh_policy_ctx *c, const struct bh_node *n, struct bh_selector *ret);
 void bh_policy_read_peer(
 	struct bh_policy_ctx *c, const struct bh_node *n, struct bh_policy_peer *ret);
 void bh_policy_read_port(
 	struct bh_policy_ctx *c, const struct bh_node *n, struct bh_policy_port *ret);
+void bh_policy_read_cluster_peer(struct bh_policy_ctx *c, const struct bh_node *n,
+	enum bh_direction d, struct bh_policy_peer *ret);
+/* `pods` of a subject or peer: both selectors, of which namespaceSelector may be missing. */
+void bh_policy_read_namespaced_pods(struct bh_policy_ctx *c, const struct bh_node *n,
+	struct bh_selector *ret_namespaces, struct bh_selector *ret_pods);
+void bh_policy_read_cluster_port(
+	struct bh_policy_ctx *c, const struct bh_node *n, struct bh_policy_port *ret);
+bool bh_policy_read_cidr(struct bh_policy_ctx *c, const struct bh_node *n, struct bh_prefix *ret);
+bool bh_policy_read_port_number(struct bh_policy_ctx *c, const struct bh_node *n, uint16_t *ret);
+bool bh_policy_read_port_name(struct bh_policy_ctx *c, const struct bh_node *n, char **ret);
 
 /* One document or list item that is a NetworkPolicy; the set takes it. */
 typedef void (*bh_policy_found_fn)(struct bh_policy *p, void *arg);
@@ -63,10 +99,20 @@ typedef void (*bh_policy_found_fn)(struct bh_policy *p, void *arg);
 void bh_policy_read_document(struct bh_policy_ctx *c, const struct bh_node *root, const char *text,
 	bh_policy_found_fn fn, void *arg);
 
+/* Parts of the canonical form. */
+void bh_policy_canonical_selector(const struct bh_selector *s, struct bh_buf *out);
+void bh_policy_canonical_cluster(const struct bh_policy *p, struct bh_buf *out);
 /* The policy's meaning as JSON that parses to the same policy; no file, line or comment in it. */
 void bh_policy_canonical(const struct bh_policy *p, struct bh_buf *out);
 void bh_policy_free(struct bh_policy *p);
+void bh_policy_free_peer(struct bh_policy_peer *p);
+void bh_policy_free_rule(struct bh_policy_rule *r);
 void bh_policy_free_rules(struct bh_policy *p, enum bh_direction d);
+
+/* Warns about cluster policies of one tier and priority that may meet on a workload. The policies
+ * are sorted as in a set. */
+void bh_policy_warn_equal_priorities(
+	struct bh_policy *const *policy, size_t n, struct bh_diags *diags);
 
 /* Walks a stream's text beside its parsed documents, to cut out the text of each. */
 struct bh_policy_slicer {

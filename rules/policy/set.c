@@ -55,8 +55,7 @@ static void parse_source(const struct bh_policy_source *src,
 	struct bh_policy_ctx c;
 	if (bh_docs_parse(src->file, src->text, src->len, &bh_doc_default_limits, diags, &docs) < 0)
 		return;
-	bh_policy_ctx_init(&c, src->file, diags);
-	c.default_ns = opts && opts->default_ns ? opts->default_ns : "default";
+	bh_policy_ctx_init(&c, src->file, opts, diags);
 	parse_documents(&c, docs, src, b);
 	if (opts && opts->strict_empty && !has_document(docs))
 		bh_diag_add(diags, BH_ERROR, src->file, 1, 1, NULL, "add a NetworkPolicy",
@@ -149,6 +148,7 @@ int bh_policy_set_parse(const struct bh_policy_source *src, size_t n,
 	drop_nameless(&b);
 	sort_policies(&b);
 	refuse_duplicates(&b, diags);
+	bh_policy_warn_equal_priorities(b.policy, b.n, diags);
 	if (diags->n_errors != errors) {
 		builder_finish(&b);
 		return -EINVAL;

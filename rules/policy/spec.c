@@ -23,19 +23,27 @@ struct rule {
 static void read_peer(struct bh_policy_ctx *c, const struct bh_node *n, void *arg)
 {
 	struct rule *x = arg;
+	struct bh_policy_peer p = {0};
+	bh_policy_read_peer(c, n, &p);
+	if (bh_policy_has_failed(c)) {
+		bh_policy_free_peer(&p);
+		return;
+	}
 	BH_GROW(x->rule->peer, x->rule->n_peers, x->peer_cap);
-	struct bh_policy_peer *p = &x->rule->peer[x->rule->n_peers++];
-	*p = (struct bh_policy_peer){0};
-	bh_policy_read_peer(c, n, p);
+	x->rule->peer[x->rule->n_peers++] = p;
 }
 
 static void read_port(struct bh_policy_ctx *c, const struct bh_node *n, void *arg)
 {
 	struct rule *x = arg;
+	struct bh_policy_port p = {0};
+	bh_policy_read_port(c, n, &p);
+	if (bh_policy_has_failed(c)) {
+		free(p.name);
+		return;
+	}
 	BH_GROW(x->rule->port, x->rule->n_ports, x->port_cap);
-	struct bh_policy_port *p = &x->rule->port[x->rule->n_ports++];
-	*p = (struct bh_policy_port){0};
-	bh_policy_read_port(c, n, p);
+	x->rule->port[x->rule->n_ports++] = p;
 }
 
 static void read_rule(struct bh_policy_ctx *c, const struct bh_node *n, void *arg)
@@ -45,14 +53,18 @@ static void read_rule(struct bh_policy_ctx *c, const struct bh_node *n, void *ar
 	enum bh_direction d = x->direction;
 	const char *const keys[] = {peers_of[d], "ports", NULL};
 
-	BH_GROW(p->rule[d], p->n_rules[d], x->cap);
-	struct bh_policy_rule *rule = &p->rule[d][p->n_rules[d]++];
-	*rule = (struct bh_policy_rule){.line = n->line, .column = n->column};
-	if (!bh_policy_is_map(c, n, keys))
+	struct bh_policy_rule rule = {.line = n->line, .column = n->column};
+	struct rule y = {.rule = &rule};
+	if (bh_policy_is_map(c, n, keys)) {
+		bh_policy_each(c, n, peers_of[d], read_peer, &y);
+		bh_policy_each(c, n, "ports", read_port, &y);
+	}
+	if (bh_policy_has_failed(c)) {
+		bh_policy_free_rule(&rule);
 		return;
-	struct rule y = {.rule = rule};
-	bh_policy_each(c, n, peers_of[d], read_peer, &y);
-	bh_policy_each(c, n, "ports", read_port, &y);
+	}
+	BH_GROW(p->rule[d], p->n_rules[d], x->cap);
+	p->rule[d][p->n_rules[d]++] = rule;
 }
 
 static void read_type(struct bh_policy_ctx *c, const struct bh_node *n, void *arg)
