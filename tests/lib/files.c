@@ -60,3 +60,12 @@ void bh_case_list_free(char **list)
 		free(list[i]);
 	free(list);
 }
+
+int bh_case_load(const char *path, struct bh_diags *diags, struct bh_scenario **ret)
+{
+	size_t len;
+	bh_autofree char *text = bh_case_read_file(path, &len);
+	if (!text)
+		return -errno;
+	return bh_scenario_parse(path, text, len, BH_SCENARIO_STATE, diags, ret);
+}

@@ -26,13 +26,13 @@ static const struct bh_emit_opts without_queue = {0};
 
 /* --- conformance --- */
 
-static size_t run_state(const struct bh_case *c, const struct bh_case_state *s)
+static size_t run_state(const struct bh_scenario *c, const struct bh_scenario_state *s)
 {
 	const struct bh_engine_opts opts = {0};
 	struct bh_engine *e = bh_engine_compile(s->policies, s->inv, &opts);
 	size_t failed = 0;
 	for (size_t i = 0; i < s->n_probes; i++) {
-		const struct bh_case_probe *p = &s->probe[i];
+		const struct bh_scenario_probe *p = &s->probe[i];
 		struct bh_decision d;
 		bh_engine_evaluate(e, &p->flow, &d);
 		if ((d.verdict == BH_ALLOW) == p->allow)
@@ -56,7 +56,7 @@ static void test_conformance(void **state BH_UNUSED)
 	assert_true(n > 30);
 	for (size_t i = 0; i < n; i++) {
 		struct bh_diags diags = {0};
-		struct bh_case *c = NULL;
+		struct bh_scenario *c = NULL;
 		if (bh_case_load(list[i], &diags, &c) < 0) {
 			struct bh_buf b = {0};
 			bh_diags_format(&diags, &b);
@@ -66,7 +66,7 @@ static void test_conformance(void **state BH_UNUSED)
 			probes += c->state[k].n_probes;
 			failed += run_state(c, &c->state[k]);
 		}
-		bh_case_free(c);
+		bh_scenario_free(c);
 		bh_diags_finish(&diags);
 	}
 	bh_case_list_free(list);

@@ -37,7 +37,7 @@ static void add_feed(struct bh_ranges *feeds, const char *first, const char *las
 	bh_ranges_add(feeds, x);
 }
 
-static char *render(const struct bh_case *c)
+static char *render(const struct bh_scenario *c)
 {
 	const struct bh_engine_opts opts = {
 		.unselected_deny = strstr(c->name, " unselected-deny"),
@@ -71,14 +71,14 @@ static char *render(const struct bh_case *c)
 static char *load_and_render(const char *path)
 {
 	struct bh_diags diags = {0};
-	struct bh_case *c = NULL;
+	struct bh_scenario *c = NULL;
 	if (bh_case_load(path, &diags, &c) < 0) {
 		struct bh_buf b = {0};
 		bh_diags_format(&diags, &b);
 		fail_msg("%s: %s", path, b.s ? b.s : "");
 	}
 	char *text = render(c);
-	bh_case_free(c);
+	bh_scenario_free(c);
 	bh_diags_finish(&diags);
 	return text;
 }
