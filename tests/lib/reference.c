@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* See reference.h. Sentences in quotes are from k8s.io/api/networking/v1/types.go. */
+/*
+ * See reference.h. Sentences in quotes are from k8s.io/api/networking/v1/types.go and from
+ * sigs.k8s.io/network-policy-api apis/v1alpha2/clusternetworkpolicy_types.go.
+ */
 #include "lib/reference.h"
 
 struct world {
@@ -90,9 +93,29 @@ static const struct bh_labels *namespace_labels(const struct bh_inventory *inv, 
 	return &none;
 }
 
+static bool node_is(
+	const struct world *x, const struct bh_policy_peer *peer, const struct bh_addr *addr)
+{
+	for (size_t i = 0; i < x->inv->n_nodes; i++) {
+		const struct bh_node_info *n = &x->inv->node[i];
+		for (size_t k = 0; k < n->n_addrs; k++)
+			if (same(&n->addr[k], addr) && selects(&peer->nodes, &n->labels))
+				return true;
+	}
+	return false;
+}
+
 static bool peer_is(const struct world *x, const struct bh_policy *p,
 	const struct bh_policy_peer *peer, const struct bh_addr *addr, int other)
 {
+	if (peer->has_nodes)
+		return node_is(x, peer, addr);
+	if (peer->n_networks) {
+		for (size_t i = 0; i < peer->n_networks; i++)
+			if (inside(&peer->network[i], addr))
+				return true;
+		return false;
+	}
 	if (peer->block) {
 		if (!inside(&peer->block->cidr, addr))
 			return false;
@@ -116,7 +139,8 @@ static bool peer_is(const struct world *x, const struct bh_policy *p,
 /* "This field ... can either be a numerical or named port on a pod": of the destination. */
 static bool port_is(const struct world *x, const struct bh_policy_port *p, int dst)
 {
-	if (p->proto != x->f->proto)
+	bool any_proto = p->proto == 0 && p->name; /* destinationNamedPort says no protocol */
+	if (!any_proto && p->proto != x->f->proto)
 		return false;
 	if (p->any)
 		return true;
@@ -127,12 +151,12 @@ static bool port_is(const struct world *x, const struct bh_policy_port *p, int d
 	const struct bh_workload *w = x->inv->workload[dst];
 	for (size_t i = 0; i < w->n_ports; i++)
 		if (w->port[i].name && strcmp(w->port[i].name, p->name) == 0 &&
-			w->port[i].proto == p->proto && w->port[i].port == x->f->dport)
+			w->port[i].proto == x->f->proto && w->port[i].port == x->f->dport)
 			return true;
 	return false;
 }
 
-static bool rule_allows(const struct world *x, const struct bh_policy *p,
+static bool rule_matches(const struct world *x, const struct bh_policy *p,
 	const struct bh_policy_rule *r, const struct bh_addr *addr, int other, int dst,
 	int *ret_peer)
 {
@@ -182,29 +206,93 @@ static bool is_self(const struct world *x, const struct bh_workload *w)
 	return n <= 16 || same(&x->f->src, &x->f->dst);
 }
 
-/* Is `me` isolated in direction d, and if so, does some policy allow the flow? */
+/* What the policies say of one side. */
+enum answer { SILENT, ACCEPT, DENY, PASS };
+
+/* The first rule of p that matches. */
+static enum answer ask(const struct world *x, const struct bh_policy *p, enum bh_direction d,
+	const int owner[2], struct bh_rule_ref *ret)
+{
+	static const enum answer answers[] = {
+		[BH_RULE_ACCEPT] = ACCEPT, [BH_RULE_DENY] = DENY, [BH_RULE_PASS] = PASS};
+	const struct bh_addr *addr = d == BH_EGRESS ? &x->f->dst : &x->f->src;
+	for (size_t k = 0; k < p->n_rules[d]; k++) {
+		const struct bh_policy_rule *r = &p->rule[d][k];
+		int peer;
+		if (!rule_matches(x, p, r, addr, owner[!d], owner[BH_INGRESS], &peer))
+			continue;
+		if (r->action != BH_RULE_PASS)
+			*ret = (struct bh_rule_ref){p, (int)k, peer};
+		return answers[r->action];
+	}
+	return SILENT;
+}
+
+/* "Policies with lower priority values have higher precedence"; ours: equal ones by name. */
+static bool comes_before(const struct bh_policy *a, const struct bh_policy *b)
+{
+	return a->priority != b->priority ? a->priority < b->priority
+					  : strcmp(a->name, b->name) < 0;
+}
+
+static bool means(const struct world *x, const struct bh_policy *p, const struct bh_workload *me)
+{
+	return selects(&p->namespaces, namespace_labels(x->inv, me->namespace)) &&
+	       selects(&p->pods, &me->labels);
+}
+
+/* Admin or Baseline: policy after policy in order of precedence, the first match decides. */
+static enum answer ask_tier(const struct world *x, enum bh_tier tier, enum bh_direction d,
+	const int owner[2], struct bh_rule_ref *ret)
+{
+	const struct bh_workload *me = x->inv->workload[owner[d]];
+	const struct bh_policy *last = NULL;
+	for (;;) {
+		const struct bh_policy *next = NULL;
+		for (size_t i = 0; i < x->policies->n; i++) {
+			const struct bh_policy *p = x->policies->policy[i];
+			if (p->tier == tier && (!last || comes_before(last, p)) &&
+				(!next || comes_before(p, next)))
+				next = p;
+		}
+		if (!next)
+			return SILENT;
+		enum answer a = means(x, next, me) ? ask(x, next, d, owner, ret) : SILENT;
+		if (a != SILENT)
+			return a;
+		last = next;
+	}
+}
+
+/* Is `me` isolated in direction d, and if so, does some NetworkPolicy allow the flow? */
 static bool consult(const struct world *x, enum bh_direction d, const int owner[2],
 	bool *ret_isolated, struct bh_rule_ref *ret)
 {
 	const struct bh_workload *me = x->inv->workload[owner[d]];
-	const struct bh_addr *addr = d == BH_EGRESS ? &x->f->dst : &x->f->src;
 	*ret_isolated = false;
 	for (size_t i = 0; i < x->policies->n; i++) {
 		const struct bh_policy *p = x->policies->policy[i];
-		if (!p->isolates[d] || strcmp(p->namespace, me->namespace) != 0 ||
-			!selects(&p->pods, &me->labels))
+		if (p->tier != BH_TIER_NETWORK_POLICY || !p->isolates[d] ||
+			strcmp(p->namespace, me->namespace) != 0 || !selects(&p->pods, &me->labels))
 			continue;
 		*ret_isolated = true;
-		for (size_t k = 0; k < p->n_rules[d]; k++) {
-			int peer;
-			if (!rule_allows(x, p, &p->rule[d][k], addr, owner[!d], owner[BH_INGRESS],
-				    &peer))
-				continue;
-			*ret = (struct bh_rule_ref){p, (int)k, peer};
+		if (ask(x, p, d, owner, ret) == ACCEPT)
 			return true;
-		}
 	}
 	return false;
+}
+
+/* All tiers. *ret_isolated: a NetworkPolicy isolates and none allows, which decides it. */
+static enum answer ask_all(const struct world *x, enum bh_direction d, const int owner[2],
+	bool *ret_isolated, struct bh_rule_ref *ret)
+{
+	*ret_isolated = false;
+	enum answer a = ask_tier(x, BH_TIER_ADMIN, d, owner, ret);
+	if (a == ACCEPT || a == DENY)
+		return a;
+	if (consult(x, d, owner, ret_isolated, ret))
+		return ACCEPT;
+	return *ret_isolated ? SILENT : ask_tier(x, BH_TIER_BASELINE, d, owner, ret);
 }
 
 static bool governable(const struct bh_workload *w)
@@ -234,16 +322,16 @@ static void decide(const struct world *x, enum bh_direction d, const int owner[2
 		ret->verdict = BH_SIDE_HOST;
 		return;
 	}
-	bool covered = consult(x, d, owner, ret_isolated, &ret->rule);
-	bool deny = *ret_isolated || x->opts->unselected_deny;
-	if (covered)
+	enum answer a = ask_all(x, d, owner, ret_isolated, &ret->rule);
+	bool deny = a == DENY || *ret_isolated || x->opts->unselected_deny;
+	if (a == ACCEPT)
 		ret->verdict = BH_SIDE_ALLOWED;
-	else if (me->mode == BH_MODE_LEARN)
+	else if (a != DENY && me->mode == BH_MODE_LEARN)
 		ret->verdict = BH_SIDE_LEARN;
 	else if (!deny)
 		ret->verdict = BH_SIDE_OPEN;
 	else
-		ret->verdict = me->mode == BH_MODE_AUDIT ? BH_SIDE_WOULD_DENY : BH_SIDE_DENIED;
+		ret->verdict = me->mode == BH_MODE_ENFORCE ? BH_SIDE_DENIED : BH_SIDE_WOULD_DENY;
 }
 
 static bool either(const struct bh_decision *d, enum bh_side_verdict v)

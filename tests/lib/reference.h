@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A second opinion: NetworkPolicy evaluated straight from the model, policy by policy, with no
- * compilation, no index and none of the engine's helpers for selectors, blocks or ownership. Slow
- * and obvious on purpose; tests compare the engine with it.
+ * A second opinion: NetworkPolicy and ClusterNetworkPolicy evaluated straight from the model,
+ * policy by policy, with no compilation, no index and none of the engine's helpers for selectors,
+ * blocks or ownership. Slow and obvious on purpose; tests compare the engine with it.
  */
 #pragma once
 
