@@ -52,9 +52,10 @@ struct bh_docs {
 };
 
 /*
- * Parses text[0..len). Errors (syntax, encoding, control characters, duplicate keys, local tags,
- * alias cycles, limits) are added to `diags` with their place; then -EINVAL is returned and ret is
- * untouched. A stream with no document at all is n = 0 and success: the caller decides.
+ * Parses text[0..len). Merge keys (<<) are resolved: a node may then stand in several maps. Errors
+ * (syntax, encoding, control characters, duplicate keys, local tags, alias cycles, limits) are
+ * added to `diags` with their place; then -EINVAL is returned and ret is untouched. A stream with
+ * no document at all is n = 0 and success: the caller decides.
  */
 int bh_docs_parse(const char *file, const char *text, size_t len,
 	const struct bh_doc_limits *limits, struct bh_diags *diags, struct bh_docs **ret);

@@ -18,16 +18,9 @@
 /* Per document. Far above what a person writes, far below what makes a bomb. */
 #define ALIASES_MAX 500
 #define ANCHORS_MAX 1000
-#define ARENA_CHUNK 65536
 
 const struct bh_doc_limits bh_doc_default_limits = {
 	.max_bytes = 4 << 20, .max_nodes = 400000, .max_depth = 64, .max_documents = 10000};
-
-struct arena {
-	struct arena *next;
-	size_t used, size;
-	_Alignas(max_align_t) char data[];
-};
 
 /* A node and what it counts for where it is used again. */
 struct node {
@@ -40,6 +33,7 @@ struct node {
 struct frame { /* an open collection */
 	struct node *node;
 	size_t base; /* of its children in `pending`; those of a map alternate with its keys */
+	size_t merge; /* behind the merge key, counted from base; 0: there is none */
 };
 
 struct anchor {
@@ -63,21 +57,6 @@ struct builder {
 	size_t n_nodes, n_bytes; /* expanded, of the stream */
 	bool faulty; /* an error was reported, parsing goes on */
 };
-
-static void *arena_alloc(struct bh_docs *d, size_t n)
-{
-	struct arena *a = d->arena;
-	n = (n + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
-	if (!a || a->size - a->used < n) {
-		size_t size = n > ARENA_CHUNK ? n : ARENA_CHUNK;
-		a = bh_xcalloc(1, sizeof(*a) + size);
-		a->size = size;
-		a->next = d->arena;
-		d->arena = a;
-	}
-	a->used += n;
-	return a->data + a->used - n;
-}
 
 static int fault(struct builder *b, const yaml_mark_t *m, const char *remedy, const char *what)
 {
@@ -119,12 +98,16 @@ static bool wants_key(const struct builder *b)
 
 static int check_key(struct builder *b, const struct bh_node *n, const yaml_event_t *e)
 {
+	struct frame *f = &b->frame[b->n_frames - 1];
 	if (n->kind != BH_NODE_SCALAR)
 		return fault(b, &e->start_mark, NULL, "a key must be a scalar");
-	if (e->type == YAML_SCALAR_EVENT && e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-		n->len == 2 && memcmp(n->str, "<<", 2) == 0)
-		return fault(b, &e->start_mark, "write the fields out",
-			"merge keys (<<) are not supported");
+	if (e->type != YAML_SCALAR_EVENT || e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE ||
+		n->len != 2 || memcmp(n->str, "<<", 2) != 0)
+		return 0;
+	if (f->merge)
+		return fault(
+			b, &e->start_mark, "<<: [*ONE, *OTHER]", "the merge key (<<) stands twice");
+	f->merge = b->n_pending - f->base + 1;
 	return 0;
 }
 
@@ -166,7 +149,7 @@ static int set_anchor(
 	if (b->n_anchors >= ANCHORS_MAX)
 		return fault(b, m, NULL, "too many anchors in one document");
 	len = strlen((const char *)name);
-	copy = arena_alloc(b->docs, len + 1);
+	copy = doc_alloc(b->docs, len + 1);
 	memcpy(copy, name, len);
 	BH_GROW(b->anchor, b->n_anchors, b->cap_anchors);
 	b->anchor[b->n_anchors++] = (struct anchor){copy, n};
@@ -193,7 +176,7 @@ static int on_alias(struct builder *b, const yaml_event_t *e)
 
 static struct node *new_node(struct builder *b, enum bh_node_kind kind, const yaml_mark_t *m)
 {
-	struct node *n = arena_alloc(b->docs, sizeof(*n));
+	struct node *n = doc_alloc(b->docs, sizeof(*n));
 	n->pub.kind = kind;
 	n->pub.line = (int)m->line + 1;
 	n->pub.column = doc_text_column(&b->text, m->line, m->column);
@@ -214,7 +197,7 @@ static int on_scalar(struct builder *b, const yaml_event_t *e)
 {
 	struct node *n = new_node(b, BH_NODE_SCALAR, &e->start_mark);
 	size_t len = e->data.scalar.length;
-	n->pub.str = arena_alloc(b->docs, len + 1);
+	n->pub.str = doc_alloc(b->docs, len + 1);
 	memcpy(n->pub.str, e->data.scalar.value, len);
 	n->pub.len = n->bytes = len;
 	if (e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
@@ -244,7 +227,7 @@ static int open_collection(struct builder *b, const yaml_event_t *e, enum bh_nod
 	if (r < 0)
 		return r;
 	BH_GROW(b->frame, b->n_frames, b->cap_frames);
-	b->frame[b->n_frames++] = (struct frame){n, b->n_pending};
+	b->frame[b->n_frames++] = (struct frame){.node = n, .base = b->n_pending};
 	return 0;
 }
 
@@ -254,11 +237,18 @@ static int close_collection(struct builder *b)
 	struct bh_node *n = &f.node->pub;
 	size_t step = n->kind == BH_NODE_MAP ? 2 : 1, total = b->n_pending - f.base;
 	struct bh_node **p = total ? b->pending + f.base : NULL; /* there may be no array yet */
+	bh_autofree struct bh_node **merged = NULL;
 
+	if (f.merge) {
+		int r = doc_merge(b->file, p, total, f.merge - 1, b->diags, &merged, &total);
+		if (r < 0)
+			return r;
+		p = merged;
+	}
 	n->n = total / step;
-	n->child = arena_alloc(b->docs, n->n * sizeof(*n->child));
+	n->child = doc_alloc(b->docs, n->n * sizeof(*n->child));
 	if (step == 2)
-		n->key = arena_alloc(b->docs, n->n * sizeof(*n->key));
+		n->key = doc_alloc(b->docs, n->n * sizeof(*n->key));
 	for (size_t i = 0; i < total; i++) {
 		const struct node *c = (const struct node *)p[i];
 		if (step == 2 && i % 2 == 0)
@@ -380,18 +370,4 @@ int bh_docs_parse(const char *file, const char *text, size_t len,
 	free(b.pending);
 	free(b.anchor);
 	return r;
-}
-
-void bh_docs_free(struct bh_docs *d)
-{
-	if (!d)
-		return;
-	for (struct arena *a = d->arena; a;) {
-		struct arena *next = a->next;
-		free(a);
-		a = next;
-	}
-	free(d->file);
-	free(d->root);
-	free(d);
 }

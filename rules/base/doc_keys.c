@@ -4,9 +4,8 @@
 
 #include <errno.h>
 
-static int key_cmp(const void *pa, const void *pb)
+int doc_compare_keys(const struct bh_node *a, const struct bh_node *b)
 {
-	const struct bh_node *a = *(struct bh_node *const *)pa, *b = *(struct bh_node *const *)pb;
 	size_t n = a->len < b->len ? a->len : b->len;
 	int c = memcmp(a->str, b->str, n);
 	return c ? c : (a->len > b->len) - (a->len < b->len);
@@ -15,7 +14,7 @@ static int key_cmp(const void *pa, const void *pb)
 static int key_place_cmp(const void *pa, const void *pb)
 {
 	const struct bh_node *a = *(struct bh_node *const *)pa, *b = *(struct bh_node *const *)pb;
-	int c = key_cmp(pa, pb);
+	int c = doc_compare_keys(a, b);
 	if (c == 0)
 		c = (a->line > b->line) - (a->line < b->line);
 	return c ? c : (a->column > b->column) - (a->column < b->column);
@@ -29,7 +28,7 @@ int doc_check_keys(const char *file, const struct bh_node *map, struct bh_diags 
 	bh_autofree struct bh_node **key = bh_xmemdup(map->key, map->n * sizeof(*map->key));
 	qsort(key, map->n, sizeof(*key), key_place_cmp);
 	for (size_t i = 1, first = 0; i < map->n; i++) {
-		if (key_cmp(&key[first], &key[i]) != 0) {
+		if (doc_compare_keys(key[first], key[i]) != 0) {
 			first = i;
 			continue;
 		}

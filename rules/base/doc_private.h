@@ -33,5 +33,15 @@ enum bh_scalar_type doc_scalar_type(const char *s, size_t len);
 /* What a scalar with an explicit tag is: −ENOENT if we don't know the tag, −EINVAL if the text is
  * not of that type. */
 int doc_scalar_tagged(const char *tag, const char *s, size_t len, enum bh_scalar_type *ret);
+/* Memory that lives as long as d, zeroed. */
+void *doc_alloc(struct bh_docs *d, size_t n);
+/* By their texts, byte by byte. */
+int doc_compare_keys(const struct bh_node *a, const struct bh_node *b);
+/*
+ * Keys and values of a mapping, alternating, with its merge key, which is item[at], replaced by
+ * what it merges: an owned array in *ret, *ret_n nodes. −EINVAL with a diagnostic.
+ */
+int doc_merge(const char *file, struct bh_node *const *item, size_t n, size_t at,
+	struct bh_diags *diags, struct bh_node ***ret, size_t *ret_n);
 /* Reports keys that stand twice in a map: then −EINVAL. */
 int doc_check_keys(const char *file, const struct bh_node *map, struct bh_diags *diags);

@@ -94,6 +94,44 @@ static void test_streams(void **state BH_UNUSED)
 	finish(&x);
 }
 
+/* The sorted "key=value" pairs of the map under the key "m". */
+static void merged(const char *text, const char *wanted)
+{
+	struct result x = parse(text);
+	struct bh_buf got = {0};
+	if (x.r != 0)
+		fail_msg("refused: %s: %s", text, x.diags.item[0].what);
+	const struct bh_node *m = bh_node_get(x.docs->root[0], "m");
+	for (size_t i = 0; i < m->n; i++)
+		bh_buf_printf(&got, "%s=%s ", m->key[i]->str, m->child[i]->str);
+	assert_string_equal(got.s ? got.s : "", wanted);
+	bh_buf_finish(&got);
+	finish(&x);
+}
+
+static void test_merge_keys(void **state BH_UNUSED)
+{
+#define TWO "x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\n"
+	merged(TWO "m: {<<: *x}\n", "a=1 b=2 ");
+	merged(TWO "m: {<<: *x, b: 9, d: 5}\n", "b=9 d=5 a=1 ");
+	merged(TWO "m: {d: 5, <<: *x, b: 9}\n", "d=5 b=9 a=1 ");
+	merged(TWO "m: {<<: [*x, *y]}\n", "a=1 b=2 c=4 ");
+	merged(TWO "m: {<<: [*y, *x], c: 0}\n", "c=0 b=3 a=1 ");
+	merged(TWO "z: &z {<<: *x, a: 7}\nm: {<<: [*z, *y]}\n", "a=7 b=2 c=4 ");
+	merged("m: {<<: {a: 1}}\n", "a=1 ");
+	merged("m: {<<: []}\n", "");
+	merged("m: {<<: {}}\n", "");
+	merged("m: {\"<<\": 1, '<<x': 2}\n", "<<=1 <<x=2 ");
+
+	refused(TWO "m:\n  b: 9\n  <<: *x\n", 4, 3, "disagree");
+	refused(TWO "m:\n  <<: *x\n  <<: *y\n", 5, 3, "stands twice");
+	refused(TWO "m:\n  <<: *x\n  d: 1\n  d: 2\n", 6, 3, "stands twice");
+	refused("m:\n  <<: 5\n", 2, 7, "takes a mapping");
+	refused("m:\n  <<:\n  a: 1\n", 2, 0, "takes a mapping");
+	refused("x: &x [{a: 1}, 2]\nm: {<<: *x}\n", 1, 0, "takes a mapping");
+	refused("m: &m\n  <<: *m\n", 2, 7, "contains it");
+}
+
 static void test_places(void **state BH_UNUSED)
 {
 	struct result x = parse("# gr\xc3\xbc\xc3\x9f\n"
@@ -128,7 +166,6 @@ static void test_refused(void **state BH_UNUSED)
 	refused("? [a]\n: b\n", 1, 3, "a key must be a scalar");
 	refused("? {a: b}\n: b\n", 1, 3, "a key must be a scalar");
 	refused("a: &x [1]\n*x : 2\n", 2, 1, "a key must be a scalar");
-	refused("a: &x {b: 1}\nc:\n  <<: *x\n", 3, 3, "merge keys");
 	refused("a: !foo b\n", 1, 4, "unsupported tag \"!foo\"");
 	refused("a: !foo {}\n", 1, 4, "unsupported tag");
 	refused("a: !!set {}\n", 1, 4, "unsupported tag \"!!set\"");
@@ -318,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_invalid_files),
 		cmocka_unit_test(test_streams),
+		cmocka_unit_test(test_merge_keys),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_all_errors),
