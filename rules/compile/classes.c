@@ -1,170 +1,150 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Which policies select which workloads. Decided once per class (workloads of one namespace that
- * agree in every label key that any selector mentions), so that the cost grows with distinct label
- * sets and not with containers: every container has some label of its own, its name at least.
+ * Which policies select which workloads, and which peers mean them. Decided once per class
+ * (workloads of one namespace that agree in every label key that any selector mentions), so that
+ * the cost grows with distinct label sets and not with containers.
  */
 #include "internal.h"
 
-struct keys {
-	const char **key;
-	size_t n, cap;
-};
-
-static int compare_strings(const void *a, const void *b)
+static void *add_pointer(struct bh_pointers *p, void *item)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	BH_GROW(p->item, p->n, p->cap);
+	return p->item[p->n++] = item;
 }
 
-static void add_keys(struct keys *k, const struct bh_selector *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		BH_GROW(k->key, k->n, k->cap);
-		k->key[k->n++] = s->req[i].key;
-	}
-}
-
-/* All label keys of workloads that some selector asks for, sorted, unique. */
-static void collect_keys(const struct bh_policy_set *set, struct keys *k)
-{
-	for (size_t i = 0; i < set->n; i++) {
-		const struct bh_policy *p = set->policy[i];
-		add_keys(k, &p->pods);
-		for (int d = 0; d < 2; d++)
-			for (size_t r = 0; r < p->n_rules[d]; r++)
-				for (size_t j = 0; j < p->rule[d][r].n_peers; j++)
-					add_keys(k, &p->rule[d][r].peer[j].pods);
-	}
-	if (!k->n)
-		return;
-	qsort(k->key, k->n, sizeof(*k->key), compare_strings);
-	size_t n = 1;
-	for (size_t i = 1; i < k->n; i++)
-		if (strcmp(k->key[i], k->key[n - 1]) != 0)
-			k->key[n++] = k->key[i];
-	k->n = n;
-}
-
-static uint32_t namespace_index(const struct bh_inventory *inv, const char *name)
-{
-	return (uint32_t)(bh_inventory_namespace(inv, name) - inv->ns);
-}
-
-static void class_key(
-	const struct bh_workload *w, uint32_t ns, const struct keys *k, struct bh_buf *key)
+static void class_key(const struct bh_plan *p, const struct bh_workload *w, struct bh_buf *key)
 {
 	key->len = 0;
-	bh_buf_add(key, &ns, sizeof(ns));
-	for (size_t i = 0; i < k->n; i++) {
-		const char *value = bh_labels_get(&w->labels, k->key[i]);
+	bh_buf_add(key, w->namespace, strlen(w->namespace) + 1);
+	for (size_t i = 0; i < p->n_label_keys; i++) {
+		const char *value = bh_labels_get(&w->labels, p->label_key[i]);
 		bh_buf_add(key, value ? "=" : "!", 1);
 		if (value)
 			bh_buf_add(key, value, strlen(value) + 1);
 	}
 }
 
-static uint32_t intern_selection(
-	struct bh_engine *e, struct bh_intern *t, const struct bh_policy **list, size_t n)
+static void view_policies(struct bh_plan *p, const struct bh_namespace *ns, struct bh_view *v)
+{
+	size_t cap = 0;
+	for (size_t i = 0; i < p->policies->n; i++) {
+		const struct bh_policy *q = p->policies->policy[i];
+		if (q->tier == BH_TIER_NETWORK_POLICY
+				? !bh_streq(q->namespace, ns->name)
+				: !bh_selector_matches(&q->namespaces, &ns->labels))
+			continue;
+		BH_GROW(v->policy, v->n_policies, cap);
+		v->policy[v->n_policies++] = (uint32_t)i;
+	}
+}
+
+static void view_peers(struct bh_plan *p, const struct bh_namespace *ns, struct bh_view *v)
+{
+	size_t cap = 0;
+	for (size_t i = 0; i < p->n_peers; i++) {
+		const struct bh_peer *q = &p->peer[i];
+		if (q->addresses ||
+			(q->namespace ? !bh_streq(q->namespace, ns->name)
+				      : !bh_selector_matches(&q->said->namespaces, &ns->labels)))
+			continue;
+		BH_GROW(v->peer, v->n_peers, cap);
+		v->peer[v->n_peers++] = (uint32_t)i;
+	}
+}
+
+/* What a namespace's name and labels leave to ask of its workloads. */
+static const struct bh_view *view_of(
+	struct bh_plan *p, const struct bh_inventory *inv, const char *namespace)
 {
 	bool is_new;
-	uint32_t index = bh_intern(t, list, n * sizeof(*list), &is_new);
+	uint32_t at = bh_intern(&p->view.key, namespace, strlen(namespace), &is_new);
 	if (is_new) {
-		struct bh_selection *s = bh_xcalloc(1, sizeof(*s));
-		s->policy = bh_xmemdup(list, n * sizeof(*list));
-		s->n = n;
-		BH_GROW(e->selection, e->n_selections, e->cap_selections);
-		e->selection[e->n_selections++] = s;
+		struct bh_view *v = bh_xcalloc(1, sizeof(*v));
+		const struct bh_namespace *ns = bh_inventory_namespace(inv, namespace);
+		view_policies(p, ns, v);
+		view_peers(p, ns, v);
+		add_pointer(&p->view, v);
 	}
-	return index;
+	return p->view.item[at];
 }
 
-/* First policy of the namespace; the set is sorted by namespace. */
-static size_t first_policy(const struct bh_policy_set *set, const char *ns)
+void bh_view_free(struct bh_view *v)
 {
-	size_t lo = 0, hi = set->n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (strcmp(set->policy[mid]->namespace, ns) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	free(v->policy);
+	free(v->peer);
+	free(v);
 }
 
-static void select_class(struct bh_engine *e, struct bh_class *c, struct bh_intern *t,
-	const struct bh_policy **list[2], size_t members)
+static uint32_t intern_selection(struct bh_plan *p, const struct bh_class *c, enum bh_direction d)
 {
-	const struct bh_policy_set *set = e->policies;
-	const char *ns = e->inv->ns[c->ns].name;
-	const struct bh_labels *labels = &e->inv->workload[c->example]->labels;
-	size_t n[2] = {0};
-	for (size_t i = first_policy(set, ns); i < set->n; i++) {
-		const struct bh_policy *p = set->policy[i];
-		if (strcmp(p->namespace, ns) != 0)
-			break;
-		if (!bh_selector_matches(&p->pods, labels))
+	struct bh_selection s = {0};
+	bool is_new;
+	bh_autofree uint32_t *index = bh_xcalloc(p->policies->n, sizeof(*index));
+	for (size_t i = 0; i < p->policies->n; i++) {
+		const struct bh_policy *q = p->policies->policy[p->asked[i]];
+		if (!bh_bit(c->policy, p->asked[i]) || (!q->isolates[d] && !q->n_rules[d]))
 			continue;
-		e->selected[i] += members;
-		for (int d = 0; d < 2; d++)
-			if (p->isolates[d])
-				list[d][n[d]++] = p;
+		index[s.n++] = p->asked[i];
+		s.n_admin += q->tier == BH_TIER_ADMIN;
+		s.n_np += q->tier == BH_TIER_NETWORK_POLICY;
+	}
+	uint32_t at = bh_intern(&p->selection.key, index, s.n * sizeof(*index), &is_new);
+	if (is_new) {
+		s.index = bh_xmemdup(index, s.n * sizeof(*index));
+		s.policy = bh_xcalloc(s.n, sizeof(*s.policy));
+		for (size_t i = 0; i < s.n; i++)
+			s.policy[i] = p->policies->policy[index[i]];
+		add_pointer(&p->selection, bh_xmemdup(&s, sizeof(s)));
+	}
+	return at;
+}
+
+static void set_bit(uint64_t *set, uint32_t i)
+{
+	set[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+static struct bh_class *new_class(
+	struct bh_plan *p, const struct bh_inventory *inv, const struct bh_workload *w)
+{
+	struct bh_class *c = bh_xcalloc(1, sizeof(*c));
+	const struct bh_view *v = view_of(p, inv, w->namespace);
+	c->policy = bh_xcalloc(p->policies->n / 64 + 1, sizeof(*c->policy));
+	c->peer = bh_xcalloc(p->n_peers / 64 + 1, sizeof(*c->peer));
+	for (size_t i = 0; i < v->n_policies; i++)
+		if (bh_selector_matches(&p->policies->policy[v->policy[i]]->pods, &w->labels))
+			set_bit(c->policy, v->policy[i]);
+	for (size_t i = 0; i < v->n_peers; i++) {
+		const struct bh_policy_peer *said = p->peer[v->peer[i]].said;
+		if (!said->has_pods || bh_selector_matches(&said->pods, &w->labels))
+			set_bit(c->peer, v->peer[i]);
 	}
 	for (int d = 0; d < 2; d++)
-		c->selection[d] = intern_selection(e, t, list[d], n[d]);
+		c->selection[d] = intern_selection(p, c, (enum bh_direction)d);
+	return c;
 }
 
-static void sort_into_classes(struct bh_engine *e, size_t **ret_members)
+uint32_t bh_class_of(struct bh_plan *p, const struct bh_inventory *inv, const struct bh_workload *w)
 {
-	const struct bh_inventory *inv = e->inv;
-	struct bh_intern classes = {0};
-	struct keys keys = {0};
 	bh_autobuf struct bh_buf key = {0};
-	size_t *members = bh_xcalloc(inv->n, sizeof(*members));
-	collect_keys(e->policies, &keys);
-	e->class_of = bh_xcalloc(inv->n, sizeof(*e->class_of));
-	for (size_t i = 0; i < inv->n; i++) {
-		bool is_new;
-		uint32_t ns = namespace_index(inv, inv->workload[i]->namespace);
-		class_key(inv->workload[i], ns, &keys, &key);
-		uint32_t c = bh_intern(&classes, key.s, key.len, &is_new);
-		if (is_new) {
-			BH_GROW(e->class, e->n_classes, e->cap_classes);
-			e->class[e->n_classes++] =
-				(struct bh_class){.ns = ns, .example = (uint32_t)i};
-		}
-		e->class_of[i] = c;
-		members[c]++;
-	}
-	bh_intern_finish(&classes);
-	free(keys.key);
-	*ret_members = members;
+	bool is_new;
+	class_key(p, w, &key);
+	uint32_t at = bh_intern(&p->class.key, key.s, key.len, &is_new);
+	if (is_new)
+		add_pointer(&p->class, new_class(p, inv, w));
+	return at;
 }
 
-void bh_compile_classes(struct bh_engine *e)
+void bh_class_free(struct bh_class *c)
 {
-	struct bh_intern selections = {0};
-	size_t n = e->policies->n;
-	bh_autofree size_t *members = NULL;
-	bh_autofree const struct bh_policy **out = bh_xcalloc(n, sizeof(*out));
-	bh_autofree const struct bh_policy **in = bh_xcalloc(n, sizeof(*in));
-	const struct bh_policy **list[2] = {[BH_EGRESS] = out, [BH_INGRESS] = in};
-
-	e->selected = bh_xcalloc(n, sizeof(*e->selected));
-	sort_into_classes(e, &members);
-	for (size_t i = 0; i < e->n_classes; i++)
-		select_class(e, &e->class[i], &selections, list, members[i]);
-	bh_intern_finish(&selections);
+	free(c->peer);
+	free(c->policy);
+	free(c);
 }
 
-void bh_classes_finish(struct bh_engine *e)
+void bh_selection_free(struct bh_selection *s)
 {
-	for (size_t i = 0; i < e->n_selections; i++) {
-		free(e->selection[i]->policy);
-		free(e->selection[i]);
-	}
-	free(e->selection);
-	free(e->class);
-	free(e->class_of);
-	free(e->selected);
+	free(s->policy);
+	free(s->index);
+	free(s);
 }

@@ -149,7 +149,7 @@ static struct bh_chain *base_chain(struct emit *m, const char *name, enum bh_hoo
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	bh_rule_match(r, BH_MATCH_CT_ESTABLISHED);
 	r->action = BH_ACT_ACCEPT;
-	if (m->e->opts.reject) {
+	if (m->e->plan->opts.reject) {
 		struct bh_match *mark;
 		r = bh_chain_add(c, "denied by the daemon");
 		mark = bh_rule_match(r, BH_MATCH_MARK);
@@ -184,7 +184,7 @@ static void emit_host(struct emit *m, const char *name, enum bh_hook hook)
 	r->action = BH_ACT_ACCEPT;
 	emit_exempt(c, true);
 	emit_threat(c, kind);
-	if (m->e->opts.host_policy) {
+	if (m->e->plan->opts.host_policy) {
 		emit_vmaps(c, true, d);
 		emit_vmaps(c, false, d);
 		return;
@@ -219,10 +219,11 @@ static struct bh_chain *plain_chain(struct emit *m, const char *name, const char
 static void emit_ends(struct emit *m)
 {
 	const struct bh_emit_opts *o = m->opts;
-	struct bh_chain *c = plain_chain(m, "unmatched", "isolated, and no rule allows it");
+	struct bh_chain *c =
+		plain_chain(m, "unmatched", "denied by a rule, or isolated and no rule allows it");
 	if (o->have_nfqueue) {
 		queued(c, o->queue_unmatched, false, "new flow denied");
-	} else if (m->e->opts.reject) {
+	} else if (m->e->plan->opts.reject) {
 		counted(c, BH_ACT_GOTO, "new flow denied");
 		c->rule[c->n - 1].target = bh_xstrdup("refuse");
 	} else {
@@ -238,14 +239,14 @@ static void emit_ends(struct emit *m)
 		queued(c, o->queue_observed, true, "new flow observed");
 	else
 		counted(c, BH_ACT_ACCEPT, "new flow observed");
-	if (!m->e->opts.host_policy) {
+	if (!m->e->plan->opts.host_policy) {
 		c = plain_chain(m, "host", "a workload and its own node: passes, is recorded");
 		if (o->have_nfqueue)
 			queued(c, o->queue_observed, true, "host flow");
 		else
 			counted(c, BH_ACT_ACCEPT, "host flow");
 	}
-	if (m->e->opts.reject) {
+	if (m->e->plan->opts.reject) {
 		c = plain_chain(m, "refuse", "deny: reject");
 		counted(c, BH_ACT_REJECT_TCP_RESET, NULL);
 		bh_rule_match(&c->rule[0], BH_MATCH_L4PROTO)->proto = IPPROTO_TCP;
@@ -316,10 +317,10 @@ static void add_pairs(const struct bh_addr *a, const struct bh_workload *w, void
 {
 	const struct pairs *p = arg;
 	struct target t = {.set = p->set, .src = a};
-	if (p->e->many[a->family == BH_IPV6][p->workload])
-		add_address(a, w, &t);
-	else
+	if (bh_self_by_pair(w, a->family))
 		each_address(p->e, p->workload, a->family, add_address, &t);
+	else
+		add_address(a, w, &t);
 	bh_buf_finish(&t.comment);
 }
 
@@ -387,7 +388,11 @@ struct bh_ruleset *bh_engine_emit(const struct bh_engine *e, const struct bh_emi
 		emit_maps(&m, enforce, BH_EGRESS);
 		emit_maps(&m, enforce, BH_INGRESS);
 	}
-	bh_emit_groups(e, m.rs);
+	struct bh_emit_use use = {.e = e, .rs = m.rs};
+	for (size_t i = 0; i < e->n_groups; i++)
+		if (e->members[i])
+			bh_emit_group(&use, e->group[i]);
+	bh_emit_use_finish(&use);
 	bh_ruleset_seal(m.rs);
 	return m.rs;
 }

@@ -1,43 +1,66 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The engine's life and its plain questions. Compilation goes: classes (who is selected), groups
- * (which rules apply), peers (who is meant), in that order, each in a file of its own.
+ * The engine's life and its plain questions. An engine is a plan seen for one inventory: of which
+ * class and in which groups every workload is.
  */
 #include "internal.h"
 
-/* Marks the workloads with too many addresses for the kernel's list of own pairs, so that the
- * evaluator and the kernel draw the same line. */
-static void count_addresses(struct bh_engine *e)
+/* The pool as it is now; the plan's own arrays move when it grows. */
+static void take_pool(struct bh_engine *e)
 {
-	for (int f = 0; f < 2; f++)
-		e->many[f] = bh_xcalloc(e->inv->n, sizeof(*e->many[f]));
-	for (size_t i = 0; i < e->inv->n; i++) {
-		const struct bh_workload *w = e->inv->workload[i];
-		size_t n[2] = {0};
-		for (size_t k = 0; k < w->n_ifaces; k++)
-			for (size_t a = 0; a < w->iface[k].n_addrs; a++)
-				n[w->iface[k].addr[a].family == BH_IPV6]++;
-		for (int f = 0; f < 2; f++)
-			e->many[f][i] = n[f] > BH_SELF_MAX;
-	}
+	const struct bh_plan *p = e->plan;
+	e->n_classes = p->class.n;
+	e->class = bh_xmemdup(p->class.item, p->class.n * sizeof(*e->class));
+	e->n_selections = p->selection.n;
+	e->selection = bh_xmemdup(p->selection.item, p->selection.n * sizeof(*e->selection));
+	e->n_groups = p->group.n;
+	e->group = bh_xmemdup(p->group.item, p->group.n * sizeof(*e->group));
+}
+
+static void place(struct bh_engine *e, size_t i)
+{
+	const struct bh_workload *w = e->inv->workload[i];
+	e->class_of[i] = bh_class_of(e->plan, e->inv, w);
+	for (int d = 0; d < 2; d++)
+		e->group_of[d][i] = bh_group_of(e->plan, w, e->class_of[i], (enum bh_direction)d);
+}
+
+static void count_members(struct bh_engine *e)
+{
+	e->members = bh_xcalloc(e->n_groups, sizeof(*e->members));
+	for (int d = 0; d < 2; d++)
+		for (size_t i = 0; i < e->inv->n; i++)
+			if (e->group_of[d][i] >= 0)
+				e->members[e->group_of[d][i]]++;
+}
+
+static struct bh_engine *new_engine(struct bh_plan *plan, struct bh_inventory *inv)
+{
+	struct bh_engine *e = bh_xcalloc(1, sizeof(*e));
+	e->refs = 1;
+	e->plan = plan;
+	e->inv = bh_inventory_ref(inv);
+	e->class_of = bh_xcalloc(inv->n, sizeof(*e->class_of));
+	for (int d = 0; d < 2; d++)
+		e->group_of[d] = bh_xcalloc(inv->n, sizeof(*e->group_of[d]));
+	e->served = bh_xcalloc(plan->n_port_names, sizeof(*e->served));
+	for (size_t i = 0; i < inv->n_broadcast; i++)
+		bh_ranges_add(&e->ungoverned,
+			(struct bh_range){.first = inv->broadcast[i], .last = inv->broadcast[i]});
+	bh_ranges_normalise(&e->ungoverned);
+	return e;
 }
 
 struct bh_engine *bh_engine_compile(
 	struct bh_policy_set *policies, struct bh_inventory *inv, const struct bh_engine_opts *opts)
 {
-	struct bh_engine *e = bh_xcalloc(1, sizeof(*e));
-	e->refs = 1;
-	e->policies = bh_policy_set_ref(policies);
-	e->inv = bh_inventory_ref(inv);
-	e->opts = *opts;
-	bh_compile_classes(e);
-	bh_compile_groups(e);
-	bh_compile_fill_peers(e);
-	count_addresses(e);
-	for (size_t i = 0; i < inv->n_broadcast; i++)
-		bh_ranges_add(&e->ungoverned,
-			(struct bh_range){.first = inv->broadcast[i], .last = inv->broadcast[i]});
-	bh_ranges_normalise(&e->ungoverned);
+	struct bh_engine *e = new_engine(bh_plan_new(policies, inv, opts), inv);
+	for (size_t i = 0; i < inv->n; i++) {
+		place(e, i);
+		bh_served_add(e, inv->workload[i], 1);
+	}
+	take_pool(e);
+	count_members(e);
 	return e;
 }
 
@@ -51,21 +74,23 @@ void bh_engine_unref(struct bh_engine *e)
 {
 	if (!e || __atomic_sub_fetch(&e->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	bh_groups_finish(e);
-	bh_peers_finish(e);
-	bh_classes_finish(e);
-	bh_intern_finish(&e->names);
+	bh_served_finish(e);
+	free(e->class);
+	free(e->selection);
+	free(e->group);
+	free(e->class_of);
+	free(e->members);
+	for (int d = 0; d < 2; d++)
+		free(e->group_of[d]);
 	bh_ranges_finish(&e->ungoverned);
-	for (int f = 0; f < 2; f++)
-		free(e->many[f]);
-	bh_policy_set_unref(e->policies);
 	bh_inventory_unref(e->inv);
+	bh_plan_unref(e->plan);
 	free(e);
 }
 
 const struct bh_policy_set *bh_engine_policies(const struct bh_engine *e)
 {
-	return e->policies;
+	return e->plan->policies;
 }
 
 const struct bh_inventory *bh_engine_inventory(const struct bh_engine *e)
@@ -75,27 +100,35 @@ const struct bh_inventory *bh_engine_inventory(const struct bh_engine *e)
 
 const struct bh_engine_opts *bh_engine_options(const struct bh_engine *e)
 {
-	return &e->opts;
+	return &e->plan->opts;
+}
+
+static const struct bh_selection *selection_of(
+	const struct bh_engine *e, size_t workload, enum bh_direction d)
+{
+	return e->selection[e->class[e->class_of[workload]] -> selection[d]];
 }
 
 size_t bh_engine_policies_of(const struct bh_engine *e, size_t workload, enum bh_direction d,
 	const struct bh_policy *const **ret)
 {
-	const struct bh_selection *s = e->selection[e->class[e->class_of[workload]].selection[d]];
+	const struct bh_selection *s = selection_of(e, workload, d);
 	*ret = s->policy;
 	return s->n;
 }
 
 bool bh_engine_isolated(const struct bh_engine *e, size_t workload, enum bh_direction d)
 {
-	const struct bh_policy *const *ignored;
-	return bh_engine_policies_of(e, workload, d, &ignored) > 0;
+	return selection_of(e, workload, d)->n_np > 0;
 }
 
 size_t bh_engine_selected(const struct bh_engine *e, const struct bh_policy *p)
 {
-	for (size_t i = 0; i < e->policies->n; i++)
-		if (e->policies->policy[i] == p)
-			return e->selected[i];
-	return 0;
+	const struct bh_policy_set *set = e->plan->policies;
+	size_t n = 0, index = 0;
+	while (index < set->n && set->policy[index] != p)
+		index++;
+	for (size_t i = 0; index < set->n && i < e->inv->n; i++)
+		n += bh_bit(e->class[e->class_of[i]] -> policy, index);
+	return n;
 }

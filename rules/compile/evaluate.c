@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The decision on one new flow, with the semantics of NetworkPolicy: being selected isolates, per
- * direction; policies add up; the source's egress and the destination's ingress must both allow.
+ * The decision on one new flow. Per direction the tiers are asked in order. ClusterNetworkPolicy's
+ * Admin tier: the first rule that matches accepts, denies, or passes to the next tier.
+ * NetworkPolicy: being selected isolates, policies add up, and the answer is final. Baseline tier:
+ * as Admin, for those whom no NetworkPolicy isolates. The source's egress and the destination's
+ * ingress must both allow.
  *
  * Runs on packet threads: reads the immutable artefact, allocates nothing, takes no lock. Cost is
- * two hash look-ups and the rules of two groups, each a port comparison and one bit per peer.
+ * two hash look-ups and, in two groups, the rows that can apply to the port.
  */
 #include "internal.h"
 
@@ -38,75 +41,188 @@ static bool is_exempt(const struct bh_engine *e, const struct bh_flow *f, const 
 	       bh_ranges_contain(&e->ungoverned, &f->dst);
 }
 
+/* Has it more addresses of a family than the kernel's list of own pairs takes? */
+bool bh_self_by_pair(const struct bh_workload *w, uint8_t family)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < w->n_ifaces; i++)
+		for (size_t k = 0; k < w->iface[i].n_addrs; k++)
+			n += w->iface[i].addr[k].family == family;
+	return n <= BH_SELF_MAX;
+}
+
 bool bh_engine_is_self(const struct bh_engine *e, const struct bh_flow *f, int src, int dst)
 {
 	if (src < 0 || src != dst)
 		return false;
-	return !e->many[f->src.family == BH_IPV6][src] || bh_addr_eq(&f->src, &f->dst);
+	return bh_addr_eq(&f->src, &f->dst) ||
+	       bh_self_by_pair(e->inv->workload[src], f->src.family);
 }
 
-static bool serves(const struct bh_named_set *s, uint16_t port, int workload)
+struct query {
+	const struct bh_engine *e;
+	const struct bh_flow *f;
+	const struct bh_addr *addr; /* the other end's */
+	const struct bh_class *other; /* NULL: not a workload */
+	int dst; /* workload that is the destination */
+};
+
+struct best {
+	int64_t order; /* −1 = none yet */
+	int32_t peer;
+};
+
+static bool port_matches(const struct query *q, const struct bh_row *r)
 {
-	size_t lo = 0, hi = s->n;
-	if (workload < 0)
-		return false; /* a name means nothing outside a workload */
-	while (lo < hi) {
+	if (!r->proto)
+		return true;
+	if (r->proto != q->f->proto)
+		return false;
+	if (r->named >= 0) /* a name means nothing outside a workload */
+		return q->dst >= 0 && bh_serves(q->e->inv->workload[q->dst],
+					      &q->e->plan->port_name[r->named], q->f->dport);
+	for (size_t i = 0; i < r->n_ports; i++)
+		if (q->f->dport >= r->port[i].first && q->f->dport <= r->port[i].last)
+			return true;
+	return !r->n_ports;
+}
+
+static void consider(struct best *b, int64_t order, int32_t peer)
+{
+	if (b->order >= 0 && (b->order < order || (b->order == order && b->peer <= peer)))
+		return;
+	*b = (struct best){order, peer};
+}
+
+static const struct bh_hit *hit_of(const struct bh_row *r, uint32_t peer)
+{
+	size_t lo = 0, hi = r->n_hits;
+	while (hi - lo > 1) {
 		size_t mid = lo + (hi - lo) / 2;
-		const struct bh_named_target *t = &s->target[mid];
-		if (t->port < port || (t->port == port && t->workload < (uint32_t)workload))
-			lo = mid + 1;
+		if (r->hit[mid].peer <= peer)
+			lo = mid;
 		else
 			hi = mid;
 	}
-	return lo < s->n && s->target[lo].port == port &&
-	       s->target[lo].workload == (uint32_t)workload;
+	return &r->hit[lo];
 }
 
-static bool port_matches(
-	const struct bh_engine *e, const struct bh_erule *r, const struct bh_flow *f, int dst)
+static void ask_workloads(const struct query *q, const struct bh_row *r, struct best *b)
 {
-	if (r->any_port)
-		return true;
-	for (size_t i = 0; i < r->n_ports; i++) {
-		const struct bh_eport *p = &r->port[i];
-		if (p->proto != f->proto)
-			continue;
-		if (p->named >= 0 ? serves(&e->named[p->named], f->dport, dst)
-				  : f->dport >= p->first && f->dport <= p->last)
-			return true;
+	const struct bh_kset *s = r->pods;
+	for (size_t i = 0; i < s->n_words; i++) {
+		uint64_t bits = q->other->peer[s->word[i].at] & s->word[i].bits;
+		for (; bits; bits &= bits - 1) {
+			const struct bh_hit *h =
+				hit_of(r, s->word[i].at * 64 + (uint32_t)__builtin_ctzll(bits));
+			consider(b, h->order, h->index);
+		}
 	}
-	return false;
 }
 
-/* Index of the first peer that is meant by the other end; -1 if none. */
-static int peer_matches(const struct bh_engine *e, const struct bh_erule *r,
-	const struct bh_addr *addr, int workload)
+static void ask_addresses(const struct query *q, const struct bh_row *r, struct best *b)
 {
-	for (size_t i = 0; i < r->n_peers; i++) {
-		const struct bh_peer_set *s = &e->peer[r->peer[i]];
-		if (s->member ? workload >= 0 && (s->member[workload / 64] >> (workload % 64) & 1)
-			      : bh_ranges_contain(&s->ranges, addr))
-			return (int)i;
+	const struct bh_kset *s = r->block[q->addr->family == BH_IPV6];
+	if (!s || !bh_ranges_contain(&s->ranges, q->addr))
+		return;
+	for (size_t i = 0; i < s->n_peers; i++) {
+		if (!bh_ranges_contain(&q->e->plan->peer[s->peer[i]].ranges, q->addr))
+			continue;
+		const struct bh_hit *h = hit_of(r, s->peer[i]);
+		consider(b, h->order, h->index);
 	}
-	return -1;
 }
 
-static bool allowed(const struct bh_engine *e, const struct bh_group *g, const struct bh_flow *f,
-	const int owner[2], struct bh_rule_ref *ret)
+static void ask_row(const struct query *q, const struct bh_row *r, struct best *b)
 {
-	enum bh_direction d = g->direction;
-	const struct bh_addr *addr = d == BH_EGRESS ? &f->dst : &f->src;
-	for (size_t i = 0; i < g->n_rules; i++) {
-		const struct bh_erule *r = &g->rule[i];
-		int peer = -1;
-		if (!port_matches(e, r, f, owner[BH_INGRESS]))
-			continue;
-		if (r->n_peers && (peer = peer_matches(e, r, addr, owner[!d])) < 0)
-			continue;
-		*ret = (struct bh_rule_ref){r->policy, (int)r->rule, peer};
-		return true;
+	if ((b->order >= 0 && b->order < r->first) || !port_matches(q, r))
+		return;
+	if (r->any >= 0)
+		consider(b, r->any, -1);
+	if (r->pods && q->other)
+		ask_workloads(q, r, b);
+	ask_addresses(q, r, b);
+}
+
+/* The first rule of the tier, in order, that matches the flow. */
+static bool ask_tier(
+	const struct query *q, const struct bh_group *g, enum bh_tier tier, struct bh_step *ret)
+{
+	const struct bh_tier_rows *t = &g->tier[tier];
+	struct best best = {-1, -1};
+	const uint32_t *list;
+	size_t n;
+	bh_segments_find(t, q->f, &list, &n);
+	for (size_t i = 0; i < n; i++)
+		ask_row(q, &t->row[list ? list[i] : i], &best);
+	*ret = (struct bh_step){.asked = true, .matched = best.order >= 0};
+	if (!ret->matched)
+		return false;
+	const struct bh_order *o = &g->order[best.order];
+	ret->rule = (struct bh_rule_ref){o->policy, (int)o->rule, best.peer};
+	ret->action = o->action;
+	return o->action != BH_RULE_PASS;
+}
+
+enum bh_outcome bh_group_decide(const struct bh_engine *e, const struct bh_group *g,
+	const struct bh_flow *f, const int owner[2], struct bh_step step[static 3])
+{
+	int other = owner[!g->direction];
+	const struct query q = {
+		.e = e,
+		.f = f,
+		.addr = g->direction == BH_EGRESS ? &f->dst : &f->src,
+		.other = other >= 0 ? e->class[e->class_of[other]] : NULL,
+		.dst = owner[BH_INGRESS],
+	};
+	for (int tier = 0; tier < 3; tier++) {
+		if (ask_tier(&q, g, (enum bh_tier)tier, &step[tier]))
+			return step[tier].action == BH_RULE_ACCEPT ? BH_OUT_ACCEPT : BH_OUT_DENY;
+		if (tier == BH_TIER_NETWORK_POLICY && g->selection->n_np)
+			return BH_OUT_UNMATCHED;
 	}
-	return false;
+	return BH_OUT_DEFAULT;
+}
+
+/* A rule that denies is no gap that learning may fill. */
+static enum bh_side_verdict denied_by_rule(enum bh_mode mode)
+{
+	return mode == BH_MODE_ENFORCE ? BH_SIDE_DENIED : BH_SIDE_WOULD_DENY;
+}
+
+static enum bh_side_verdict uncovered(enum bh_mode mode)
+{
+	static const enum bh_side_verdict verdict[] = {
+		[BH_MODE_LEARN] = BH_SIDE_LEARN,
+		[BH_MODE_AUDIT] = BH_SIDE_WOULD_DENY,
+		[BH_MODE_ENFORCE] = BH_SIDE_DENIED,
+	};
+	return verdict[mode];
+}
+
+static void ask_group(const struct bh_engine *e, const struct bh_group *g, const struct bh_flow *f,
+	const int owner[2], struct bh_side *ret)
+{
+	struct bh_step step[3] = {0};
+	switch (bh_group_decide(e, g, f, owner, step)) {
+	case BH_OUT_ACCEPT:
+		ret->verdict = BH_SIDE_ALLOWED;
+		break;
+	case BH_OUT_DENY:
+		ret->verdict = denied_by_rule(g->mode);
+		break;
+	case BH_OUT_UNMATCHED:
+		ret->verdict = uncovered(g->mode);
+		return;
+	case BH_OUT_DEFAULT:
+		ret->verdict = g->mode == BH_MODE_LEARN || e->plan->opts.unselected_deny
+				       ? uncovered(g->mode)
+				       : BH_SIDE_OPEN;
+		return;
+	}
+	for (int tier = 0; tier < 3; tier++)
+		if (step[tier].matched)
+			ret->rule = step[tier].rule; /* the last one asked decided */
 }
 
 /* owner: who has the source's address, who the destination's, in the order of bh_direction. */
@@ -124,19 +240,12 @@ static void decide_side(const struct bh_engine *e, const struct bh_flow *f, enum
 		return;
 	if (bh_engine_is_self(e, f, owner[0], owner[1])) {
 		ret->verdict = BH_SIDE_SELF;
-	} else if (owner[!d] == BH_OWNER_HOST && !e->opts.host_policy) {
+	} else if (owner[!d] == BH_OWNER_HOST && !e->plan->opts.host_policy) {
 		ret->verdict = BH_SIDE_HOST;
 	} else if (at == BH_GROUP_NONE) {
 		ret->verdict = BH_SIDE_OPEN;
-	} else if (allowed(e, e->group[at], f, owner, &ret->rule)) {
-		ret->verdict = BH_SIDE_ALLOWED;
 	} else {
-		static const enum bh_side_verdict unmatched[] = {
-			[BH_MODE_LEARN] = BH_SIDE_LEARN,
-			[BH_MODE_AUDIT] = BH_SIDE_WOULD_DENY,
-			[BH_MODE_ENFORCE] = BH_SIDE_DENIED,
-		};
-		ret->verdict = unmatched[ret->mode];
+		ask_group(e, e->group[at], f, owner, ret);
 	}
 }
 
@@ -145,16 +254,22 @@ static bool has(const struct bh_decision *d, enum bh_side_verdict v)
 	return d->side[BH_EGRESS].verdict == v || d->side[BH_INGRESS].verdict == v;
 }
 
-/* Denied because isolated? Otherwise only `unselected: deny` did it. */
-static bool denied_by_isolation(const struct bh_engine *e, const struct bh_decision *dec)
+/* Why a flow is (or would be) denied: a Deny rule says more than isolation, and that more than
+ * `unselected: deny`. */
+static enum bh_reason deny_reason(
+	const struct bh_engine *e, const struct bh_decision *dec, enum bh_side_verdict v)
 {
+	enum bh_reason reason = BH_REASON_UNSELECTED;
 	for (int d = 0; d < 2; d++) {
 		const struct bh_side *s = &dec->side[d];
-		if (s->verdict == BH_SIDE_DENIED &&
-			bh_engine_isolated(e, (size_t)s->workload, (enum bh_direction)d))
-			return true;
+		if (s->verdict != v)
+			continue;
+		if (s->rule.policy)
+			return BH_REASON_POLICY;
+		if (bh_engine_isolated(e, (size_t)s->workload, (enum bh_direction)d))
+			reason = BH_REASON_UNMATCHED;
 	}
-	return false;
+	return reason;
 }
 
 static bool is_unknown(const struct bh_engine *e, const struct bh_addr *a, int owner)
@@ -165,8 +280,10 @@ static bool is_unknown(const struct bh_engine *e, const struct bh_addr *a, int o
 static enum bh_reason allow_reason(const struct bh_engine *e, const struct bh_flow *f,
 	const struct bh_decision *d, bool exempt)
 {
-	if (d->would_deny)
-		return BH_REASON_UNMATCHED;
+	if (d->would_deny) {
+		enum bh_reason r = deny_reason(e, d, BH_SIDE_WOULD_DENY);
+		return r == BH_REASON_UNSELECTED ? BH_REASON_UNMATCHED : r;
+	}
 	if (d->learn)
 		return BH_REASON_LEARNED;
 	if (has(d, BH_SIDE_HOST))
@@ -194,9 +311,8 @@ void bh_engine_evaluate(const struct bh_engine *e, const struct bh_flow *f, stru
 	decide_side(e, f, BH_EGRESS, owner, exempt, &ret->side[BH_EGRESS]);
 	decide_side(e, f, BH_INGRESS, owner, exempt, &ret->side[BH_INGRESS]);
 	if (has(ret, BH_SIDE_DENIED)) {
-		ret->verdict = e->opts.reject ? BH_REJECT : BH_DROP;
-		ret->reason =
-			denied_by_isolation(e, ret) ? BH_REASON_UNMATCHED : BH_REASON_UNSELECTED;
+		ret->verdict = e->plan->opts.reject ? BH_REJECT : BH_DROP;
+		ret->reason = deny_reason(e, ret, BH_SIDE_DENIED);
 		return;
 	}
 	ret->would_deny = has(ret, BH_SIDE_WOULD_DENY);

@@ -2,9 +2,14 @@
 /*
  * What the files of this folder share: the compiled artefact.
  *
- * Invariants, once bh_engine_compile has returned: nothing in an engine changes but its reference
- * count; every index is in range; everything borrowed is borrowed from the policy set or the
- * inventory that the engine holds references on.
+ * A plan is what comes from the policies alone, and the pool of everything that was made for them
+ * so far: classes, selections, groups, kernel sets. Engines are views of a plan for one inventory
+ * each. The pool only grows, by the thread that compiles; packet threads read the pool through the
+ * pointer arrays of their own engine, never through the plan's, which move.
+ *
+ * Invariants, once an engine has been returned: nothing in it changes but its reference count;
+ * every index is in range; everything borrowed is borrowed from its plan or its inventory, on
+ * which it holds references.
  */
 #pragma once
 
@@ -25,69 +30,136 @@ struct bh_intern {
 uint32_t bh_intern(struct bh_intern *t, const void *key, size_t len, bool *ret_new);
 void bh_intern_finish(struct bh_intern *t);
 
+/* Pointers that live as long as the pool. */
+struct bh_pointers {
+	void **item;
+	size_t n, cap;
+	struct bh_intern key; /* index of a key here = index in item */
+};
+
 /* --- peers --- */
 
-/* The workloads behind one selector, or the addresses of one ipBlock. Shared by every rule, of
- * whatever policy, that says the same. */
-struct bh_peer_set {
-	const struct bh_policy_peer *peer; /* the first one that said it */
+/* Whom one peer of a rule means; shared by every rule, of whatever policy, that says the same. */
+struct bh_peer {
+	const struct bh_policy_peer *said; /* by the first one that said it */
 	const char *namespace; /* podSelector alone: the policy's own namespace; else NULL */
-	uint64_t *member; /* selectors: bit per workload */
-	struct bh_ranges ranges; /* ipBlock */
+	bool addresses; /* ipBlock, networks, nodes: `ranges`; else workloads, by class */
+	struct bh_ranges ranges; /* normalised, of either family */
 	char *text; /* for people: "app=web in shop", "203.0.113.0/24 except …" */
-	char *slug; /* name of the nft set behind "pods4-", "pods6-", "block4-", "block6-" */
 };
 
-/* Where a named port of an egress rule leads: which workload serves it under which number. */
-struct bh_named_target {
-	uint16_t port;
-	uint32_t workload;
+/* The peers of a rule, by index in the plan; in the rule's own order. */
+struct bh_plan_rule {
+	uint32_t *peer;
 };
-struct bh_named_set {
+struct bh_plan_policy {
+	struct bh_plan_rule *rule[2];
+};
+
+/* A port's name in an egress rule: whoever serves it, under whatever number. */
+struct bh_port_name {
 	const char *name;
 	uint8_t proto;
-	struct bh_named_target *target; /* sorted by port, workload; unique */
-	size_t n, cap;
 };
 
-/* --- rules and groups --- */
-struct bh_eport {
-	uint8_t proto;
-	uint16_t first, last;
-	int32_t named; /* egress by name: index of the bh_named_set; else -1 */
-};
+/* --- what the pool holds --- */
 
-struct bh_erule {
-	const struct bh_policy *policy;
-	uint32_t rule;
-	bool any_port; /* no ports given: every protocol */
-	struct bh_eport *port;
-	size_t n_ports;
-	uint32_t *peer; /* peer sets, in the rule's own order */
-	size_t n_peers; /* 0 = any peer */
-};
-
-/* Policies that isolate in one direction, in policy-set order. */
+/* Policies with something to say in one direction: Admin tier, NetworkPolicies, Baseline tier, each
+ * in the order in which they are asked. */
 struct bh_selection {
 	const struct bh_policy **policy;
-	size_t n;
+	uint32_t *index; /* the same ones in the policy set */
+	size_t n, n_admin, n_np;
+};
+
+/* The policies and the peers whose namespace or namespace selector means a namespace. */
+struct bh_view {
+	uint32_t *policy, *peer;
+	size_t n_policies, n_peers;
 };
 
 /* Workloads of one namespace that no selector of any policy can tell apart. */
 struct bh_class {
-	uint32_t ns;
-	uint32_t example; /* a workload of it */
+	uint64_t *peer; /* bit per peer of the plan: is it meant? */
+	uint64_t *policy; /* bit per policy of the set: is it selected? */
 	uint32_t selection[2];
+};
+
+/* The rules of a group in the order in which they decide. */
+struct bh_order {
+	const struct bh_policy *policy;
+	uint32_t rule;
+	enum bh_rule_action action;
+};
+
+struct bh_word {
+	uint32_t at; /* in bh_class.peer */
+	uint64_t bits;
+};
+
+/* A set in the kernel: all workloads that any of some peers means, or all addresses of one family.
+ */
+struct bh_kset {
+	uint8_t family; /* of addresses; 0: workloads, one nft set for each family */
+	uint32_t *peer; /* sorted */
+	size_t n_peers;
+	struct bh_word *word; /* workloads: the peers as bits */
+	size_t n_words;
+	struct bh_ranges ranges; /* addresses */
+	bool plain; /* addresses: exactly one prefix, for which no set is needed */
+	struct bh_prefix prefix;
+	char *slug; /* name of the nft set behind "pods4-", "pods6-", "block4-", "block6-" */
+	char *text;
+};
+
+struct bh_hit {
+	uint32_t peer; /* in the plan */
+	uint32_t order; /* the first rule of the row that names it */
+	int32_t index; /* in that rule */
+};
+
+/* What rules of one run (neighbours with the same action, whose order does not matter) say of the
+ * same ports: one look-up for the evaluator, one or two rules for the kernel. */
+struct bh_row {
+	uint32_t run;
+	enum bh_rule_action action;
+	uint8_t proto; /* 0: every protocol, ports or not */
+	struct bh_port_range *port; /* sorted, disjoint; none: every port of proto */
+	size_t n_ports;
+	int32_t named; /* index of a bh_port_name instead of ports; −1 = none */
+	int64_t any; /* order of the first rule that means any peer; −1 = none */
+	struct bh_hit *hit; /* sorted by peer */
+	size_t n_hits, cap_hits;
+	struct bh_kset *pods, *block[2]; /* NULL = nobody; block by family: IPv4, IPv6 */
+	uint32_t first; /* order of its first rule */
+	struct bh_buf comment;
+	const struct bh_policy *noted; /* whose rule the comment named last, */
+	uint32_t noted_rule; /* and which */
+};
+
+/* Rows that can apply to a port, so that a thousand rules cost as little as one. */
+struct bh_segments {
+	uint16_t *first; /* sorted; first[0] = 0 */
+	uint32_t *start; /* n + 1: slices of `row` */
+	uint32_t *row; /* ascending within a slice */
+	size_t n; /* 0: not worth an index, all rows apply */
+};
+enum { BH_SEG_TCP, BH_SEG_UDP, BH_SEG_SCTP, BH_SEG_OTHER, BH_SEGS };
+
+struct bh_tier_rows {
+	struct bh_row *row;
+	size_t n, cap;
+	struct bh_segments seg[BH_SEGS];
 };
 
 struct bh_group {
 	enum bh_direction direction;
 	enum bh_mode mode;
 	const struct bh_selection *selection;
-	struct bh_erule *rule;
-	size_t n_rules;
+	struct bh_order *order;
+	size_t n_orders;
+	struct bh_tier_rows tier[3]; /* by enum bh_tier */
 	char *chain, *comment;
-	size_t n_members;
 };
 
 enum { BH_GROUP_NONE = -1, BH_GROUP_UNGOVERNED = -2 };
@@ -95,60 +167,156 @@ enum { BH_GROUP_NONE = -1, BH_GROUP_UNGOVERNED = -2 };
 /* More addresses of one family than this, and only an address reaching itself counts as SELF. */
 #define BH_SELF_MAX 16
 
-struct bh_engine {
+struct bh_plan {
 	int refs;
 	struct bh_policy_set *policies;
-	struct bh_inventory *inv;
 	struct bh_engine_opts opts;
-
-	struct bh_peer_set *peer;
+	struct bh_peer *peer;
 	size_t n_peers, cap_peers;
 	struct bh_intern peer_key;
-	struct bh_named_set *named;
-	size_t n_named, cap_named;
-	struct bh_intern named_key;
+	struct bh_plan_policy *policy; /* by index in the set */
+	uint32_t *asked; /* indexes of the set in the order of asking: by tier, priority, name */
+	const char **label_key; /* of workloads, that some selector asks for; sorted, unique */
+	size_t n_label_keys;
+	struct bh_port_name *port_name;
+	size_t n_port_names, cap_port_names;
+	struct bh_intern port_name_key;
 
-	struct bh_class *class;
-	size_t n_classes, cap_classes;
-	uint32_t *class_of; /* by workload */
-	struct bh_selection **selection;
-	size_t n_selections, cap_selections;
-	size_t *selected; /* by policy: workloads */
-
-	struct bh_group **group;
-	size_t n_groups, cap_groups;
-	int32_t *group_of[2]; /* by direction, workload: index or BH_GROUP_* */
-	struct bh_intern names; /* chain and set names given so far */
-
-	struct bh_ranges ungoverned; /* broadcast addresses */
-	bool *many[2]; /* by family (v4, v6), workload: more than BH_SELF_MAX addresses */
+	struct bh_pointers view, class, selection, group, kset;
+	struct bh_intern name, identity; /* of chains and sets; see names.c */
+	uint32_t *name_owner; /* by name: identity */
+	size_t cap_names;
 };
 
-/* peers.c: the set of a peer of `p`; made on first use. */
-uint32_t bh_compile_peer(
-	struct bh_engine *e, const struct bh_policy *p, const struct bh_policy_peer *peer);
-uint32_t bh_compile_named(struct bh_engine *e, const char *name, uint8_t proto);
-void bh_compile_fill_peers(struct bh_engine *e); /* once all are known */
-void bh_peers_finish(struct bh_engine *e);
+/* Numbers under which a port name of the plan is served. */
+struct bh_served {
+	uint16_t port;
+	uint32_t workloads; /* that serve it */
+};
+struct bh_served_name {
+	struct bh_served *item; /* sorted by port */
+	size_t n, cap;
+};
+
+struct bh_engine {
+	int refs;
+	struct bh_plan *plan;
+	struct bh_inventory *inv;
+	/* The pool as it was when this engine was made. */
+	struct bh_class **class;
+	struct bh_selection **selection;
+	struct bh_group **group;
+	size_t n_classes, n_selections, n_groups;
+
+	uint32_t *class_of; /* by workload */
+	int32_t *group_of[2]; /* by direction, workload: index or BH_GROUP_* */
+	uint32_t *members; /* by group */
+	struct bh_served_name *served; /* by port name of the plan */
+	struct bh_ranges ungoverned; /* broadcast addresses */
+};
+
+/* plan.c */
+struct bh_plan *bh_plan_new(struct bh_policy_set *policies, const struct bh_inventory *inv,
+	const struct bh_engine_opts *opts);
+struct bh_plan *bh_plan_ref(struct bh_plan *p);
+void bh_plan_unref(struct bh_plan *p);
+
+/* peers.c: interns every peer and every port name of egress rules. */
+void bh_plan_peers(struct bh_plan *p, const struct bh_inventory *inv);
+void bh_peers_finish(struct bh_plan *p);
+uint32_t bh_plan_port_name(struct bh_plan *p, const char *name, uint8_t proto, bool *ret_new);
 
 /* classes.c */
-void bh_compile_classes(struct bh_engine *e);
-void bh_classes_finish(struct bh_engine *e);
+uint32_t bh_class_of(
+	struct bh_plan *p, const struct bh_inventory *inv, const struct bh_workload *w);
+void bh_view_free(struct bh_view *v);
+void bh_class_free(struct bh_class *c);
+void bh_selection_free(struct bh_selection *s);
+static inline bool bh_bit(const uint64_t *set, size_t i)
+{
+	return set[i / 64] >> (i % 64) & 1;
+}
 
 /* groups.c */
-void bh_compile_groups(struct bh_engine *e);
-void bh_groups_finish(struct bh_engine *e);
+int32_t bh_group_of(
+	struct bh_plan *p, const struct bh_workload *w, uint32_t class, enum bh_direction d);
+void bh_group_free(struct bh_group *g);
 
-/* names.c: a readable part of `text` behind `prefix`, and a hash of `identity`; unique in `e`. */
-char *bh_compile_name(struct bh_engine *e, const char *prefix, const char *text,
-	const void *identity, size_t len);
+/* rows.c */
+void bh_compile_rows(struct bh_plan *p, const struct bh_workload *example, struct bh_group *g);
+void bh_rows_finish(struct bh_tier_rows *t);
+/* The numbers under which `w` serves a named port (proto 0: of any protocol), as ranges of one
+ * port; sorted, unique. Owned, may be NULL. */
+struct bh_port_range *bh_own_ports(
+	const struct bh_workload *w, const char *name, uint8_t proto, size_t *ret_n);
+
+/* segments.c */
+void bh_compile_segments(struct bh_tier_rows *t);
+void bh_segments_finish(struct bh_segments *s);
+/* The rows of a tier that can apply to a flow: *ret NULL means all of them, 0..*ret_n − 1. */
+void bh_segments_find(
+	const struct bh_tier_rows *t, const struct bh_flow *f, const uint32_t **ret, size_t *ret_n);
+
+/* ksets.c */
+struct bh_kset *bh_kset_get(struct bh_plan *p, const uint32_t *peer, size_t n, uint8_t family);
+bool bh_kset_has(const struct bh_kset *s, const struct bh_class *c);
+void bh_kset_free(struct bh_kset *s);
+
+/* served.c */
+void bh_served_add(struct bh_engine *e, const struct bh_workload *w, int sign);
+void bh_served_copy(struct bh_engine *to, const struct bh_engine *from);
+void bh_served_finish(struct bh_engine *e);
+bool bh_serves(const struct bh_workload *w, const struct bh_port_name *name, uint16_t port);
+
+/* names.c: a readable part of `text` behind `prefix`, and a hash of `identity`: always the same
+ * name for the same identity, and no name for two. */
+char *bh_compile_name(
+	struct bh_plan *p, const char *prefix, const char *text, const void *identity, size_t len);
 
 /* evaluate.c */
 bool bh_engine_is_self(const struct bh_engine *e, const struct bh_flow *f, int src, int dst);
+bool bh_self_by_pair(const struct bh_workload *w, uint8_t family);
+enum bh_outcome {
+	BH_OUT_ACCEPT, /* a rule */
+	BH_OUT_DENY, /* a rule */
+	BH_OUT_UNMATCHED, /* isolated, and no rule allows it */
+	BH_OUT_DEFAULT, /* nobody has anything to say */
+};
+struct bh_step {
+	bool asked, matched;
+	struct bh_rule_ref rule;
+	enum bh_rule_action action;
+};
+/* What the tiers of a group say, one after the other; step[] by enum bh_tier. */
+enum bh_outcome bh_group_decide(const struct bh_engine *e, const struct bh_group *g,
+	const struct bh_flow *f, const int owner[2], struct bh_step step[static 3]);
 
-/* emit_groups.c */
-void bh_emit_groups(const struct bh_engine *e, struct bh_ruleset *rs);
+/* emit_groups.c: the chains of groups, and the sets that they use. */
+struct bh_emit_use {
+	const struct bh_engine *e;
+	struct bh_ruleset *rs;
+	struct bh_intern seen; /* sets in rs already, by name */
+	uint32_t *of_class, *from; /* workloads by class: of_class[from[c]..from[c + 1]) */
+};
+void bh_emit_group(struct bh_emit_use *u, const struct bh_group *g);
+void bh_emit_use_finish(struct bh_emit_use *u);
+
+/* emit_sets.c: adds a set that is not there yet, with its elements. */
+void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family);
+void bh_emit_named(struct bh_emit_use *u, size_t name, uint16_t port, uint8_t family);
+void bh_kset_name(const struct bh_kset *s, uint8_t family, struct bh_buf *ret);
+void bh_named_name(const struct bh_port_name *s, uint16_t port, uint8_t family, struct bh_buf *ret);
 /* Adds the workload's addresses of the set's family that are its own (not claimed by an earlier
  * workload or the node) to a set or, with `chain`, to a verdict map. */
 void bh_emit_addresses(
 	const struct bh_engine *e, size_t workload, struct bh_set *set, const char *chain);
+
+/* explain.c, explain_suggest.c */
+struct bh_explain {
+	const struct bh_engine *e;
+	const struct bh_flow *f;
+	struct bh_decision d;
+	struct bh_buf *out;
+};
+const struct bh_addr *bh_explain_addr(const struct bh_explain *x, enum bh_direction d);
+void bh_explain_suggest(const struct bh_explain *x);

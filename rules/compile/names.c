@@ -28,25 +28,38 @@ static void slug(const char *text, struct bh_buf *out)
 		out->s[--out->len] = '\0';
 }
 
+/* Is the name free, or this identity's already? Takes it then. */
+static bool claim(struct bh_plan *p, const struct bh_buf *name, uint32_t identity)
+{
+	bool is_new;
+	uint32_t at = bh_intern(&p->name, name->s, name->len, &is_new);
+	if (!is_new)
+		return p->name_owner[at] == identity;
+	size_t n = at;
+	BH_GROW(p->name_owner, n, p->cap_names);
+	p->name_owner[at] = identity;
+	return true;
+}
+
 char *bh_compile_name(
-	struct bh_engine *e, const char *prefix, const char *text, const void *identity, size_t len)
+	struct bh_plan *p, const char *prefix, const char *text, const void *identity, size_t len)
 {
 	bh_autobuf struct bh_buf b = {0};
+	bool is_new;
 	uint64_t hash = bh_hash(identity, len, BH_HASH_SEED);
+	uint32_t owner = bh_intern(&p->identity, identity, len, &is_new);
 	bh_buf_str(&b, prefix);
 	slug(text, &b);
 	size_t base = b.len;
 	/* 32 bits can be made to collide by whoever writes selectors or declares ports, and two
 	 * groups that shared a chain would share their rules. */
 	for (unsigned attempt = 0;; attempt++) {
-		bool is_new;
 		b.len = base;
 		if (attempt == 0)
 			bh_buf_printf(&b, "-%08" PRIx32, (uint32_t)(hash ^ hash >> 32));
 		else
 			bh_buf_printf(&b, "-%016" PRIx64 "-%u", hash, attempt);
-		bh_intern(&e->names, b.s, b.len, &is_new);
-		if (is_new)
+		if (claim(p, &b, owner))
 			return bh_buf_take(&b);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Peer sets: who is meant by a selector, which addresses by an ipBlock, which ports by a name.
- * Equal selectors give one set, whichever policies they stand in.
+ * Peers: who is meant by a selector, which addresses by an ipBlock, networks or nodes. Equal ones
+ * are one peer of the plan, whichever policies they stand in.
  */
 #include "internal.h"
 
@@ -40,37 +40,51 @@ static void block_text(const struct bh_ip_block *block, struct bh_buf *out)
 	}
 }
 
-static void selectors_text(const struct bh_peer_set *s, struct bh_buf *out)
+static void selectors_text(
+	const struct bh_policy_peer *peer, const char *namespace, struct bh_buf *out)
 {
-	if (s->peer->has_pods)
-		bh_selector_format(&s->peer->pods, out);
+	if (peer->has_pods)
+		bh_selector_format(&peer->pods, out);
 	else
 		bh_buf_str(out, "<all>");
-	if (s->namespace) {
-		bh_buf_printf(out, " in %s", s->namespace);
+	if (namespace) {
+		bh_buf_printf(out, " in %s", namespace);
 		return;
 	}
 	bh_buf_str(out, " in namespaces ");
-	bh_selector_format(&s->peer->namespaces, out);
+	bh_selector_format(&peer->namespaces, out);
 }
 
-static void peer_key(
-	const struct bh_policy *p, const struct bh_policy_peer *peer, struct bh_buf *key)
+static void networks_text(const struct bh_policy_peer *peer, struct bh_buf *out)
+{
+	char text[BH_PREFIX_STRLEN];
+	for (size_t i = 0; i < peer->n_networks; i++)
+		bh_buf_printf(
+			out, "%s%s", i ? ", " : "", bh_prefix_format(&peer->network[i], text));
+}
+
+static void peer_key(const struct bh_policy_peer *peer, const char *namespace, struct bh_buf *key)
 {
 	static const struct bh_selector all = {0};
 	if (peer->block) {
 		bh_buf_str(key, "block:");
 		block_text(peer->block, key);
-		return;
-	}
-	if (peer->has_namespaces) {
-		bh_buf_str(key, "any:");
-		selector_key(&peer->namespaces, key);
+	} else if (peer->n_networks) {
+		bh_buf_str(key, "networks:");
+		networks_text(peer, key);
+	} else if (peer->has_nodes) {
+		bh_buf_str(key, "nodes:");
+		selector_key(&peer->nodes, key);
 	} else {
-		bh_buf_str(key, "own:");
-		bh_buf_add(key, p->namespace, strlen(p->namespace) + 1);
+		if (namespace) {
+			bh_buf_str(key, "own:");
+			bh_buf_add(key, namespace, strlen(namespace) + 1);
+		} else {
+			bh_buf_str(key, "any:");
+			selector_key(&peer->namespaces, key);
+		}
+		selector_key(peer->has_pods ? &peer->pods : &all, key);
 	}
-	selector_key(peer->has_pods ? &peer->pods : &all, key);
 }
 
 static void block_ranges(const struct bh_ip_block *block, struct bh_ranges *ret)
@@ -84,121 +98,123 @@ static void block_ranges(const struct bh_ip_block *block, struct bh_ranges *ret)
 	bh_ranges_finish(&minus);
 }
 
-uint32_t bh_compile_peer(
-	struct bh_engine *e, const struct bh_policy *p, const struct bh_policy_peer *peer)
+static void node_ranges(
+	const struct bh_inventory *inv, const struct bh_selector *nodes, struct bh_ranges *ret)
 {
-	bh_autobuf struct bh_buf key = {0}, text = {0};
-	bool is_new;
-	peer_key(p, peer, &key);
-	uint32_t index = bh_intern(&e->peer_key, key.s, key.len, &is_new);
-	if (!is_new)
-		return index;
-	BH_GROW(e->peer, e->n_peers, e->cap_peers);
-	struct bh_peer_set *s = &e->peer[e->n_peers++];
-	*s = (struct bh_peer_set){.peer = peer};
-	if (peer->block) {
-		block_ranges(peer->block, &s->ranges);
-		block_text(peer->block, &text);
-	} else {
-		if (!peer->has_namespaces)
-			s->namespace = p->namespace;
-		selectors_text(s, &text);
+	for (size_t i = 0; i < inv->n_nodes; i++) {
+		const struct bh_node_info *n = &inv->node[i];
+		if (!bh_selector_matches(nodes, &n->labels))
+			continue;
+		for (size_t k = 0; k < n->n_addrs; k++)
+			bh_ranges_add(ret, (struct bh_range){n->addr[k], n->addr[k]});
 	}
-	s->text = bh_buf_take(&text);
-	if (s->namespace) { /* the namespace first reads better and sorts together */
-		bh_buf_printf(&text, "%s-", s->namespace);
-		bh_selector_format(&peer->pods, &text);
+	bh_ranges_normalise(ret);
+}
+
+static void fill_peer(struct bh_peer *p, const struct bh_inventory *inv)
+{
+	const struct bh_policy_peer *said = p->said;
+	bh_autobuf struct bh_buf text = {0};
+	p->addresses = said->block || said->n_networks || said->has_nodes;
+	if (said->block) {
+		block_ranges(said->block, &p->ranges);
+		block_text(said->block, &text);
+	} else if (said->n_networks) {
+		for (size_t i = 0; i < said->n_networks; i++)
+			bh_ranges_add(&p->ranges, bh_prefix_range(&said->network[i]));
+		bh_ranges_normalise(&p->ranges);
+		networks_text(said, &text);
+	} else if (said->has_nodes) {
+		node_ranges(inv, &said->nodes, &p->ranges);
+		bh_buf_str(&text, "nodes ");
+		bh_selector_format(&said->nodes, &text);
 	} else {
-		bh_buf_str(&text, s->text);
+		selectors_text(said, p->namespace, &text);
 	}
-	s->slug = bh_compile_name(e, "", text.s, key.s, key.len);
-	return index;
+	p->text = bh_buf_take(&text);
 }
 
-static void fill_selector(struct bh_engine *e, struct bh_peer_set *s)
-{
-	const struct bh_inventory *inv = e->inv;
-	const struct bh_policy_peer *peer = s->peer;
-	bh_autofree bool *ns = bh_xcalloc(inv->n_ns, sizeof(*ns));
-	bh_autofree bool *class = bh_xcalloc(e->n_classes, sizeof(*class));
-	for (size_t i = 0; i < inv->n_ns; i++)
-		ns[i] = s->namespace ? bh_streq(inv->ns[i].name, s->namespace)
-				     : bh_selector_matches(&peer->namespaces, &inv->ns[i].labels);
-	for (size_t i = 0; i < e->n_classes; i++)
-		class[i] =
-			ns[e->class[i].ns] &&
-			(!peer->has_pods || bh_selector_matches(&peer->pods,
-						    &inv->workload[e->class[i].example]->labels));
-	s->member = bh_xcalloc((inv->n + 63) / 64, sizeof(*s->member));
-	for (size_t i = 0; i < inv->n; i++)
-		if (class[e->class_of[i]])
-			s->member[i / 64] |= UINT64_C(1) << (i % 64);
-}
-
-static int compare_target(const void *a, const void *b)
-{
-	const struct bh_named_target *x = a, *y = b;
-	if (x->port != y->port)
-		return x->port < y->port ? -1 : 1;
-	return (x->workload > y->workload) - (x->workload < y->workload);
-}
-
-uint32_t bh_compile_named(struct bh_engine *e, const char *name, uint8_t proto)
+static uint32_t intern_peer(struct bh_plan *plan, const struct bh_policy *policy,
+	const struct bh_policy_peer *peer, const struct bh_inventory *inv)
 {
 	bh_autobuf struct bh_buf key = {0};
 	bool is_new;
-	bh_buf_printf(&key, "%u/%s", proto, name);
-	uint32_t index = bh_intern(&e->named_key, key.s, key.len, &is_new);
+	bool own = peer->has_pods && !peer->has_namespaces;
+	const char *namespace = own ? policy->namespace : NULL;
+	peer_key(peer, namespace, &key);
+	uint32_t index = bh_intern(&plan->peer_key, key.s, key.len, &is_new);
 	if (is_new) {
-		BH_GROW(e->named, e->n_named, e->cap_named);
-		e->named[e->n_named++] = (struct bh_named_set){.name = name, .proto = proto};
+		BH_GROW(plan->peer, plan->n_peers, plan->cap_peers);
+		struct bh_peer *p = &plan->peer[plan->n_peers++];
+		*p = (struct bh_peer){.said = peer, .namespace = namespace};
+		fill_peer(p, inv);
 	}
 	return index;
 }
 
-static void fill_named(const struct bh_inventory *inv, struct bh_named_set *s)
+static void intern_port_name(struct bh_plan *plan, const struct bh_policy_port *port)
 {
-	for (size_t i = 0; i < inv->n; i++) {
-		const struct bh_workload *w = inv->workload[i];
-		for (size_t k = 0; k < w->n_ports; k++) {
-			if (w->port[k].proto != s->proto || !bh_streq(w->port[k].name, s->name))
-				continue;
-			BH_GROW(s->target, s->n, s->cap);
-			s->target[s->n++] = (struct bh_named_target){
-				.port = w->port[k].port, .workload = (uint32_t)i};
+	static const uint8_t protos[] = {BH_TCP, BH_UDP, BH_SCTP};
+	for (size_t i = 0; port->name && i < BH_ARRAY_SIZE(protos); i++) {
+		bool is_new;
+		if (port->proto && port->proto != protos[i])
+			continue;
+		bh_plan_port_name(plan, port->name, protos[i], &is_new);
+		if (!is_new)
+			continue;
+		BH_GROW(plan->port_name, plan->n_port_names, plan->cap_port_names);
+		plan->port_name[plan->n_port_names++] =
+			(struct bh_port_name){.name = port->name, .proto = protos[i]};
+	}
+}
+
+uint32_t bh_plan_port_name(struct bh_plan *p, const char *name, uint8_t proto, bool *ret_new)
+{
+	bh_autobuf struct bh_buf key = {0};
+	bh_buf_printf(&key, "%u/%s", proto, name);
+	return bh_intern(&p->port_name_key, key.s, key.len, ret_new);
+}
+
+static void plan_policy(struct bh_plan *plan, size_t index, const struct bh_inventory *inv)
+{
+	const struct bh_policy *p = plan->policies->policy[index];
+	struct bh_plan_policy *pp = &plan->policy[index];
+	for (int d = 0; d < 2; d++) {
+		pp->rule[d] = bh_xcalloc(p->n_rules[d], sizeof(*pp->rule[d]));
+		for (size_t r = 0; r < p->n_rules[d]; r++) {
+			const struct bh_policy_rule *rule = &p->rule[d][r];
+			uint32_t *peer = bh_xcalloc(rule->n_peers, sizeof(*peer));
+			for (size_t k = 0; k < rule->n_peers; k++)
+				peer[k] = intern_peer(plan, p, &rule->peer[k], inv);
+			pp->rule[d][r].peer = peer;
+			for (size_t k = 0; d == BH_EGRESS && k < rule->n_ports; k++)
+				intern_port_name(plan, &rule->port[k]);
 		}
 	}
-	if (!s->n)
-		return;
-	qsort(s->target, s->n, sizeof(*s->target), compare_target);
-	size_t n = 1;
-	for (size_t i = 1; i < s->n; i++)
-		if (compare_target(&s->target[i], &s->target[n - 1]) != 0)
-			s->target[n++] = s->target[i];
-	s->n = n;
 }
 
-void bh_compile_fill_peers(struct bh_engine *e)
+void bh_plan_peers(struct bh_plan *p, const struct bh_inventory *inv)
 {
-	for (size_t i = 0; i < e->n_peers; i++)
-		if (!e->peer[i].peer->block)
-			fill_selector(e, &e->peer[i]);
-	for (size_t i = 0; i < e->n_named; i++)
-		fill_named(e->inv, &e->named[i]);
+	p->policy = bh_xcalloc(p->policies->n, sizeof(*p->policy));
+	for (size_t i = 0; i < p->policies->n; i++)
+		plan_policy(p, i, inv);
 }
 
-void bh_peers_finish(struct bh_engine *e)
+void bh_peers_finish(struct bh_plan *p)
 {
-	for (size_t i = 0; i < e->n_peers; i++) {
-		free(e->peer[i].member);
-		free(e->peer[i].text);
-		free(e->peer[i].slug);
-		bh_ranges_finish(&e->peer[i].ranges);
+	for (size_t i = 0; i < p->n_peers; i++) {
+		free(p->peer[i].text);
+		bh_ranges_finish(&p->peer[i].ranges);
 	}
-	free(e->peer);
-	for (size_t i = 0; i < e->n_named; i++)
-		free(e->named[i].target);
-	free(e->named);
-	bh_intern_finish(&e->peer_key);
-	bh_intern_finish(&e->named_key);
+	free(p->peer);
+	for (size_t i = 0; i < p->policies->n; i++)
+		for (int d = 0; d < 2; d++) {
+			for (size_t r = 0; r < p->policies->policy[i]->n_rules[d]; r++)
+				free(p->policy[i].rule[d][r].peer);
+			free(p->policy[i].rule[d]);
+		}
+	free(p->policy);
+	free(p->port_name);
+	bh_intern_finish(&p->peer_key);
+	bh_intern_finish(&p->port_name_key);
 }

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The sets that groups' rules look things up in: who is meant, which addresses, who serves a named
+ * port. Sets of workloads exist in both families even where one is empty: the first address of a
+ * container then is an element, not a new rule.
+ */
+#include "internal.h"
+
+void bh_kset_name(const struct bh_kset *s, uint8_t family, struct bh_buf *ret)
+{
+	ret->len = 0;
+	bh_buf_printf(ret, "%s%u-%s", s->family ? "block" : "pods", family, s->slug);
+}
+
+void bh_named_name(const struct bh_port_name *s, uint16_t port, uint8_t family, struct bh_buf *ret)
+{
+	char number[4];
+	ret->len = 0;
+	bh_buf_printf(
+		ret, "port%u-%s-%s-%u", family, s->name, bh_proto_name(s->proto, number), port);
+}
+
+/* Counting sort, so that a set costs its members and not all workloads. */
+static void sort_by_class(struct bh_emit_use *u)
+{
+	const struct bh_engine *e = u->e;
+	if (u->from)
+		return;
+	u->from = bh_xcalloc(e->n_classes + 2, sizeof(*u->from));
+	u->of_class = bh_xcalloc(e->inv->n, sizeof(*u->of_class));
+	for (size_t i = 0; i < e->inv->n; i++)
+		u->from[e->class_of[i] + 2]++;
+	for (size_t c = 2; c < e->n_classes + 2; c++)
+		u->from[c] += u->from[c - 1];
+	for (size_t i = 0; i < e->inv->n; i++)
+		u->of_class[u->from[e->class_of[i] + 1]++] = (uint32_t)i;
+}
+
+void bh_emit_use_finish(struct bh_emit_use *u)
+{
+	bh_intern_finish(&u->seen);
+	free(u->of_class);
+	free(u->from);
+}
+
+static bool is_new(struct bh_emit_use *u, const struct bh_buf *name)
+{
+	bool ret;
+	bh_intern(&u->seen, name->s, name->len, &ret);
+	return ret;
+}
+
+static void emit_workloads(
+	struct bh_emit_use *u, const struct bh_kset *s, uint8_t family, const char *name)
+{
+	struct bh_set *set = bh_ruleset_add_set(u->rs, name, BH_SET_ADDR, family, s->text);
+	sort_by_class(u);
+	for (size_t c = 0; c < u->e->n_classes; c++) {
+		if (!bh_kset_has(s, u->e->class[c]))
+			continue;
+		for (uint32_t i = u->from[c]; i < u->from[c + 1]; i++)
+			bh_emit_addresses(u->e, u->of_class[i], set, NULL);
+	}
+}
+
+void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family)
+{
+	bh_autobuf struct bh_buf name = {0};
+	bh_kset_name(s, family, &name);
+	if (s->plain || !is_new(u, &name))
+		return;
+	if (!s->family) {
+		emit_workloads(u, s, family, name.s);
+		return;
+	}
+	struct bh_set *set = bh_ruleset_add_set(u->rs, name.s, BH_SET_INTERVAL, family, s->text);
+	for (size_t i = 0; i < s->ranges.n; i++)
+		bh_set_add(set, &s->ranges.item[i].first, &s->ranges.item[i].last, NULL, NULL);
+}
+
+void bh_emit_named(struct bh_emit_use *u, size_t name, uint16_t port, uint8_t family)
+{
+	const struct bh_port_name *n = &u->e->plan->port_name[name];
+	bh_autobuf struct bh_buf id = {0}, comment = {0};
+	bh_named_name(n, port, family, &id);
+	if (!is_new(u, &id))
+		return;
+	bh_buf_printf(&comment, "who serves port %s as %u", n->name, port);
+	struct bh_set *s = bh_ruleset_add_set(u->rs, id.s, BH_SET_ADDR, family, comment.s);
+	for (size_t i = 0; i < u->e->inv->n; i++)
+		if (bh_serves(u->e->inv->workload[i], n, port))
+			bh_emit_addresses(u->e, i, s, NULL);
+}

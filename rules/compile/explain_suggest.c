@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The last lines of an explanation: what would have to be added, or taken away, for the opposite.
+ */
+#include "internal.h"
+
+static void print_labels_map(const struct bh_labels *l, struct bh_buf *out)
+{
+	bool any = false;
+	bh_buf_str(out, "{matchLabels: {");
+	for (size_t i = 0; i < l->n; i++) {
+		/* A container's own name selects it alone; what is no label value can't be said. */
+		if (strcmp(l->item[i].key, "bulkhead.io/name") == 0 ||
+			bh_label_key_check(l->item[i].key) ||
+			bh_label_value_check(l->item[i].value))
+			continue;
+		bh_buf_printf(
+			out, "%s%s: \"%s\"", any ? ", " : "", l->item[i].key, l->item[i].value);
+		any = true;
+	}
+	bh_buf_str(out, "}}");
+}
+
+static void suggest_peer(const struct bh_explain *x, enum bh_direction other, struct bh_buf *out)
+{
+	char text[BH_ADDR_STRLEN];
+	const struct bh_inventory *inv = x->e->inv;
+	int w = x->d.side[other].workload, me = x->d.side[!other].workload;
+	if (w < 0) {
+		const struct bh_addr *a = bh_explain_addr(x, other);
+		bh_buf_printf(out, "{ipBlock: {cidr: \"%s/%u\"}}", bh_addr_format(a, text),
+			bh_addr_bits(a));
+		return;
+	}
+	bh_buf_str(out, "{");
+	if (!bh_streq(inv->workload[w]->namespace, inv->workload[me]->namespace))
+		bh_buf_printf(out,
+			"namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: \"%s\"}}, ",
+			inv->workload[w]->namespace);
+	bh_buf_str(out, "podSelector: ");
+	print_labels_map(&inv->workload[w]->labels, out);
+	bh_buf_str(out, "}");
+}
+
+/* The first NetworkPolicy that isolates the side, or NULL. */
+static const struct bh_policy *isolating(const struct bh_explain *x, enum bh_direction d)
+{
+	const struct bh_policy *const *list;
+	size_t n = bh_engine_policies_of(x->e, (size_t)x->d.side[d].workload, d, &list);
+	for (size_t i = 0; i < n; i++)
+		if (list[i]->tier == BH_TIER_NETWORK_POLICY)
+			return list[i];
+	return NULL;
+}
+
+static void suggest_allow(const struct bh_explain *x, enum bh_direction d)
+{
+	const struct bh_flow *f = x->f;
+	const struct bh_workload *w = x->e->inv->workload[x->d.side[d].workload];
+	const struct bh_policy *p = isolating(x, d);
+	bh_buf_printf(x->out, "to allow it, add to spec.%s of ", bh_direction_name(d));
+	if (p)
+		bh_buf_str(x->out, p->ref);
+	else
+		bh_buf_printf(x->out, "a policy in namespace %s that selects %s/%s", w->namespace,
+			w->namespace, w->name);
+	bh_buf_printf(x->out, ": {%s: [", d == BH_EGRESS ? "to" : "from");
+	suggest_peer(x, (enum bh_direction) !d, x->out);
+	bh_buf_str(x->out, "]");
+	if (f->proto == BH_TCP || f->proto == BH_UDP || f->proto == BH_SCTP)
+		bh_buf_printf(x->out, ", ports: [{protocol: %s, port: %u}]",
+			f->proto == BH_TCP   ? "TCP"
+			: f->proto == BH_UDP ? "UDP"
+					     : "SCTP",
+			f->dport);
+	bh_buf_str(x->out, "}");
+	if (f->proto != BH_TCP && f->proto != BH_UDP && f->proto != BH_SCTP)
+		bh_buf_str(x->out, " (without ports: only such a rule covers this protocol)");
+	bh_buf_str(x->out, "\n");
+}
+
+static void suggest_against_rule(
+	const struct bh_explain *x, enum bh_direction d, const char *to, const char *action)
+{
+	const struct bh_rule_ref *r = &x->d.side[d].rule;
+	bh_buf_printf(x->out, "to %s it, narrow or remove %s rule %d of %s", to,
+		bh_direction_name(d), r->rule, r->policy->ref);
+	if (r->policy->tier == BH_TIER_NETWORK_POLICY)
+		bh_buf_str(x->out, " (and every other rule that allows it)\n");
+	else
+		bh_buf_printf(x->out, ", or put a rule with action %s before it\n", action);
+}
+
+static void suggest_deny_side(const struct bh_explain *x, enum bh_direction d)
+{
+	const struct bh_side *s = &x->d.side[d];
+	if (s->verdict == BH_SIDE_ALLOWED) {
+		suggest_against_rule(x, d, "deny", "Deny");
+	} else if (s->verdict == BH_SIDE_OPEN) {
+		const struct bh_workload *w = x->e->inv->workload[s->workload];
+		bh_buf_printf(x->out,
+			"to deny it, add a policy in namespace %s that selects %s/%s with "
+			"policyTypes: [%s]\n",
+			w->namespace, w->namespace, w->name, d == BH_EGRESS ? "Egress" : "Ingress");
+	} else if (s->verdict == BH_SIDE_HOST) {
+		bh_buf_str(x->out, "to let policy decide it, set host: policy\n");
+	}
+}
+
+void bh_explain_suggest(const struct bh_explain *x)
+{
+	bool uncovered = false;
+	for (int d = 0; d < 2; d++) {
+		const struct bh_side *s = &x->d.side[d];
+		if (s->verdict != BH_SIDE_DENIED && s->verdict != BH_SIDE_WOULD_DENY &&
+			s->verdict != BH_SIDE_LEARN)
+			continue;
+		uncovered = true;
+		if (s->rule.policy)
+			suggest_against_rule(x, (enum bh_direction)d, "allow", "Accept");
+		else
+			suggest_allow(x, (enum bh_direction)d);
+	}
+	for (int d = 0; d < 2 && !uncovered; d++)
+		suggest_deny_side(x, (enum bh_direction)d);
+}

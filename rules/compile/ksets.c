@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Kernel sets: the workloads behind one peer, or behind several that a row asks together; the
+ * addresses of one family behind ipBlocks, networks and nodes. Equal ones are one set, whichever
+ * groups use it.
+ */
+#include "internal.h"
+
+static int compare_index(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+/* Gathers the peers' own keys: what a set is called must not depend on other policies. */
+static void identity(const struct bh_plan *p, const struct bh_kset *s, struct bh_buf *out)
+{
+	bh_buf_printf(out, "set %u", s->family);
+	for (size_t i = 0; i < s->n_peers; i++) {
+		const struct bh_intern_key *k = &p->peer_key.key[s->peer[i]];
+		bh_buf_printf(out, " %zu:", k->len);
+		bh_buf_add(out, p->peer_key.bytes.s + k->off, k->len);
+	}
+}
+
+/* The namespace first reads better and sorts together. */
+static void slug_text(const struct bh_peer *p, struct bh_buf *out)
+{
+	if (p->namespace) {
+		bh_buf_printf(out, "%s-", p->namespace);
+		bh_selector_format(&p->said->pods, out);
+	} else {
+		bh_buf_str(out, p->text);
+	}
+}
+
+static void name_kset(struct bh_plan *p, struct bh_kset *s)
+{
+	bh_autobuf struct bh_buf id = {0}, slug = {0}, text = {0};
+	identity(p, s, &id);
+	for (size_t i = 0; i < s->n_peers && text.len <= BH_COMMENT_MAX; i++) {
+		const struct bh_peer *peer = &p->peer[s->peer[i]];
+		bh_buf_str(&slug, i ? "-or-" : "");
+		slug_text(peer, &slug);
+		bh_buf_printf(&text, "%s%s", i ? " or " : "", peer->text);
+	}
+	s->slug = bh_compile_name(p, "", slug.s, id.s, id.len);
+	s->text = bh_buf_take(&text);
+}
+
+static void fill_words(struct bh_kset *s)
+{
+	size_t cap = 0;
+	for (size_t i = 0; i < s->n_peers; i++) {
+		uint32_t at = s->peer[i] / 64;
+		if (!s->n_words || s->word[s->n_words - 1].at != at) {
+			BH_GROW(s->word, s->n_words, cap);
+			s->word[s->n_words++] = (struct bh_word){.at = at};
+		}
+		s->word[s->n_words - 1].bits |= UINT64_C(1) << (s->peer[i] % 64);
+	}
+}
+
+struct count {
+	size_t n;
+	struct bh_prefix prefix;
+};
+
+static void count_prefix(const struct bh_prefix *p, void *arg)
+{
+	struct count *c = arg;
+	c->prefix = *p;
+	c->n++;
+}
+
+static void fill_ranges(const struct bh_plan *p, struct bh_kset *s)
+{
+	struct count c = {0};
+	for (size_t i = 0; i < s->n_peers; i++) {
+		const struct bh_ranges *r = &p->peer[s->peer[i]].ranges;
+		for (size_t k = 0; k < r->n; k++)
+			if (r->item[k].first.family == s->family)
+				bh_ranges_add(&s->ranges, r->item[k]);
+	}
+	bh_ranges_normalise(&s->ranges);
+	if (s->ranges.n == 1)
+		bh_range_prefixes(s->ranges.item[0], count_prefix, &c);
+	s->plain = c.n == 1;
+	s->prefix = c.prefix;
+}
+
+static bool says_family(const struct bh_policy_peer *said, uint8_t family)
+{
+	if (said->block)
+		return said->block->cidr.addr.family == family;
+	for (size_t i = 0; i < said->n_networks; i++)
+		if (said->network[i].addr.family == family)
+			return true;
+	return said->has_nodes;
+}
+
+/* Sorts, makes unique, and drops peers that say nothing of the family. */
+static size_t normalise(const struct bh_plan *p, uint32_t *peer, size_t n, uint8_t family)
+{
+	size_t out = 0;
+	qsort(peer, n, sizeof(*peer), compare_index);
+	for (size_t i = 0; i < n; i++)
+		if ((!out || peer[i] != peer[out - 1]) &&
+			(!family || says_family(p->peer[peer[i]].said, family)))
+			peer[out++] = peer[i];
+	return out;
+}
+
+struct bh_kset *bh_kset_get(struct bh_plan *p, const uint32_t *peer, size_t n, uint8_t family)
+{
+	bh_autobuf struct bh_buf key = {0};
+	bh_autofree uint32_t *sorted = bh_xmemdup(peer, n * sizeof(*peer));
+	bool is_new;
+	n = normalise(p, sorted, n, family);
+	if (!n)
+		return NULL;
+	bh_buf_add(&key, &family, 1);
+	bh_buf_add(&key, sorted, n * sizeof(*sorted));
+	uint32_t at = bh_intern(&p->kset.key, key.s, key.len, &is_new);
+	if (!is_new)
+		return p->kset.item[at];
+	struct bh_kset *s = bh_xcalloc(1, sizeof(*s));
+	s->family = family;
+	s->n_peers = n;
+	s->peer = BH_TAKE_PTR(sorted);
+	if (family)
+		fill_ranges(p, s);
+	else
+		fill_words(s);
+	name_kset(p, s);
+	BH_GROW(p->kset.item, p->kset.n, p->kset.cap);
+	return p->kset.item[p->kset.n++] = s;
+}
+
+bool bh_kset_has(const struct bh_kset *s, const struct bh_class *c)
+{
+	for (size_t i = 0; i < s->n_words; i++)
+		if (c->peer[s->word[i].at] & s->word[i].bits)
+			return true;
+	return false;
+}
+
+void bh_kset_free(struct bh_kset *s)
+{
+	free(s->peer);
+	free(s->word);
+	bh_ranges_finish(&s->ranges);
+	free(s->slug);
+	free(s->text);
+	free(s);
+}
