@@ -31,8 +31,34 @@ static const struct cli_command commands[] = {
 		cli_learn_export},
 	{"policy check", "FILE|DIR…", "Check policy files; needs neither the daemon nor root",
 		"Of a directory: *.yaml, *.yml and *.json. \"-\" is standard input.\n"
-		"Exits with 1 if there is an error.",
-		1, -1, {{0}}, cli_policy_check},
+		"Exits with 1 if there is an error. Warnings are about what is valid but can "
+		"hardly be\n"
+		"meant: a rule that another one makes pointless, a selector that nothing matches.",
+		1, -1,
+		{{0, "state", "FILE",
+			 "warn of what means nobody in this scenario or `bulkhead state`"},
+			{0, "strict", NULL, "exit with 1 for warnings too"}},
+		cli_policy_check},
+	{"policy test", "CASE…", "Test policies against the verdicts that cases expect",
+		"A case is a file, or each file of a directory; see examples/policy-tests. Needs\n"
+		"neither the daemon nor root. Exits with 1 if a probe failed or a case could not "
+		"be read.",
+		1, -1, {{0}}, cli_policy_test},
+	{"policy compile", "[FILE|DIR…]",
+		"Print the ruleset of policies for a state, as nft reads it",
+		"Of the policies given, else of those in the state. What falls through is dropped "
+		"or\n"
+		"passed right there, as on a kernel without NFQUEUE: `nft -c -f -` then accepts it "
+		"on\n"
+		"every kernel. With --queue it is what the daemon loads where it can queue; nft "
+		"checks\n"
+		"that only where the kernel has nft_queue.",
+		0, -1,
+		{{0, "state", "FILE", "the workloads; `bulkhead state` prints the node's"},
+			{0, "in", "STATE", "which of the file's states; the first"},
+			{0, "queue", NULL, "with the rules that queue"},
+			{0, "stats", NULL, "print only how much it is"}},
+		cli_policy_compile},
 	{"policy apply", "FILE|DIR…", "Put policies in force",
 		"Policies of the same namespace and name are replaced, others stay.", 1, -1,
 		{{0, "dry-run", NULL, "say what would change, change nothing"}}, cli_policy_apply},
@@ -51,8 +77,16 @@ static const struct cli_command commands[] = {
 	{"explain", "SRC DST PROTO/PORT", "Say which rules decide about a flow, in both directions",
 		"SRC and DST are a workload (namespace/name, name, or the beginning of its id) or "
 		"an\n"
-		"address; PROTO/PORT is tcp/443, udp/53, sctp/9 or icmp.",
-		3, 3, {{0}}, cli_explain},
+		"address; PROTO/PORT is tcp/443, udp/53, sctp/9 or icmp.\n"
+		"With --state SRC and DST may be external:NAME and node:NAME too, and no daemon is "
+		"asked.",
+		3, 3,
+		{{0, "state", "FILE", "ask a state in a file instead of the daemon"},
+			{0, "in", "STATE", "which of the file's states; the first"}},
+		cli_explain},
+	{"state", "", "Print the node's workloads and policies as a state file",
+		"For `policy compile --state`, `explain --state` and `policy test`.", 0, 0, {{0}},
+		cli_state},
 	{"flush", "", "Remove Bulkhead's rules from the kernel; the daemon must be stopped",
 		"From then on nothing is enforced, until bulkheadd is started again.", 0, 0, {{0}},
 		cli_flush},

@@ -64,6 +64,11 @@ struct bh_side {
 	struct bh_rule_ref rule;
 };
 
+/* "ungoverned", "open", "allowed", "learn", "would-deny", "denied", "host", "self" */
+const char *bh_side_verdict_name(enum bh_side_verdict v);
+/* "shop/web ingress rule 0 peer 1", of a rule that decided; NULL if none did. Owned. */
+char *bh_side_rule_name(const struct bh_side *s, enum bh_direction d);
+
 struct bh_decision {
 	enum bh_verdict verdict; /* policy only; the caller adds threat and spoof before */
 	enum bh_reason reason;

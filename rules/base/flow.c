@@ -48,6 +48,32 @@ const char *bh_reason_name(enum bh_reason r)
 	return "unknown";
 }
 
+const char *bh_side_verdict_name(enum bh_side_verdict v)
+{
+	static const char *const name[] = {
+		[BH_SIDE_UNGOVERNED] = "ungoverned",
+		[BH_SIDE_OPEN] = "open",
+		[BH_SIDE_ALLOWED] = "allowed",
+		[BH_SIDE_LEARN] = "learn",
+		[BH_SIDE_WOULD_DENY] = "would-deny",
+		[BH_SIDE_DENIED] = "denied",
+		[BH_SIDE_HOST] = "host",
+		[BH_SIDE_SELF] = "self",
+	};
+	return v < BH_ARRAY_SIZE(name) ? name[v] : "unknown";
+}
+
+char *bh_side_rule_name(const struct bh_side *s, enum bh_direction d)
+{
+	struct bh_buf b = {0};
+	if (!s->rule.policy)
+		return NULL;
+	bh_buf_printf(&b, "%s %s rule %d", s->rule.policy->ref, bh_direction_name(d), s->rule.rule);
+	if (s->rule.peer >= 0)
+		bh_buf_printf(&b, " peer %d", s->rule.peer);
+	return bh_buf_take(&b);
+}
+
 const char *bh_direction_name(enum bh_direction d)
 {
 	return d == BH_EGRESS ? "egress" : "ingress";
