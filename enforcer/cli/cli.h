@@ -105,16 +105,22 @@ void cli_table_finish(struct cli_table *t); /* flushes */
 struct cli_file {
 	char *name, *text;
 	size_t len;
+	bool in_directory; /* found in a directory, not named: may be empty */
 };
 struct cli_files {
 	struct cli_file *item;
 	size_t n, cap;
-	bool directories; /* one of the arguments was a directory */
+	size_t bytes; /* of all texts */
 };
-/* Reads files, directories (*.yaml, *.yml, *.json, sorted) and "-". CLI_OK or CLI_FAILED, with the
- * complaints printed. */
+/* Reads files, directories (*.yaml, *.yml, *.json, sorted) and "-". What cannot be read is an error
+ * in `unread`; the others are in ret all the same. Bounded in size, and in time unless it is
+ * standard input or a pipe of the shell's. */
+void cli_files_collect(int argc, char **argv, struct cli_files *ret, struct bh_diags *unread);
+/* The same, for who needs all of them. CLI_OK or CLI_FAILED, with the complaints printed. */
 int cli_files_read(int argc, char **argv, struct cli_files *ret);
 void cli_files_finish(struct cli_files *f);
+/* Prints "bulkhead: FILE: WHAT" for each, on standard error. */
+void cli_complain(const struct bh_diags *unread);
 /* Parses them as policies. *ret_policies: how many. */
 void cli_files_check(const struct cli_files *f, struct bh_diags *diags, size_t *ret_policies);
 void cli_print_diags(const struct bh_diags *d, FILE *out);

@@ -1,37 +1,102 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* bulkhead policy check: for editors and pipelines; asks nobody, needs no privilege. */
-#include "cli/cli.h"
+#include <bulkhead/lint.h>
+#include <bulkhead/scenario.h>
 
-static json_t *diag_json(const struct bh_diag *d)
+#include "cli/findings.h"
+
+enum { STATE, STRICT }; /* options, see main.c */
+
+struct check {
+	struct cli_findings found;
+	struct cli_files files;
+	struct bh_scenario *scenario; /* NULL without --state */
+	struct bh_policy_parse_opts opts;
+	size_t policies;
+};
+
+/* What could not be read is told on standard error, and to programs as a diagnostic. */
+static void take_unread(const struct cli *cli, struct check *c, struct bh_diags *unread)
 {
-	return json_pack("{s:s?, s:i, s:i, s:s?, s:s?, s:s?, s:s}", "file", d->file, "line",
-		d->line, "column", d->column, "path", d->path, "what", d->what, "remedy", d->remedy,
-		"severity", d->severity == BH_ERROR ? "error" : "warning");
+	cli_complain(unread);
+	if (cli->json)
+		cli_findings_take(&c->found, unread);
+	else
+		c->found.errors += unread->n_errors;
+	bh_diags_finish(unread);
 }
 
-static size_t n_warnings(const struct bh_diags *d)
+/* Without a state that can be read, the policies are checked as far as they can be. */
+static void read_state(const struct cli *cli, struct check *c, const char *name)
+{
+	struct bh_diags bh_autodiags diags = {0};
+	struct cli_files f;
+	char *argv[] = {(char *)name};
+
+	c->opts = (struct bh_policy_parse_opts){.default_ns = "default", .nodes = BH_NODES_UNSURE};
+	if (!name)
+		return;
+	cli_files_collect(1, argv, &f, &diags);
+	take_unread(cli, c, &diags);
+	if (f.n == 1 && !f.item[0].in_directory &&
+		bh_scenario_parse(f.item[0].name, f.item[0].text, f.item[0].len, BH_SCENARIO_STATE,
+			&diags, &c->scenario) == 0)
+		c->opts = bh_scenario_policy_opts(&c->scenario->state[0]);
+	else if (f.n > 1 || (f.n && f.item[0].in_directory))
+		bh_diag_add(&diags, BH_ERROR, name, 0, 0, NULL, "give one file",
+			"a directory is no state");
+	cli_files_finish(&f);
+	cli_findings_take(&c->found, &diags);
+}
+
+static struct bh_policy_source source_of(const struct cli_file *f)
+{
+	return (struct bh_policy_source){.file = f->name, .text = f->text, .len = f->len};
+}
+
+/* Each file by itself, so that an error in one hides nothing of the others. Returns how many are
+ * good; those are in src. */
+static size_t check_each(struct check *c, struct bh_policy_source *src)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < d->n; i++)
-		n += d->item[i].severity == BH_WARNING;
+	for (size_t i = 0; i < c->files.n; i++) {
+		struct bh_diags bh_autodiags diags = {0};
+		struct bh_policy_set *set = NULL;
+		src[n] = source_of(&c->files.item[i]);
+		c->opts.strict_empty = !c->files.item[i].in_directory;
+		bh_policy_set_parse(&src[n], 1, &c->opts, &diags, &set);
+		bh_policy_set_unref(set);
+		if (diags.n_errors)
+			cli_findings_take(&c->found, &diags);
+		else
+			n++; /* its warnings come again with the others' */
+	}
 	return n;
 }
 
-static void print_as_json(
-	const struct cli *cli, const struct cli_files *f, size_t policies, const struct bh_diags *d)
+static void check_all(struct check *c)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < d->n; i++) {
-		json_t *o = diag_json(&d->item[i]);
-		if (!o) /* a file name that is not UTF-8 */
-			o = json_pack("{s:n, s:i, s:i, s:s, s:s}", "file", "line", d->item[i].line,
-				"column", d->item[i].column, "what",
-				"an error in a file whose name is not UTF-8", "severity", "error");
-		json_array_append_new(list, o);
+	struct bh_diags bh_autodiags diags = {0}, lint = {0};
+	struct bh_policy_source bh_autofree *src = bh_xcalloc(c->files.n + 1, sizeof(*src));
+	struct bh_policy_set *set = NULL;
+	size_t n = check_each(c, src);
+
+	c->opts.strict_empty = false;
+	if (bh_policy_set_parse(src, n, &c->opts, &diags, &set) == 0) {
+		c->policies = set->n;
+		bh_lint(set, c->scenario ? c->scenario->state[0].inv : NULL, &lint);
+		bh_policy_set_unref(set);
 	}
-	json_t *all = json_pack("{s:I, s:I, s:I, s:I, s:o}", "files", (json_int_t)f->n, "policies",
-		(json_int_t)policies, "errors", (json_int_t)d->n_errors, "warnings",
-		(json_int_t)n_warnings(d), "diagnostics", list);
+	cli_findings_take(&c->found, &diags);
+	cli_findings_take(&c->found, &lint);
+}
+
+static void print_json(const struct cli *cli, const struct check *c)
+{
+	json_t *all =
+		json_pack("{s:I, s:I, s:I, s:I, s:o}", "files", (json_int_t)c->files.n, "policies",
+			(json_int_t)c->policies, "errors", (json_int_t)c->found.errors, "warnings",
+			(json_int_t)c->found.warnings, "diagnostics", cli_findings_json(&c->found));
 	cli_print_json(cli, all);
 	json_decref(all);
 }
@@ -41,29 +106,38 @@ static const char *plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
+static void print_summary(const struct check *c)
+{
+	const struct cli_findings *f = &c->found;
+	if (f->errors)
+		fprintf(stderr, "%zu file%s: %zu error%s, %zu warning%s\n", c->files.n,
+			plural(c->files.n), f->errors, plural(f->errors), f->warnings,
+			plural(f->warnings));
+	else
+		fprintf(stderr, "%zu file%s: %zu polic%s, no error, %zu warning%s\n", c->files.n,
+			plural(c->files.n), c->policies, c->policies == 1 ? "y" : "ies",
+			f->warnings, plural(f->warnings));
+}
+
 int cli_policy_check(struct cli *cli, int argc, char **argv)
 {
-	struct bh_diags bh_autodiags diags = {0};
-	struct cli_files f = {0};
-	size_t policies;
+	struct bh_diags bh_autodiags unread = {0};
+	struct check c = {0};
 
-	int r = cli_files_read(argc, argv, &f);
-	if (r != CLI_OK)
-		return r;
-	cli_files_check(&f, &diags, &policies);
-	size_t warnings = n_warnings(&diags);
+	cli_files_collect(argc, argv, &c.files, &unread);
+	take_unread(cli, &c, &unread);
+	read_state(cli, &c, cli->opt[STATE]);
+	check_all(&c);
+	cli_findings_sort(&c.found);
 	if (cli->json)
-		print_as_json(cli, &f, policies, &diags);
+		print_json(cli, &c);
 	else
-		cli_print_diags(&diags, stdout);
+		cli_findings_print(cli, &c.found);
 	fflush(stdout);
-	if (diags.n_errors)
-		fprintf(stderr, "%zu file%s: %zu error%s, %zu warning%s\n", f.n, plural(f.n),
-			diags.n_errors, plural(diags.n_errors), warnings, plural(warnings));
-	else
-		fprintf(stderr, "%zu file%s: %zu polic%s, no error, %zu warning%s\n", f.n,
-			plural(f.n), policies, policies == 1 ? "y" : "ies", warnings,
-			plural(warnings));
-	cli_files_finish(&f);
-	return diags.n_errors ? CLI_FAILED : CLI_OK;
+	print_summary(&c);
+	int r = c.found.errors || (cli->opt[STRICT] && c.found.warnings) ? CLI_FAILED : CLI_OK;
+	cli_findings_finish(&c.found);
+	cli_files_finish(&c.files);
+	bh_scenario_free(c.scenario);
+	return r;
 }

@@ -4,12 +4,17 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "cli/cli.h"
 
 #define MAX_FILE ((size_t)8 << 20)
 #define MAX_FILES 10000
+#define MAX_BYTES ((size_t)64 << 20)
+#define PATIENCE 2000 /* ms */
 
 void cli_files_finish(struct cli_files *f)
 {
@@ -21,20 +26,30 @@ void cli_files_finish(struct cli_files *f)
 	*f = (struct cli_files){0};
 }
 
-static int complain(const char *name, const char *what)
+struct reading {
+	struct cli_files *files;
+	struct bh_diags *unread;
+};
+
+static void refuse(struct reading *r, const char *name, const char *remedy, const char *what)
 {
-	char bh_autofree *shown = cli_safe(name);
-	fprintf(stderr, "bulkhead: %s: %s\n", shown, what);
-	return CLI_FAILED;
+	bh_diag_add(r->unread, BH_ERROR, name, 0, 0, NULL, remedy, "%s", what);
 }
 
-static int read_text(int fd, struct bh_buf *b)
+/* A descriptor that does not block is waited for, a moment. 0, -errno, -ETIMEDOUT, -EFBIG. */
+static int read_text(int fd, bool patient, struct bh_buf *b)
 {
 	char chunk[65536];
 	for (;;) {
-		ssize_t n = read(fd, chunk, sizeof(chunk));
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int ready = patient ? 1 : poll(&p, 1, PATIENCE);
+		if (ready == 0)
+			return -ETIMEDOUT;
+		ssize_t n = ready < 0 ? -1 : read(fd, chunk, sizeof(chunk));
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN)
+			return -ETIMEDOUT; /* a device that says it has something, and has not */
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
 		if (b->len + (size_t)n > MAX_FILE)
@@ -43,19 +58,33 @@ static int read_text(int fd, struct bh_buf *b)
 	}
 }
 
-static int add_file(struct cli_files *f, const char *name, int fd)
+static void add_file(struct reading *r, const char *name, int fd, bool patient, bool in_directory)
 {
 	struct bh_buf bh_autobuf b = {0};
-	int e = read_text(fd, &b);
-	if (e < 0)
-		return complain(name, e == -EFBIG ? "larger than 8 MiB" : strerror(-e));
-	if (f->n == MAX_FILES)
-		return complain(name, "that is one file too many (10,000)");
+	struct cli_files *f = r->files;
+	int e = read_text(fd, patient, &b);
+	if (e == -EFBIG)
+		refuse(r, name, "split it", "larger than 8 MiB");
+	else if (e == -ETIMEDOUT)
+		refuse(r, name, "give a file, or - for standard input",
+			"nothing came from it for 2 seconds");
+	else if (e < 0)
+		refuse(r, name, NULL, strerror(-e));
+	else if (f->n == MAX_FILES)
+		refuse(r, name, "give fewer at once", "that is one file too many (10,000)");
+	else if (f->bytes + b.len > MAX_BYTES)
+		refuse(r, name, "give fewer at once",
+			"with it, all files together are larger "
+			"than 64 MiB");
+	if (e < 0 || f->n == MAX_FILES || f->bytes + b.len > MAX_BYTES)
+		return;
 	BH_GROW(f->item, f->n, f->cap);
 	size_t len = b.len;
-	f->item[f->n++] =
-		(struct cli_file){.name = bh_xstrdup(name), .text = bh_buf_take(&b), .len = len};
-	return CLI_OK;
+	f->bytes += len;
+	f->item[f->n++] = (struct cli_file){.name = bh_xstrdup(name),
+		.text = bh_xrealloc(bh_buf_take(&b), len + 1, 1),
+		.len = len,
+		.in_directory = in_directory};
 }
 
 static int is_policy_name(const struct dirent *d)
@@ -79,55 +108,96 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int read_path(struct cli_files *f, const char *name, bool in_directory);
+/*
+ * Opened so that nothing blocks: a FIFO without a writer, a device that has nothing to say. A
+ * terminal and a pipe that the shell made (`<(command)`) are waited for like standard input.
+ */
+static bool is_patient(int fd)
+{
+	struct statfs fs;
+	bool patient = isatty(fd) || (fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC);
+	if (patient)
+		fcntl(fd, F_SETFL, O_RDONLY);
+	return patient;
+}
 
-static int read_directory(struct cli_files *f, const char *dir)
+static void read_in_directory(struct reading *r, const char *name)
+{
+	struct stat st;
+	int bh_autoclose fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		refuse(r, name, NULL, strerror(errno));
+	else if (S_ISREG(st.st_mode))
+		add_file(r, name, fd, true, true);
+	else if (!S_ISDIR(st.st_mode))
+		refuse(r, name, "remove it", "not a regular file");
+}
+
+static void read_directory(struct reading *r, const char *dir)
 {
 	struct dirent **list;
-	int n = scandir(dir, &list, is_policy_name, by_name), e = CLI_OK;
-
-	if (n < 0)
-		return complain(dir, strerror(errno));
+	int n = scandir(dir, &list, is_policy_name, by_name);
 	size_t len = strlen(dir);
+
+	if (n < 0) {
+		refuse(r, dir, NULL, strerror(errno));
+		return;
+	}
 	for (int i = 0; i < n; i++) {
 		char bh_autofree *name = bh_xasprintf(
 			"%s%s%s", dir, len && dir[len - 1] == '/' ? "" : "/", list[i]->d_name);
-		if (e == CLI_OK)
-			e = read_path(f, name, true);
+		read_in_directory(r, name);
 		free(list[i]);
 	}
 	free(list);
-	f->directories = true;
 	if (n == 0)
-		return complain(dir, "no *.yaml, *.yml or *.json file in this directory");
-	return e;
+		refuse(r, dir, NULL, "no *.yaml, *.yml or *.json file in this directory");
 }
 
-static int read_path(struct cli_files *f, const char *name, bool in_directory)
+static void read_argument(struct reading *r, const char *name)
 {
 	struct stat st;
-	if (!in_directory && bh_streq(name, "-"))
-		return add_file(f, "<stdin>", STDIN_FILENO);
-	int bh_autoclose fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (bh_streq(name, "-")) {
+		add_file(r, "<stdin>", STDIN_FILENO, true, false);
+		return;
+	}
+	int bh_autoclose fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return complain(name, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return add_file(f, name, fd);
-	return in_directory ? CLI_OK : read_directory(f, name);
+		refuse(r, name, NULL, strerror(errno));
+	else if (S_ISDIR(st.st_mode))
+		read_directory(r, name);
+	else
+		add_file(r, name, fd, S_ISREG(st.st_mode) || is_patient(fd), false);
+}
+
+void cli_files_collect(int argc, char **argv, struct cli_files *ret, struct bh_diags *unread)
+{
+	struct reading r = {ret, unread};
+	*ret = (struct cli_files){0};
+	for (int i = 0; i < argc; i++)
+		read_argument(&r, argv[i]);
+}
+
+void cli_complain(const struct bh_diags *unread)
+{
+	for (size_t i = 0; i < unread->n; i++) {
+		char bh_autofree *shown = cli_safe(unread->item[i].file);
+		fprintf(stderr, "bulkhead: %s: %s\n", shown, unread->item[i].what);
+	}
+	if (unread->n_suppressed)
+		fprintf(stderr, "bulkhead: and %zu more\n", unread->n_suppressed);
 }
 
 int cli_files_read(int argc, char **argv, struct cli_files *ret)
 {
-	struct cli_files f = {0};
-	int r = CLI_OK;
+	struct bh_diags bh_autodiags unread = {0};
+	struct cli_files f;
 
-	/* All of them, so that every name that is wrong is said at once. */
-	for (int i = 0; i < argc; i++)
-		if (read_path(&f, argv[i], false) != CLI_OK)
-			r = CLI_FAILED;
-	if (r != CLI_OK) {
+	cli_files_collect(argc, argv, &f, &unread);
+	if (unread.n) {
+		cli_complain(&unread);
 		cli_files_finish(&f);
-		return r;
+		return CLI_FAILED;
 	}
 	*ret = f;
 	return CLI_OK;
@@ -136,13 +206,14 @@ int cli_files_read(int argc, char **argv, struct cli_files *ret)
 void cli_files_check(const struct cli_files *f, struct bh_diags *diags, size_t *ret_policies)
 {
 	struct bh_policy_source bh_autofree *src = bh_xcalloc(f->n + 1, sizeof(*src));
-	struct bh_policy_parse_opts opts = {
-		.default_ns = "default", .strict_empty = !f->directories};
+	struct bh_policy_parse_opts opts = {.default_ns = "default", .strict_empty = true};
 	struct bh_policy_set *set = NULL;
 
-	for (size_t i = 0; i < f->n; i++)
+	for (size_t i = 0; i < f->n; i++) {
 		src[i] = (struct bh_policy_source){
 			.file = f->item[i].name, .text = f->item[i].text, .len = f->item[i].len};
+		opts.strict_empty &= !f->item[i].in_directory;
+	}
 	*ret_policies = 0;
 	if (bh_policy_set_parse(src, f->n, &opts, diags, &set) == 0)
 		*ret_policies = set->n;

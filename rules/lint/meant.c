@@ -38,6 +38,23 @@ static char *quoted_selector(const struct bh_selector *s)
 	return bh_diag_quote(b.s, b.len);
 }
 
+/* "no workload in shop matches app=web", "no workload in the namespaces env=prod" */
+static char *nobody(
+	const char *namespace, const struct bh_selector *namespaces, const struct bh_selector *pods)
+{
+	struct bh_buf b = {0};
+	bh_autofree char *ns = namespaces ? quoted_selector(namespaces) : NULL;
+	bh_autofree char *who = quoted_selector(pods);
+	bh_buf_printf(&b, pods->n ? "no workload" : "there is no workload");
+	if (!namespaces)
+		bh_buf_printf(&b, " in %s", namespace);
+	else if (namespaces->n)
+		bh_buf_printf(&b, " in the namespaces %s", ns);
+	if (pods->n)
+		bh_buf_printf(&b, " matches %s", who);
+	return bh_buf_take(&b);
+}
+
 /* Returns whether the policy has anybody to be about. */
 static bool check_subject(struct bh_lint *l)
 {
@@ -51,20 +68,19 @@ static bool check_subject(struct bh_lint *l)
 	enum bh_lint_who who = bh_lint_who(l, &m);
 	if (who == BH_LINT_SOMEBODY)
 		return true;
-	bh_autofree char *ns = np ? bh_xstrdup(p->namespace) : quoted_selector(&p->namespaces);
-	bh_autofree char *pods = quoted_selector(&p->pods);
-	if (who == BH_LINT_NO_NAMESPACE && np)
+	if (who == BH_LINT_NOBODY) {
+		bh_autofree char *text = nobody(p->namespace, np ? NULL : &p->namespaces, &p->pods);
+		bh_lint_warn(
+			l, &at, "correct the selector", "%s, so the policy selects nobody", text);
+		return false;
+	}
+	bh_autofree char *ns = quoted_selector(&p->namespaces);
+	if (np)
 		bh_lint_warn(l, &at, "correct metadata.namespace",
-			"there is no namespace %s, so the policy selects nobody", ns);
-	else if (who == BH_LINT_NO_NAMESPACE)
+			"there is no namespace %s, so the policy selects nobody", p->namespace);
+	else
 		bh_lint_warn(l, &at, "correct the selector of namespaces",
 			"no namespace matches %s, so the policy selects nobody", ns);
-	else if (np)
-		bh_lint_warn(
-			l, &at, "correct the selector", "no workload in %s matches %s", ns, pods);
-	else
-		bh_lint_warn(l, &at, "correct the selector",
-			"no workload in the namespaces %s matches %s", ns, pods);
 	return false;
 }
 
@@ -73,9 +89,9 @@ static void say_nobody(struct bh_lint *l, struct bh_lint_at at, enum bh_lint_who
 	const struct bh_policy *p = l->policy;
 	const struct bh_policy_peer *peer = at.peer;
 	bool np = p->tier == BH_TIER_NETWORK_POLICY;
-	bh_autofree char *pods = quoted_selector(&peer->pods);
-	bh_autofree char *ns = quoted_selector(&peer->namespaces);
+	const struct bh_selector *namespaces = peer->has_namespaces ? &peer->namespaces : NULL;
 	if (who == BH_LINT_NO_NAMESPACE) {
+		bh_autofree char *ns = quoted_selector(namespaces);
 		at.field = np               ? ".namespaceSelector"
 			   : peer->has_pods ? ".pods.namespaceSelector"
 					    : ".namespaces";
@@ -83,16 +99,12 @@ static void say_nobody(struct bh_lint *l, struct bh_lint_at at, enum bh_lint_who
 			"no namespace matches %s, so the peer means nobody", ns);
 		return;
 	}
+	bh_autofree char *text = nobody(p->namespace, namespaces, &peer->pods);
 	at.field = !peer->has_pods ? NULL : np ? ".podSelector" : ".pods.podSelector";
-	if (!peer->has_namespaces)
-		bh_lint_warn(l, &at,
-			"correct it, or add a namespaceSelector if they live elsewhere",
-			"no workload in %s matches %s, so the peer means nobody", p->namespace,
-			pods);
-	else
-		bh_lint_warn(l, &at, "correct the selector",
-			"no workload in the namespaces %s matches %s, so the peer means nobody", ns,
-			pods);
+	bh_lint_warn(l, &at,
+		namespaces ? "correct the selector"
+			   : "correct it, or add a namespaceSelector if they live elsewhere",
+		"%s, so the peer means nobody", text);
 }
 
 /* Returns whether the peer can have ports: it means somebody, or addresses. */
