@@ -109,6 +109,11 @@ static struct bh_answer explain(struct bh_core *core, const struct bh_api_call *
 	return bh_core_explain(core, src, dst, proto, port && *port ? port : NULL);
 }
 
+static struct bh_answer state(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
+{
+	return bh_core_state(core);
+}
+
 static struct bh_answer metrics(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_metrics(core);
@@ -129,6 +134,7 @@ static const struct bh_api_route routes[] = {
 	{"POST", "/v1/feeds/refresh", .changes = true, .body = true, .may_be_empty = true,
 		.fn = feed_refresh},
 	{"GET", "/v1/explain", .query = {"src", "dst", "protocol", "port"}, .fn = explain},
+	{"GET", "/v1/state", .fn = state},
 	{"GET", "/metrics", .fn = metrics},
 };
 

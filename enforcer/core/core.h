@@ -51,4 +51,5 @@ struct bh_answer bh_core_feed_refresh(struct bh_core *c, const json_t *body,
 	const struct bh_core_actor *who); /* {"name": null|…} */
 struct bh_answer bh_core_explain(
 	struct bh_core *c, const char *src, const char *dst, const char *proto, const char *port);
+struct bh_answer bh_core_state(struct bh_core *c); /* text/yaml, see bulkhead/scenario.h */
 struct bh_answer bh_core_metrics(struct bh_core *c); /* Prometheus text format 0.0.4 */

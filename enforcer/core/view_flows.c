@@ -88,21 +88,6 @@ static int end_addr(const struct bh_inventory *inv, const char *what, uint8_t fa
 	return -EADDRNOTAVAIL;
 }
 
-static const char *side_name(enum bh_side_verdict v)
-{
-	static const char *const name[] = {
-		[BH_SIDE_UNGOVERNED] = "ungoverned",
-		[BH_SIDE_OPEN] = "open",
-		[BH_SIDE_ALLOWED] = "allowed",
-		[BH_SIDE_LEARN] = "learn",
-		[BH_SIDE_WOULD_DENY] = "would-deny",
-		[BH_SIDE_DENIED] = "denied",
-		[BH_SIDE_HOST] = "host",
-		[BH_SIDE_SELF] = "self",
-	};
-	return name[v];
-}
-
 static json_t *side_json(
 	const struct bh_inventory *inv, const struct bh_side *s, enum bh_direction d)
 {
@@ -111,8 +96,9 @@ static json_t *side_json(
 	if (s->workload >= 0)
 		bh_buf_printf(&who, "%s/%s", inv->workload[s->workload]->namespace,
 			inv->workload[s->workload]->name);
-	return json_pack("{s:s, s:s?, s:s?, s:s?}", "verdict", side_name(s->verdict), "workload",
-		who.s, "mode", s->workload >= 0 ? bh_mode_name(s->mode) : NULL, "rule", rule);
+	return json_pack("{s:s, s:s?, s:s?, s:s?}", "verdict", bh_side_verdict_name(s->verdict),
+		"workload", who.s, "mode", s->workload >= 0 ? bh_mode_name(s->mode) : NULL, "rule",
+		rule);
 }
 
 static void feed_lines(

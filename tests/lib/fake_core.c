@@ -143,6 +143,13 @@ struct bh_answer bh_core_learn_export(
 			ns ? ns : "-", role ? role : "-", evidence));
 }
 
+struct bh_answer bh_core_state(struct bh_core *c BH_UNUSED)
+{
+	return bh_answer_text(200, "text/yaml",
+		bh_xstrdup("name: \"node\"\nworkloads:\n- {name: \"web\", namespace: \"shop\", "
+			   "labels: {}, ips: [\"10.0.0.2\"]}\n"));
+}
+
 struct bh_answer bh_core_policies(struct bh_core *c BH_UNUSED)
 {
 	return canned("{'generation':7,'sha256':'abcdef0123456789','policies':[{'namespace':"
