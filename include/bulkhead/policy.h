@@ -131,5 +131,7 @@ void bh_policy_set_unref(struct bh_policy_set *s); /* NULL is fine */
 /* namespace "" finds a ClusterNetworkPolicy. */
 const struct bh_policy *bh_policy_set_find(
 	const struct bh_policy_set *s, const char *namespace, const char *name);
+/* Do they mean the same? Their names count, files and comments don't. */
+bool bh_policy_equal(const struct bh_policy *a, const struct bh_policy *b);
 /* A reference as people write it ("shop/web", "cnp:name"), or NULL. */
 const struct bh_policy *bh_policy_set_find_ref(const struct bh_policy_set *s, const char *ref);

@@ -121,3 +121,11 @@ void bh_policy_canonical(const struct bh_policy *p, struct bh_buf *out)
 	put_rules(p, BH_EGRESS, "egress", "to", out);
 	bh_buf_str(out, "}}\n");
 }
+
+bool bh_policy_equal(const struct bh_policy *a, const struct bh_policy *b)
+{
+	bh_autobuf struct bh_buf x = {0}, y = {0};
+	bh_policy_canonical(a, &x);
+	bh_policy_canonical(b, &y);
+	return x.len == y.len && memcmp(x.s, y.s, x.len) == 0;
+}
