@@ -23,6 +23,13 @@ struct bh_engine; /* opaque */
  * Cost grows with policies × distinct label sets, not with policies × workloads. */
 struct bh_engine *bh_engine_compile(struct bh_policy_set *policies, struct bh_inventory *inv,
 	const struct bh_engine_opts *opts);
+/*
+ * The engine for an inventory that was derived from the other's: the same as compiling it, at the
+ * cost of the workloads that changed. NULL: something changed that needs a full compilation
+ * (namespaces' labels, networks, nodes, under which numbers named ports are served), or it is time
+ * for one. Compiling and deriving is for one thread at a time.
+ */
+struct bh_engine *bh_engine_derive(const struct bh_engine *from, struct bh_inventory *inv);
 struct bh_engine *bh_engine_ref(struct bh_engine *e);
 void bh_engine_unref(struct bh_engine *e);
 const struct bh_policy_set *bh_engine_policies(const struct bh_engine *e);
@@ -58,3 +65,9 @@ struct bh_emit_opts {
 	const struct bh_ranges *feeds;
 };
 struct bh_ruleset *bh_engine_emit(const struct bh_engine *e, const struct bh_emit_opts *opts);
+/*
+ * What differs between the rulesets of an engine and of one derived from it, emitted with the same
+ * options: two rulesets (owned) that hold the differing parts only, for bh_ruleset_diff.
+ */
+void bh_engine_emit_change(const struct bh_engine *from, const struct bh_engine *to,
+	struct bh_ruleset **ret_from, struct bh_ruleset **ret_to);

@@ -61,6 +61,8 @@ static const struct bh_view *view_of(
 	if (is_new) {
 		struct bh_view *v = bh_xcalloc(1, sizeof(*v));
 		const struct bh_namespace *ns = bh_inventory_namespace(inv, namespace);
+		v->namespace = bh_xstrdup(namespace);
+		bh_labels_copy(&v->labels, &ns->labels);
 		view_policies(p, ns, v);
 		view_peers(p, ns, v);
 		add_pointer(&p->view, v);
@@ -70,6 +72,8 @@ static const struct bh_view *view_of(
 
 void bh_view_free(struct bh_view *v)
 {
+	free(v->namespace);
+	bh_labels_finish(&v->labels);
 	free(v->policy);
 	free(v->peer);
 	free(v);

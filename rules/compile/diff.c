@@ -11,6 +11,8 @@
 
 #include <assert.h>
 
+#include "ruleset_private.h"
+
 static struct bh_change *add(struct bh_diff *d, enum bh_change_kind kind, const struct bh_set *set,
 	const struct bh_chain *chain)
 {
@@ -89,12 +91,6 @@ static void diff_chains(const struct bh_ruleset *from, const struct bh_ruleset *
 	}
 }
 
-static int elem_cmp(const struct bh_set_elem *a, const struct bh_set_elem *b)
-{
-	int c = bh_addr_cmp(&a->key, &b->key);
-	return c ? c : bh_addr_cmp(&a->key2, &b->key2);
-}
-
 struct elems {
 	const struct bh_set_elem **elem;
 	size_t n, cap;
@@ -112,7 +108,7 @@ static void diff_elems(
 {
 	size_t i = 0, j = 0;
 	while (i < a->n || j < b->n) {
-		int c = i == a->n ? 1 : j == b->n ? -1 : elem_cmp(&a->elem[i], &b->elem[j]);
+		int c = i == a->n ? 1 : j == b->n ? -1 : bh_set_elem_cmp(&a->elem[i], &b->elem[j]);
 		bool same = c == 0 && bh_streq(a->elem[i].chain, b->elem[j].chain) &&
 			    bh_streq(a->elem[i].comment, b->elem[j].comment);
 		if (c <= 0 && !same)

@@ -324,40 +324,65 @@ static void add_pairs(const struct bh_addr *a, const struct bh_workload *w, void
 	bh_buf_finish(&t.comment);
 }
 
-static void emit_known(struct emit *m, enum bh_family family)
+struct bh_set *bh_emit_known_set(struct bh_ruleset *rs, enum bh_family family)
 {
-	const struct bh_engine *e = m->e;
-	struct bh_set *s = bh_ruleset_add_set(m->rs, family == BH_IPV4 ? "known4" : "known6",
-		BH_SET_ADDR, family, "governed workloads");
-	for (size_t i = 0; i < e->inv->n; i++)
-		if (e->group_of[0][i] != BH_GROUP_UNGOVERNED)
-			bh_emit_addresses(e, i, s, NULL);
-	s = bh_ruleset_add_set(m->rs, family == BH_IPV4 ? "self4" : "self6", BH_SET_PAIR, family,
-		"a workload and itself");
-	for (size_t i = 0; i < e->inv->n; i++) {
-		struct pairs p = {e, s, i};
-		if (e->group_of[0][i] != BH_GROUP_UNGOVERNED)
-			each_address(e, i, family, add_pairs, &p);
-	}
+	return bh_ruleset_add_set(rs, family == BH_IPV4 ? "known4" : "known6", BH_SET_ADDR, family,
+		"governed workloads");
 }
 
-static void emit_maps(struct emit *m, bool enforce, enum bh_direction d)
+void bh_emit_into_known(const struct bh_engine *e, size_t workload, struct bh_set *s)
 {
-	const struct bh_engine *e = m->e;
+	if (e->group_of[0][workload] != BH_GROUP_UNGOVERNED)
+		bh_emit_addresses(e, workload, s, NULL);
+}
+
+struct bh_set *bh_emit_self_set(struct bh_ruleset *rs, enum bh_family family)
+{
+	return bh_ruleset_add_set(rs, family == BH_IPV4 ? "self4" : "self6", BH_SET_PAIR, family,
+		"a workload and itself");
+}
+
+void bh_emit_into_self(const struct bh_engine *e, size_t workload, struct bh_set *s)
+{
+	struct pairs p = {e, s, workload};
+	if (e->group_of[0][workload] != BH_GROUP_UNGOVERNED)
+		each_address(e, workload, s->family, add_pairs, &p);
+}
+
+struct bh_set *bh_emit_map(
+	struct bh_ruleset *rs, bool enforce, enum bh_direction d, enum bh_family family)
+{
 	bh_autobuf struct bh_buf comment = {0};
 	char name[24];
 	bh_buf_printf(&comment, "%s groups by %s", enforce ? "enforcing" : "observing",
 		d == BH_EGRESS ? "source" : "destination");
-	for (int family = BH_IPV4; family <= BH_IPV6; family += 2) {
-		struct bh_set *s = bh_ruleset_add_set(m->rs,
-			map_name(enforce, d, (enum bh_family)family, name), BH_MAP_VERDICT,
-			(uint8_t)family, comment.s);
-		for (size_t i = 0; i < e->inv->n; i++) {
-			int32_t at = e->group_of[d][i];
-			if (at >= 0 && (e->group[at]->mode == BH_MODE_ENFORCE) == enforce)
-				bh_emit_addresses(e, i, s, e->group[at]->chain);
+	return bh_ruleset_add_set(
+		rs, map_name(enforce, d, family, name), BH_MAP_VERDICT, (uint8_t)family, comment.s);
+}
+
+void bh_emit_into_map(const struct bh_engine *e, size_t workload, bool enforce, enum bh_direction d,
+	struct bh_set *s)
+{
+	int32_t at = e->group_of[d][workload];
+	if (at >= 0 && (e->group[at]->mode == BH_MODE_ENFORCE) == enforce)
+		bh_emit_addresses(e, workload, s, e->group[at]->chain);
+}
+
+static void emit_workloads(struct emit *m, enum bh_family family)
+{
+	const struct bh_engine *e = m->e;
+	struct bh_set *s = bh_emit_known_set(m->rs, family);
+	for (size_t i = 0; i < e->inv->n; i++)
+		bh_emit_into_known(e, i, s);
+	s = bh_emit_self_set(m->rs, family);
+	for (size_t i = 0; i < e->inv->n; i++)
+		bh_emit_into_self(e, i, s);
+	for (int enforce = 0; enforce < 2; enforce++)
+		for (int d = 0; d < 2; d++) {
+			s = bh_emit_map(m->rs, enforce, (enum bh_direction)d, family);
+			for (size_t i = 0; i < e->inv->n; i++)
+				bh_emit_into_map(e, i, enforce, (enum bh_direction)d, s);
 		}
-	}
 }
 
 static void emit_broadcast(struct emit *m)
@@ -382,11 +407,7 @@ struct bh_ruleset *bh_engine_emit(const struct bh_engine *e, const struct bh_emi
 	emit_broadcast(&m);
 	for (int family = BH_IPV4; family <= BH_IPV6; family += 2) {
 		emit_feeds(&m, (enum bh_family)family);
-		emit_known(&m, (enum bh_family)family);
-	}
-	for (int enforce = 0; enforce < 2; enforce++) {
-		emit_maps(&m, enforce, BH_EGRESS);
-		emit_maps(&m, enforce, BH_INGRESS);
+		emit_workloads(&m, (enum bh_family)family);
 	}
 	struct bh_emit_use use = {.e = e, .rs = m.rs};
 	for (size_t i = 0; i < e->n_groups; i++)

@@ -67,7 +67,9 @@ void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family
 {
 	bh_autobuf struct bh_buf name = {0};
 	bh_kset_name(s, family, &name);
-	if (s->plain || !is_new(u, &name))
+	if (s->plain || (u->known && s->index < u->known->n_ksets && u->known->kset_uses[s->index]))
+		return;
+	if (!is_new(u, &name))
 		return;
 	if (!s->family) {
 		emit_workloads(u, s, family, name.s);
@@ -78,15 +80,23 @@ void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family
 		bh_set_add(set, &s->ranges.item[i].first, &s->ranges.item[i].last, NULL, NULL);
 }
 
+struct bh_set *bh_emit_named_set(
+	struct bh_ruleset *rs, const struct bh_port_name *n, uint16_t port, uint8_t family)
+{
+	bh_autobuf struct bh_buf name = {0}, comment = {0};
+	bh_named_name(n, port, family, &name);
+	bh_buf_printf(&comment, "who serves port %s as %u", n->name, port);
+	return bh_ruleset_add_set(rs, name.s, BH_SET_ADDR, family, comment.s);
+}
+
 void bh_emit_named(struct bh_emit_use *u, size_t name, uint16_t port, uint8_t family)
 {
 	const struct bh_port_name *n = &u->e->plan->port_name[name];
-	bh_autobuf struct bh_buf id = {0}, comment = {0};
+	bh_autobuf struct bh_buf id = {0};
 	bh_named_name(n, port, family, &id);
-	if (!is_new(u, &id))
+	if ((u->known && u->known->name_uses[name]) || !is_new(u, &id))
 		return;
-	bh_buf_printf(&comment, "who serves port %s as %u", n->name, port);
-	struct bh_set *s = bh_ruleset_add_set(u->rs, id.s, BH_SET_ADDR, family, comment.s);
+	struct bh_set *s = bh_emit_named_set(u->rs, n, port, family);
 	for (size_t i = 0; i < u->e->inv->n; i++)
 		if (bh_serves(u->e->inv->workload[i], n, port))
 			bh_emit_addresses(u->e, i, s, NULL);

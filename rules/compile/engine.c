@@ -5,19 +5,7 @@
  */
 #include "internal.h"
 
-/* The pool as it is now; the plan's own arrays move when it grows. */
-static void take_pool(struct bh_engine *e)
-{
-	const struct bh_plan *p = e->plan;
-	e->n_classes = p->class.n;
-	e->class = bh_xmemdup(p->class.item, p->class.n * sizeof(*e->class));
-	e->n_selections = p->selection.n;
-	e->selection = bh_xmemdup(p->selection.item, p->selection.n * sizeof(*e->selection));
-	e->n_groups = p->group.n;
-	e->group = bh_xmemdup(p->group.item, p->group.n * sizeof(*e->group));
-}
-
-static void place(struct bh_engine *e, size_t i)
+void bh_engine_place(struct bh_engine *e, size_t i)
 {
 	const struct bh_workload *w = e->inv->workload[i];
 	e->class_of[i] = bh_class_of(e->plan, e->inv, w);
@@ -34,7 +22,27 @@ static void count_members(struct bh_engine *e)
 				e->members[e->group_of[d][i]]++;
 }
 
-static struct bh_engine *new_engine(struct bh_plan *plan, struct bh_inventory *inv)
+/* The pool as it is now; the plan's own arrays move when it grows. */
+void bh_engine_take_pool(struct bh_engine *e)
+{
+	const struct bh_plan *p = e->plan;
+	e->n_classes = p->class.n;
+	e->class = bh_xmemdup(p->class.item, p->class.n * sizeof(*e->class));
+	e->n_selections = p->selection.n;
+	e->selection = bh_xmemdup(p->selection.item, p->selection.n * sizeof(*e->selection));
+	e->n_groups = p->group.n;
+	e->group = bh_xmemdup(p->group.item, p->group.n * sizeof(*e->group));
+	e->n_ksets = p->kset.n;
+	e->kset = bh_xmemdup(p->kset.item, p->kset.n * sizeof(*e->kset));
+	count_members(e);
+	e->kset_uses = bh_xcalloc(e->n_ksets, sizeof(*e->kset_uses));
+	e->name_uses = bh_xcalloc(p->n_port_names, sizeof(*e->name_uses));
+	for (size_t i = 0; i < e->n_groups; i++)
+		if (e->members[i])
+			bh_group_uses(e, e->group[i], e->kset_uses, e->name_uses);
+}
+
+struct bh_engine *bh_engine_new(struct bh_plan *plan, struct bh_inventory *inv)
 {
 	struct bh_engine *e = bh_xcalloc(1, sizeof(*e));
 	e->refs = 1;
@@ -54,13 +62,12 @@ static struct bh_engine *new_engine(struct bh_plan *plan, struct bh_inventory *i
 struct bh_engine *bh_engine_compile(
 	struct bh_policy_set *policies, struct bh_inventory *inv, const struct bh_engine_opts *opts)
 {
-	struct bh_engine *e = new_engine(bh_plan_new(policies, inv, opts), inv);
+	struct bh_engine *e = bh_engine_new(bh_plan_new(policies, inv, opts), inv);
 	for (size_t i = 0; i < inv->n; i++) {
-		place(e, i);
+		bh_engine_place(e, i);
 		bh_served_add(e, inv->workload[i], 1);
 	}
-	take_pool(e);
-	count_members(e);
+	bh_engine_take_pool(e);
 	return e;
 }
 
@@ -80,6 +87,9 @@ void bh_engine_unref(struct bh_engine *e)
 	free(e->group);
 	free(e->class_of);
 	free(e->members);
+	free(e->kset);
+	free(e->kset_uses);
+	free(e->name_uses);
 	for (int d = 0; d < 2; d++)
 		free(e->group_of[d]);
 	bh_ranges_finish(&e->ungoverned);

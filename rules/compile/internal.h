@@ -74,6 +74,8 @@ struct bh_selection {
 
 /* The policies and the peers whose namespace or namespace selector means a namespace. */
 struct bh_view {
+	char *namespace;
+	struct bh_labels labels;
 	uint32_t *policy, *peer;
 	size_t n_policies, n_peers;
 };
@@ -100,6 +102,7 @@ struct bh_word {
 /* A set in the kernel: all workloads that any of some peers means, or all addresses of one family.
  */
 struct bh_kset {
+	uint32_t index; /* in the pool */
 	uint8_t family; /* of addresses; 0: workloads, one nft set for each family */
 	uint32_t *peer; /* sorted */
 	size_t n_peers;
@@ -211,6 +214,9 @@ struct bh_engine {
 	uint32_t *class_of; /* by workload */
 	int32_t *group_of[2]; /* by direction, workload: index or BH_GROUP_* */
 	uint32_t *members; /* by group */
+	struct bh_kset **kset;
+	size_t n_ksets;
+	uint32_t *kset_uses, *name_uses; /* by groups with members: kernel sets, port names */
 	struct bh_served_name *served; /* by port name of the plan */
 	struct bh_ranges ungoverned; /* broadcast addresses */
 };
@@ -236,6 +242,16 @@ static inline bool bh_bit(const uint64_t *set, size_t i)
 {
 	return set[i / 64] >> (i % 64) & 1;
 }
+
+/* engine.c: the pieces of making one */
+struct bh_engine *bh_engine_new(struct bh_plan *plan, struct bh_inventory *inv); /* takes plan */
+void bh_engine_place(struct bh_engine *e, size_t workload);
+void bh_engine_take_pool(struct bh_engine *e); /* when every workload has its place */
+
+/* uses.c: which sets groups need in the kernel */
+bool bh_row_in_kernel(const struct bh_engine *e, const struct bh_row *r);
+void bh_group_uses(const struct bh_engine *e, const struct bh_group *g, uint32_t *kset_uses,
+	uint32_t *name_uses);
 
 /* groups.c */
 int32_t bh_group_of(
@@ -265,6 +281,7 @@ void bh_kset_free(struct bh_kset *s);
 /* served.c */
 void bh_served_add(struct bh_engine *e, const struct bh_workload *w, int sign);
 void bh_served_copy(struct bh_engine *to, const struct bh_engine *from);
+bool bh_served_same(const struct bh_engine *a, const struct bh_engine *b); /* the numbers */
 void bh_served_finish(struct bh_engine *e);
 bool bh_serves(const struct bh_workload *w, const struct bh_port_name *name, uint16_t port);
 
@@ -297,15 +314,28 @@ struct bh_emit_use {
 	struct bh_ruleset *rs;
 	struct bh_intern seen; /* sets in rs already, by name */
 	uint32_t *of_class, *from; /* workloads by class: of_class[from[c]..from[c + 1]) */
+	const struct bh_engine *known; /* its sets are there already: only chains name them */
 };
 void bh_emit_group(struct bh_emit_use *u, const struct bh_group *g);
 void bh_emit_use_finish(struct bh_emit_use *u);
+
+/* emit.c: what a workload alone contributes to the static sets and maps */
+struct bh_set *bh_emit_known_set(struct bh_ruleset *rs, enum bh_family family);
+struct bh_set *bh_emit_self_set(struct bh_ruleset *rs, enum bh_family family);
+struct bh_set *bh_emit_map(
+	struct bh_ruleset *rs, bool enforce, enum bh_direction d, enum bh_family family);
+void bh_emit_into_known(const struct bh_engine *e, size_t workload, struct bh_set *s);
+void bh_emit_into_self(const struct bh_engine *e, size_t workload, struct bh_set *s);
+void bh_emit_into_map(const struct bh_engine *e, size_t workload, bool enforce, enum bh_direction d,
+	struct bh_set *s);
 
 /* emit_sets.c: adds a set that is not there yet, with its elements. */
 void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family);
 void bh_emit_named(struct bh_emit_use *u, size_t name, uint16_t port, uint8_t family);
 void bh_kset_name(const struct bh_kset *s, uint8_t family, struct bh_buf *ret);
 void bh_named_name(const struct bh_port_name *s, uint16_t port, uint8_t family, struct bh_buf *ret);
+struct bh_set *bh_emit_named_set(
+	struct bh_ruleset *rs, const struct bh_port_name *n, uint16_t port, uint8_t family);
 /* Adds the workload's addresses of the set's family that are its own (not claimed by an earlier
  * workload or the node) to a set or, with `chain`, to a verdict map. */
 void bh_emit_addresses(

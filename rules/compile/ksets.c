@@ -125,6 +125,7 @@ struct bh_kset *bh_kset_get(struct bh_plan *p, const uint32_t *peer, size_t n, u
 	if (!is_new)
 		return p->kset.item[at];
 	struct bh_kset *s = bh_xcalloc(1, sizeof(*s));
+	s->index = at;
 	s->family = family;
 	s->n_peers = n;
 	s->peer = BH_TAKE_PTR(sorted);

@@ -8,12 +8,14 @@
 
 #include <assert.h>
 
+#include "ruleset_private.h"
+
 struct bh_ruleset *bh_ruleset_new(void)
 {
 	return bh_xcalloc(1, sizeof(struct bh_ruleset));
 }
 
-static void set_finish(struct bh_set *s)
+void bh_set_finish(struct bh_set *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		free(s->elem[i].chain);
@@ -24,7 +26,7 @@ static void set_finish(struct bh_set *s)
 	free(s->comment);
 }
 
-static void rule_finish(struct bh_rule *r)
+void bh_rule_finish(struct bh_rule *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		free(r->match[i].set);
@@ -40,11 +42,11 @@ void bh_ruleset_free(struct bh_ruleset *rs)
 	if (!rs)
 		return;
 	for (size_t i = 0; i < rs->n_sets; i++)
-		set_finish(&rs->set[i]);
+		bh_set_finish(&rs->set[i]);
 	for (size_t i = 0; i < rs->n_chains; i++) {
 		struct bh_chain *c = &rs->chain[i];
 		for (size_t k = 0; k < c->n; k++)
-			rule_finish(&c->rule[k]);
+			bh_rule_finish(&c->rule[k]);
 		free(c->rule);
 		free(c->name);
 		free(c->comment);
@@ -134,11 +136,31 @@ static int compare_chains(const void *a, const void *b)
 	return strcmp(((const struct bh_chain *)a)->name, ((const struct bh_chain *)b)->name);
 }
 
+int bh_set_elem_cmp(const struct bh_set_elem *a, const struct bh_set_elem *b)
+{
+	int c = bh_addr_cmp(&a->key, &b->key);
+	return c ? c : bh_addr_cmp(&a->key2, &b->key2);
+}
+
 static int compare_elems(const void *a, const void *b)
 {
-	const struct bh_set_elem *x = a, *y = b;
-	int c = bh_addr_cmp(&x->key, &y->key);
-	return c ? c : bh_addr_cmp(&x->key2, &y->key2);
+	return bh_set_elem_cmp(a, b);
+}
+
+struct bh_rule bh_rule_copy(const struct bh_rule *r)
+{
+	struct bh_rule copy = *r;
+	copy.match = bh_xmemdup(r->match, r->n * sizeof(*r->match));
+	copy.cap = r->n;
+	copy.target = bh_xstrdup(r->target);
+	copy.comment = bh_xstrdup(r->comment);
+	for (size_t i = 0; i < r->n; i++) {
+		const struct bh_match *m = &r->match[i];
+		copy.match[i].set = bh_xstrdup(m->set);
+		if (m->port)
+			copy.match[i].port = bh_xmemdup(m->port, m->n_ports * sizeof(*m->port));
+	}
+	return copy;
 }
 
 static void seal_set(struct bh_set *s)

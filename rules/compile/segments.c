@@ -7,8 +7,9 @@
 #include "internal.h"
 
 #define FEW 8
-#define ENTRIES_MAX 262144 /* overlapping ranges could make it quadratic; all rows are asked then  \
-			    */
+#define ENTRIES_MAX                                                                                \
+	262144 /* overlapping ranges could make it quadratic; all rows are asked then              \
+		*/
 
 static const uint8_t proto_of[BH_SEGS] = {BH_TCP, BH_UDP, BH_SCTP, 0};
 

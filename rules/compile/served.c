@@ -51,6 +51,18 @@ void bh_served_copy(struct bh_engine *to, const struct bh_engine *from)
 	}
 }
 
+bool bh_served_same(const struct bh_engine *a, const struct bh_engine *b)
+{
+	for (size_t i = 0; i < a->plan->n_port_names; i++) {
+		if (a->served[i].n != b->served[i].n)
+			return false;
+		for (size_t k = 0; k < a->served[i].n; k++)
+			if (a->served[i].item[k].port != b->served[i].item[k].port)
+				return false;
+	}
+	return true;
+}
+
 void bh_served_finish(struct bh_engine *e)
 {
 	for (size_t i = 0; i < e->plan->n_port_names; i++)
