@@ -49,45 +49,77 @@ static void read_state(const struct cli *cli, struct check *c, const char *name)
 	cli_findings_take(&c->found, &diags);
 }
 
-static struct bh_policy_source source_of(const struct cli_file *f)
+/* Parses the files that `which` says (NULL: all of them). The set, or NULL. */
+static struct bh_policy_set *parse(const struct check *c, const bool *which, struct bh_diags *diags)
 {
-	return (struct bh_policy_source){.file = f->name, .text = f->text, .len = f->len};
-}
-
-/* Each file by itself, so that an error in one hides nothing of the others. Returns how many are
- * good; those are in src. */
-static size_t check_each(struct check *c, struct bh_policy_source *src)
-{
+	struct bh_policy_source bh_autofree *src = bh_xcalloc(c->files.n + 1, sizeof(*src));
+	struct bh_policy_set *set = NULL;
 	size_t n = 0;
 	for (size_t i = 0; i < c->files.n; i++) {
-		struct bh_diags bh_autodiags diags = {0};
-		struct bh_policy_set *set = NULL;
-		src[n] = source_of(&c->files.item[i]);
-		c->opts.strict_empty = !c->files.item[i].in_directory;
-		bh_policy_set_parse(&src[n], 1, &c->opts, &diags, &set);
-		bh_policy_set_unref(set);
-		if (diags.n_errors)
-			cli_findings_take(&c->found, &diags);
-		else
-			n++; /* its warnings come again with the others' */
+		const struct cli_file *f = &c->files.item[i];
+		if (!which || which[i])
+			src[n++] = (struct bh_policy_source){f->name, f->text, f->len};
 	}
-	return n;
+	bh_policy_set_parse(src, n, &c->opts, diags, &set);
+	return set;
+}
+
+static bool has_error(const struct bh_diags *d, const char *file)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->item[i].severity == BH_ERROR && bh_streq(d->item[i].file, file))
+			return true;
+	return false;
+}
+
+/* More is wrong than one list holds: each file by itself, so that none hides the others. */
+static void check_each(struct check *c, bool *ret_good)
+{
+	bool bh_autofree *one = bh_xcalloc(c->files.n, sizeof(*one));
+	for (size_t i = 0; i < c->files.n; i++) {
+		struct bh_diags bh_autodiags diags = {0};
+		one[i] = true;
+		bh_policy_set_unref(parse(c, one, &diags));
+		one[i] = false;
+		ret_good[i] = diags.n_errors == 0;
+		if (!ret_good[i])
+			cli_findings_take(&c->found, &diags);
+	}
+}
+
+/* Some files are broken: what can be said of the others? */
+static struct bh_policy_set *parse_good(struct check *c, struct bh_diags *diags)
+{
+	struct bh_diags bh_autodiags again = {0};
+	bool bh_autofree *good = bh_xcalloc(c->files.n, sizeof(*good));
+	bool crowded = diags->n_suppressed && c->files.n > 1;
+
+	if (crowded)
+		check_each(c, good);
+	for (size_t i = 0; !crowded && i < c->files.n; i++)
+		good[i] = !has_error(diags, c->files.item[i].name);
+	struct bh_policy_set *set = parse(c, good, &again);
+	cli_findings_take(&c->found, crowded ? &again : diags);
+	return set;
 }
 
 static void check_all(struct check *c)
 {
 	struct bh_diags bh_autodiags diags = {0}, lint = {0};
-	struct bh_policy_source bh_autofree *src = bh_xcalloc(c->files.n + 1, sizeof(*src));
-	struct bh_policy_set *set = NULL;
-	size_t n = check_each(c, src);
 
-	c->opts.strict_empty = false;
-	if (bh_policy_set_parse(src, n, &c->opts, &diags, &set) == 0) {
-		c->policies = set->n;
-		bh_lint(set, c->scenario ? c->scenario->state[0].inv : NULL, &lint);
-		bh_policy_set_unref(set);
-	}
-	cli_findings_take(&c->found, &diags);
+	c->opts.strict_empty = true;
+	for (size_t i = 0; i < c->files.n; i++)
+		c->opts.strict_empty &= !c->files.item[i].in_directory;
+	struct bh_policy_set *set = parse(c, NULL, &diags);
+	if (set)
+		cli_findings_take(&c->found, &diags);
+	else
+		set = parse_good(c, &diags);
+	if (!set)
+		return;
+	c->policies = set->n;
+	bh_lint(set, c->scenario ? c->scenario->state[0].inv : NULL, &lint);
+	bh_policy_set_unref(set);
 	cli_findings_take(&c->found, &lint);
 }
 
