@@ -107,7 +107,7 @@ bool random_world_make(struct random_world *w, uint64_t seed, unsigned features)
 
 bool random_world_init(struct random_world *w, uint64_t seed)
 {
-	return random_world_make(w, seed, 0);
+	return random_world_make(w, seed, RANDOM_CLUSTER);
 }
 
 /* --- changing --- */

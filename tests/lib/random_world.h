@@ -38,7 +38,7 @@ struct random_world {
 };
 
 /* False (and the diagnostics on stderr) if the parser refuses the policies. */
-bool random_world_init(struct random_world *w, uint64_t seed); /* no features */
+bool random_world_init(struct random_world *w, uint64_t seed); /* RANDOM_CLUSTER */
 bool random_world_make(struct random_world *w, uint64_t seed, unsigned features);
 /* Changes what changes while a node runs: labels, named ports, modes, policies. Builds. */
 bool random_world_change(struct random_world *w);

@@ -1,179 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * See reference.h. Sentences in quotes are from k8s.io/api/networking/v1/types.go and from
- * sigs.k8s.io/network-policy-api apis/v1alpha2/clusternetworkpolicy_types.go.
+ * The order in which policies are asked, and what follows from their answers; see reference.h. The
+ * sentence in quotes is from sigs.k8s.io/network-policy-api apis/v1alpha2/
+ * clusternetworkpolicy_types.go.
  */
-#include "lib/reference.h"
-
-struct world {
-	const struct bh_policy_set *policies;
-	const struct bh_inventory *inv;
-	const struct bh_engine_opts *opts;
-	const struct bh_flow *f;
-};
-
-static bool same(const struct bh_addr *a, const struct bh_addr *b)
-{
-	return a->family == b->family && memcmp(a->b, b->b, a->family == BH_IPV4 ? 4 : 16) == 0;
-}
-
-static bool has_addr(const struct bh_workload *w, const struct bh_addr *a)
-{
-	for (size_t i = 0; i < w->n_ifaces; i++)
-		for (size_t k = 0; k < w->iface[i].n_addrs; k++)
-			if (same(&w->iface[i].addr[k], a))
-				return true;
-	return false;
-}
-
-static int owner_of(const struct bh_inventory *inv, const struct bh_addr *a)
-{
-	for (size_t i = 0; i < inv->n_hosts; i++)
-		if (same(&inv->host[i], a))
-			return BH_OWNER_HOST;
-	for (size_t i = 0; i < inv->n; i++)
-		if (has_addr(inv->workload[i], a))
-			return (int)i;
-	return BH_OWNER_NONE;
-}
-
-static const char *label(const struct bh_labels *l, const char *key)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->item[i].key, key) == 0)
-			return l->item[i].value;
-	return NULL;
-}
-
-static bool requirement_holds(const struct bh_requirement *r, const struct bh_labels *l)
-{
-	const char *value = label(l, r->key);
-	bool in = false;
-	for (size_t i = 0; value && i < r->n_values; i++)
-		in = in || strcmp(r->value[i], value) == 0;
-	switch (r->op) {
-	case BH_SEL_IN:
-		return in;
-	case BH_SEL_NOT_IN:
-		return !in; /* an absent key is in no list */
-	case BH_SEL_EXISTS:
-		return value != NULL;
-	case BH_SEL_NOT_EXISTS:
-		return value == NULL;
-	}
-	return false;
-}
-
-static bool selects(const struct bh_selector *s, const struct bh_labels *l)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (!requirement_holds(&s->req[i], l))
-			return false;
-	return true;
-}
-
-static bool inside(const struct bh_prefix *p, const struct bh_addr *a)
-{
-	if (p->addr.family != a->family)
-		return false;
-	for (unsigned bit = 0; bit < p->len; bit++) {
-		uint8_t mask = (uint8_t)(0x80 >> bit % 8);
-		if ((p->addr.b[bit / 8] ^ a->b[bit / 8]) & mask)
-			return false;
-	}
-	return true;
-}
-
-static const struct bh_labels *namespace_labels(const struct bh_inventory *inv, const char *name)
-{
-	static const struct bh_labels none = {0};
-	for (size_t i = 0; i < inv->n_ns; i++)
-		if (strcmp(inv->ns[i].name, name) == 0)
-			return &inv->ns[i].labels;
-	return &none;
-}
-
-static bool node_is(
-	const struct world *x, const struct bh_policy_peer *peer, const struct bh_addr *addr)
-{
-	for (size_t i = 0; i < x->inv->n_nodes; i++) {
-		const struct bh_node_info *n = &x->inv->node[i];
-		for (size_t k = 0; k < n->n_addrs; k++)
-			if (same(&n->addr[k], addr) && selects(&peer->nodes, &n->labels))
-				return true;
-	}
-	return false;
-}
-
-static bool peer_is(const struct world *x, const struct bh_policy *p,
-	const struct bh_policy_peer *peer, const struct bh_addr *addr, int other)
-{
-	if (peer->has_nodes)
-		return node_is(x, peer, addr);
-	if (peer->n_networks) {
-		for (size_t i = 0; i < peer->n_networks; i++)
-			if (inside(&peer->network[i], addr))
-				return true;
-		return false;
-	}
-	if (peer->block) {
-		if (!inside(&peer->block->cidr, addr))
-			return false;
-		for (size_t i = 0; i < peer->block->n_except; i++)
-			if (inside(&peer->block->except[i], addr))
-				return false;
-		return true;
-	}
-	if (other < 0)
-		return false; /* selectors mean pods */
-	const struct bh_workload *w = x->inv->workload[other];
-	if (peer->has_namespaces) {
-		if (!selects(&peer->namespaces, namespace_labels(x->inv, w->namespace)))
-			return false;
-	} else if (strcmp(w->namespace, p->namespace) != 0) {
-		return false; /* "selects the pods ... in the policy's own namespace" */
-	}
-	return !peer->has_pods || selects(&peer->pods, &w->labels);
-}
-
-/* "This field ... can either be a numerical or named port on a pod": of the destination. */
-static bool port_is(const struct world *x, const struct bh_policy_port *p, int dst)
-{
-	bool any_proto = p->proto == 0 && p->name; /* destinationNamedPort says no protocol */
-	if (!any_proto && p->proto != x->f->proto)
-		return false;
-	if (p->any)
-		return true;
-	if (!p->name)
-		return x->f->dport >= p->first && x->f->dport <= p->last;
-	if (dst < 0)
-		return false;
-	const struct bh_workload *w = x->inv->workload[dst];
-	for (size_t i = 0; i < w->n_ports; i++)
-		if (w->port[i].name && strcmp(w->port[i].name, p->name) == 0 &&
-			w->port[i].proto == x->f->proto && w->port[i].port == x->f->dport)
-			return true;
-	return false;
-}
-
-static bool rule_matches(const struct world *x, const struct bh_policy *p,
-	const struct bh_policy_rule *r, const struct bh_addr *addr, int other, int dst,
-	int *ret_peer)
-{
-	bool port = r->n_ports == 0;
-	for (size_t i = 0; i < r->n_ports; i++)
-		port = port || port_is(x, &r->port[i], dst);
-	*ret_peer = -1;
-	if (!port || !r->n_peers)
-		return port;
-	for (size_t i = 0; i < r->n_peers; i++) {
-		if (peer_is(x, p, &r->peer[i], addr, other)) {
-			*ret_peer = (int)i;
-			return true;
-		}
-	}
-	return false;
-}
+#include "lib/reference_private.h"
 
 static bool is_exempt(const struct world *x, const int owner[2])
 {
@@ -181,7 +12,7 @@ static bool is_exempt(const struct world *x, const int owner[2])
 	bool v6 = f->dst.family == BH_IPV6;
 	unsigned t = f->icmp_type;
 	for (size_t i = 0; i < x->inv->n_broadcast; i++)
-		if (same(&x->inv->broadcast[i], &f->dst))
+		if (reference_same(&x->inv->broadcast[i], &f->dst))
 			return true;
 	if (v6 ? f->dst.b[0] == 0xff : (f->dst.b[0] & 0xf0) == 0xe0)
 		return true;
@@ -203,7 +34,7 @@ static bool is_self(const struct world *x, const struct bh_workload *w)
 	for (size_t i = 0; i < w->n_ifaces; i++)
 		for (size_t k = 0; k < w->iface[i].n_addrs; k++)
 			n += w->iface[i].addr[k].family == x->f->src.family;
-	return n <= 16 || same(&x->f->src, &x->f->dst);
+	return n <= 16 || reference_same(&x->f->src, &x->f->dst);
 }
 
 /* What the policies say of one side. */
@@ -219,7 +50,7 @@ static enum answer ask(const struct world *x, const struct bh_policy *p, enum bh
 	for (size_t k = 0; k < p->n_rules[d]; k++) {
 		const struct bh_policy_rule *r = &p->rule[d][k];
 		int peer;
-		if (!rule_matches(x, p, r, addr, owner[!d], owner[BH_INGRESS], &peer))
+		if (!reference_rule_matches(x, p, r, addr, owner[!d], owner[BH_INGRESS], &peer))
 			continue;
 		if (r->action != BH_RULE_PASS)
 			*ret = (struct bh_rule_ref){p, (int)k, peer};
@@ -237,8 +68,9 @@ static bool comes_before(const struct bh_policy *a, const struct bh_policy *b)
 
 static bool means(const struct world *x, const struct bh_policy *p, const struct bh_workload *me)
 {
-	return selects(&p->namespaces, namespace_labels(x->inv, me->namespace)) &&
-	       selects(&p->pods, &me->labels);
+	return reference_selects(
+		       &p->namespaces, reference_namespace_labels(x->inv, me->namespace)) &&
+	       reference_selects(&p->pods, &me->labels);
 }
 
 /* Admin or Baseline: policy after policy in order of precedence, the first match decides. */
@@ -273,7 +105,8 @@ static bool consult(const struct world *x, enum bh_direction d, const int owner[
 	for (size_t i = 0; i < x->policies->n; i++) {
 		const struct bh_policy *p = x->policies->policy[i];
 		if (p->tier != BH_TIER_NETWORK_POLICY || !p->isolates[d] ||
-			strcmp(p->namespace, me->namespace) != 0 || !selects(&p->pods, &me->labels))
+			strcmp(p->namespace, me->namespace) != 0 ||
+			!reference_selects(&p->pods, &me->labels))
 			continue;
 		*ret_isolated = true;
 		if (ask(x, p, d, owner, ret) == ACCEPT)
@@ -342,24 +175,42 @@ static bool either(const struct bh_decision *d, enum bh_side_verdict v)
 static bool unknown(const struct world *x, const struct bh_addr *a, int owner)
 {
 	for (size_t i = 0; owner == BH_OWNER_NONE && i < x->inv->n_networks; i++)
-		if (inside(&x->inv->network[i], a))
+		if (reference_inside(&x->inv->network[i], a))
 			return true;
 	return false;
 }
 
-static enum bh_reason reason(const struct world *x, const struct bh_decision *d)
+/* Why sides with this verdict deny or would: a rule's word comes before a rule's absence. */
+static enum bh_reason why_denied(
+	const struct bh_decision *d, enum bh_side_verdict v, const bool isolated[2])
+{
+	enum bh_reason reason = BH_REASON_UNSELECTED;
+	for (int i = 0; i < 2; i++) {
+		if (d->side[i].verdict == v && d->side[i].rule.policy)
+			return BH_REASON_POLICY;
+		if (d->side[i].verdict == v && isolated[i])
+			reason = BH_REASON_UNMATCHED;
+	}
+	return reason;
+}
+
+static enum bh_reason reason(
+	const struct world *x, const struct bh_decision *d, const bool isolated[2])
 {
 	static const struct {
 		enum bh_side_verdict side;
 		enum bh_reason reason;
 	} order[] = {
-		{BH_SIDE_WOULD_DENY, BH_REASON_UNMATCHED},
 		{BH_SIDE_LEARN, BH_REASON_LEARNED},
 		{BH_SIDE_HOST, BH_REASON_HOST},
 		{BH_SIDE_SELF, BH_REASON_SELF},
 		{BH_SIDE_ALLOWED, BH_REASON_POLICY},
 		{BH_SIDE_OPEN, BH_REASON_UNSELECTED},
 	};
+	if (d->would_deny)
+		return why_denied(d, BH_SIDE_WOULD_DENY, isolated) == BH_REASON_POLICY
+			       ? BH_REASON_POLICY
+			       : BH_REASON_UNMATCHED;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(order); i++)
 		if (either(d, order[i].side))
 			return order[i].reason;
@@ -374,21 +225,17 @@ void reference_evaluate(const struct bh_policy_set *policies, const struct bh_in
 	const struct bh_engine_opts *opts, const struct bh_flow *f, struct bh_decision *ret)
 {
 	const struct world x = {policies, inv, opts, f};
-	const int owner[2] = {owner_of(inv, &f->src), owner_of(inv, &f->dst)};
-	bool isolated[2], by_isolation = false;
+	const int owner[2] = {reference_owner(inv, &f->src), reference_owner(inv, &f->dst)};
+	bool isolated[2];
 	*ret = (struct bh_decision){.verdict = BH_ALLOW};
-	for (int d = 0; d < 2; d++) {
+	for (int d = 0; d < 2; d++)
 		decide(&x, (enum bh_direction)d, owner, &ret->side[d], &isolated[d]);
-		if (ret->side[d].verdict == BH_SIDE_DENIED) {
-			ret->verdict = opts->reject ? BH_REJECT : BH_DROP;
-			by_isolation = by_isolation || isolated[d];
-		}
-	}
-	if (ret->verdict != BH_ALLOW) {
-		ret->reason = by_isolation ? BH_REASON_UNMATCHED : BH_REASON_UNSELECTED;
+	if (either(ret, BH_SIDE_DENIED)) {
+		ret->verdict = opts->reject ? BH_REJECT : BH_DROP;
+		ret->reason = why_denied(ret, BH_SIDE_DENIED, isolated);
 		return;
 	}
 	ret->would_deny = either(ret, BH_SIDE_WOULD_DENY);
 	ret->learn = either(ret, BH_SIDE_LEARN);
-	ret->reason = reason(&x, ret);
+	ret->reason = reason(&x, ret, isolated);
 }

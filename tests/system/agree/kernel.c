@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The ruleset in the kernel, without queues: the kernel decides alone. */
+#include "agree.h"
+
+#include "lib/reference.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+static const struct bh_emit_opts emit_opts = {0};
+
+/* What one world has seen must not be established in the next. */
+static void flush_conntrack(void)
+{
+	struct {
+		struct nlmsghdr h;
+		struct nfgenmsg g;
+	} m = {
+		.h.nlmsg_len = sizeof(m),
+		.h.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE,
+		.h.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+	};
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+	} answer;
+	bh_autoclose int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	if (fd < 0 || send(fd, &m, sizeof(m), 0) < 0 ||
+		recv(fd, &answer, sizeof(answer), 0) < (ssize_t)sizeof(answer) || answer.e.error) {
+		fprintf(stderr, "agree: conntrack could not be flushed\n");
+		exit(2);
+	}
+}
+
+/* --- what a broken compiler would do --- */
+
+static void spoil_rule(enum sabotage how, struct bh_rule *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct bh_match *m = &r->match[i];
+		bool set = m->kind == BH_MATCH_SADDR_SET || m->kind == BH_MATCH_DADDR_SET;
+		if (how == SABOTAGE_PORTS && m->kind == BH_MATCH_DPORT && m->proto == BH_UDP) {
+			m->n_ports = 1;
+			m->port[0] = (struct bh_port_range){9, 9};
+		} else if (how == SABOTAGE_PEERS && set) {
+			m->neg = !m->neg;
+		}
+	}
+}
+
+static void spoil(enum sabotage how, struct bh_ruleset *rs)
+{
+	for (size_t i = 0; i < rs->n_chains; i++)
+		for (size_t k = 0; rs->chain[i].hook == BH_HOOK_NONE && k < rs->chain[i].n; k++)
+			spoil_rule(how, &rs->chain[i].rule[k]);
+	for (size_t i = 0; how == SABOTAGE_MAPS && i < rs->n_sets; i++) {
+		struct bh_set *s = &rs->set[i];
+		if (s->kind != BH_MAP_VERDICT || !s->n)
+			continue;
+		s->n--;
+		free(s->elem[s->n].chain);
+		free(s->elem[s->n].comment);
+	}
+}
+
+/* --- loading --- */
+
+void kernel_open(struct kernel *k)
+{
+	int r = bh_nft_open(&k->nft);
+	if (r < 0) {
+		fprintf(stderr, "agree: nftables: %s\n", strerror(-r));
+		exit(2);
+	}
+}
+
+void kernel_forget(struct kernel *k)
+{
+	bh_ruleset_free(k->have);
+	k->have = NULL;
+}
+
+void kernel_close(struct kernel *k)
+{
+	kernel_forget(k);
+	bh_engine_unref(k->engine);
+	bh_nft_close(k->nft);
+}
+
+static int commit(struct kernel *k, const struct bh_ruleset *to, struct bh_nft_error *e)
+{
+	struct bh_diff d;
+	if (!k->have) {
+		k->rebuilds++;
+		return bh_nft_rebuild(k->nft, to, e);
+	}
+	k->diffs++;
+	bh_ruleset_diff(k->have, to, &d);
+	int r = bh_nft_apply(k->nft, &d, e);
+	bh_diff_finish(&d);
+	return r;
+}
+
+bool kernel_load(struct kernel *k, const struct random_world *w)
+{
+	struct bh_nft_error e = {0};
+	bh_engine_unref(k->engine);
+	k->engine = bh_engine_compile(w->policies, w->inv, &w->opts);
+	struct bh_ruleset *rs = bh_engine_emit(k->engine, &emit_opts);
+	if (k->sabotage)
+		spoil(k->sabotage, rs);
+	int r = commit(k, rs, &e);
+	kernel_forget(k);
+	if (r < 0) {
+		fprintf(stderr, "agree: the kernel refuses: %s: %s (%s)\n", e.object, strerror(-r),
+			e.kernel);
+		bh_ruleset_free(rs);
+		return false;
+	}
+	k->have = rs;
+	flush_conntrack();
+	return true;
+}
+
+void judge(const struct kernel *k, const struct random_world *w, const struct probe *p,
+	struct bh_decision *ret_evaluator, bool *ret_reference)
+{
+	struct bh_decision d;
+	bh_engine_evaluate(k->engine, &p->flow, ret_evaluator);
+	reference_evaluate(w->policies, w->inv, &w->opts, &p->flow, &d);
+	*ret_reference = d.verdict == BH_ALLOW;
+}
