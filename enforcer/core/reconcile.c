@@ -39,17 +39,27 @@ static struct bh_inventory *build_inventory(struct bh_core *c)
 	return inv;
 }
 
-static struct bh_snapshot *build_snapshot(struct bh_core *c)
+static struct bh_engine *build_engine(struct bh_core *c, struct bh_inventory *inv)
 {
-	struct bh_snapshot *s = bh_xcalloc(1, sizeof(*s));
-	struct bh_engine_opts opts = {
+	const struct bh_engine_opts opts = {
 		.unselected_deny = c->conf->unselected_deny,
 		.host_policy = c->conf->host_policy,
 		.reject = c->conf->reject,
 	};
+	const struct bh_engine *now = c->snap ? c->snap->engine : NULL;
+	struct bh_engine *e = NULL;
+	if (now && bh_engine_policies(now) == c->policies &&
+		bh_engine_same_options(bh_engine_options(now), &opts))
+		e = bh_engine_derive(now, inv);
+	return e ? e : bh_engine_compile(c->policies, inv, &opts);
+}
+
+static struct bh_snapshot *build_snapshot(struct bh_core *c)
+{
+	struct bh_snapshot *s = bh_xcalloc(1, sizeof(*s));
 	struct bh_inventory *inv = build_inventory(c);
 	s->refs = 1;
-	s->engine = bh_engine_compile(c->policies, inv, &opts);
+	s->engine = build_engine(c, inv);
 	bh_inventory_unref(inv);
 	s->feeds = bh_feeds_index(c->feeds);
 	s->node_mode = bh_core_node_mode(c);
@@ -82,32 +92,70 @@ static void protect(struct bh_core *c, const struct bh_inventory *inv)
 	bh_ranges_finish(&r);
 }
 
-/* −errno with c->commit_error set, or the number of changes sent. */
-static int commit(struct bh_core *c, struct bh_ruleset *to)
+/* Nothing known of what the kernel holds, or somebody changed it: it has to be made whole. */
+static bool out_of_step(int r)
 {
-	struct bh_nft_error err = {0};
-	struct bh_diff diff = {0};
-	int r = -ENOENT, changes = 1;
+	return r == -ENOENT || r == -EEXIST || r == -EBUSY || r == -ERESTART || r == -ENOBUFS;
+}
 
-	if (c->installed) {
-		bh_ruleset_diff(c->installed, to, &diff);
-		changes = (int)diff.n;
-		r = changes ? bh_nft_apply(c->nft, &diff, &err) : 0;
-		bh_diff_finish(&diff);
+static int send_diff(struct bh_core *c, const struct bh_ruleset *from, const struct bh_ruleset *to,
+	struct bh_diff *diff, struct bh_nft_error *err)
+{
+	bh_ruleset_diff(from, to, diff);
+	int r = diff->n ? bh_nft_apply(c->nft, diff, err) : 0;
+	return r < 0 ? r : (int)diff->n;
+}
+
+/* What a few workloads changed, and no more: at the cost of the change. */
+static int commit_change(struct bh_core *c, const struct bh_snapshot *s, struct bh_nft_error *err)
+{
+	struct bh_ruleset *from, *to;
+	struct bh_diff diff = {0};
+	bh_engine_emit_change(c->snap->engine, s->engine, &from, &to);
+	int r = send_diff(c, from, to, &diff, err);
+	if (r > 0)
+		bh_ruleset_patch(c->installed, &diff);
+	bh_diff_finish(&diff);
+	bh_ruleset_free(from);
+	bh_ruleset_free(to);
+	return r;
+}
+
+static int commit_all(struct bh_core *c, const struct bh_snapshot *s, struct bh_nft_error *err)
+{
+	struct bh_ruleset *to = emit(c, s);
+	struct bh_diff diff = {0};
+	int r = c->installed ? send_diff(c, c->installed, to, &diff, err) : -ENOENT;
+	bh_diff_finish(&diff);
+	if (out_of_step(r)) {
+		*err = (struct bh_nft_error){0};
+		r = bh_nft_rebuild(c->nft, to, err);
+		r = r < 0 ? r : 1;
 	}
-	/* Nothing known of what the kernel holds, or somebody changed it: make it whole. */
-	if (r == -ENOENT || r == -EEXIST || r == -EBUSY || r == -ERESTART || r == -ENOBUFS) {
-		err = (struct bh_nft_error){0};
-		r = bh_nft_rebuild(c->nft, to, &err);
-	}
-	free(c->commit_error);
-	c->commit_error = NULL;
 	if (r < 0) {
-		c->commit_error = bh_xasprintf("%s%s%s%s%s", err.object, err.object[0] ? ": " : "",
-			strerror(-r), err.kernel[0] ? ": " : "", err.kernel);
+		bh_ruleset_free(to);
 		return r;
 	}
-	return changes;
+	bh_ruleset_free(c->installed);
+	c->installed = to;
+	return r;
+}
+
+/* −errno with c->commit_error set, or the number of changes sent. */
+static int commit(struct bh_core *c, const struct bh_snapshot *s)
+{
+	struct bh_nft_error err = {0};
+	bool small = c->installed && c->snap && s->feeds == c->snap->feeds &&
+		     bh_engine_is_derived(s->engine, c->snap->engine);
+	int r = small ? commit_change(c, s, &err) : -ENOENT;
+	if (r < 0)
+		r = commit_all(c, s, &err);
+	free(c->commit_error);
+	c->commit_error = NULL;
+	if (r < 0)
+		c->commit_error = bh_xasprintf("%s%s%s%s%s", err.object, err.object[0] ? ": " : "",
+			strerror(-r), err.kernel[0] ? ": " : "", err.kernel);
+	return r;
 }
 
 static void after_commit(struct bh_core *c, int changes)
@@ -133,18 +181,14 @@ int bh_core_reconcile(struct bh_core *c)
 	if (c->stopping || c->starting || !bh_inventory_mgr_synced(c->inventory))
 		return 0;
 	struct bh_snapshot *s = build_snapshot(c);
-	struct bh_ruleset *to = emit(c, s);
-	int r = commit(c, to);
+	int r = commit(c, s);
 	if (r < 0) {
 		bh_audit_event(c->audit, "commit", "failure", c->commit_error, NULL, NULL);
 		uv_timer_start(&c->retry_timer, bh_core_reconcile_cb, RETRY_MS, 0);
-		bh_ruleset_free(to);
 		bh_snapshot_unref(s);
 		return r;
 	}
 	uv_timer_stop(&c->retry_timer);
-	bh_ruleset_free(c->installed);
-	c->installed = to;
 	bh_snapshot_unref(c->snap);
 	c->snap = bh_snapshot_ref(s);
 	bh_shared_publish(&c->shared, s);

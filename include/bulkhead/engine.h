@@ -30,6 +30,10 @@ struct bh_engine *bh_engine_compile(struct bh_policy_set *policies, struct bh_in
  * for one. Compiling and deriving is for one thread at a time.
  */
 struct bh_engine *bh_engine_derive(const struct bh_engine *from, struct bh_inventory *inv);
+/* Is the one derived from the other, or from what that was derived from? Then what differs in the
+ * kernel can be emitted alone. */
+bool bh_engine_is_derived(const struct bh_engine *e, const struct bh_engine *from);
+bool bh_engine_same_options(const struct bh_engine_opts *a, const struct bh_engine_opts *b);
 struct bh_engine *bh_engine_ref(struct bh_engine *e);
 void bh_engine_unref(struct bh_engine *e);
 const struct bh_policy_set *bh_engine_policies(const struct bh_engine *e);

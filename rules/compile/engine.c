@@ -142,3 +142,14 @@ size_t bh_engine_selected(const struct bh_engine *e, const struct bh_policy *p)
 		n += bh_bit(e->class[e->class_of[i]] -> policy, index);
 	return n;
 }
+
+bool bh_engine_is_derived(const struct bh_engine *e, const struct bh_engine *from)
+{
+	return e->plan == from->plan;
+}
+
+bool bh_engine_same_options(const struct bh_engine_opts *a, const struct bh_engine_opts *b)
+{
+	return a->unselected_deny == b->unselected_deny && a->host_policy == b->host_policy &&
+	       a->reject == b->reject;
+}
