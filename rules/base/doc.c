@@ -301,14 +301,26 @@ static int on_event(struct builder *b, const yaml_event_t *e)
 	}
 }
 
-/* libyaml's own words, with its place; plus the usual cause where it is a tab. */
+/*
+ * Where the mistake is. libyaml points to where it gave up; that is too late for a key without a
+ * colon, which it has read on from, and for what is still open at the end of the text.
+ */
+static const yaml_mark_t *mistake(struct builder *b, const yaml_parser_t *p)
+{
+	const yaml_mark_t *m = p->problem ? &p->problem_mark : &p->mark;
+	bool at_end = doc_text_byte(&b->text, m->line, m->column) == '\0';
+	bool key = p->context && strcmp(p->context, "while scanning a simple key") == 0;
+	return p->context && (key || at_end) ? &p->context_mark : m;
+}
+
+/* libyaml's own words; plus the usual cause where it is a tab. */
 static int syntax_error(struct builder *b, const yaml_parser_t *p)
 {
 	const char *remedy = NULL;
 	struct bh_buf what = {0};
 	if (p->error == YAML_MEMORY_ERROR)
 		return fault(b, &p->mark, NULL, "out of memory");
-	const yaml_mark_t *m = p->problem ? &p->problem_mark : &p->mark;
+	const yaml_mark_t *m = mistake(b, p);
 	bh_buf_printf(&what, "%s", p->problem ? p->problem : "not YAML");
 	if (p->context)
 		bh_buf_printf(&what, " %s", p->context);

@@ -91,7 +91,8 @@ static void read_types(struct bh_policy_ctx *c, const struct bh_node *spec, stru
 	bh_policy_each(c, spec, "policyTypes", read_type, p);
 	if (types && types->kind == BH_NODE_SEQ && types->n > 2) {
 		size_t at = bh_policy_push(c, "policyTypes");
-		bh_policy_error(c, types, "Ingress, Egress or both", "more than two policy types");
+		bh_policy_error(c, types->child[2], "Ingress, Egress or both",
+			"more than two policy types");
 		bh_policy_pop(c, at);
 	}
 	if (!types || types->n == 0) {

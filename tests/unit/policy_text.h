@@ -20,9 +20,6 @@
 
 #define CLUSTER_HEAD "apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\n"
 #define CLUSTER CLUSTER_HEAD "metadata: {name: p}\nspec:\n" /* the spec begins in line 5 */
-#define CLUSTER_RULES                                                                              \
-	CLUSTER "  {tier: Admin, priority: 5, subject: {namespaces: {}},\n  " /* line 6 */
-
 static inline int parse_with(
 	const char *text, size_t len, bool strict, struct bh_diags *d, struct bh_policy_set **ret)
 {
@@ -80,3 +77,40 @@ static inline void refused(const char *text, int line, const char *what)
 	}
 	fail_msg("no error with \"%s\" in line %d, but:\n%s\nof\n%s", what, line, all, text);
 }
+
+struct bad {
+	const char *text;
+	size_t len;
+	int first, last; /* line of the first error */
+};
+
+#define AT(line, text)                                                                             \
+	{                                                                                          \
+		text, sizeof(text) - 1, line, line                                                 \
+	}
+#define IN_LINES(first, last, text)                                                                \
+	{                                                                                          \
+		text, sizeof(text) - 1, first, last                                                \
+	}
+
+/* All that come out wrong are shown. */
+static inline void check_bad(const struct bad *t, size_t n)
+{
+	size_t wrong = 0;
+	for (size_t i = 0; i < n; i++) {
+		bh_autodiags struct bh_diags d = {0};
+		struct bh_policy_set *s = NULL;
+		int r = parse_with(t[i].text, t[i].len, true, &d, &s);
+		int line = first_error(&d);
+		bh_autofree char *all = show(&d);
+		if (r == -EINVAL && !s && line >= t[i].first && line <= t[i].last)
+			continue;
+		print_error("%d, not an error in line %d..%d but:\n%.1000s\nof\n%.1000s\n", r,
+			t[i].first, t[i].last, all, t[i].text);
+		bh_policy_set_unref(s);
+		wrong++;
+	}
+	assert_int_equal(wrong, 0);
+}
+
+#define CHECK_BAD(t) check_bad(t, BH_ARRAY_SIZE(t))

@@ -176,8 +176,8 @@ static void test_refused(void **state BH_UNUSED)
 	refused("a: &x\n  b: *x\n", 2, 6, "contains it");
 	refused("a: &x [*x]\n", 1, 8, "contains it");
 	refused("a: &x 1\n---\na: *x\n", 3, 4, "unknown anchor");
-	refused("a: [1\n", 2, 1, "did not find");
-	refused("a: 'b\n", 2, 1, "unexpected end");
+	refused("a: [1\n", 1, 4, "did not find");
+	refused("a: 'b\n", 1, 4, "unexpected end");
 	refused("{}x\n", 1, 3, "<document start>");
 	refused("{} {}\n", 1, 4, "<document start>");
 	refused("[1]\n[2]\n", 2, 1, "<document start>");
