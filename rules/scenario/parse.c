@@ -85,12 +85,15 @@ static void read_state(struct loader *l, const struct bh_node *n, const struct s
 	const struct sections *old, const struct bh_scenario_state *before,
 	struct bh_scenario_state *st)
 {
+	size_t errors = l->r.diags->n_errors;
 	st->line = n->line;
 	read_options(l, s->options, &st->opts);
 	if (before && same_world(s, old))
 		share_world(l, n, before, st);
 	else
 		scenario_read_world(l, s, st);
+	l->faulty =
+		l->r.diags->n_errors > errors || (l->faulty && before && st->inv == before->inv);
 	const struct bh_policy_parse_opts opts = bh_scenario_policy_opts(st);
 	if (before && before->policies && s->policies == old->policies &&
 		opts.nodes == bh_scenario_policy_opts(before).nodes)

@@ -91,7 +91,25 @@ static void replace(char **s, char *by)
 	*s = by;
 }
 
-/* Another document's place inside a message: "FILE#policies[3]:7" stays, it can be found. */
+/* Another document's place inside of a message: "FILE#policies[3]:1:1". */
+static void place_mention(const struct loader *l, const struct origin *o, size_t n, char **what)
+{
+	bh_autofree char *any = bh_xasprintf("%s" LABEL, l->r.file);
+	char *at = strstr(*what, any), *end;
+	if (!at)
+		return;
+	size_t i = strtoul(at + strlen(any), NULL, 10);
+	if (i >= n || strncmp(at, o[i].label, strlen(o[i].label)) != 0)
+		return;
+	int line = 0, column = 0, used = 0;
+	end = at + strlen(o[i].label);
+	if (sscanf(end, ":%9d:%9d%n", &line, &column, &used) != 2)
+		return;
+	shift(&o[i], &line, &column);
+	replace(what, bh_xasprintf("%.*s%s:%d:%d%s", (int)(at - *what), *what, l->r.file, line,
+			      column, end + used));
+}
+
 static void place_diag(const struct loader *l, const struct origin *o, size_t n, struct bh_diag *d)
 {
 	const struct origin *at = find_origin(l, o, n, d->file);
@@ -99,8 +117,10 @@ static void place_diag(const struct loader *l, const struct origin *o, size_t n,
 		return;
 	if (!at->exact && d->line > 0)
 		replace(&d->what, bh_xasprintf("%s (line %d of the text)", d->what, d->line));
-	replace(&d->path, bh_xasprintf("policies[%zu]%s%s", (size_t)(at - o), d->path ? "." : "",
-				  d->path ? d->path : ""));
+	bool deeper = d->path && *d->path;
+	replace(&d->path, bh_xasprintf("policies[%zu]%s%s", (size_t)(at - o), deeper ? "." : "",
+				  deeper ? d->path : ""));
+	place_mention(l, o, n, &d->what);
 	shift(at, &d->line, &d->column);
 	replace(&d->file, bh_xstrdup(l->r.file));
 }

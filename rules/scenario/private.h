@@ -18,6 +18,7 @@ struct loader {
 	size_t n_lines;
 	size_t budget; /* objects that may still be built, over all states */
 	bool broke; /* that was said */
+	bool faulty; /* the present state's world has errors: ends may be missing for them */
 };
 
 /* A list of addresses. Owned; *ret_n is 0 after any error. `one`: at most one per family. */

@@ -108,8 +108,8 @@ static int resolve(struct loader *l, const struct bh_node *n, const struct bh_sc
 	uint8_t family, const char *from, const char *to, struct bh_flow *f)
 {
 	int e = bh_scenario_resolve_pair(st, from, to, family, &f->src, &f->dst);
-	if (e == 0)
-		return 0;
+	if (e == 0 || l->faulty)
+		return e;
 	int a = explain_end(l, bh_node_get(n, "from"), "expect[].from", st, from, family);
 	int b = explain_end(l, bh_node_get(n, "to"), "expect[].to", st, to, family);
 	if (a == 0 && b == 0)
