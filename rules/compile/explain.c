@@ -123,7 +123,8 @@ static void explain_tier(const struct bh_explain *x, enum bh_direction d, enum b
 		bh_buf_str(x->out, does[step->action]);
 		name_rule(x, d, &step->rule);
 	} else {
-		list_policies(list, n, "no rule matches of ", x->out);
+		list_policies(list, n, "no rule of ", x->out);
+		bh_buf_str(x->out, " matches");
 	}
 	bh_buf_str(x->out, "; ");
 }
@@ -228,6 +229,9 @@ static void explain_side(const struct bh_explain *x, enum bh_direction d)
 	else
 		explain_tiers(x, d);
 	bh_buf_str(x->out, "\n");
+	if (s->verdict != BH_SIDE_UNGOVERNED && s->verdict != BH_SIDE_HOST &&
+		s->verdict != BH_SIDE_SELF)
+		bh_explain_considered(x, d);
 }
 
 static void explain_verdict(const struct bh_explain *x)

@@ -87,7 +87,10 @@ static void suggest_against_rule(
 	if (r->policy->tier == BH_TIER_NETWORK_POLICY)
 		bh_buf_str(x->out, " (and every other rule that allows it)\n");
 	else
-		bh_buf_printf(x->out, ", or put a rule with action %s before it\n", action);
+		bh_buf_printf(x->out, ", or put a rule with action %s before it%s\n", action,
+			r->policy->tier == BH_TIER_BASELINE
+				? ", or write a NetworkPolicy: it decides before the Baseline tier"
+				: "");
 }
 
 static void suggest_deny_side(const struct bh_explain *x, enum bh_direction d)

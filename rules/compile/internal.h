@@ -341,7 +341,7 @@ struct bh_set *bh_emit_named_set(
 void bh_emit_addresses(
 	const struct bh_engine *e, size_t workload, struct bh_set *set, const char *chain);
 
-/* explain.c, explain_suggest.c */
+/* explain.c, explain_considered.c, explain_suggest.c */
 struct bh_explain {
 	const struct bh_engine *e;
 	const struct bh_flow *f;
@@ -349,4 +349,5 @@ struct bh_explain {
 	struct bh_buf *out;
 };
 const struct bh_addr *bh_explain_addr(const struct bh_explain *x, enum bh_direction d);
+void bh_explain_considered(const struct bh_explain *x, enum bh_direction d);
 void bh_explain_suggest(const struct bh_explain *x);

@@ -480,6 +480,39 @@ static void explain_contains(const struct shop *s, const struct bh_flow *f, cons
 	bh_buf_finish(&b);
 }
 
+/* The tiers in words, and the rules that nearly decided: tests/golden/cluster.yaml. */
+static void test_explain_tiers(void **state BH_UNUSED)
+{
+	struct bh_diags diags = {0};
+	struct bh_scenario *c = NULL;
+	struct shop s = {0};
+	assert_int_equal(bh_case_load("tests/golden/cluster.yaml", &diags, &c), 0);
+	s.e = bh_engine_compile(c->state[0].policies, c->state[0].inv, &c->state[0].opts);
+	struct bh_flow f = tcp("10.0.2.2", "10.0.1.3", 8080);
+	explain_contains(&s, &f,
+		(const char *const[]){
+			"Admin tier: denied by cnp:guard, ingress rule 2 (Deny), peer 0",
+			"considered: cnp:guard ingress rule 0 (Accept) covers this port, but only "
+			"for "
+			"app=monitor",
+			"considered: cnp:base ingress rule 0 (Pass) means this peer, but only "
+			"udp/53",
+			"considered: cnp:base ingress rule 1 (Deny) matches too",
+			"verdict: drop (policy)", "put a rule with action Accept before it", NULL});
+	f = tcp("10.0.1.2", "10.0.1.3", 8080);
+	explain_contains(&s, &f,
+		(const char *const[]){"Admin tier: passed on by cnp:guard, ingress rule 1 (Pass)",
+			"isolated by red/db; allowed by policy red/db, ingress rule 0, peer 0",
+			"verdict: allow (policy)", NULL});
+	f = tcp("10.0.1.3", "10.0.1.2", 53);
+	explain_contains(&s, &f,
+		(const char *const[]){"no policy isolates it; Baseline tier: denied by cnp:base",
+			"or write a NetworkPolicy", NULL});
+	bh_engine_unref(s.e);
+	bh_scenario_free(c);
+	bh_diags_finish(&diags);
+}
+
 static void test_explain(void **state BH_UNUSED)
 {
 	const struct bh_engine_opts opts = {0};
@@ -527,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_names_are_unique),
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_explain),
+		cmocka_unit_test(test_explain_tiers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
