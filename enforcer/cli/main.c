@@ -36,7 +36,7 @@ static const struct cli_command commands[] = {
 		"meant: a rule that another one makes pointless, a selector that nothing matches.",
 		1, -1,
 		{{0, "state", "FILE",
-			 "warn of what means nobody in this scenario or `bulkhead state`"},
+			 "a world, as `bulkhead state` prints it: warn of what means nobody there"},
 			{0, "strict", NULL, "exit with 1 for warnings too"}},
 		cli_policy_check},
 	{"policy test", "CASE…", "Test policies against the verdicts that cases expect",

@@ -162,10 +162,11 @@ bool bh_lint_rule_covers(struct bh_lint *l, const struct bh_policy *outer_of,
 		return !outer->n_peers;
 	for (size_t i = 0; i < inner->n_peers; i++) {
 		size_t k = 0;
-		while (k < outer->n_peers && !bh_lint_peer_covers(l, outer_of, &outer->peer[k],
-						     inner_of, &inner->peer[i]))
+		while (k < outer->n_peers && !l->exhausted &&
+			!bh_lint_peer_covers(
+				l, outer_of, &outer->peer[k], inner_of, &inner->peer[i]))
 			k++;
-		if (k == outer->n_peers)
+		if (k == outer->n_peers || l->exhausted)
 			return false;
 	}
 	return true;

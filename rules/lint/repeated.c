@@ -82,15 +82,15 @@ static void repeated_ranges(struct bh_lint *l, enum bh_direction d, const struct
 	if (n > 1)
 		qsort(list, n, sizeof(*list), range_cmp);
 	for (size_t i = 0; i < n; i++) {
-		size_t k;
+		const struct range *outer = NULL;
 		while (depth &&
 			!bh_prefix_covers(&list[stack[depth - 1]].block.cidr, &list[i].block.cidr))
 			depth--;
-		for (k = 0; k < depth; k++)
+		for (size_t k = 0; k < depth && !outer && !l->exhausted; k++)
 			if (bh_lint_block_covers(l, &list[stack[k]].block, &list[i].block))
-				break;
-		if (k < depth)
-			say_range(l, d, r, &list[i], &list[stack[k]]);
+				outer = &list[stack[k]];
+		if (outer)
+			say_range(l, d, r, &list[i], outer);
 		else
 			stack[depth++] = i;
 	}
@@ -108,7 +108,7 @@ static void repeated_peer(struct bh_lint *l, struct bh_lint_at at, size_t i)
 	const struct bh_policy *p = l->policy;
 	const struct bh_policy_rule *r = at.rule;
 	const char *peers = bh_lint_peers(at.direction);
-	for (size_t k = 0; k < r->n_peers; k++) {
+	for (size_t k = 0; k < r->n_peers && !l->exhausted; k++) {
 		if (k == i || is_range(&r->peer[k]) ||
 			!bh_lint_peer_covers(l, p, &r->peer[k], p, &r->peer[i]))
 			continue;

@@ -136,8 +136,8 @@ static void within_policy(struct victim *v)
 	const struct bh_policy_rule *rule = p->rule[v->direction];
 	bool ordered = p->tier != BH_TIER_NETWORK_POLICY;
 	size_t n = p->n_rules[v->direction];
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < (ordered ? i : n) && !v->told[i]; k++)
+	for (size_t i = 0; i < n && !v->l->exhausted; i++)
+		for (size_t k = 0; k < (ordered ? i : n) && !v->told[i] && !v->l->exhausted; k++)
 			if (k != i && bh_lint_rule_covers(v->l, p, &rule[k], p, &rule[i]) &&
 				!is_later_twin(v->l, p, &rule[k], &rule[i], k > i))
 				say(v, &rule[i], p, &rule[k]);
@@ -151,7 +151,7 @@ static void by_policy(struct victim *v, const struct bh_policy *by, bool by_is_l
 	if (!by->n_rules[d] || by->tier != p->tier || (ordered && by->priority >= p->priority) ||
 		!bh_lint_subject_covers(v->l, by, p))
 		return;
-	for (size_t i = 0; i < p->n_rules[d]; i++)
+	for (size_t i = 0; i < p->n_rules[d] && !v->l->exhausted; i++)
 		for (size_t k = 0; k < by->n_rules[d] && !v->told[i]; k++) {
 			const struct bh_policy_rule *r = &p->rule[d][i], *other = &by->rule[d][k];
 			/* an allow-all is told where it stands */

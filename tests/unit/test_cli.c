@@ -298,6 +298,89 @@ static void test_policy_check(void **state BH_UNUSED)
 	expect("policy check -o json good.yaml", 0, "\"policies\": 1", "");
 }
 
+static const char open_to_all[] = "apiVersion: networking.k8s.io/v1\n"
+				  "kind: NetworkPolicy\n"
+				  "metadata: {name: open, namespace: shop}\n"
+				  "spec: {podSelector: {matchLabels: {app: wbe}}, ingress: [{}]}\n";
+static const char world[] =
+	"workloads: [{name: w, namespace: shop, labels: {app: web}, ips: [10.0.0.1]}]\n";
+
+static void test_policy_warnings(void **state BH_UNUSED)
+{
+	write_file("good.yaml", good);
+	write_file("bad.yml", bad);
+	write_file("open.yaml", open_to_all);
+	write_file("world", world);
+	expect("policy check open.yaml", 0, "open.yaml:4:58: warning: spec.ingress[0]: allows all",
+		"1 policy, no error, 1 warning\n");
+	expect("policy check --strict open.yaml", 1, "allows all", "1 warning\n");
+	expect("policy check --strict good.yaml", 0, "", "0 warnings\n");
+	expect("policy check --state world open.yaml good.yaml", 0,
+		"open.yaml:1:1: warning: spec.podSelector: no workload in shop matches app=wbe",
+		"2 warnings\n");
+	expect("policy check --state nothere open.yaml", 1, "allows all", "nothere: No such file");
+	expect("policy check --state good.yaml open.yaml", 1, "good.yaml:1:1: ", "1 error");
+	expect("policy check --state . open.yaml", 1, ".: a directory is no state", "1 error");
+	/* an error somewhere hides no warning elsewhere */
+	expect("policy check open.yaml bad.yml", 1, "open.yaml:4:58: warning",
+		"1 error, 1 warning");
+	expect("policy check -o json open.yaml nothere", 1, "\"severity\": \"warning\"", "");
+	json_t *j = json_loads(last.out, 0, NULL);
+	const json_t *d = json_array_get(json_object_get(j, "diagnostics"), 0);
+	assert_int_equal(json_array_size(json_object_get(j, "diagnostics")), 2);
+	assert_string_equal(json_string_value(json_object_get(d, "file")), "nothere");
+	assert_true(json_is_null(json_object_get(d, "path")));
+	assert_int_equal(json_integer_value(json_object_get(j, "errors")), 1);
+	assert_int_equal(json_integer_value(json_object_get(j, "warnings")), 1);
+	json_decref(j);
+}
+
+static void write_many(const char *name, size_t n)
+{
+	struct bh_buf bh_autobuf b = {0};
+	for (size_t i = 0; i < n; i++)
+		bh_buf_printf(&b, "---\n%s", bad);
+	write_file(name, b.s);
+}
+
+/* A file of garbage hides nothing of the others, nor does it fill the screen. */
+static void test_policy_many_errors(void **state BH_UNUSED)
+{
+	write_many("a.yaml", 2000);
+	write_file("b.yaml", bad);
+	write_file("c.yaml", open_to_all);
+	expect("policy check a.yaml b.yaml c.yaml", 1, "a.yaml: and ", "3 files: ");
+	assert_non_null(strstr(last.out, "\nb.yaml:5:16: "));
+	assert_non_null(strstr(last.out, "\nc.yaml:4:58: warning: "));
+	size_t lines = 0;
+	for (const char *s = last.out; *s; s++)
+		lines += *s == '\n';
+	assert_int_equal(lines, 103);
+}
+
+/* What has nothing to say must not hold anything up; what says it late is heard. */
+static void test_policy_odd_files(void **state BH_UNUSED)
+{
+	char bh_autofree *fifo = bh_xasprintf("%s/fifo", dir);
+	char bh_autofree *d = bh_xasprintf("%s/d", dir);
+	char bh_autofree *inside = bh_xasprintf("%s/d/fifo.yaml", dir);
+	char bh_autofree *loop = bh_xasprintf("%s/d/loop.yaml", dir);
+	write_file("good.yaml", good);
+	assert_int_equal(mkfifo(fifo, 0644), 0);
+	assert_int_equal(mkdir(d, 0755), 0);
+	assert_int_equal(mkfifo(inside, 0644), 0);
+	assert_int_equal(symlink("loop.yaml", loop), 0);
+	expect("policy check fifo", 1, "", "fifo: nothing came from it");
+	expect("policy check d", 1, "", "d/fifo.yaml: not a regular file");
+	assert_non_null(strstr(last.err, "d/loop.yaml: Too many levels of symbolic links"));
+	char bh_autofree *slow = bh_xasprintf(
+		"@sh -c '(sleep 3; cat good.yaml) | %s policy check /dev/stdin'", binary());
+	expect(slow, 0, "", "1 policy");
+	char bh_autofree *written =
+		bh_xasprintf("@sh -c '(cat good.yaml > fifo) & %s policy check fifo'", binary());
+	expect(written, 0, "", "1 policy");
+}
+
 static void test_policy_directories(void **state BH_UNUSED)
 {
 	char bh_autofree *d = bh_xasprintf("%s/d", dir), *sub = bh_xasprintf("%s/d/sub.yaml", dir);
@@ -536,6 +619,9 @@ int main(void)
 		T(test_flows_follow),
 		T(test_learn),
 		ALONE(test_policy_check),
+		ALONE(test_policy_warnings),
+		ALONE(test_policy_many_errors),
+		ALONE(test_policy_odd_files),
 		ALONE(test_policy_directories),
 		T(test_policy_hostile_files),
 		T(test_policy_changes),
