@@ -129,13 +129,15 @@ static void pick_service(struct random_world *w, const struct ports *ports, stru
 		BH_SCTP, BH_SCTP, BH_SCTP, 1, 1, PROTO_OTHER};
 	static const uint8_t icmp6[] = {128, 128, 128, 128, 129, 1, 135, 137};
 	bool v4 = p->flow.src.family == BH_IPV4;
-	if (random_chance(w, 2)) {
+	/* Where the source port is not ours to choose, an answer can't be told from another first
+	 * packet: then only one of the two directions is tried in a state. */
+	bool alone = (bh_addr_cmp(&p->flow.src, &p->flow.dst) < 0) == (w->n_policies % 2);
+	if (alone && random_chance(w, 4)) {
 		pick_dhcp(w, p);
 		return;
 	}
 	p->flow.proto = protos[random_below(w, BH_ARRAY_SIZE(protos))];
-	/* Such a protocol has no ports, so an answer can't be told from another first packet. */
-	if (p->flow.proto == PROTO_OTHER && bh_addr_cmp(&p->flow.src, &p->flow.dst) >= 0)
+	if (p->flow.proto == PROTO_OTHER && !alone)
 		p->flow.proto = BH_TCP;
 	if (p->flow.proto == IPPROTO_ICMP) {
 		p->flow.proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;

@@ -232,6 +232,16 @@ static void forget_first(struct lab *l, struct kernel *k, struct trouble *t)
 	t->n_states = 2;
 }
 
+static void tidy(struct random_world *w)
+{
+	for (size_t i = 0; i < w->n_policies; i++) {
+		char *text = prune(w->policy[i], SIZE_MAX);
+		free(w->policy[i]);
+		w->policy[i] = text;
+	}
+	random_world_build(w, NULL);
+}
+
 /* A probe that is nothing special says more. */
 static void simplify_probe(struct lab *l, struct kernel *k, struct trouble *t)
 {
@@ -255,6 +265,8 @@ size_t trouble_shrink(struct lab *l, struct kernel *k, struct trouble *t)
 		for (size_t s = t->n_states; s-- > 0;)
 			any |= shrink_state(l, k, t, s, &tries);
 	}
+	for (size_t s = 0; s < t->n_states; s++)
+		tidy(&t->state[s]);
 	trouble_again(l, k, t); /* the verdicts of what is left */
 	return tries;
 }
