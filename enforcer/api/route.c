@@ -72,7 +72,44 @@ static struct bh_answer policy_apply(struct bh_core *core, const struct bh_api_c
 
 static struct bh_answer policy_delete(struct bh_core *core, const struct bh_api_call *call)
 {
-	return bh_core_policy_delete(core, call->segment[0], call->segment[1], &call->who);
+	/* No namespace begins with an underscore. */
+	const char *ns = bh_streq(call->segment[0], "_cluster") ? "" : call->segment[0];
+	return bh_core_policy_delete(core, ns, call->segment[1], &call->who);
+}
+
+static struct bh_answer policy_plan(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_policy_plan(core, call->body);
+}
+
+static struct bh_answer policy_history(
+	struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
+{
+	return bh_core_policy_history(core);
+}
+
+static struct bh_answer policy_version(struct bh_core *core, const struct bh_api_call *call)
+{
+	uint64_t number = 0;
+	if (!bh_streq(call->segment[0], "current") &&
+		(bh_parse_u64(call->segment[0], INT64_MAX, &number) < 0 || number == 0))
+		return bh_answer_error(400, NULL, "a version is a number from 1, or \"current\"");
+	return bh_core_policy_version(core, number);
+}
+
+static struct bh_answer policy_rollback(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_policy_rollback(core, call->body, &call->who);
+}
+
+static struct bh_answer policy_confirm(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_policy_confirm(core, &call->who);
+}
+
+static struct bh_answer policy_cancel(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_policy_cancel(core, &call->who);
 }
 
 static struct bh_answer mode(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
@@ -127,6 +164,15 @@ static const struct bh_api_route routes[] = {
 	{"GET", "/v1/learn/export", .query = {"namespace", "role", "evidence"}, .fn = learn_export},
 	{"GET", "/v1/policies", .fn = policies},
 	{"POST", "/v1/policies", .changes = true, .body = true, .fn = policy_apply},
+	{"POST", "/v1/policies/plan", .changes = true, .body = true, .fn = policy_plan},
+	{"GET", "/v1/policies/history", .fn = policy_history},
+	{"GET", "/v1/policies/versions/*", .fn = policy_version},
+	{"POST", "/v1/policies/rollback", .changes = true, .body = true, .may_be_empty = true,
+		.fn = policy_rollback},
+	{"POST", "/v1/policies/confirm", .changes = true, .body = true, .may_be_empty = true,
+		.fn = policy_confirm},
+	{"POST", "/v1/policies/cancel", .changes = true, .body = true, .may_be_empty = true,
+		.fn = policy_cancel},
 	{"DELETE", "/v1/policies/*/*", .changes = true, .fn = policy_delete},
 	{"GET", "/v1/mode", .fn = mode},
 	{"PUT", "/v1/mode", .changes = true, .body = true, .fn = mode_set},

@@ -125,6 +125,27 @@ void cli_complain(const struct bh_diags *unread);
 void cli_files_check(const struct cli_files *f, struct bh_diags *diags, size_t *ret_policies);
 void cli_print_diags(const struct bh_diags *d, FILE *out);
 
+/* --- textdiff.c --- */
+/* The lines of a and b (NULL: there is none) as hunks of a unified diff, without its head. */
+void cli_textdiff(const char *a, const char *b, struct bh_buf *out);
+
+/* --- policy.c --- */
+/* Reads and checks the files and makes the body that apply and plan send; errors are printed. */
+int cli_policy_body(int argc, char **argv, struct cli_files *ret_files, json_t **ret);
+/* "90", "60s", "5m", "1h" of --confirm-within in seconds; the complaint is printed. */
+int cli_confirm_within(const char *text, json_t *body);
+/* The same and the message (both may be NULL). */
+int cli_change_options(const char *message, const char *within, json_t *body);
+void cli_print_confirm(const json_t *reply); /* what is to be done while it is on trial */
+/* The table of what happens to each policy. */
+void cli_print_actions(struct cli *cli, const json_t *reply);
+
+/* --- policy_diff.c --- */
+/* [{"policy", "change": "added|removed|changed", "diff"}] between two [{"policy", "text"}]. */
+json_t *cli_policy_changes(const json_t *from, const json_t *to);
+void cli_print_changes(
+	const struct cli *cli, const json_t *changes, const char *from, const char *to);
+
 /* --- the commands, a file per verb --- */
 int cli_status(struct cli *cli, int argc, char **argv);
 int cli_ps(struct cli *cli, int argc, char **argv);
@@ -135,6 +156,13 @@ int cli_policy_check(struct cli *cli, int argc, char **argv);
 int cli_policy_test(struct cli *cli, int argc, char **argv);
 int cli_policy_compile(struct cli *cli, int argc, char **argv);
 int cli_policy_apply(struct cli *cli, int argc, char **argv);
+int cli_policy_plan(struct cli *cli, int argc, char **argv);
+int cli_policy_diff(struct cli *cli, int argc, char **argv);
+int cli_policy_history(struct cli *cli, int argc, char **argv);
+int cli_policy_show(struct cli *cli, int argc, char **argv);
+int cli_policy_rollback(struct cli *cli, int argc, char **argv);
+int cli_policy_confirm(struct cli *cli, int argc, char **argv);
+int cli_policy_cancel(struct cli *cli, int argc, char **argv);
 int cli_policy_delete(struct cli *cli, int argc, char **argv);
 int cli_policy_list(struct cli *cli, int argc, char **argv);
 int cli_mode_get(struct cli *cli, int argc, char **argv);

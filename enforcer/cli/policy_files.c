@@ -206,7 +206,8 @@ int cli_files_read(int argc, char **argv, struct cli_files *ret)
 void cli_files_check(const struct cli_files *f, struct bh_diags *diags, size_t *ret_policies)
 {
 	struct bh_policy_source bh_autofree *src = bh_xcalloc(f->n + 1, sizeof(*src));
-	struct bh_policy_parse_opts opts = {.default_ns = "default", .strict_empty = true};
+	struct bh_policy_parse_opts opts = {
+		.default_ns = "default", .strict_empty = true, .nodes = BH_NODES_UNSURE};
 	struct bh_policy_set *set = NULL;
 
 	for (size_t i = 0; i < f->n; i++) {

@@ -95,6 +95,16 @@ static void print_policies(const json_t *s)
 		"%" JSON_INTEGER_FORMAT ", generation %" JSON_INTEGER_FORMAT ", %.12s, from %s",
 		cli_num(p, "count"), cli_num(p, "generation"), cli_str(p, "sha256") ?: "-",
 		cli_str(p, "directory") ?: "-");
+	if (json_is_object(json_object_get(p, "confirm"))) {
+		const json_t *c = json_object_get(p, "confirm");
+		line("",
+			"version %" JSON_INTEGER_FORMAT
+			" ON TRIAL until %s UTC (%" JSON_INTEGER_FORMAT
+			" s left), then back to %" JSON_INTEGER_FORMAT
+			": `bulkhead policy confirm` or cancel",
+			cli_num(c, "version"), cli_time(cli_str(c, "deadline"), when),
+			cli_num(c, "seconds_left"), cli_num(c, "back_to"));
+	}
 	if (cli_str(p, "stale"))
 		line("", "NOT what the directory holds: %s", cli_str(p, "stale"));
 	line("learned",

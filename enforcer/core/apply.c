@@ -1,141 +1,55 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * `policy apply` and `policy delete`: each policy becomes a file NAMESPACE.NAME.yaml in the
- * policies' directory, so that the directory stays the one truth. Everything is checked together
- * with what is there before the first byte is written; if the kernel refuses the result, the files
- * are put back.
+ * `policy apply`, `policy plan` and `policy delete`: each policy becomes a file NAMESPACE.NAME.yaml
+ * (_cluster.NAME.yaml of a ClusterNetworkPolicy) in the policies' directory, so that the directory
+ * stays the one truth. Everything is checked together with what is there before the first byte is
+ * written; if the kernel refuses the result, the files are put back.
  */
 #include <errno.h>
 
 #include "core/policies.h"
 #include "core/private.h"
 
-/* One file to write (text) or to remove (text NULL), with what stood there before. */
-struct edit {
-	char *path, *text, *before;
-	size_t len, before_len;
-	bool existed, done;
-};
-
 struct plan {
-	struct edit *edit;
-	size_t n, cap;
+	struct bh_edits edits;
 	struct bh_file_set files; /* the directory as it will be */
-	struct bh_policy_set *set;
+	struct bh_policy_set *now, *new, *set; /* in the directory, given, and as it will be */
+	json_t *list; /* what happens to each policy */
 };
 
 static void plan_finish(struct plan *p)
 {
-	for (size_t i = 0; i < p->n; i++) {
-		free(p->edit[i].path);
-		free(p->edit[i].text);
-		free(p->edit[i].before);
-	}
-	free(p->edit);
+	bh_edits_finish(&p->edits);
 	bh_file_set_finish(&p->files);
+	bh_policy_set_unref(p->now);
+	bh_policy_set_unref(p->new);
 	bh_policy_set_unref(p->set);
+	json_decref(p->list);
 }
 
+/* No namespace begins with an underscore. */
 static char *managed_path(const struct bh_core *c, const char *ns, const char *name)
 {
-	return bh_xasprintf("%s/%s.%s.yaml", c->conf->policies, ns, name);
-}
-
-static struct bh_policy_source *file_of(struct bh_file_set *s, const char *path)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (bh_streq(s->src[i].file, path))
-			return &s->src[i];
-	return NULL;
-}
-
-/* Puts text (owned, may be NULL: removes) at path, in the plan and in its picture of the directory.
- */
-static void plan_edit(struct plan *p, const char *path, char *text)
-{
-	struct bh_policy_source *have = file_of(&p->files, path);
-	BH_GROW(p->edit, p->n, p->cap);
-	struct edit *e = &p->edit[p->n++];
-	*e = (struct edit){
-		.path = bh_xstrdup(path),
-		.text = text,
-		.len = text ? strlen(text) : 0,
-		.existed = have != NULL,
-		.before = have ? bh_xmemdup(have->text, have->len) : NULL,
-		.before_len = have ? have->len : 0,
-	};
-	if (have && text) {
-		free((char *)have->text);
-		have->text = bh_xstrdup(text);
-		have->len = e->len;
-	} else if (have) {
-		free((char *)have->file);
-		free((char *)have->text);
-		*have = p->files.src[--p->files.n];
-	} else {
-		BH_GROW(p->files.src, p->files.n, p->files.cap);
-		p->files.src[p->files.n++] =
-			(struct bh_policy_source){bh_xstrdup(path), bh_xstrdup(text), e->len};
-	}
-}
-
-static int write_edit(struct edit *e, bool undo)
-{
-	const char *text = undo ? e->before : e->text;
-	if (undo ? !e->existed : !text)
-		return unlink(e->path) < 0 && errno != ENOENT ? -errno : 0;
-	return bh_file_write_atomic(e->path, text, undo ? e->before_len : e->len, 0644);
-}
-
-static void undo(struct plan *p)
-{
-	for (size_t i = p->n; i-- > 0;)
-		if (p->edit[i].done)
-			write_edit(&p->edit[i], true);
-}
-
-/* Files first (what is acknowledged must survive a crash), then the kernel; both or neither. */
-static struct bh_answer carry_out(
-	struct bh_core *c, struct plan *p, const char *cause, const struct bh_core_actor *who)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		int r = write_edit(&p->edit[i], false);
-		if (r < 0) {
-			undo(p);
-			return bh_answer_error(507, NULL, "%s: %s; nothing was changed",
-				p->edit[i].path, strerror(-r));
-		}
-		p->edit[i].done = true;
-	}
-	struct bh_audit_actor actor = bh_core_audit_actor(who);
-	int r = bh_core_policies_install(c, BH_TAKE_PTR(p->set), &p->files, cause, &actor);
-	if (r < 0) {
-		undo(p);
-		return bh_answer_error(503, NULL,
-			"the kernel refused the new rules: %s; nothing was changed",
-			c->commit_error ? c->commit_error : strerror(-r));
-	}
-	return (struct bh_answer){0};
+	return bh_xasprintf("%s/%s.%s.yaml", c->conf->policies, *ns ? ns : "_cluster", name);
 }
 
 /* The directory as it is, parsed; a broken one can't be changed by command. */
-static bool read_directory(struct bh_core *c, struct plan *p, struct bh_policy_set **ret_now,
-	struct bh_answer *ret_error)
+static bool read_directory(struct bh_core *c, struct plan *p, struct bh_answer *ret_error)
 {
 	char bh_autofree *where = NULL;
 	struct bh_diags bh_autodiags d = {0};
-	struct bh_policy_parse_opts opts = {.default_ns = "default"};
+	struct bh_policy_parse_opts opts = bh_core_parse_opts(c);
 	int r = bh_file_set_read(c->conf->policies, &p->files, &where);
 	if (r == -ENOENT) {
 		r = bh_file_mkdirs(c->conf->policies, 0755);
 		if (r == 0)
-			return *ret_now = bh_policy_set_new_empty(), true;
+			return p->now = bh_policy_set_new_empty(), true;
 	}
 	if (r < 0) {
 		*ret_error = bh_answer_error(500, NULL, "%s: %s", where, strerror(-r));
 		return false;
 	}
-	if (bh_policy_set_parse(p->files.src, p->files.n, &opts, &d, ret_now) < 0) {
+	if (bh_policy_set_parse(p->files.src, p->files.n, &opts, &d, &p->now) < 0) {
 		*ret_error = bh_answer_error(409, &d,
 			"the policies' directory %s has errors; mend them first",
 			c->conf->policies);
@@ -144,43 +58,60 @@ static bool read_directory(struct bh_core *c, struct plan *p, struct bh_policy_s
 	return true;
 }
 
-static const char *change_of(const struct bh_policy_set *now, const struct bh_policy *p)
+static void note(struct plan *p, const struct bh_policy *q, const char *action)
 {
-	const struct bh_policy *old = bh_policy_set_find(now, p->namespace, p->name);
+	json_array_append_new(
+		p->list, json_pack("{s:s, s:s, s:s, s:s}", "policy", q->ref, "namespace",
+				 q->namespace, "name", q->name, "action", action));
+}
+
+static const char *change_of(const struct bh_policy *old, const struct bh_policy *p)
+{
 	if (!old)
 		return "created";
 	return bh_streq(old->text, p->text) ? "unchanged" : "changed";
 }
 
-static bool plan_policies(struct bh_core *c, const struct bh_policy_set *now,
-	const struct bh_policy_set *new, struct plan *p, json_t *list, struct bh_answer *ret_error)
+static bool plan_policies(struct bh_core *c, struct plan *p, struct bh_answer *ret_error)
 {
-	for (size_t i = 0; i < new->n; i++) {
-		const struct bh_policy *q = new->policy[i];
+	for (size_t i = 0; i < p->new->n; i++) {
+		const struct bh_policy *q = p->new->policy[i];
 		char bh_autofree *path = managed_path(c, q->namespace, q->name);
-		const struct bh_policy *old = bh_policy_set_find(now, q->namespace, q->name);
+		const struct bh_policy *old = bh_policy_set_find(p->now, q->namespace, q->name);
+		const char *change = change_of(old, q);
+		note(p, q, change);
+		if (!strcmp(change, "unchanged"))
+			continue;
 		if (old && !bh_streq(old->file, path)) {
 			*ret_error = bh_answer_error(409, NULL,
-				"%s/%s is defined in %s:%d; change it there, or remove it there "
+				"%s is defined in %s:%d; change it there, or remove it there "
 				"first",
-				q->namespace, q->name, old->file, old->line);
+				q->ref, old->file, old->line);
 			return false;
 		}
-		const char *change = change_of(now, q);
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "namespace", q->namespace,
-						    "name", q->name, "action", change));
-		if (strcmp(change, "unchanged"))
-			plan_edit(p, path, bh_xstrdup(q->text));
+		bh_edits_put(&p->edits, &p->files, path, q->text, strlen(q->text));
 	}
 	return true;
 }
 
-static bool parse_body(const json_t *body, struct bh_policy_set **ret, struct bh_answer *ret_error)
+/* --prune: what was applied once and is not among the given is removed. Hand-written files stay. */
+static void plan_prune(struct bh_core *c, struct plan *p)
+{
+	for (size_t i = 0; i < p->now->n; i++) {
+		const struct bh_policy *q = p->now->policy[i];
+		char bh_autofree *path = managed_path(c, q->namespace, q->name);
+		if (!bh_streq(q->file, path) || bh_policy_set_find(p->new, q->namespace, q->name))
+			continue;
+		note(p, q, "deleted");
+		bh_edits_put(&p->edits, &p->files, path, NULL, 0);
+	}
+}
+
+static bool read_sources(const json_t *body, struct bh_policy_source **ret, size_t *ret_n,
+	struct bh_answer *ret_error)
 {
 	const json_t *sources = json_object_get(body, "sources");
 	size_t n = json_array_size(sources);
-	struct bh_diags bh_autodiags d = {0};
-	struct bh_policy_parse_opts opts = {.default_ns = "default", .strict_empty = true};
 	struct bh_policy_source bh_autofree *src = bh_xcalloc(n, sizeof(*src));
 
 	if (n == 0) {
@@ -199,7 +130,23 @@ static bool parse_body(const json_t *body, struct bh_policy_set **ret, struct bh
 			return false;
 		}
 	}
-	if (bh_policy_set_parse(src, n, &opts, &d, ret) < 0) {
+	*ret = BH_TAKE_PTR(src);
+	*ret_n = n;
+	return true;
+}
+
+static bool parse_body(
+	struct bh_core *c, const json_t *body, struct plan *p, struct bh_answer *ret_error)
+{
+	struct bh_policy_source bh_autofree *src = NULL;
+	struct bh_diags bh_autodiags d = {0};
+	struct bh_policy_parse_opts opts = bh_core_parse_opts(c);
+	size_t n;
+
+	if (!read_sources(body, &src, &n, ret_error))
+		return false;
+	opts.strict_empty = !json_is_true(json_object_get(body, "prune"));
+	if (bh_policy_set_parse(src, n, &opts, &d, &p->new) < 0) {
 		*ret_error =
 			bh_answer_error(422, &d, "the policies have errors; nothing was changed");
 		return false;
@@ -209,10 +156,10 @@ static bool parse_body(const json_t *body, struct bh_policy_set **ret, struct bh
 
 /* The whole directory as it would be: what each part alone can't show, such as the same name twice.
  */
-static bool check_plan(struct plan *p, struct bh_answer *ret_error)
+static bool check_plan(struct bh_core *c, struct plan *p, struct bh_answer *ret_error)
 {
 	struct bh_diags bh_autodiags d = {0};
-	struct bh_policy_parse_opts opts = {.default_ns = "default"};
+	struct bh_policy_parse_opts opts = bh_core_parse_opts(c);
 	if (bh_policy_set_parse(p->files.src, p->files.n, &opts, &d, &p->set) < 0) {
 		*ret_error = bh_answer_error(
 			422, &d, "together with what is there, the policies have errors");
@@ -221,31 +168,64 @@ static bool check_plan(struct plan *p, struct bh_answer *ret_error)
 	return true;
 }
 
-static json_t *outcome(const struct bh_core *c, bool dry_run, json_t *list)
+static bool make_plan(
+	struct bh_core *c, const json_t *body, struct plan *p, struct bh_answer *ret_error)
 {
-	return json_pack("{s:I, s:s, s:b, s:o}", "generation", (json_int_t)c->generation, "sha256",
-		c->sha256, "dry_run", dry_run, "policies", list);
+	p->list = json_array();
+	if (!parse_body(c, body, p, ret_error) || !read_directory(c, p, ret_error) ||
+		!plan_policies(c, p, ret_error))
+		return false;
+	if (json_is_true(json_object_get(body, "prune")))
+		plan_prune(c, p);
+	return check_plan(c, p, ret_error);
+}
+
+static struct bh_answer carry_out(
+	struct bh_core *c, struct plan *p, const struct bh_policy_change *change)
+{
+	char *why = NULL;
+	enum bh_install how = bh_core_policies_install(
+		c, BH_TAKE_PTR(p->set), &p->files, &p->edits, change, &why);
+	return how == BH_INSTALLED ? (struct bh_answer){0} : bh_core_install_error(how, why);
 }
 
 struct bh_answer bh_core_policy_apply(
 	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
 {
 	struct plan p = {0};
-	struct bh_policy_set *new = NULL, *now = NULL;
+	struct bh_policy_change change = {.cause = "apply", .who = who};
 	struct bh_answer a = {0};
-	json_t *list = json_array();
 	bool dry_run = json_is_true(json_object_get(body, "dry_run"));
 
-	if (parse_body(body, &new, &a) && read_directory(c, &p, &now, &a) &&
-		plan_policies(c, now, new, &p, list, &a) && check_plan(&p, &a)) {
-		if (!dry_run && p.n > 0)
-			a = carry_out(c, &p, "apply", who);
+	if (bh_core_change_options(body, &change, &a) &&
+		(dry_run || !bh_core_confirm_pending(c, &a)) && make_plan(c, body, &p, &a)) {
+		if (!dry_run && p.edits.n > 0)
+			a = carry_out(c, &p, &change);
 		if (a.status == 0)
-			a = bh_answer_json(200, outcome(c, dry_run, json_incref(list)));
+			a = bh_answer_json(
+				200, json_pack("{s:I, s:s, s:b, s:O, s:o}", "generation",
+					     (json_int_t)c->generation, "sha256", c->sha256,
+					     "dry_run", dry_run, "policies", p.list, "confirm",
+					     bh_core_confirm_json(c)));
 	}
-	json_decref(list);
-	bh_policy_set_unref(new);
-	bh_policy_set_unref(now);
+	plan_finish(&p);
+	return a;
+}
+
+struct bh_answer bh_core_policy_plan(struct bh_core *c, const json_t *body)
+{
+	struct plan p = {0};
+	struct bh_answer a = {0};
+
+	if (make_plan(c, body, &p, &a)) {
+		char sha[65];
+		bh_core_hex(p.set->sha256, sha);
+		json_t *delta = json_null();
+		a = bh_answer_json(200,
+			json_pack("{s:I, s:s, s:s, s:b, s:O, s:o}", "generation",
+				(json_int_t)c->generation, "sha256", c->sha256, "planned_sha256",
+				sha, "changes", p.edits.n > 0, "policies", p.list, "delta", delta));
+	}
 	plan_finish(&p);
 	return a;
 }
@@ -254,27 +234,29 @@ struct bh_answer bh_core_policy_delete(
 	struct bh_core *c, const char *ns, const char *name, const struct bh_core_actor *who)
 {
 	struct plan p = {0};
-	struct bh_policy_set *now = NULL;
+	struct bh_policy_change change = {.cause = "delete", .who = who};
 	struct bh_answer a = {0};
 
-	if (read_directory(c, &p, &now, &a)) {
-		const struct bh_policy *old = bh_policy_set_find(now, ns, name);
+	if (!bh_core_confirm_pending(c, &a) && read_directory(c, &p, &a)) {
+		const struct bh_policy *old = bh_policy_set_find(p.now, ns, name);
 		char bh_autofree *path = managed_path(c, ns, name);
+		char bh_autofree *ref =
+			*ns ? bh_xasprintf("%s/%s", ns, name) : bh_xasprintf("cnp:%s", name);
+		change.comment = ref;
 		if (!old) {
-			a = bh_answer_error(404, NULL, "there is no policy %s/%s", ns, name);
+			a = bh_answer_error(404, NULL, "there is no policy %s", ref);
 		} else if (!bh_streq(old->file, path)) {
-			a = bh_answer_error(409, NULL, "%s/%s is defined in %s:%d; remove it there",
-				ns, name, old->file, old->line);
+			a = bh_answer_error(409, NULL, "%s is defined in %s:%d; remove it there",
+				ref, old->file, old->line);
 		} else {
-			plan_edit(&p, path, NULL);
-			if (check_plan(&p, &a))
-				a = carry_out(c, &p, "delete", who);
+			bh_edits_put(&p.edits, &p.files, path, NULL, 0);
+			if (check_plan(c, &p, &a))
+				a = carry_out(c, &p, &change);
 		}
 	}
 	if (a.status == 0)
 		a = bh_answer_json(200, json_pack("{s:I, s:s}", "generation",
 						(json_int_t)c->generation, "sha256", c->sha256));
-	bh_policy_set_unref(now);
 	plan_finish(&p);
 	return a;
 }

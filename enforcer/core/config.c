@@ -203,8 +203,8 @@ static void read_queue(struct conf_ctx *x, const struct bh_node *map, const char
 static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
-		"policies", "state", "socket", "sources", "namespaces", "feeds", "audit", "queue",
-		NULL};
+		"policies", "state", "socket", "sources", "namespaces", "nodes", "feeds", "audit",
+		"queue", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);
@@ -212,6 +212,7 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 		{"modes", conf_read_modes},
 		{"sources", conf_read_sources},
 		{"namespaces", conf_read_namespaces},
+		{"nodes", conf_read_nodes},
 		{"feeds", conf_read_feeds},
 		{"audit", read_audit},
 		{"queue", read_queue},
@@ -281,6 +282,11 @@ static void free_lists(struct bh_config *c)
 		free(c->namespaces[i].name);
 		bh_labels_finish(&c->namespaces[i].labels);
 	}
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		free(c->nodes[i].name);
+		bh_labels_finish(&c->nodes[i].labels);
+		free(c->nodes[i].addr);
+	}
 	for (size_t i = 0; i < c->n_feeds; i++) {
 		free(c->feeds[i].name);
 		free(c->feeds[i].url);
@@ -289,6 +295,7 @@ static void free_lists(struct bh_config *c)
 	free(c->modes);
 	free(c->sources);
 	free(c->namespaces);
+	free(c->nodes);
 	free(c->feeds);
 }
 

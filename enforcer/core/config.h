@@ -29,6 +29,13 @@ struct bh_namespace_conf {
 	struct bh_labels labels;
 };
 
+struct bh_node_conf { /* a node that `nodes` peers of ClusterNetworkPolicy can mean */
+	char *name;
+	struct bh_labels labels;
+	struct bh_addr *addr;
+	size_t n_addrs;
+};
+
 enum bh_audit_flows { BH_AUDIT_FLOWS_NONE, BH_AUDIT_FLOWS_NEW, BH_AUDIT_FLOWS_FULL };
 
 struct bh_config {
@@ -46,6 +53,8 @@ struct bh_config {
 	size_t n_sources;
 	struct bh_namespace_conf *namespaces; /* namespaces: {} */
 	size_t n_namespaces;
+	struct bh_node_conf *nodes; /* nodes: {} */
+	size_t n_nodes;
 	struct bh_feed_conf *feeds; /* feeds: [] */
 	size_t n_feeds;
 	char *audit_path; /* audit.path: /var/log/bulkhead/audit.jsonl */

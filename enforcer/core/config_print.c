@@ -91,21 +91,46 @@ static void put_sources(struct bh_buf *out, const struct bh_config *c)
 			c->sources[i].path);
 }
 
+static void put_labels(struct bh_buf *out, const struct bh_labels *l)
+{
+	bh_buf_str(out, "{");
+	for (size_t k = 0; k < l->n; k++) {
+		bh_buf_str(out, k ? ", " : "");
+		put_string(out, l->item[k].key);
+		bh_buf_str(out, ": ");
+		put_string(out, l->item[k].value);
+	}
+	bh_buf_str(out, "}");
+}
+
 static void put_namespaces(struct bh_buf *out, const struct bh_config *c)
 {
 	bh_buf_str(out, c->n_namespaces ? "namespaces:\n" : "namespaces: {}\n");
 	for (size_t i = 0; i < c->n_namespaces; i++) {
-		const struct bh_labels *l = &c->namespaces[i].labels;
 		bh_buf_str(out, "  ");
 		put_string(out, c->namespaces[i].name);
-		bh_buf_str(out, ": {");
-		for (size_t k = 0; k < l->n; k++) {
+		bh_buf_str(out, ": ");
+		put_labels(out, &c->namespaces[i].labels);
+		bh_buf_str(out, "\n");
+	}
+}
+
+static void put_nodes(struct bh_buf *out, const struct bh_config *c)
+{
+	char text[BH_ADDR_STRLEN];
+	bh_buf_str(out, c->n_nodes ? "nodes:\n" : "nodes: {}\n");
+	for (size_t i = 0; i < c->n_nodes; i++) {
+		const struct bh_node_conf *n = &c->nodes[i];
+		bh_buf_str(out, "  ");
+		put_string(out, n->name);
+		bh_buf_str(out, ":\n    labels: ");
+		put_labels(out, &n->labels);
+		bh_buf_str(out, "\n    ips: [");
+		for (size_t k = 0; k < n->n_addrs; k++) {
 			bh_buf_str(out, k ? ", " : "");
-			put_string(out, l->item[k].key);
-			bh_buf_str(out, ": ");
-			put_string(out, l->item[k].value);
+			put_string(out, bh_addr_format(&n->addr[k], text));
 		}
-		bh_buf_str(out, "}\n");
+		bh_buf_str(out, "]\n");
 	}
 }
 
@@ -136,6 +161,7 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 	put_field(out, "socket", c->socket);
 	put_sources(out, c);
 	put_namespaces(out, c);
+	put_nodes(out, c);
 	put_feeds(out, c);
 	bh_buf_str(out, "audit:\n");
 	put_field(out, "  path", c->audit_path);

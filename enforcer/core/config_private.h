@@ -34,6 +34,7 @@ char *conf_anchor(const struct conf_ctx *x, const char *file);
 /* Each reads one key of the document into x->c. n is neither absent nor null. */
 void conf_read_modes(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_namespaces(struct conf_ctx *x, const struct bh_node *n, const char *path);
+void conf_read_nodes(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_sources(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_feeds(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_selector(

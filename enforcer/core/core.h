@@ -37,11 +37,22 @@ struct bh_answer bh_core_learn_status(struct bh_core *c);
 struct bh_answer bh_core_learn_export(
 	struct bh_core *c, const char *ns, const char *role, bool evidence);
 struct bh_answer bh_core_policies(struct bh_core *c);
-/* body: {"sources": [{"file","text"}], "dry_run": bool} (borrowed) */
+/* body: {"sources": [{"file","text"}], "dry_run": bool, "prune": bool, "comment": text,
+ * "confirm_within": seconds} (borrowed) */
 struct bh_answer bh_core_policy_apply(
 	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+/* body: sources and prune as above. Changes nothing. */
+struct bh_answer bh_core_policy_plan(struct bh_core *c, const json_t *body);
+/* ns "" deletes a ClusterNetworkPolicy. */
 struct bh_answer bh_core_policy_delete(
 	struct bh_core *c, const char *ns, const char *name, const struct bh_core_actor *who);
+struct bh_answer bh_core_policy_history(struct bh_core *c);
+struct bh_answer bh_core_policy_version(struct bh_core *c, uint64_t number); /* 0: in force */
+/* body: {"version": null|N, "force": bool, "comment", "confirm_within"} */
+struct bh_answer bh_core_policy_rollback(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+struct bh_answer bh_core_policy_confirm(struct bh_core *c, const struct bh_core_actor *who);
+struct bh_answer bh_core_policy_cancel(struct bh_core *c, const struct bh_core_actor *who);
 struct bh_answer bh_core_mode(struct bh_core *c);
 /* body: {"mode": "enforce", "namespace": null|"shop"} */
 struct bh_answer bh_core_mode_set(

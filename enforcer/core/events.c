@@ -31,11 +31,13 @@ static const char *isolating_policy(
 	const struct bh_policy *const *p;
 	if (s->workload < 0)
 		return NULL;
+	if (s->rule.policy) /* a rule denies: nobody else had a say */
+		return s->rule.policy->ref;
 	size_t n = bh_engine_policies_of(e, (size_t)s->workload, d, &p);
 	if (n == 0)
 		return NULL;
 	for (size_t i = 0; i < n && i < 3; i++)
-		bh_buf_printf(buf, "%s%s/%s", i ? "," : "", p[i]->namespace, p[i]->name);
+		bh_buf_printf(buf, "%s%s", i ? "," : "", p[i]->ref);
 	if (n > 3)
 		bh_buf_printf(buf, ",+%zu", n - 3);
 	return buf->s;

@@ -20,13 +20,20 @@ void bh_core_end_name(
 
 char *bh_core_rule_name(const struct bh_side *s, enum bh_direction d)
 {
-	if (!s->rule.policy || s->verdict != BH_SIDE_ALLOWED)
+	const struct bh_policy *p = s->rule.policy;
+	if (!p)
 		return NULL;
+	const struct bh_policy_rule *r = &p->rule[d][s->rule.rule];
 	struct bh_buf b = {0};
-	bh_buf_printf(&b, "%s/%s %s rule %d", s->rule.policy->namespace, s->rule.policy->name,
-		bh_direction_name(d), s->rule.rule);
+	bh_buf_printf(&b, "%s %s rule %d", p->ref, bh_direction_name(d), s->rule.rule);
+	if (r->name) {
+		char bh_autofree *name = bh_diag_quote(r->name, strlen(r->name));
+		bh_buf_printf(&b, " \"%s\"", name);
+	}
 	if (s->rule.peer >= 0)
 		bh_buf_printf(&b, " peer %d", s->rule.peer);
+	if (p->tier != BH_TIER_NETWORK_POLICY)
+		bh_buf_printf(&b, " (%s)", bh_rule_action_name(r->action));
 	return bh_buf_take(&b);
 }
 

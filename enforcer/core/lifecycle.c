@@ -106,7 +106,7 @@ static int open_records(struct bh_core *c, char **why)
 	if ((r = bh_learn_new(c->store, bh_core_learned, c, &c->learn)) < 0)
 		return fail(
 			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
-	bh_store_get_u64(c->store, "policy_generation", &c->generation);
+	bh_core_versions_load(c);
 	bh_core_modes_load(c);
 	return 0;
 }
@@ -191,6 +191,7 @@ static int start_sources(struct bh_core *c, char **why)
 	if (r < 0)
 		return fail(why, r, "starting feeds and sources: %s", strerror(-r));
 	bh_feeds_configure(c->feeds, c->conf->feeds, c->conf->n_feeds);
+	bh_core_confirm_resume(c);
 	bh_core_policies_load(c, "start");
 	add_sources(c);
 	return 0;
@@ -233,10 +234,12 @@ static void start_handles(struct bh_core *c)
 	uv_timer_init(c->loop, &c->sweep_timer);
 	uv_timer_init(c->loop, &c->tick);
 	uv_timer_init(c->loop, &c->retry_timer);
+	uv_timer_init(c->loop, &c->confirm_timer);
 	uv_async_init(c->loop, &c->wake, bh_core_wake_cb);
 	uv_poll_init(c->loop, &c->ct_poll, bh_ct_fd(c->ct));
 	uv_poll_init(c->loop, &c->nft_poll, bh_nft_watch_fd(c->nft));
 	c->reconcile_timer.data = c->sweep_timer.data = c->tick.data = c->retry_timer.data = c;
+	c->confirm_timer.data = c;
 	c->wake.data = c->ct_poll.data = c->nft_poll.data = c;
 	c->shared.wake = &c->wake;
 	c->handles = true;
@@ -328,8 +331,9 @@ void bh_core_stop(struct bh_core *c)
 			bh_core_flows_save(c);
 		uv_handle_t *all[] = {(uv_handle_t *)&c->reconcile_timer,
 			(uv_handle_t *)&c->sweep_timer, (uv_handle_t *)&c->tick,
-			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->wake,
-			(uv_handle_t *)&c->ct_poll, (uv_handle_t *)&c->nft_poll};
+			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->confirm_timer,
+			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->ct_poll,
+			(uv_handle_t *)&c->nft_poll};
 		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
 			close_handle(all[i]);
 	}

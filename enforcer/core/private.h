@@ -95,6 +95,14 @@ struct bh_mode_override {
 	uint32_t uid;
 };
 
+/* A version that is taken back unless somebody confirms it in time. version 0: there is none. */
+struct bh_confirm {
+	uint64_t version, back; /* which is on trial; which comes back (0: no policies) */
+	int64_t deadline; /* µs since the epoch */
+	int64_t within; /* µs */
+	bool expired; /* its time is over, but it could not be taken back everywhere yet */
+};
+
 struct bh_core {
 	uv_loop_t *loop;
 	struct bh_config *conf;
@@ -121,7 +129,10 @@ struct bh_core {
 	/* desired and installed state */
 	struct bh_policy_set *policies;
 	char *policies_stale; /* why the directory is not what is in force; NULL = it is */
-	uint64_t generation;
+	bool policies_retry; /* because their version could not be recorded */
+	uint64_t generation; /* the version in force */
+	uint64_t version_undo; /* a version that is still to be forgotten; 0 = none */
+	struct bh_confirm confirm;
 	char sha256[65];
 	struct bh_mode_override *override;
 	size_t n_overrides;
@@ -145,6 +156,7 @@ struct bh_core {
 	char *config_error; /* why the configuration file is not what is in force */
 
 	uv_async_t wake;
+	uv_timer_t confirm_timer;
 	uv_timer_t reconcile_timer, sweep_timer, tick, retry_timer;
 	uv_poll_t ct_poll, nft_poll;
 	bool handles; /* the uv handles above are initialised */
@@ -191,5 +203,6 @@ struct bh_audit_actor bh_core_audit_actor(const struct bh_core_actor *who);
 void bh_core_time(int64_t us, char buf[static 32]);
 int64_t bh_core_now(void); /* µs since the epoch */
 json_t *bh_core_time_json(int64_t us); /* string or null */
-/* "ns/name egress rule 0 peer 1" of the side; NULL if no rule. Owned. */
+/* "shop/web egress rule 0 peer 1", "cnp:no-db ingress rule 2 \"name\" peer 0 (Deny)": the rule
+ * that decides the side; NULL if none does. Owned. */
 char *bh_core_rule_name(const struct bh_side *s, enum bh_direction d);

@@ -35,6 +35,10 @@ static struct bh_inventory *build_inventory(struct bh_core *c)
 	for (size_t i = 0; i < c->conf->n_namespaces; i++)
 		bh_inventory_add_namespace(
 			inv, c->conf->namespaces[i].name, &c->conf->namespaces[i].labels);
+	for (size_t i = 0; i < c->conf->n_nodes; i++) {
+		const struct bh_node_conf *n = &c->conf->nodes[i];
+		bh_inventory_add_node(inv, n->name, &n->labels, n->addr, n->n_addrs);
+	}
 	bh_inventory_seal(inv);
 	return inv;
 }

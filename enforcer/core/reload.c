@@ -28,6 +28,12 @@ static const char *needs_restart(const struct bh_config *a, const struct bh_conf
 	return NULL;
 }
 
+/* The directory of what is on trial is where it has to be taken back. */
+static bool moves_a_trial(const struct bh_core *c, const struct bh_config *conf)
+{
+	return c->confirm.version && !bh_streq(c->conf->policies, conf->policies);
+}
+
 static void config_error(struct bh_core *c, char *why)
 {
 	if (why && !bh_streq(why, c->config_error))
@@ -58,6 +64,13 @@ static struct bh_config *read_config(struct bh_core *c)
 		return NULL;
 	}
 	const char *key = needs_restart(c->conf, conf);
+	if (moves_a_trial(c, conf)) {
+		config_error(c, bh_xasprintf("%s: `policies` can't move while version %llu awaits "
+					     "its confirmation; nothing of the file is in force",
+					c->conf_file, (unsigned long long)c->confirm.version));
+		bh_config_free(conf);
+		return NULL;
+	}
 	if (key) {
 		config_error(
 			c, bh_xasprintf(

@@ -2,6 +2,7 @@
 /* GET /v1/status and /metrics: is it enforcing, how does it fail, and what should be done. */
 #include <time.h>
 
+#include "core/policies.h"
 #include "core/private.h"
 
 #define SOURCES_MAX 16
@@ -186,9 +187,9 @@ static json_t *failing_json(const struct bh_core *c)
 
 static json_t *policies_json(struct bh_core *c)
 {
-	return json_pack("{s:I, s:I, s:s, s:s, s:s?}", "count", (json_int_t)c->policies->n,
+	return json_pack("{s:I, s:I, s:s, s:s, s:s?, s:o}", "count", (json_int_t)c->policies->n,
 		"generation", (json_int_t)c->generation, "sha256", c->sha256, "directory",
-		c->conf->policies, "stale", c->policies_stale);
+		c->conf->policies, "stale", c->policies_stale, "confirm", bh_core_confirm_json(c));
 }
 
 struct bh_answer bh_core_status(struct bh_core *c)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Once a second: write out what was collected, and put what was lost on record. */
 #include "core/notify.h"
+#include "core/policies.h"
 #include "core/private.h"
 
 #define PATIENCE_US 15000000
@@ -55,6 +56,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	queue_gaps(c);
 	bridge_nf(c);
 	bh_core_watch_policies(c);
+	bh_core_versions_tick(c);
 	free(c->store_error);
 	c->store_error = NULL;
 	bh_core_flows_save(c);

@@ -30,7 +30,7 @@ static json_t *policies_json(const struct bh_engine *e, size_t w)
 		const struct bh_policy *const *p;
 		size_t n = bh_engine_policies_of(e, w, d, &p);
 		for (size_t i = 0; i < n; i++) {
-			json_t *name = json_sprintf("%s/%s", p[i]->namespace, p[i]->name);
+			json_t *name = json_string(p[i]->ref);
 			bool there = false;
 			for (size_t k = 0; k < json_array_size(list); k++)
 				there |= json_equal(json_array_get(list, k), name);

@@ -7,7 +7,7 @@
 
 #include "store/store.h"
 
-#define BH_STORE_VERSION 1 /* user_version of the schema that this program writes */
+#define BH_STORE_VERSION 2 /* user_version of the schema that this program writes */
 
 /* Prepared statements, kept for the life of the connection. */
 enum bh_store_stmt {
@@ -23,10 +23,17 @@ enum bh_store_stmt {
 	BH_STMT_FLOWS_NEWEST,
 	BH_STMT_PUT_MODE,
 	BH_STMT_LOAD_MODES,
-	BH_STMT_CLEAR_POLICIES,
-	BH_STMT_PUT_POLICY,
-	BH_STMT_LOAD_POLICIES,
-	BH_STMT_PUT_POLICY_HASH,
+	BH_STMT_PUT_VERSION,
+	BH_STMT_DROP_VERSION,
+	BH_STMT_CLEAR_FILES,
+	BH_STMT_PUT_TEXT,
+	BH_STMT_PUT_FILE,
+	BH_STMT_TRIM_VERSIONS,
+	BH_STMT_TRIM_FILES,
+	BH_STMT_TRIM_TEXTS,
+	BH_STMT_GET_VERSION,
+	BH_STMT_LIST_VERSIONS,
+	BH_STMT_LOAD_FILES,
 	BH_STMT_PUT_VALUE,
 	BH_STMT_GET_VALUE,
 	BH_STMT_SAVEPOINT,

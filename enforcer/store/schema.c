@@ -33,14 +33,35 @@ static const char *const migration[BH_STORE_VERSION] = {
 	"CREATE TABLE policy_hash (one INTEGER PRIMARY KEY CHECK (one = 1),"
 	" sha256 TEXT NOT NULL);"
 	"CREATE TABLE value (name TEXT PRIMARY KEY, value INTEGER NOT NULL);",
+
+	/* Versions of the policies. What was last in force becomes the first of them; its texts get
+	 * names instead of hashes, which only means that they are not shared with later ones. */
+	"CREATE TABLE policy_text (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE,"
+	" text BLOB NOT NULL);"
+	"CREATE TABLE version (number INTEGER PRIMARY KEY, sha256 TEXT NOT NULL,"
+	" at INTEGER NOT NULL, cause TEXT NOT NULL, user TEXT NOT NULL, uid INTEGER, pid INTEGER,"
+	" comment TEXT NOT NULL, policies INTEGER NOT NULL);"
+	"CREATE TABLE version_file (version INTEGER NOT NULL, position INTEGER NOT NULL,"
+	" file TEXT NOT NULL, text INTEGER NOT NULL, PRIMARY KEY (version, position))"
+	" WITHOUT ROWID;"
+	"CREATE INDEX version_file_text ON version_file (text);"
+	"INSERT INTO version SELECT value.value, policy_hash.sha256, 0, 'before', 'directory',"
+	" NULL, NULL, '', (SELECT count(*) FROM policy) FROM value, policy_hash"
+	" WHERE value.name = 'policy_generation';"
+	"INSERT INTO policy_text SELECT position + 1, 'before-' || position, text FROM policy"
+	" WHERE EXISTS (SELECT 1 FROM version);"
+	"INSERT INTO version_file SELECT version.number, position, file, position + 1"
+	" FROM policy, version;"
+	"DROP TABLE policy; DROP TABLE policy_hash;",
 };
 
 /* Fails if a table or column that this version uses is not there. */
 static const char probe[] = "SELECT key, src, dst, images FROM tuple LIMIT 1;"
 			    "SELECT seq, rule, src_id, count FROM flow LIMIT 1;"
 			    "SELECT scope, mode, set_at, uid FROM mode LIMIT 1;"
-			    "SELECT position, file, text FROM policy LIMIT 1;"
-			    "SELECT sha256 FROM policy_hash LIMIT 1;"
+			    "SELECT number, sha256, uid, comment FROM version LIMIT 1;"
+			    "SELECT version, position, file, text FROM version_file LIMIT 1;"
+			    "SELECT id, hash, text FROM policy_text LIMIT 1;"
 			    "SELECT name, value FROM value LIMIT 1;";
 
 /* One integer or text cell of a pragma; text goes to the optional buffer. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What decides how the daemon starts: modes set at run time, the policies last in force, and small
- * named values. */
+/* What decides how the daemon starts: modes set at run time, and small named values. */
 #include "store/internal.h"
 
 #include <errno.h>
@@ -46,85 +45,6 @@ int bh_store_load_modes(
 	if (r == 0 && bad)
 		bh_store_set_message(s, "%zu rows of table mode cannot be read: left out", bad);
 	return r;
-}
-
-static int run_plain(struct bh_store *s, enum bh_store_stmt which, const char *sql)
-{
-	sqlite3_stmt *st;
-	int r = bh_store_statement(s, which, sql, &st);
-	return r < 0 ? r : bh_store_run(s, st);
-}
-
-static int put_policy(struct bh_store *s, const struct bh_policy_source *src, size_t position)
-{
-	sqlite3_stmt *st;
-	int r = bh_store_statement(s, BH_STMT_PUT_POLICY,
-		"INSERT INTO policy (position, file, text) VALUES (?,?,?)", &st);
-	if (r < 0)
-		return r;
-	bh_store_bind_u64(st, 1, position);
-	bh_store_bind_text(st, 2, src->file ? src->file : "");
-	sqlite3_bind_blob64(st, 3, src->text ? src->text : "", src->len, SQLITE_STATIC);
-	return bh_store_run(s, st);
-}
-
-static int replace_policies(
-	struct bh_store *s, const struct bh_policy_source *src, size_t n, const char *sha256_hex)
-{
-	sqlite3_stmt *st;
-	int r = run_plain(s, BH_STMT_CLEAR_POLICIES, "DELETE FROM policy");
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = put_policy(s, &src[i], i);
-	if (r == 0)
-		r = bh_store_statement(s, BH_STMT_PUT_POLICY_HASH,
-			"INSERT OR REPLACE INTO policy_hash (one, sha256) VALUES (1, ?)", &st);
-	if (r < 0)
-		return r;
-	bh_store_bind_text(st, 1, sha256_hex ? sha256_hex : "");
-	return bh_store_run(s, st);
-}
-
-/* A savepoint, because a fault that leaves the transaction running (a text too big) must not leave
- * half of the set in it. */
-int bh_store_put_policies(
-	struct bh_store *s, const struct bh_policy_source *src, size_t n, const char *sha256_hex)
-{
-	int r = bh_store_begin(s);
-	if (r == 0)
-		r = run_plain(s, BH_STMT_SAVEPOINT, "SAVEPOINT policies");
-	if (r < 0)
-		return r;
-	r = replace_policies(s, src, n, sha256_hex);
-	if (s->failed)
-		return r; /* the savepoint went with its transaction */
-	if (r < 0) {
-		char bh_autofree *why = bh_xstrdup(s->message);
-		run_plain(s, BH_STMT_SAVEPOINT_BACK, "ROLLBACK TO policies");
-		bh_store_set_message(s, "%s", why ? why : "");
-	}
-	int released = run_plain(s, BH_STMT_SAVEPOINT_RELEASE, "RELEASE policies");
-	return r < 0 ? r : released;
-}
-
-int bh_store_load_policies(
-	struct bh_store *s, void (*fn)(const struct bh_policy_source *, void *), void *arg)
-{
-	sqlite3_stmt *st;
-	int rc, r = bh_store_statement(s, BH_STMT_LOAD_POLICIES,
-			"SELECT file, text FROM policy ORDER BY position", &st);
-	if (r < 0)
-		return r;
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		char bh_autofree *file = bh_xstrdup((const char *)sqlite3_column_text(st, 0));
-		const void *blob = sqlite3_column_blob(st, 1);
-		size_t len = (size_t)sqlite3_column_bytes(st, 1);
-		char bh_autofree *text = bh_xcalloc(len + 1, 1);
-		if (len)
-			memcpy(text, blob, len);
-		fn(&(struct bh_policy_source){.file = file ? file : "", .text = text, .len = len},
-			arg);
-	}
-	return bh_store_finish_read(s, st, rc);
 }
 
 int bh_store_put_u64(struct bh_store *s, const char *name, uint64_t v)

@@ -58,13 +58,40 @@ int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m);
 int bh_store_load_modes(
 	struct bh_store *s, void (*fn)(const struct bh_mode_row *, void *), void *arg);
 
-/* The policies last in force: used when the directory is broken at start. Texts with their names,
- * in order. put replaces all. */
-int bh_store_put_policies(
-	struct bh_store *s, const struct bh_policy_source *src, size_t n, const char *sha256_hex);
-int bh_store_load_policies(
-	struct bh_store *s, void (*fn)(const struct bh_policy_source *, void *), void *arg);
+/*
+ * Versions: every set of policies that came into force, with the files that it came from. The one
+ * with the highest number is the last. BH_VERSIONS_KEPT of them are kept, the newest; texts that
+ * several versions share are stored once.
+ */
+#define BH_VERSIONS_KEPT 200
+struct bh_version {
+	uint64_t number; /* the generation: 1… */
+	char *sha256; /* hex, of the set */
+	int64_t at; /* µs since the epoch; 0 = before versions were kept */
+	char *cause; /* "apply", "delete", "rollback", "directory changed", … */
+	char *user; /* a user's name, or who else: "directory", "daemon" */
+	bool by_user; /* uid and pid are known: of the API's peer */
+	uint32_t uid;
+	int32_t pid;
+	char *comment; /* "" = none */
+	uint64_t policies; /* how many */
+};
+void bh_version_finish(struct bh_version *v);
+/* Adds the version, or replaces the one of that number, and forgets those that are too many. */
+int bh_store_put_version(struct bh_store *s, const struct bh_version *v,
+	const struct bh_policy_source *src, size_t n);
+/* Other files for a version that is there: the same policies may come to stand elsewhere. */
+int bh_store_put_version_files(
+	struct bh_store *s, uint64_t number, const struct bh_policy_source *src, size_t n);
+int bh_store_drop_version(struct bh_store *s, uint64_t number);
+int bh_store_get_version(struct bh_store *s, uint64_t number, struct bh_version *ret); /* -ENOENT */
+/* The newest first. */
+int bh_store_list_versions(
+	struct bh_store *s, void (*fn)(const struct bh_version *, void *), void *arg);
+/* Texts with the names of their files, in order. */
+int bh_store_load_version_files(struct bh_store *s, uint64_t number,
+	void (*fn)(const struct bh_policy_source *, void *), void *arg);
 
-/* Small named values (u64), e.g. the audit sequence and policy generation. */
+/* Small named values (u64) such as the generation of the policies. */
 int bh_store_put_u64(struct bh_store *s, const char *name, uint64_t v);
 int bh_store_get_u64(struct bh_store *s, const char *name, uint64_t *ret); /* −ENOENT */

@@ -64,7 +64,8 @@ struct bh_answer bh_core_status(struct bh_core *c BH_UNUSED)
 		"'last_commit':'2026-01-02T03:04:06.000000Z','commits':3,'last_error':null},"
 		"'workloads':{'total':3,'enforce':1,'audit':1,'learn':1,'unenforceable':0},"
 		"'policies':{'count':2,'generation':7,'sha256':'abcdef0123456789',"
-		"'directory':'/etc/bulkhead/policies','stale':null},"
+		"'directory':'/etc/bulkhead/policies','stale':null,'confirm':{'version':7,"
+		"'back_to':6,'deadline':'2026-01-02T03:05:05.000006Z','seconds_left':30}},"
 		"'sources':[{'name':'docker','ok':false,'synced':false,'containers':0,"
 		"'message':'connection refused'}],"
 		"'feeds':{'count':1,'indicators':1234,'stale':0},"
@@ -152,10 +153,15 @@ struct bh_answer bh_core_state(struct bh_core *c BH_UNUSED)
 
 struct bh_answer bh_core_policies(struct bh_core *c BH_UNUSED)
 {
-	return canned("{'generation':7,'sha256':'abcdef0123456789','policies':[{'namespace':"
-		      "'shop','name':'web','file':'web.yaml','line':1,'directions':['ingress',"
-		      "'egress'],'rules':{'ingress':1,'egress':2},'selector':'app=web',"
-		      "'workloads':2}]}");
+	return canned(
+		"{'generation':7,'sha256':'abcdef0123456789','policies':[{'policy':"
+		"'cnp:no-db','tier':'Admin','priority':10,'namespace':'','name':'no-db','file':"
+		"'_cluster.no-db.yaml','line':1,'directions':['egress'],'rules':{'ingress':0,"
+		"'egress':1},'selector':'','namespaces':'env=prod','workloads':3},{'policy':"
+		"'shop/web','tier':'NetworkPolicy','namespace':"
+		"'shop','name':'web','file':'web.yaml','line':1,'directions':['ingress',"
+		"'egress'],'rules':{'ingress':1,'egress':2},'selector':'app=web',"
+		"'workloads':2}]}");
 }
 
 struct bh_answer bh_core_policy_apply(
@@ -179,17 +185,90 @@ struct bh_answer bh_core_policy_apply(
 		a.status = 422;
 		return a;
 	}
-	return bh_answer_json(200, json_pack("{s:i, s:s, s:b, s:[{s:s, s:s, s:s}], s:o, s:o}",
-					   "generation", 8, "sha256", "fedcba98", "dry_run",
-					   json_is_true(json_object_get(body, "dry_run")),
-					   "policies", "namespace", "shop", "name", "web", "action",
-					   "changed", "files", files, "actor", actor(who)));
+	json_t *o = json_pack("{s:i, s:s, s:b, s:[{s:s, s:s, s:s, s:s}], s:o, s:o}", "generation",
+		8, "sha256", "fedcba98", "dry_run", json_is_true(json_object_get(body, "dry_run")),
+		"policies", "policy", "shop/web", "namespace", "shop", "name", "web", "action",
+		"changed", "files", files, "actor", actor(who));
+	json_object_set(o, "comment", json_object_get(body, "comment"));
+	json_object_set(o, "prune", json_object_get(body, "prune"));
+	if (json_object_get(body, "confirm_within"))
+		json_object_set_new(o, "confirm",
+			json_pack("{s:i, s:i, s:s, s:O}", "version", 8, "back_to", 7, "deadline",
+				"2026-01-02T03:05:05.000000Z", "within",
+				json_object_get(body, "confirm_within")));
+	return bh_answer_json(200, o);
+}
+
+struct bh_answer bh_core_policy_plan(struct bh_core *c BH_UNUSED, const json_t *body)
+{
+	struct bh_answer a = canned(
+		"{'generation':7,'sha256':'abcdef01','changes':true,'policies':[{'policy':"
+		"'shop/web','namespace':'shop','name':'web','action':'changed'},{'policy':'shop/"
+		"db',"
+		"'namespace':'shop','name':'db','action':'created'}],'delta':{'opens':1,'closes':1,"
+		"'truncated':false,'skipped':0,'edges':[{'change':'opens','source':'shop/web',"
+		"'destination':'shop/db','services':'tcp/5432','why':'allowed by "
+		"\\u001b[1mshop/db'},"
+		"{'change':'closes','source':'outside','destination':'shop/web','services':"
+		"'everything','why':'no rule'}]}}");
+	json_object_set(a.json, "prune", json_object_get(body, "prune"));
+	return a;
+}
+
+struct bh_answer bh_core_policy_history(struct bh_core *c BH_UNUSED)
+{
+	return canned("{'in_force':7,'kept':200,'versions':[{'version':7,'sha256':"
+		      "'abcdef0123456789','at':'2026-01-02T03:04:05.000006Z','cause':'apply',"
+		      "'user':'root','uid':0,'pid':42,'policies':2,'in_force':true,'comment':"
+		      "'red \\u001b[31m','confirm_by':'2026-01-02T03:05:05.000006Z'},{'version':6,"
+		      "'sha256':'0','at':null,'cause':'start','user':'directory','uid':null,"
+		      "'pid':null,'policies':0,'in_force':false,'comment':''}]}");
+}
+
+/* Version 6 has shop/web and shop/old; 7, which is in force, a changed shop/web and shop/new. */
+struct bh_answer bh_core_policy_version(struct bh_core *c BH_UNUSED, uint64_t number)
+{
+	if (number > 7)
+		return bh_answer_error(404, NULL, "there is no version %d", (int)number);
+	bool old = number == 6;
+	return bh_answer_json(200, json_pack("{s:{s:i}, s:[{s:s, s:s}, {s:s, s:s}]}", "version",
+					   "version", number ? (int)number : 7, "policies",
+					   "policy", old ? "shop/old" : "shop/new", "text",
+					   "kind: NetworkPolicy\n", "policy", "shop/web", "text",
+					   old ? "kind: NetworkPolicy\nspec: {a}\n"
+					       : "kind: NetworkPolicy\nspec: {\033b}\n"));
+}
+
+struct bh_answer bh_core_policy_rollback(
+	struct bh_core *c BH_UNUSED, const json_t *body, const struct bh_core_actor *who)
+{
+	const json_t *version = json_object_get(body, "version");
+	if (json_integer_value(version) > 7)
+		return bh_answer_error(404, NULL, "there is no version 8");
+	return bh_answer_json(
+		200, json_pack("{s:i, s:s, s:i, s:i, s:b, s:[{s:s, s:s}], s:n, s:O, s:o}",
+			     "generation", 8, "sha256", "00", "from", 7, "to",
+			     version ? (int)json_integer_value(version) : 6, "changed", 1, "files",
+			     "file", "/etc/p/web.yaml", "action", "removed", "confirm", "asked",
+			     body, "actor", actor(who)));
+}
+
+struct bh_answer bh_core_policy_confirm(
+	struct bh_core *c BH_UNUSED, const struct bh_core_actor *who BH_UNUSED)
+{
+	return canned("{'generation':7,'sha256':'00'}");
+}
+
+struct bh_answer bh_core_policy_cancel(
+	struct bh_core *c BH_UNUSED, const struct bh_core_actor *who BH_UNUSED)
+{
+	return bh_answer_error(409, NULL, "no version awaits its confirmation");
 }
 
 struct bh_answer bh_core_policy_delete(struct bh_core *c BH_UNUSED, const char *ns,
 	const char *name, const struct bh_core_actor *who BH_UNUSED)
 {
-	if (strcmp(name, "web") != 0)
+	if (strcmp(name, "web") != 0 && *ns)
 		return bh_answer_error(404, NULL, "there is no policy %s/%s", ns, name);
 	return bh_answer_json(200, json_pack("{s:i, s:s, s:s}", "generation", 9, "sha256",
 					   "00112233", "namespace", ns));

@@ -145,6 +145,9 @@ static void test_reading_routes(void **state BH_UNUSED)
 	expect("GET", "/v1/learn/export?namespace=a%20b&role=r&evidence=0", NULL, 200,
 		"# namespace a b role r evidence 0\n");
 	expect("GET", "/v1/policies", NULL, 200, "\"generation\":7");
+	expect("GET", "/v1/policies/history", NULL, 200, "\"in_force\":7");
+	expect("GET", "/v1/policies/versions/6", NULL, 200, "\"version\":6");
+	expect("GET", "/v1/policies/versions/current", NULL, 200, "\"version\":7");
 	expect("GET", "/v1/mode", NULL, 200, "\"configured\":\"learn\"");
 	expect("GET", "/v1/feeds", NULL, 200, "\"name\":\"drop\"");
 	expect("GET", "/v1/explain?src=shop/web&dst=1.2.3.4&protocol=tcp&port=443", NULL, 200,
@@ -177,7 +180,14 @@ static void test_changing_routes(void **state BH_UNUSED)
 	expect("POST", "/v1/policies", "{\"sources\":[{\"file\":\"a\",\"text\":\"BAD\"}]}", 422,
 		"\"line\":3");
 	expect("DELETE", "/v1/policies/shop/web", NULL, 200, "\"namespace\":\"shop\"");
+	expect("DELETE", "/v1/policies/_cluster/no-db", NULL, 200, "\"namespace\":\"\"");
 	expect("DELETE", "/v1/policies/shop/none", NULL, 404, "shop/none");
+	expect("POST", "/v1/policies/plan", "{\"sources\":[],\"prune\":true}", 200,
+		"\"prune\":true");
+	expect("POST", "/v1/policies/rollback", "{\"version\":3}", 200, "\"to\":3");
+	expect("POST", "/v1/policies/rollback", NULL, 200, self);
+	expect("POST", "/v1/policies/confirm", NULL, 200, "\"generation\":7");
+	expect("POST", "/v1/policies/cancel", NULL, 409, "no version awaits");
 	expect("PUT", "/v1/mode", "{\"mode\":\"audit\",\"namespace\":null}", 200, self);
 	expect("GET", "/v1/mode", NULL, 200, "\"mode\":\"audit\"");
 	expect("POST", "/v1/feeds/refresh", "{\"name\":\"drop\"}", 200, "\"started\":1");
@@ -194,6 +204,11 @@ static void test_errors(void **state BH_UNUSED)
 	expect("DELETE", "/v1/policies/shop", NULL, 404, "here");
 	expect("DELETE", "/v1/policies//web", NULL, 404, "here");
 	expect("DELETE", "/v1/policies/a/b/c", NULL, 404, "here");
+	expect("GET", "/v1/policies/versions/0", NULL, 400, "from 1");
+	expect("GET", "/v1/policies/versions/x", NULL, 400, "current");
+	expect("GET", "/v1/policies/versions/99999999999999999999", NULL, 400, "from 1");
+	expect("GET", "/v1/policies/versions/9", NULL, 404, "no version 9");
+	expect("GET", "/v1/policies/plan", NULL, 405, "knows only POST");
 	expect("GET", "/%1b%5b31m", NULL, 404, "no /?[31m here");
 	expect("POST", "/v1/status", "{}", 405, "knows only GET");
 	expect("GET", "/v1/flows?limit=0", NULL, 400, "parameter limit");
@@ -249,6 +264,13 @@ static void test_only_root_changes(void **state BH_UNUSED)
 		r = ask("DELETE", "/v1/policies/a/b", NULL);
 		if (r.status != 403)
 			_exit(3);
+		static const char *const changing[] = {"plan", "rollback", "confirm", "cancel"};
+		for (size_t i = 0; i < BH_ARRAY_SIZE(changing); i++) {
+			char bh_autofree *url = bh_xasprintf("/v1/policies/%s", changing[i]);
+			r = ask("POST", url, "{}");
+			if (r.status != 403)
+				_exit(5);
+		}
 		/* refused before the body is sent: nothing is held for it */
 		int fd = dial();
 		const char *head = "POST /v1/policies HTTP/1.1\r\nHost: x\r\n"

@@ -438,11 +438,107 @@ static void test_policy_changes(void **state BH_UNUSED)
 	expect("policy delete ../web", 0, "", ""); /* a namespace called "..": no path tricks */
 }
 
+static void test_policy_trial(void **state BH_UNUSED)
+{
+	if (getuid() != 0)
+		skip();
+	write_file("good.yaml", good);
+	expect("policy apply -m 'why not' --prune --confirm-within 5m -o json good.yaml", 0,
+		"\"comment\": \"why not\"", "");
+	assert_non_null(strstr(last.out, "\"within\": 300"));
+	assert_non_null(strstr(last.out, "\"prune\": true"));
+	expect("policy apply --confirm-within 60s good.yaml", 0,
+		"on trial until 2026-01-02 03:05:05 UTC, then version 7 comes back", "");
+	static const char *const wrong[] = {
+		"0", "0s", "61m", "3601", "2h", "5", "x", "-1", "''", "5d", "1.5m", "+5s", "05"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(wrong); i++) {
+		char bh_autofree *args =
+			bh_xasprintf("policy apply --confirm-within=%s good.yaml", wrong[i]);
+		bool good_time = bh_streq(wrong[i], "5"); /* plain seconds */
+		expect(args, good_time ? 0 : 2, "", good_time ? "" : "from 1s to 1h");
+	}
+	expect("policy confirm", 0, "confirmed; in force: generation 7", "");
+	expect("policy cancel", 1, "", "no version awaits its confirmation");
+	expect("status", 0, "version 7 ON TRIAL until 2026-01-02 03:05:05 UTC (30 s left)", "");
+	expect("policy delete cnp:no-db", 0, "generation 9", "");
+	expect("policy delete cnp:", 2, "", "cnp:NAME");
+	expect("policy delete cnp:a/b", 1, "", "no policy cnp:a/b"); /* a namespace */
+}
+
+static void test_policy_versions(void **state BH_UNUSED)
+{
+	expect("policy history", 0,
+		"7 (in force, on trial)  2026-01-02 03:04:05  root (uid 0, pid 42)", "");
+	assert_non_null(strstr(last.out, "red \\x1b[31m"));
+	assert_non_null(strstr(last.out, "directory"));
+	assert_harmless(last.out);
+	expect_json("policy history -o json", "versions");
+	expect("policy show", 0, "kind: NetworkPolicy\n---\nkind: NetworkPolicy\nspec: {\\x1bb}\n",
+		"");
+	expect("policy show --version 6 shop/web", 0, "spec: {a}", "");
+	assert_null(strstr(last.out, "---"));
+	expect("policy show shop/web shop/none", 1, "kind", "no policy shop/none in version 7");
+	expect("policy show --version 9", 1, "", "no version 9");
+	expect("policy show --version x", 2, "", "takes a number");
+	if (getuid() != 0)
+		return;
+	expect("policy rollback", 0,
+		"removed /etc/p/web.yaml\nin force: generation 8, the policies of version 6", "");
+	expect("policy rollback -o json --force -m text --confirm-within 9 3", 0, "\"force\": true",
+		"");
+	assert_non_null(strstr(last.out, "\"version\": 3"));
+	assert_non_null(strstr(last.out, "\"comment\": \"text\""));
+	assert_non_null(strstr(last.out, "\"confirm_within\": 9"));
+	expect("policy rollback 8", 1, "", "no version 8");
+	expect("policy rollback x", 2, "", "the number of a version");
+}
+
+static void test_policy_diff(void **state BH_UNUSED)
+{
+	static const char changed[] = "--- shop/web (version 6)\n+++ shop/web (version 7)\n"
+				      "@@ -1,2 +1,2 @@\n kind: NetworkPolicy\n-spec: {a}\n"
+				      "+spec: {\\x1bb}\n";
+	expect("policy diff", 0, changed, "");
+	expect("policy diff 6", 0, changed, "");
+	expect("policy diff 6 7", 0,
+		"--- shop/old (version 6)\n+++ /dev/null (version 7)\n@@ -1,1 +0,0 @@\n-kind: "
+		"NetworkPolicy\n",
+		"");
+	assert_non_null(strstr(last.out, "--- /dev/null (version 6)\n+++ shop/new (version 7)\n"
+					 "@@ -0,0 +1,1 @@\n+kind: NetworkPolicy\n"));
+	expect("policy diff 7", 0, "have the same policies", "");
+	expect("policy diff -o json 7 6", 0, "\"change\": \"removed\"", "");
+	expect("policy diff 6 9", 1, "", "no version 9");
+	expect("policy diff a", 2, "", "numbers of versions");
+}
+
+static void test_policy_plan(void **state BH_UNUSED)
+{
+	if (getuid() != 0)
+		skip();
+	write_file("good.yaml", good);
+	write_file("bad.yaml", bad);
+	expect("policy plan good.yaml", 0, "+ opens", "");
+	assert_non_null(strstr(last.out, "1 to create, 1 to change, 0 to delete"));
+	assert_non_null(strstr(last.out, "1 open, 1 close; nothing was changed"));
+	assert_non_null(strstr(last.out, "allowed by \\x1b[1mshop/db"));
+	assert_harmless(last.out);
+	expect("policy plan --prune -o json good.yaml", 0, "\"prune\": true", "");
+	expect("policy plan bad.yaml", 1, "", "bad.yaml:5:16");
+	expect("policy plan --diff good.yaml", 0,
+		"--- shop/web (in force)\n+++ shop/web (planned)\n", "");
+	assert_non_null(strstr(last.out, "\n+  podSelector: {matchLabels: {app: web}}\n"));
+	/* shop/new is in force and the plan leaves it alone */
+	assert_null(strstr(last.out, "shop/new"));
+}
+
 static void test_lists(void **state BH_UNUSED)
 {
 	expect("policy list", 0, "1 in, 2 out", "");
 	assert_non_null(strstr(last.out, "ingress,egress"));
 	assert_non_null(strstr(last.out, "web.yaml:1"));
+	assert_non_null(strstr(last.out, "Admin 10"));
+	assert_non_null(strstr(last.out, "namespaces env=prod; pods all"));
 	expect_json("policy list -o json", "policies");
 	expect("feed list", 0, "1234", "");
 	expect_json("feed list -o json", "feeds");
@@ -499,8 +595,10 @@ static void test_usage(void **state BH_UNUSED)
 	expect("version", 0, "bulkhead 0.1.0\n", "");
 	expect("version -o json", 0, "\"version\"", "");
 	static const char *const verbs[] = {"status", "ps", "flows", "learn status", "learn export",
-		"policy check", "policy apply", "policy delete", "policy list", "mode get",
-		"mode set", "feed list", "feed refresh", "explain", "flush", "version"};
+		"policy check", "policy apply", "policy delete", "policy list", "policy plan",
+		"policy diff", "policy history", "policy show", "policy rollback", "policy confirm",
+		"policy cancel", "mode get", "mode set", "feed list", "feed refresh", "explain",
+		"flush", "version"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(verbs); i++) {
 		char bh_autofree *args = bh_xasprintf("%s --help", verbs[i]);
 		char bh_autofree *usage = bh_xasprintf("usage: bulkhead %s", verbs[i]);
@@ -625,6 +723,10 @@ int main(void)
 		ALONE(test_policy_directories),
 		T(test_policy_hostile_files),
 		T(test_policy_changes),
+		T(test_policy_trial),
+		T(test_policy_versions),
+		T(test_policy_diff),
+		T(test_policy_plan),
 		T(test_lists),
 		T(test_changes),
 		T(test_explain),

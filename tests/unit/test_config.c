@@ -41,7 +41,7 @@ static void assert_prints_again(const struct bh_config *c)
 static void test_defaults(void **state BH_UNUSED)
 {
 	static const char *const texts[] = {NULL, "", "# nothing\n", "---\n", "{}", "modes:\n",
-		"sources:\nnamespaces:\nfeeds:\naudit:\nqueue:\n", "sources: auto\n"};
+		"sources:\nnamespaces:\nnodes:\nfeeds:\naudit:\nqueue:\n", "sources: auto\n"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++) {
 		struct bh_config *c = parse("/etc/bulkhead/bulkhead.yaml", texts[i]);
 		assert_int_equal(c->mode, BH_MODE_LEARN);
@@ -50,7 +50,8 @@ static void test_defaults(void **state BH_UNUSED)
 		assert_string_equal(c->state, "/var/lib/bulkhead");
 		assert_string_equal(c->socket, "/run/bulkhead/bulkhead.sock");
 		assert_true(c->sources_auto);
-		assert_int_equal(c->n_modes + c->n_sources + c->n_namespaces + c->n_feeds, 0);
+		assert_int_equal(
+			c->n_modes + c->n_sources + c->n_namespaces + c->n_nodes + c->n_feeds, 0);
 		assert_string_equal(c->audit_path, "/var/log/bulkhead/audit.jsonl");
 		assert_int_equal(c->audit_flows, BH_AUDIT_FLOWS_NONE);
 		assert_int_equal(c->queue_base, 48620);
@@ -78,6 +79,9 @@ static const char everything[] =
 	"state: /srv/state\n"
 	"socket: unix:///run/b.sock\n"
 	"sources: [{docker: /run/docker.sock}, {static: \"work\\u2028\\\"loads\\\\.yaml\"}]\n"
+	"nodes:\n"
+	"  node-1.example: {labels: {zone: a, \"b/c\": \"\"}, ips: [192.0.2.1, 2001:db8::1]}\n"
+	"  gone: {ips: []}\n"
 	"namespaces:\n"
 	"  shop: {env: prod, kubernetes.io/metadata.name: shop}\n"
 	"  'y':\n"
@@ -116,6 +120,12 @@ static void test_everything(void **state BH_UNUSED)
 	assert_string_equal(c->sources[0].path, "/run/docker.sock");
 	assert_int_equal(c->sources[1].kind, BH_SOURCE_STATIC);
 	assert_string_equal(c->sources[1].path, "/etc/b/work\xe2\x80\xa8\"loads\\.yaml");
+	assert_int_equal(c->n_nodes, 2);
+	assert_string_equal(c->nodes[0].name, "node-1.example");
+	assert_string_equal(bh_labels_get(&c->nodes[0].labels, "zone"), "a");
+	assert_int_equal(c->nodes[0].n_addrs, 2);
+	assert_int_equal(c->nodes[0].addr[1].family, BH_IPV6);
+	assert_int_equal(c->nodes[1].n_addrs, 0);
 	assert_int_equal(c->n_namespaces, 2);
 	assert_string_equal(bh_labels_get(&c->namespaces[0].labels, "env"), "prod");
 	assert_string_equal(c->namespaces[1].name, "y");
@@ -224,6 +234,15 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"sources: [{docker: 'tcp://1.2.3.4'}]\n", 1, 20, "sources[0].docker",
 			"not a path"},
 		{"sources: [{static: a}, {static: a}]\n", 1, 24, "sources[1]", "twice"},
+		{"nodes: []\n", 1, 8, "nodes", "must be a mapping"},
+		{"nodes: {a..b: {ips: []}}\n", 1, 9, "nodes", "not the name of a node"},
+		{"nodes: {A: {ips: []}}\n", 1, 9, "nodes", "not the name of a node"},
+		{"nodes: {a-: {ips: []}}\n", 1, 9, "nodes", "not the name of a node"},
+		{"nodes: {a: {labels: {}}}\n", 1, 12, "nodes.a", "ips is missing"},
+		{"nodes: {a: {ips: 192.0.2.1}}\n", 1, 18, "nodes.a.ips", "must be a list"},
+		{"nodes: {a: {ips: [192.0.2.0/24]}}\n", 1, 19, "nodes.a.ips[0]", "not an address"},
+		{"nodes: {a: {ips: [], zone: b}}\n", 1, 22, "nodes.a", "unknown"},
+		{"nodes: {a: {ips: [], labels: {a b: c}}}\n", 1, 31, "nodes.a.labels", "label key"},
 		{"namespaces: []\n", 1, 13, "namespaces", "must be a mapping"},
 		{"namespaces: {Shop: {}}\n", 1, 14, "namespaces", "not the name"},
 		{"namespaces: {no: {}}\n", 1, 14, "namespaces", "must be a string"},

@@ -263,25 +263,173 @@ static void test_state(void **state BH_UNUSED)
 	struct bh_buf bh_autobuf b = {0};
 	struct bh_mode_row node = {(char *)"", BH_MODE_AUDIT, 5, 0},
 			   shop = {(char *)"shop", BH_MODE_ENFORCE, 6, UINT32_MAX};
-	struct bh_policy_source p[] = {{"z.yaml", "one", 3}, {"a.yaml", "two!", 3}, {"b", "", 0}};
 	uint64_t v = 7;
 	assert_int_equal(bh_store_put_mode(s, &shop), 0);
 	assert_int_equal(bh_store_put_mode(s, &node), 0);
 	node.mode = BH_MODE_LEARN;
 	assert_int_equal(bh_store_put_mode(s, &node), 0);
-	assert_int_equal(bh_store_put_policies(s, p, 1, "aa"), 0);
-	assert_int_equal(bh_store_put_policies(s, p, 3, "bb"), 0);
 	assert_int_equal(bh_store_get_u64(s, "seq", &v), -ENOENT);
 	assert_int_equal(v, 7);
 	assert_int_equal(bh_store_put_u64(s, "seq", UINT64_MAX), 0);
 	bh_store_close(s);
 	s = open_store(0);
 	assert_int_equal(bh_store_load_modes(s, keep_mode, &b), 0);
-	assert_int_equal(bh_store_load_policies(s, keep_policy, &b), 0);
-	assert_string_equal(b.s, "[]=learn@5/0 [shop]=enforce@6/4294967295 "
-				 "z.yaml:one a.yaml:two b: ");
+	assert_string_equal(b.s, "[]=learn@5/0 [shop]=enforce@6/4294967295 ");
 	assert_int_equal(bh_store_get_u64(s, "seq", &v), 0);
 	assert_true(v == UINT64_MAX);
+	bh_store_close(s);
+}
+
+static char *files_of(struct bh_store *s, uint64_t number)
+{
+	struct bh_buf b = {0};
+	assert_int_equal(bh_store_load_version_files(s, number, keep_policy, &b), 0);
+	return bh_buf_take(&b);
+}
+
+static void expect_files(struct bh_store *s, uint64_t number, const char *want)
+{
+	char bh_autofree *got = files_of(s, number);
+	assert_string_equal(got, want);
+}
+
+static int64_t count_rows(const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	char bh_autofree *path = path_of("bulkhead.db");
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	int64_t n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return n;
+}
+
+static void test_versions(void **state BH_UNUSED)
+{
+	struct bh_store *s = open_store(0);
+	struct bh_policy_source p[] = {{"z.yaml", "one", 3}, {"a.yaml", "two!", 3}, {"b", "", 0}};
+	struct bh_version v = {.number = 1,
+				  .sha256 = (char *)"aa",
+				  .at = 5,
+				  .cause = (char *)"start",
+				  .user = (char *)"directory",
+				  .comment = (char *)""},
+			  got = {0};
+
+	assert_int_equal(bh_store_get_version(s, 1, &got), -ENOENT);
+	assert_int_equal(bh_store_put_version(s, &v, p, 3), 0);
+	v = (struct bh_version){.number = 2,
+		.sha256 = (char *)"bb",
+		.at = 6,
+		.cause = (char *)"apply",
+		.user = (char *)"root",
+		.by_user = true,
+		.uid = UINT32_MAX,
+		.pid = 77,
+		.comment = (char *)"why; 'quoted'",
+		.policies = 4};
+	assert_int_equal(bh_store_put_version(s, &v, p, 1), 0);
+	assert_int_equal(bh_store_put_version(s, &v, p, 2), 0); /* replaces */
+	bh_store_close(s);
+	s = open_store(0);
+	assert_int_equal(bh_store_get_version(s, 1, &got), 0);
+	assert_false(got.by_user);
+	assert_string_equal(got.user, "directory");
+	bh_version_finish(&got);
+	assert_int_equal(bh_store_get_version(s, 2, &got), 0);
+	assert_true(got.number == 2 && got.at == 6 && got.by_user && got.policies == 4);
+	assert_true(got.uid == UINT32_MAX && got.pid == 77);
+	assert_string_equal(got.sha256, "bb");
+	assert_string_equal(got.cause, "apply");
+	assert_string_equal(got.comment, "why; 'quoted'");
+	bh_version_finish(&got);
+	expect_files(s, 1, "z.yaml:one a.yaml:two b: ");
+	expect_files(s, 2, "z.yaml:one a.yaml:two ");
+	expect_files(s, 3, "");
+	bh_store_close(s);
+	assert_int_equal(count_rows("SELECT count(*) FROM policy_text"), 3); /* shared */
+}
+
+static void on_version(const struct bh_version *v, void *arg)
+{
+	bh_buf_printf(arg, "%llu ", (unsigned long long)v->number);
+}
+
+static void test_versions_change(void **state BH_UNUSED)
+{
+	struct bh_store *s = open_store(0);
+	struct bh_policy_source p[] = {{"a", "one", 3}, {"b", "two", 3}, {"c", "three", 5}};
+	struct bh_version v = {.number = 1}, got = {0};
+	struct bh_buf bh_autobuf list = {0};
+
+	assert_int_equal(bh_store_put_version(s, &v, p, 2), 0);
+	v.number = 2;
+	assert_int_equal(bh_store_put_version(s, &v, p, 1), 0);
+	assert_int_equal(bh_store_put_version_files(s, 2, &p[2], 1), 0);
+	expect_files(s, 2, "c:three ");
+	assert_int_equal(bh_store_list_versions(s, on_version, &list), 0);
+	assert_string_equal(list.s, "2 1 ");
+	assert_int_equal(bh_store_drop_version(s, 1), 0);
+	assert_int_equal(bh_store_get_version(s, 1, &got), -ENOENT);
+	expect_files(s, 2, "c:three ");
+	bh_store_close(s);
+	/* what nobody has any more is gone */
+	assert_int_equal(count_rows("SELECT count(*) FROM policy_text"), 1);
+	assert_int_equal(count_rows("SELECT count(*) FROM version_file"), 1);
+}
+
+static void test_versions_are_bounded(void **state BH_UNUSED)
+{
+	struct bh_store *s = open_store(0);
+	struct bh_version got = {0};
+	char text[32];
+
+	for (unsigned i = 1; i <= BH_VERSIONS_KEPT + 5; i++) {
+		struct bh_policy_source p = {"f", text, 0};
+		struct bh_version v = {.number = i};
+		p.len = (size_t)snprintf(text, sizeof(text), "text %u", i);
+		assert_int_equal(bh_store_put_version(s, &v, &p, 1), 0);
+	}
+	assert_int_equal(bh_store_get_version(s, 5, &got), -ENOENT);
+	expect_files(s, 5, "");
+	assert_int_equal(bh_store_get_version(s, 6, &got), 0);
+	bh_version_finish(&got);
+	expect_files(s, 6, "f:text 6 ");
+	expect_files(s, BH_VERSIONS_KEPT + 5, "f:text 205 ");
+	bh_store_close(s);
+	assert_int_equal(count_rows("SELECT count(*) FROM version"), BH_VERSIONS_KEPT);
+	assert_int_equal(count_rows("SELECT count(*) FROM policy_text"), BH_VERSIONS_KEPT);
+}
+
+/* A database of before versions were kept: what was in force last is the first of them. */
+static void test_older_schema(void **state BH_UNUSED)
+{
+	struct bh_version got = {0};
+	bh_store_close(open_store(0));
+	run_sql("DROP TABLE version; DROP TABLE version_file; DROP TABLE policy_text;"
+		"CREATE TABLE policy (position INTEGER PRIMARY KEY, file TEXT NOT NULL,"
+		" text BLOB NOT NULL);"
+		"CREATE TABLE policy_hash (one INTEGER PRIMARY KEY CHECK (one = 1),"
+		" sha256 TEXT NOT NULL);"
+		"INSERT INTO policy VALUES (0, '/etc/a.yaml', 'one'), (1, '/etc/b.yaml', 'two');"
+		"INSERT INTO policy_hash VALUES (1, 'abc');"
+		"INSERT INTO value VALUES ('policy_generation', 7);"
+		"PRAGMA user_version = 1");
+	struct bh_store *s = open_store(0);
+	assert_int_equal(bh_store_get_version(s, 7, &got), 0);
+	assert_string_equal(got.sha256, "abc");
+	assert_true(got.policies == 2 && got.at == 0);
+	bh_version_finish(&got);
+	expect_files(s, 7, "/etc/a.yaml:one /etc/b.yaml:two ");
+	/* and nothing of it is in the way of the next */
+	struct bh_policy_source p[] = {{"a", "one", 3}, {"c", "new", 3}};
+	struct bh_version v = {.number = 8};
+	assert_int_equal(bh_store_put_version(s, &v, p, 2), 0);
+	expect_files(s, 8, "a:one c:new ");
+	expect_files(s, 7, "/etc/a.yaml:one /etc/b.yaml:two ");
 	bh_store_close(s);
 }
 
@@ -415,17 +563,19 @@ static void test_crash_keeps_commits(void **state BH_UNUSED)
 /* Puts big texts until there is no room. Each is committed: what commit acknowledged counts. */
 static int fill(struct bh_store *s, unsigned *ret_acknowledged)
 {
-	char text[32768];
+	static char text[64][32768];
 	int r = 0;
-	memset(text, 'x', sizeof(text));
 	for (unsigned i = 0; i < 1000 && r == 0; i++) {
 		struct bh_policy_source src[64];
 		size_t n = i % 64 + 1;
-		for (size_t k = 0; k < n; k++)
-			src[k] = (struct bh_policy_source){"f", text, sizeof(text)};
+		for (size_t k = 0; k < n; k++) { /* no two alike: those would be kept once */
+			memset(text[k], 'x', sizeof(text[k]));
+			snprintf(text[k], sizeof(text[k]), "%u.%zu", i, k);
+			src[k] = (struct bh_policy_source){"f", text[k], sizeof(text[k])};
+		}
 		r = bh_store_put_u64(s, "round", i);
 		if (r == 0)
-			r = bh_store_put_policies(s, src, n, "x");
+			r = bh_store_put_version(s, &(struct bh_version){.number = 1}, src, n);
 		int c = bh_store_commit(s);
 		if (r == 0)
 			r = c;
@@ -540,7 +690,8 @@ static int sticky_failure(void)
 		return 1;
 	if (bh_store_put_u64(s, "early", 1) != 0)
 		return 2;
-	int r = bh_store_put_policies(s, &big, 1, "x"); /* spills out of the page cache */
+	/* spills out of the page cache */
+	int r = bh_store_put_version(s, &(struct bh_version){.number = 1}, &big, 1);
 	if (r != -ENOSPC)
 		return 3;
 	if (setrlimit(RLIMIT_FSIZE, &none) < 0)
@@ -599,6 +750,10 @@ int main(void)
 		TEST(test_flows_aggregate_and_page),
 		TEST(test_flows_are_bounded),
 		TEST(test_state),
+		TEST(test_versions),
+		TEST(test_versions_change),
+		TEST(test_versions_are_bounded),
+		TEST(test_older_schema),
 		TEST(test_permissions),
 		TEST(test_symlink_is_refused),
 		TEST(test_no_database),
