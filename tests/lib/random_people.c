@@ -33,8 +33,10 @@ static void add_addr(struct bh_interface *i, const char *fmt, unsigned a, unsign
 	bh_interface_add_addr(i, &addr);
 }
 
-static void random_addrs(struct random_world *w, struct bh_workload *wl, unsigned n)
+void random_addrs(struct random_world *w, struct bh_workload *wl)
 {
+	unsigned n = (unsigned)atoi(wl->name + 1);
+	bh_workload_clear_interfaces(wl);
 	struct bh_interface *i = bh_workload_add_interface(wl);
 	unsigned kind = random_below(w, 10);
 	i->name = bh_xstrdup("eth0");
@@ -76,8 +78,21 @@ void random_named_ports(struct random_world *w, struct bh_workload *wl)
 	}
 }
 
-static void add_workload(struct random_world *w, unsigned i, unsigned one_mode)
+/* The lowest number that nobody has. */
+static unsigned free_number(const struct random_world *w)
 {
+	for (unsigned i = 0;; i++) {
+		bool taken = false;
+		for (size_t k = 0; k < w->n_workloads; k++)
+			taken = taken || (unsigned)atoi(w->workload[k]->name + 1) == i;
+		if (!taken)
+			return i;
+	}
+}
+
+void random_workload(struct random_world *w, unsigned one_mode)
+{
+	unsigned i = free_number(w);
 	struct bh_workload *wl = bh_workload_new();
 	wl->name = bh_xasprintf("w%u", i);
 	wl->namespace = bh_xstrdup(PICK(w, random_namespaces));
@@ -87,7 +102,7 @@ static void add_workload(struct random_world *w, unsigned i, unsigned one_mode)
 	wl->mode = (enum bh_mode)(one_mode < 3 ? one_mode : random_below(w, 3));
 	if (random_chance(w, 8))
 		wl->unenforceable = bh_xstrdup("test");
-	random_addrs(w, wl, i);
+	random_addrs(w, wl);
 	/* Unenforceable with a veth left is governed all the same. */
 	if (wl->unenforceable && wl->n_ifaces && random_chance(w, 50))
 		wl->iface[0].host_ifindex = 1000 + i;
@@ -114,7 +129,7 @@ void random_people(struct random_world *w)
 	static const char *const here[] = {"10.1.0.1", "fd00:1::1", "192.0.2.1", NULL};
 	static const char *const there[] = {"192.0.2.10", "2001:db8:aaaa::10", NULL};
 	static const char *const far[] = {"198.51.100.7", NULL};
-	unsigned n = 2 + random_below(w, 12), one_mode = random_below(w, 4);
+	unsigned n = 2 + random_below(w, RANDOM_WORKLOADS_MAX - 2), one_mode = random_below(w, 4);
 	if ((w->features & RANDOM_ENFORCE) && random_chance(w, 85))
 		one_mode = BH_MODE_ENFORCE;
 	w->ns = bh_xcalloc(BH_ARRAY_SIZE(random_namespaces), sizeof(*w->ns));
@@ -127,5 +142,5 @@ void random_people(struct random_world *w)
 	add_node(w, "there", there);
 	add_node(w, "far", far);
 	for (unsigned i = 0; i < n; i++)
-		add_workload(w, i, one_mode);
+		random_workload(w, one_mode);
 }

@@ -17,5 +17,9 @@ char *random_policy(struct random_world *w, unsigned n);
 /* Sets some of random_keys. */
 void random_labels(struct random_world *w, struct bh_labels *l);
 void random_named_ports(struct random_world *w, struct bh_workload *wl);
+/* The addresses of a workload named w<number>. */
+void random_addrs(struct random_world *w, struct bh_workload *wl);
+/* One more. one_mode: enum bh_mode, or 3: any. */
+void random_workload(struct random_world *w, unsigned one_mode);
 /* Namespaces, nodes and workloads of a new world. */
 void random_people(struct random_world *w);

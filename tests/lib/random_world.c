@@ -132,42 +132,61 @@ static void relabel(struct random_world *w, struct bh_labels *l)
 	random_labels(w, l);
 }
 
-static void change_one(struct random_world *w)
+static void change_workload(struct random_world *w)
 {
-	struct bh_workload *wl = w->workload[random_below(w, (unsigned)w->n_workloads)];
+	size_t i = random_below(w, (unsigned)w->n_workloads);
+	struct bh_workload *wl = w->workload[i];
 	switch (random_below(w, 8)) {
 	case 0:
 	case 1:
-		relabel(w, &wl->labels);
-		break;
 	case 2:
-		relabel(w, &w->ns[random_below(w, (unsigned)w->n_ns)].labels);
+		relabel(w, &wl->labels);
 		break;
 	case 3:
 		random_named_ports(w, wl);
 		break;
 	case 4:
-		wl->mode = (enum bh_mode)random_below(w, 3);
+		wl->mode =
+			random_chance(w, 50) ? BH_MODE_ENFORCE : (enum bh_mode)random_below(w, 3);
 		break;
 	case 5:
-		add_policy(w);
+		random_addrs(w, wl);
 		break;
 	case 6:
+		if (w->n_workloads > 2)
+			random_world_drop_workload(w, i);
+		break;
+	default:
+		if (w->n_workloads < RANDOM_WORKLOADS_MAX)
+			random_workload(w, wl->mode);
+	}
+}
+
+static void change_policies(struct random_world *w)
+{
+	switch (random_below(w, 4)) {
+	case 0:
+		relabel(w, &w->ns[random_below(w, (unsigned)w->n_ns)].labels);
+		break;
+	case 1:
 		if (w->n_policies)
 			random_world_drop_policy(w, random_below(w, (unsigned)w->n_policies));
 		break;
-	case 7:
-		if (w->n_workloads > 2)
-			random_world_drop_workload(w, random_below(w, (unsigned)w->n_workloads));
-		break;
+	default:
+		add_policy(w);
 	}
 }
 
 bool random_world_change(struct random_world *w)
 {
 	unsigned n = 1 + random_below(w, 4);
-	for (unsigned i = 0; i < n; i++)
-		change_one(w);
+	bool policies = random_chance(w, 50);
+	for (unsigned i = 0; i < n; i++) {
+		if (policies && random_chance(w, 50))
+			change_policies(w);
+		else
+			change_workload(w);
+	}
 	return random_world_build(w, NULL);
 }
 

@@ -17,6 +17,8 @@ enum random_features {
 	RANDOM_ENFORCE = 2, /* nearly everybody enforces: so that a kernel alone shows verdicts */
 };
 
+enum { RANDOM_WORKLOADS_MAX = 14 }; /* named w0 … w13 */
+
 struct random_world {
 	uint64_t state;
 	unsigned features; /* enum random_features */
@@ -40,7 +42,8 @@ struct random_world {
 /* False (and the diagnostics on stderr) if the parser refuses the policies. */
 bool random_world_init(struct random_world *w, uint64_t seed); /* RANDOM_CLUSTER */
 bool random_world_make(struct random_world *w, uint64_t seed, unsigned features);
-/* Changes what changes while a node runs: labels, named ports, modes, policies. Builds. */
+/* Changes what changes while a node runs: workloads that come and go, labels, addresses, named
+ * ports, modes; and in half of the cases labels of namespaces and policies. Builds. */
 bool random_world_change(struct random_world *w);
 /* Makes inv, policies and policy_text anew. diags may be NULL: then errors go to stderr. */
 bool random_world_build(struct random_world *w, struct bh_diags *diags);

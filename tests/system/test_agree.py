@@ -36,11 +36,11 @@ def agree(*argv):
     return r
 
 
-def test_agreement(seed):
-    r = agree("--seed", seed, "--probes", 10000)
+def test_agreement(seed, *more):
+    r = agree("--seed", seed, "--probes", 10000, *more)
     oks = r.stdout.count("\nok - ")
     print(r.stdout, end="")
-    if r.returncode or oks != 2:
+    if r.returncode or oks != 1 + len(more):
         ok(False, f"seed {seed}: exit {r.returncode}")
 
 
@@ -65,7 +65,7 @@ def test_sabotage(how, most):
        text + t.stdout)
 
 
-test_agreement(1)
+test_agreement(1, "--account")
 for _ in range(2):
     test_agreement(random.SystemRandom().randrange(1 << 31))
 for fault in ("ports", "peers", "maps"):

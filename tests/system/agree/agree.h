@@ -27,7 +27,7 @@
 /* Slots 0 … 13 are the workloads w0 … w13 (some on the bridge, some on routed veths); then
  * somebody on the bridge whom nobody knows, and everything beyond the node's uplink. */
 enum {
-	WORKLOAD_SLOTS = 14,
+	WORKLOAD_SLOTS = RANDOM_WORKLOADS_MAX,
 	SLOT_STRANGER = WORKLOAD_SLOTS,
 	SLOT_OUTSIDE,
 	SLOTS,
@@ -103,13 +103,14 @@ struct kernel {
 	struct bh_ruleset *have; /* NULL: load all anew */
 	struct bh_engine *engine; /* of what is loaded */
 	enum sabotage sabotage;
-	size_t diffs, rebuilds;
+	size_t rebuilds, diffs, derived; /* how it was loaded */
 };
 
 void kernel_open(struct kernel *k);
 void kernel_close(struct kernel *k);
-/* The world's ruleset, by the difference to what is loaded if there is something. False (and a
- * line on stderr): the kernel refused it. */
+/* The world's ruleset: by the difference to what is loaded if there is something, and where only
+ * workloads changed by an engine derived from the one before. False (and a line on stderr): the
+ * kernel refused it. */
 bool kernel_load(struct kernel *k, const struct random_world *w);
 void kernel_forget(struct kernel *k); /* the next load starts anew */
 

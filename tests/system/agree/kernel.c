@@ -90,30 +90,94 @@ void kernel_close(struct kernel *k)
 	bh_nft_close(k->nft);
 }
 
-static int commit(struct kernel *k, const struct bh_ruleset *to, struct bh_nft_error *e)
+/* Who of `a` is not in `b`, or is there with other contents. Indexes in a; returns how many. */
+static size_t differing(
+	const struct bh_inventory *a, const struct bh_inventory *b, uint32_t *ret_index)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < a->n; i++) {
+		int at = bh_inventory_find(b, a->workload[i]);
+		if (at < 0 || !bh_workload_equal(a->workload[i], b->workload[at]))
+			ret_index[n++] = (uint32_t)i;
+	}
+	return n;
+}
+
+static struct bh_inventory *derive_inventory(
+	const struct bh_inventory *old, const struct bh_inventory *want)
+{
+	bh_autofree uint32_t *gone = bh_xcalloc(old->n + 1, sizeof(*gone));
+	bh_autofree uint32_t *come = bh_xcalloc(want->n + 1, sizeof(*come));
+	bh_autofree struct bh_workload **copy = bh_xcalloc(want->n + 1, sizeof(*copy));
+	size_t n_gone = differing(old, want, gone), n_come = differing(want, old, come);
+	for (size_t i = 0; i < n_come; i++)
+		copy[i] = bh_workload_copy(want->workload[come[i]]);
+	struct bh_inventory *inv = bh_inventory_derive(old, NULL, gone, n_gone, copy, n_come);
+	for (size_t i = 0; i < n_come; i++)
+		bh_workload_unref(copy[i]);
+	return inv;
+}
+
+/* As a daemon does when only workloads have come, gone or changed. NULL: it has to compile. */
+static struct bh_engine *derive(const struct kernel *k, const struct random_world *w)
+{
+	if (!k->have || k->sabotage ||
+		!bh_engine_same_options(bh_engine_options(k->engine), &w->opts) ||
+		!bh_inventory_same_frame(bh_engine_inventory(k->engine), w->inv) ||
+		memcmp(bh_engine_policies(k->engine)->sha256, w->policies->sha256, 32) != 0)
+		return NULL;
+	struct bh_inventory *inv = derive_inventory(bh_engine_inventory(k->engine), w->inv);
+	struct bh_engine *e = bh_engine_derive(k->engine, inv);
+	bh_inventory_unref(inv);
+	return e;
+}
+
+static int apply(struct kernel *k, const struct bh_ruleset *from, const struct bh_ruleset *to,
+	struct bh_nft_error *e)
 {
 	struct bh_diff d;
-	if (!k->have) {
-		k->rebuilds++;
-		return bh_nft_rebuild(k->nft, to, e);
-	}
-	k->diffs++;
-	bh_ruleset_diff(k->have, to, &d);
+	bh_ruleset_diff(from, to, &d);
 	int r = bh_nft_apply(k->nft, &d, e);
 	bh_diff_finish(&d);
 	return r;
 }
 
+/* Of an engine that was derived only what differs is emitted. */
+static int apply_change(struct kernel *k, const struct bh_engine *next, struct bh_nft_error *e)
+{
+	struct bh_ruleset *from, *to;
+	bh_engine_emit_change(k->engine, next, &from, &to);
+	int r = apply(k, from, to, e);
+	bh_ruleset_free(from);
+	bh_ruleset_free(to);
+	k->derived++;
+	return r;
+}
+
+static int commit(struct kernel *k, const struct bh_ruleset *to, struct bh_nft_error *e)
+{
+	if (!k->have) {
+		k->rebuilds++;
+		return bh_nft_rebuild(k->nft, to, e);
+	}
+	k->diffs++;
+	return apply(k, k->have, to, e);
+}
+
 bool kernel_load(struct kernel *k, const struct random_world *w)
 {
 	struct bh_nft_error e = {0};
-	bh_engine_unref(k->engine);
-	k->engine = bh_engine_compile(w->policies, w->inv, &w->opts);
-	struct bh_ruleset *rs = bh_engine_emit(k->engine, &emit_opts);
+	struct bh_engine *next = derive(k, w);
+	bool derived = next != NULL;
+	if (!derived)
+		next = bh_engine_compile(w->policies, w->inv, &w->opts);
+	struct bh_ruleset *rs = bh_engine_emit(next, &emit_opts);
 	if (k->sabotage)
 		spoil(k->sabotage, rs);
-	int r = commit(k, rs, &e);
+	int r = derived ? apply_change(k, next, &e) : commit(k, rs, &e);
 	kernel_forget(k);
+	bh_engine_unref(k->engine);
+	k->engine = next;
 	if (r < 0) {
 		fprintf(stderr, "agree: the kernel refuses: %s: %s (%s)\n", e.object, strerror(-r),
 			e.kernel);
