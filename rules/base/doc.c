@@ -184,13 +184,14 @@ static struct node *new_node(struct builder *b, enum bh_node_kind kind, const ya
 	return n;
 }
 
-/* Core tags are shown as people write them. */
+/* Core tags are shown as people write them. Parsing goes on, until nobody would see the errors. */
 static int fault_tag(struct builder *b, const yaml_mark_t *m, const char *fmt, const char *tag)
 {
 	bool core = strncmp(tag, DOC_CORE_TAG, strlen(DOC_CORE_TAG)) == 0;
 	bh_autofree char *shown =
 		core ? bh_xasprintf("!!%s", tag + strlen(DOC_CORE_TAG)) : bh_xstrdup(tag);
-	return fault_quoted(b, m, "remove the tag", fmt, shown);
+	int r = fault_quoted(b, m, "remove the tag", fmt, shown);
+	return b->diags->n < BH_DIAGS_MAX ? 0 : r;
 }
 
 static int on_scalar(struct builder *b, const yaml_event_t *e)
@@ -205,9 +206,10 @@ static int on_scalar(struct builder *b, const yaml_event_t *e)
 	const char *tag = (const char *)e->data.scalar.tag;
 	int r = tag ? doc_scalar_tagged(tag, n->pub.str, len, &n->pub.type) : 0;
 	if (r < 0)
-		fault_tag(b, &e->start_mark,
+		r = fault_tag(b, &e->start_mark,
 			r == -ENOENT ? "unsupported tag" : "the value does not fit its tag", tag);
-	r = set_anchor(b, n, e->data.scalar.anchor, &e->start_mark);
+	if (r == 0)
+		r = set_anchor(b, n, e->data.scalar.anchor, &e->start_mark);
 	return r < 0 ? r : attach(b, n, e);
 }
 
@@ -216,12 +218,13 @@ static int open_collection(struct builder *b, const yaml_event_t *e, enum bh_nod
 {
 	struct node *n = new_node(b, kind, &e->start_mark);
 	const char *own = kind == BH_NODE_MAP ? DOC_CORE_TAG "map" : DOC_CORE_TAG "seq";
-	int r;
+	int r = 0;
 	if (tag && strcmp((const char *)tag, "!") != 0 && strcmp((const char *)tag, own) != 0)
-		fault_tag(b, &e->start_mark, "unsupported tag", (const char *)tag);
+		r = fault_tag(b, &e->start_mark, "unsupported tag", (const char *)tag);
 	n->open = true;
 	n->height = 1;
-	r = set_anchor(b, n, anchor, &e->start_mark);
+	if (r == 0)
+		r = set_anchor(b, n, anchor, &e->start_mark);
 	if (r == 0)
 		r = attach(b, n, e);
 	if (r < 0)

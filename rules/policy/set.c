@@ -8,6 +8,10 @@
 
 #include "private.h"
 
+/* Some 10,000 policies; what is refused in the end must not cost more than 64 MiB until then. */
+static const struct bh_doc_limits limits = {
+	.max_bytes = 4 << 20, .max_nodes = 300000, .max_depth = 64, .max_documents = 10000};
+
 struct builder {
 	struct bh_policy **policy; /* in the order of the text */
 	size_t n, cap;
@@ -53,7 +57,7 @@ static void parse_source(const struct bh_policy_source *src,
 {
 	struct bh_docs *docs = NULL;
 	struct bh_policy_ctx c;
-	if (bh_docs_parse(src->file, src->text, src->len, &bh_doc_default_limits, diags, &docs) < 0)
+	if (bh_docs_parse(src->file, src->text, src->len, &limits, diags, &docs) < 0)
 		return;
 	bh_policy_ctx_init(&c, src->file, opts, diags);
 	parse_documents(&c, docs, src, b);
