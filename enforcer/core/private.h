@@ -161,6 +161,7 @@ struct bh_core {
 	uv_poll_t ct_poll, nft_poll;
 	bool handles; /* the uv handles above are initialised */
 	bool reconciling; /* reconcile is scheduled */
+	uint64_t reconciled_at; /* the loop's time, ms */
 	unsigned sweeps; /* conntrack sweeps still to do */
 };
 

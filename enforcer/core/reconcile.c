@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Desired state → engine → ruleset → one transaction. Everything that changes what is wanted calls
- * bh_core_schedule; a few milliseconds later one reconcile does it all. A transaction that fails
- * leaves what is enforced as it was and is tried again.
+ * bh_core_schedule; one reconcile, at once or a few milliseconds later, does it all. A transaction
+ * that fails leaves what is enforced as it was and is tried again.
  *
  * At the start nothing is committed before every source has told its workloads once: the rules of
  * the run before stay in force until then, so that a restart opens no gap.
@@ -11,7 +11,7 @@
 
 #include "core/private.h"
 
-#define DELAY_MS 5
+#define DELAY_MS 5 /* after a reconcile: what follows at once is done together */
 #define RETRY_MS 5000
 
 void bh_core_schedule(struct bh_core *c)
@@ -19,7 +19,10 @@ void bh_core_schedule(struct bh_core *c)
 	if (c->stopping || c->starting || c->reconciling)
 		return;
 	c->reconciling = true;
-	uv_timer_start(&c->reconcile_timer, bh_core_reconcile_cb, DELAY_MS, 0);
+	/* A single start is not kept waiting; many together cost one transaction each few ms. */
+	uint64_t since = uv_now(c->loop) - c->reconciled_at;
+	uint64_t delay = since >= DELAY_MS ? 0 : DELAY_MS - since;
+	uv_timer_start(&c->reconcile_timer, bh_core_reconcile_cb, delay, 0);
 }
 
 void bh_core_reconcile_cb(uv_timer_t *t)
@@ -186,6 +189,8 @@ int bh_core_reconcile(struct bh_core *c)
 		return 0;
 	struct bh_snapshot *s = build_snapshot(c);
 	int r = commit(c, s);
+	uv_update_time(c->loop);
+	c->reconciled_at = uv_now(c->loop);
 	if (r < 0) {
 		bh_audit_event(c->audit, "commit", "failure", c->commit_error, NULL, NULL);
 		uv_timer_start(&c->retry_timer, bh_core_reconcile_cb, RETRY_MS, 0);
