@@ -220,7 +220,7 @@ struct bh_answer bh_core_policy_plan(struct bh_core *c, const json_t *body)
 	if (make_plan(c, body, &p, &a)) {
 		char sha[65];
 		bh_core_hex(p.set->sha256, sha);
-		json_t *delta = json_null();
+		json_t *delta = bh_core_delta_json(c, p.set);
 		a = bh_answer_json(200,
 			json_pack("{s:I, s:s, s:s, s:b, s:O, s:o}", "generation",
 				(json_int_t)c->generation, "sha256", c->sha256, "planned_sha256",

@@ -75,21 +75,6 @@ json_t *bh_core_confirm_json(const struct bh_core *c)
 		(json_int_t)(left > 0 ? left / 1000000 : 0));
 }
 
-/* In the picture of the directory: the files that the change touched, as they were before it. */
-static void undo_files(const struct bh_file_set *on_trial, const struct bh_file_set *back,
-	struct bh_file_set *dir, struct bh_edits *e)
-{
-	for (size_t i = 0; i < on_trial->n; i++)
-		if (!bh_file_set_find(back, on_trial->src[i].file))
-			bh_edits_put(e, dir, on_trial->src[i].file, NULL, 0);
-	for (size_t i = 0; i < back->n; i++) {
-		const struct bh_policy_source *b = &back->src[i];
-		const struct bh_policy_source *t = bh_file_set_find(on_trial, b->file);
-		if (!t || t->len != b->len || memcmp(t->text, b->text, b->len) != 0)
-			bh_edits_put(e, dir, b->file, b->text, b->len);
-	}
-}
-
 static enum bh_install take_back(
 	struct bh_core *c, const struct bh_policy_change *change, char **ret_why)
 {
@@ -114,7 +99,7 @@ static enum bh_install take_back(
 		/* A directory that can't be read can't be put right: the attempt to write says why.
 		 */
 		bh_file_set_read(c->conf->policies, &dir, &where);
-		undo_files(&on_trial, &back, &dir, &e);
+		bh_edits_between(&e, &dir, &on_trial, &back);
 		struct bh_policy_set *again = bh_policy_set_ref(set);
 		how = bh_core_policies_install(c, set, &back, &e, change, ret_why);
 		if (how == BH_INSTALL_STORE || how == BH_INSTALL_FILES) {

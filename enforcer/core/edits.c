@@ -81,6 +81,20 @@ void bh_edits_restore(struct bh_edits *e, struct bh_file_set *dir, const struct 
 		bh_edits_put(e, dir, to->src[i].file, to->src[i].text, to->src[i].len);
 }
 
+void bh_edits_between(struct bh_edits *e, struct bh_file_set *dir, const struct bh_file_set *from,
+	const struct bh_file_set *to)
+{
+	for (size_t i = 0; i < from->n; i++)
+		if (!bh_file_set_find(to, from->src[i].file))
+			bh_edits_put(e, dir, from->src[i].file, NULL, 0);
+	for (size_t i = 0; i < to->n; i++) {
+		const struct bh_policy_source *t = &to->src[i];
+		const struct bh_policy_source *f = bh_file_set_find(from, t->file);
+		if (!f || f->len != t->len || memcmp(f->text, t->text, t->len) != 0)
+			bh_edits_put(e, dir, t->file, t->text, t->len);
+	}
+}
+
 static int write_edit(const struct bh_edit *e, bool undo)
 {
 	const char *text = undo ? e->before : e->text;

@@ -60,6 +60,9 @@ void bh_edits_put(struct bh_edits *e, struct bh_file_set *dir, const char *path,
 	size_t len);
 /* Makes `dir` hold exactly what `to` does. */
 void bh_edits_restore(struct bh_edits *e, struct bh_file_set *dir, const struct bh_file_set *to);
+/* Only the files in which `from` and `to` differ, as they are in `to`; others stay as they are. */
+void bh_edits_between(struct bh_edits *e, struct bh_file_set *dir, const struct bh_file_set *from,
+	const struct bh_file_set *to);
 /* 0, or −errno with nothing done and *ret_path (borrowed) saying where. */
 int bh_edits_write(struct bh_edits *e, const char **ret_path);
 void bh_edits_undo(struct bh_edits *e);
@@ -79,6 +82,10 @@ void bh_core_version_forget(struct bh_core *c, bool same);
 void bh_core_version_settled(struct bh_core *c); /* the files are all written */
 void bh_core_versions_load(struct bh_core *c); /* at the start, before the directory is read */
 void bh_core_versions_tick(struct bh_core *c);
+
+/* --- view_delta.c --- */
+/* What opens and closes if `after` replaces what is in force; null while nothing is. */
+json_t *bh_core_delta_json(struct bh_core *c, struct bh_policy_set *after);
 
 /* --- confirm.c --- */
 /* Into the running transaction: what is to be confirmed now (seconds 0: nothing). −errno. */

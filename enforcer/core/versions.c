@@ -10,7 +10,8 @@
 #include "core/policies.h"
 #include "core/private.h"
 
-#define WRITING "policy_writing"
+#define WRITING "policy_writing" /* the version whose files are being written; 0 = none is */
+#define WRITING_ALL "policy_writing_all" /* 1: its files took the place of others of its own */
 
 struct loading {
 	const char *dir;
@@ -121,6 +122,8 @@ int bh_core_version_record(struct bh_core *c, const struct bh_policy_set *set,
 		     : put_version(c, set, src, files->n, change);
 	if (r == 0 && edits && edits->n)
 		r = bh_store_put_u64(c->store, WRITING, c->generation + !same);
+	if (r == 0)
+		r = bh_store_put_u64(c->store, WRITING_ALL, same);
 	int done = bh_store_commit(c->store);
 	if (r == 0)
 		r = done;
@@ -153,7 +156,8 @@ void bh_core_version_forget(struct bh_core *c, bool same)
 
 void bh_core_version_settled(struct bh_core *c)
 {
-	bh_store_put_u64(c->store, WRITING, 0); /* on disk within a second; later does no harm */
+	bh_store_put_u64(c->store, WRITING, 0);
+	bh_store_commit(c->store); /* if it can't now, a later one will */
 }
 
 void bh_core_versions_tick(struct bh_core *c)
@@ -164,23 +168,34 @@ void bh_core_versions_tick(struct bh_core *c)
 		bh_core_policies_load(c, "directory changed");
 }
 
-/* The daemon died while it wrote the files of the version that it had recorded. */
+/* The daemon died while it wrote the files of the version that it had recorded: the rest of them is
+ * written. What else is in the directory may be somebody's and stays, where that can be told. */
 static void finish_writing(struct bh_core *c)
 {
-	struct bh_file_set dir = {0}, to = {0};
+	struct bh_file_set dir = {0}, from = {0}, to = {0};
 	struct bh_edits e = {0};
 	char bh_autofree *where = NULL;
 	const char *path;
+	uint64_t all = 0;
 
+	bh_store_get_u64(c->store, WRITING_ALL, &all);
 	int r = bh_file_set_read(c->conf->policies, &dir, &where);
-	if (r == 0 && bh_core_version_files(c, c->generation, &to) == 0) {
-		bh_edits_restore(&e, &dir, &to);
+	if (r == 0)
+		r = bh_core_version_files(c, c->generation, &to);
+	if (r == 0)
+		r = bh_core_version_files(c, c->generation - 1, &from);
+	if (r == 0) {
+		if (all)
+			bh_edits_restore(&e, &dir, &to);
+		else
+			bh_edits_between(&e, &dir, &from, &to);
 		r = bh_edits_write(&e, &path);
 	}
 	if (r == 0)
 		bh_core_version_settled(c);
 	bh_edits_finish(&e);
 	bh_file_set_finish(&dir);
+	bh_file_set_finish(&from);
 	bh_file_set_finish(&to);
 }
 
