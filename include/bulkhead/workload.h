@@ -2,7 +2,7 @@
 /*
  * Who lives on the node: workloads (one per network namespace), namespaces and their labels.
  * An inventory is immutable once sealed and reference counted, so that packet threads can read it
- * without locks. Implemented in rules/base/workload.c.
+ * without locks. Implemented in rules/base/workload.c and inventory*.c.
  */
 #pragma once
 
@@ -61,6 +61,7 @@ struct bh_workload {
 struct bh_namespace {
 	char *name;
 	struct bh_labels labels; /* kubernetes.io/metadata.name is always among them */
+	bool declared; /* by bh_inventory_add_namespace, not only by a workload in it */
 };
 
 /* A node of the cluster that somebody told us about; what `nodes` peers select. */
@@ -70,6 +71,8 @@ struct bh_node_info {
 	struct bh_addr *addr;
 	size_t n_addrs;
 };
+
+#define BH_INVENTORY_PARTS 5
 
 struct bh_inventory {
 	struct bh_workload **workload; /* sorted by namespace, name, id */
@@ -84,22 +87,27 @@ struct bh_inventory {
 	size_t n_hosts;
 	struct bh_node_info *node; /* sorted by name; this one may be among them */
 	size_t n_nodes;
-	/* set by seal: */
-	struct bh_addr_owner *by_addr; /* open addressing, power of two */
-	size_t by_addr_mask;
-	struct bh_if_owner *by_ifindex; /* host_ifindex → workload, sorted */
-	size_t n_by_ifindex;
+	/*
+	 * Keys the table of addresses, so that no container can choose addresses that fall on one
+	 * place. May be set before sealing; what is derived keeps it.
+	 */
+	uint64_t seed;
+	/* Set by seal. What did not change is shared with the inventory this was derived from. */
 	size_t n_conflicts; /* addresses that two workloads claim; the earlier in order keeps it */
+	struct bh_inventory_part *part[BH_INVENTORY_PARTS]; /* ns, network, broadcast, host, node */
+	struct bh_inventory_hold **hold; /* the references on the workloads, in runs */
+	size_t n_holds;
+	/*
+	 * A workload's place stays as long as the workload does, while indexes shift. The tables
+	 * name places.
+	 */
+	uint32_t *place; /* index → place */
+	uint32_t *index; /* place → index; UINT32_MAX = free */
+	size_t n_places;
+	struct bh_addr_table *by_addr;
+	struct bh_if_owner *by_ifindex; /* sorted by ifindex */
+	size_t n_by_ifindex;
 	int refs;
-};
-
-struct bh_addr_owner {
-	struct bh_addr addr; /* family 0 = empty slot */
-	int32_t workload; /* index; -1 = one of the node's own addresses */
-};
-struct bh_if_owner {
-	unsigned ifindex;
-	uint32_t workload;
 };
 
 /* Building: new, add…, seal, then only read. */
@@ -114,6 +122,20 @@ void bh_inventory_add_node(struct bh_inventory *inv, const char *name,
 	const struct bh_labels *labels, const struct bh_addr *addr, size_t n_addrs);
 void bh_inventory_add_network(struct bh_inventory *inv, const struct bh_prefix *p);
 void bh_inventory_seal(struct bh_inventory *inv); /* sorts, fills ns and the indexes */
+/*
+ * The sealed inventory that `old` becomes when the workloads at the indexes `removed` go and
+ * `added` come (references are taken, not handed over; nobody writes to them any more): the same as
+ * sealing it anew, but at the cost of what changes. A workload that is removed and one that is
+ * added may be the same with other contents. `frame` is an unsealed inventory without workloads,
+ * whose hosts, networks, nodes and declared namespaces are to be the new one's; it is taken. NULL:
+ * as in old.
+ *
+ * A workload is the same object in both exactly if nothing about it changed: one that gained or
+ * lost an address because another came or went is replaced by a copy.
+ */
+struct bh_inventory *bh_inventory_derive(const struct bh_inventory *old, struct bh_inventory *frame,
+	const uint32_t *removed, size_t n_removed, struct bh_workload *const *added,
+	size_t n_added);
 /*
  * What differs between two sealed inventories besides their workloads; 0: nothing. Of two that
  * were derived from each other it costs next to nothing to find that nothing does.
@@ -142,6 +164,8 @@ void bh_inventory_unref(struct bh_inventory *inv); /* NULL is fine */
 #define BH_OWNER_NONE (-2)
 int bh_inventory_owner(const struct bh_inventory *inv, const struct bh_addr *a);
 int bh_inventory_by_ifindex(const struct bh_inventory *inv, unsigned host_ifindex); /* or NONE */
+/* The workload with the namespace, name and id of `w`, or NONE. */
+int bh_inventory_find(const struct bh_inventory *inv, const struct bh_workload *w);
 const struct bh_namespace *bh_inventory_namespace(const struct bh_inventory *inv, const char *name);
 bool bh_inventory_in_network(const struct bh_inventory *inv, const struct bh_addr *a);
 /*

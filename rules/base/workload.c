@@ -40,8 +40,9 @@ static void copy_interface(struct bh_interface *to, const struct bh_interface *f
 
 struct bh_workload *bh_workload_copy(const struct bh_workload *w)
 {
-	struct bh_workload *c = bh_xmemdup(w, sizeof(*w));
-	c->refs = 1;
+	struct bh_workload *c = bh_workload_new();
+	/* Without the count, which others may be changing. */
+	memcpy(&c->id, &w->id, sizeof(*w) - offsetof(struct bh_workload, id));
 	c->id = bh_xstrdup(w->id);
 	c->runtime = bh_xstrdup(w->runtime);
 	c->name = bh_xstrdup(w->name);
