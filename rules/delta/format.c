@@ -52,22 +52,21 @@ static void add_ranges(const struct bh_ranges *r, size_t max, struct bh_buf *out
 		bh_buf_printf(out, " and %zu more", r->n - max);
 }
 
-static void all_but(const struct bh_ranges *r, enum bh_family family, struct bh_ranges *ret)
+static void add_all(struct bh_ranges *r, enum bh_family family)
 {
 	struct bh_prefix all = {{.family = (uint8_t)family}, 0};
-	*ret = (struct bh_ranges){0};
-	bh_ranges_add(ret, bh_prefix_range(&all));
-	bh_ranges_subtract(ret, r);
+	bh_ranges_add(r, bh_prefix_range(&all));
 }
 
+/* "IPv4 except 10.0.0.0/8", or the ranges, whichever is shorter. */
 static void add_outside_family(const struct bh_ranges *r, enum bh_family family, struct bh_buf *out)
 {
-	struct bh_ranges own = {0}, rest;
+	struct bh_ranges own = {0}, rest = {0};
 	for (size_t i = 0; i < r->n; i++)
 		if (r->item[i].first.family == family)
 			bh_ranges_add(&own, r->item[i]);
-	bh_ranges_normalise(&own);
-	all_but(&own, family, &rest);
+	add_all(&rest, family);
+	bh_ranges_subtract(&rest, r);
 	if (own.n && rest.n < own.n) {
 		bh_buf_str(out, family == BH_IPV4 ? " IPv4" : " IPv6");
 		if (rest.n)
@@ -77,6 +76,22 @@ static void add_outside_family(const struct bh_ranges *r, enum bh_family family,
 		add_ranges(&own, LISTED, out);
 	}
 	bh_ranges_finish(&own);
+	bh_ranges_finish(&rest);
+}
+
+static void add_outside(const struct bh_ranges *r, struct bh_buf *out)
+{
+	struct bh_ranges rest = {0};
+	add_all(&rest, BH_IPV4);
+	add_all(&rest, BH_IPV6);
+	bh_ranges_subtract(&rest, r);
+	if (rest.n < r->n) {
+		bh_buf_str(out, " except");
+		add_ranges(&rest, LISTED, out);
+	} else {
+		add_outside_family(r, BH_IPV4, out);
+		add_outside_family(r, BH_IPV6, out);
+	}
 	bh_ranges_finish(&rest);
 }
 
@@ -122,10 +137,8 @@ void bh_delta_end_format(const struct bh_delta *d, const struct bh_delta_end *e,
 		break;
 	case BH_DELTA_OUTSIDE:
 		bh_buf_str(out, "outside");
-		if (!e->whole) {
-			add_outside_family(&e->range, BH_IPV4, out);
-			add_outside_family(&e->range, BH_IPV6, out);
-		}
+		if (!e->whole)
+			add_outside(&e->range, out);
 		return;
 	}
 	if (!e->whole)

@@ -219,13 +219,8 @@ static int compare_points(const void *a, const void *b)
 
 static void sort_points(struct bh_delta_world *w)
 {
-	size_t n = 0;
 	if (w->n_points)
 		qsort(w->point, w->n_points, sizeof(*w->point), compare_points);
-	for (size_t i = 0; i < w->n_points; i++)
-		if (n == 0 || compare_points(&w->point[i], &w->point[n - 1]) != 0)
-			w->point[n++] = w->point[i];
-	w->n_points = n;
 }
 
 static void add_atom(struct bh_delta_world *w, const struct bh_delta_point *p, size_t n)

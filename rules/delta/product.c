@@ -75,31 +75,39 @@ static bool reaches(const struct bh_delta_atom *a, const struct bh_delta_party *
 	return false;
 }
 
-/* The members of a set of atoms; all of them if set is NULL. Owned. */
+/* The members of a set of atoms. Owned. */
 static uint32_t *list_atoms(const struct bh_delta_party *p, const uint64_t *set, size_t *ret_n)
 {
 	uint32_t *list = bh_xcalloc(p->n_atoms, sizeof(*list));
 	*ret_n = 0;
 	for (size_t i = 0; i < p->n_atoms; i++)
-		if (!set || bh_delta_bit(set, i))
+		if (bh_delta_bit(set, i))
 			list[(*ret_n)++] = (uint32_t)i;
 	return list;
 }
 
-/* Sources without a flow to anybody there, and destinations without one from the sources, are taken
- * in: it claims nothing, and lets the ends be whole. */
+/* Takes in what has no flow with the other end as it is: that claims nothing, and what is whole
+ * reads better than its part. */
+static void fill_end(const struct bh_delta_party *p, uint64_t *set,
+	const struct bh_delta_party *other, const uint64_t *other_set)
+{
+	size_t n;
+	bh_autofree uint32_t *list = list_atoms(other, other_set, &n);
+	for (size_t i = 0; i < p->n_atoms; i++)
+		if (!bh_delta_bit(set, i) && !reaches(&p->atom[i], other, list, n))
+			bh_delta_set_bit(set, i);
+}
+
+/* One after the other, or flows would come in that do not change. A role first: "outside IPv4" says
+ * which family is meant. */
 static void fill(const struct products *s, struct product *x)
 {
 	const struct bh_delta_party *src = s->p->src, *dst = s->p->dst;
-	size_t n_all, n_sources;
-	bh_autofree uint32_t *all = list_atoms(dst, NULL, &n_all);
-	for (size_t a = 0; a < src->n_atoms; a++)
-		if (!bh_delta_bit(x->sources, a) && !reaches(&src->atom[a], dst, all, n_all))
-			bh_delta_set_bit(x->sources, a);
-	bh_autofree uint32_t *sources = list_atoms(src, x->sources, &n_sources);
-	for (size_t b = 0; b < dst->n_atoms; b++)
-		if (!bh_delta_bit(x->must, b) && !reaches(&dst->atom[b], src, sources, n_sources))
-			bh_delta_set_bit(x->must, b);
+	if (src->kind == BH_DELTA_ROLE)
+		fill_end(src, x->sources, dst, x->must);
+	fill_end(dst, x->must, src, x->sources);
+	if (src->kind != BH_DELTA_ROLE)
+		fill_end(src, x->sources, dst, x->must);
 }
 
 static void put_product(const struct products *s, struct product *x, uint32_t change)

@@ -261,11 +261,51 @@ static void check_pair(
 
 /* --- worlds --- */
 
+/* Like the original in most, but not in all. */
+static void vary(struct random_world *w, struct bh_workload *r)
+{
+	static const char *const tier[] = {"a", "b", "c"};
+	if (random_chance(w, 40))
+		bh_labels_set(&r->labels, "tier", tier[random_below(w, 3)]);
+	if (random_chance(w, 20))
+		r->mode = (enum bh_mode)random_below(w, 3);
+	if (random_chance(w, 15) && !r->unenforceable)
+		r->unenforceable = bh_xstrdup("test");
+	if (random_chance(w, 20) && r->n_ifaces && r->iface[0].n_addrs > 1)
+		r->iface[0].n_addrs--;
+}
+
+/* Roles of several workloads, between which some policies can tell and others cannot. */
+static void add_replicas(struct random_world *w)
+{
+	for (size_t i = 0, n = w->n_workloads; i < n; i++) {
+		struct bh_workload *r = bh_workload_copy(w->workload[i]);
+		free(r->name);
+		free(r->id);
+		r->name = bh_xasprintf("%s-%zu", w->workload[i]->name, n + i);
+		r->id = bh_xasprintf("static:%s/%s", r->namespace, r->name);
+		vary(w, r);
+		for (size_t f = 0; f < r->n_ifaces; f++)
+			for (size_t k = 0; k < r->iface[f].n_addrs; k++) {
+				struct bh_addr *a = &r->iface[f].addr[k];
+				a->b[a->family == BH_IPV4 ? 3 : 15] += 100;
+				if (a->family == BH_IPV4 && a->b[1] == 1)
+					a->b[2] = (uint8_t)random_below(w, 3);
+			}
+		BH_GROW(w->workload, w->n_workloads, w->cap_workloads);
+		w->workload[w->n_workloads++] = r;
+	}
+}
+
 static void set_up(struct setting *s, uint64_t seed)
 {
 	*s = (struct setting){0};
 	assert_true(random_world_make(&s->world, seed,
 		(seed % 2 ? RANDOM_CLUSTER : 0) | (seed % 3 ? RANDOM_ENFORCE : 0)));
+	for (unsigned i = 0; i < seed % 3; i++) {
+		add_replicas(&s->world);
+		assert_true(random_world_build(&s->world, NULL));
+	}
 	random_world_copy(&s->other, &s->world);
 	assert_true(random_world_build(&s->other, NULL));
 	for (unsigned i = 0; i < 1 + seed % 3; i++)
