@@ -105,7 +105,7 @@ static inline void check_bad(const struct bad *t, size_t n)
 		bh_autofree char *all = show(&d);
 		if (r == -EINVAL && !s && line >= t[i].first && line <= t[i].last)
 			continue;
-		print_error("%d, not an error in line %d..%d but:\n%.1000s\nof\n%.1000s\n", r,
+		print_error("%d, not an error in line %d..%d but:\n%.1000s\nof\n%.400s\n", r,
 			t[i].first, t[i].last, all, t[i].text);
 		bh_policy_set_unref(s);
 		wrong++;

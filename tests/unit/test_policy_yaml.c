@@ -189,7 +189,7 @@ static void test_bombs(void **state BH_UNUSED)
 		{GOOD, "\n", "x: y\n", 3900000, 5, 3900005},
 		{GOOD "x: ", " ", "y\n", 3900000, 5, 5},
 		{GOOD, "# comment\n", "", 500000, 1, 1}, /* too long */
-		{IN, "  - from: [{}]\n", "", 90000, 7, 7},
+		{IN, "  - from: [{}]\n", "", 70000, 7, 7},
 		{IN "  - ports: [", "{port: 0}, ", "]\n", 90000, 7, 7},
 		{SPEC "  podSelector: {matchExpressions: [", "{key: a, operator: Exists}, ", "]}\n",
 			60000, 5, 5},
