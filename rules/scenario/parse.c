@@ -103,6 +103,17 @@ static void read_state(struct loader *l, const struct bh_node *n, const struct s
 	scenario_read_probes(l, s->expect, st);
 }
 
+/* A name that is there twice only makes the later state unreachable for --in. */
+static void check_state_name(
+	struct loader *l, const struct bh_node *n, const char *name, const struct bh_scenario *sc)
+{
+	if (!*name)
+		bh_read_error(&l->r, n, "then[].state", NULL, "empty");
+	else if (bh_scenario_find(sc, name))
+		bh_diag_add(l->r.diags, BH_WARNING, l->r.file, n->line, n->column, "then[].state",
+			NULL, "another state has this name");
+}
+
 static void read_then(
 	struct loader *l, const struct bh_node *n, struct sections *s, struct bh_scenario *sc)
 {
@@ -115,9 +126,7 @@ static void read_then(
 	if (!bh_node_get(n, "state"))
 		bh_read_error(&l->r, n, "then[].state", "a name for this state", "missing");
 	else if (bh_read_string(&l->r, bh_node_get(n, "state"), "then[].state", &name) == 0)
-		if (!*name || bh_scenario_find(sc, name))
-			bh_read_error(&l->r, bh_node_get(n, "state"), "then[].state", NULL,
-				*name ? "another state has this name" : "empty");
+		check_state_name(l, bh_node_get(n, "state"), name, sc);
 	struct bh_scenario_state *st = &sc->state[sc->n_states++];
 	st->name = bh_xstrdup(name);
 	update(s, n);

@@ -163,8 +163,9 @@ static void read_node(struct world *w, const struct name *node)
 	scenario_read_labels(l, bh_node_get(node->value, "labels"), "nodes.labels", &labels);
 	if (bh_node_get(node->value, "local"))
 		bh_read_bool(&l->r, bh_node_get(node->value, "local"), "nodes.local", &local);
+	const struct bh_node *ips = bh_node_get(node->value, "ips");
 	struct bh_addr *a =
-		scenario_read_addrs(l, bh_node_get(node->value, "ips"), "nodes.ips", false, &n);
+		bh_node_is_null(ips) ? NULL : scenario_read_addrs(l, ips, "nodes.ips", false, &n);
 	bh_inventory_add_node(w->st->inv, node->name, &labels, a, n);
 	for (size_t i = 0; local && i < n; i++)
 		bh_inventory_add_host(w->st->inv, &a[i]);

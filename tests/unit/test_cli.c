@@ -542,6 +542,8 @@ static void test_lists(void **state BH_UNUSED)
 	expect_json("policy list -o json", "policies");
 	expect("feed list", 0, "1234", "");
 	expect_json("feed list -o json", "feeds");
+	expect("state", 0, "name: \"node\"\nworkloads:\n", "");
+	expect_json("state -o json", "yaml");
 	expect("mode get", 0, "command (configured: learn)", "");
 	assert_non_null(strstr(last.out, "namespace shop"));
 	assert_non_null(strstr(last.out, "tier=db"));

@@ -236,7 +236,7 @@ static void test_refused(void **state BH_UNUSED)
 	refused(WB "policies: [{a: b}]\n" OK, 4, 12, "must be a string");
 	refused(WB OK "then: {}\n", 6, 7, "must be a list");
 	refused(WB OK "then: [{expect: []}]\n", 6, 8, "then[].state: missing");
-	refused(WB OK "then: [{state: a}, {state: a}]\n", 6, 28, "another state has this name");
+	refused(WB OK "then: [{state: a}, {state: \"\"}]\n", 6, 28, "empty");
 	refused(WB OK "then: [{state: a, then: []}]\n", 6, 19, "unknown field");
 }
 
