@@ -5,6 +5,9 @@
  */
 #include "policy_text.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #define REST "metadata: {name: p}\nspec: {podSelector: {}}\n"
 #define GOOD HEAD REST /* four lines */
 
@@ -204,6 +207,65 @@ static void test_bombs(void **state BH_UNUSED)
 	}
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+#ifndef SANITIZED
+/* In a process that may hold this much: allocations beyond it abort. */
+static void check_memory(const char *text)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		const struct rlimit limit = {64 << 20, 64 << 20};
+		const struct rlimit no_core = {0, 0};
+		bh_autodiags struct bh_diags d = {0};
+		struct bh_policy_set *s = NULL;
+		setrlimit(RLIMIT_DATA, &limit);
+		setrlimit(RLIMIT_CORE, &no_core);
+		_exit(parse_with(text, strlen(text), true, &d, &s) == -EINVAL ? 0 : 1);
+	}
+	int status = -1;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (status != 0)
+		fail_msg("status %x for %.300s", (unsigned)status, text);
+}
+#endif
+
+/* Files as large as they may be, with an error that ends them only when all has been read. */
+static void test_memory(void **state BH_UNUSED)
+{
+#ifdef SANITIZED
+	skip(); /* the sanitizer's own memory would be measured */
+#else
+	static const struct {
+		const char *head, *unit, *tail;
+		size_t n;
+	} t[] = {
+		{IN "  - from: [{}, ", "{podSelector: {}}, ", "]\n", 99000},
+		{IN "  - from: [", "{}, ", "]\n", 299000},
+		{IN "  - ports: [{port: 0}, ", "{}, ", "]\n", 299000},
+		{IN "  - {x: y}\n", "  - {}\n", "", 299000},
+		{IN "  - from: [{ipBlock: {cidr: 0.0.0.0/0, except: [~, ", "0.0.0.0/8, ", "]}}]\n",
+			299000},
+		{GOOD "x: [", "{a: b}, ", "]\n", 99000},
+		{GOOD "x: [", "!!str a, ", "]\n", 299000},
+		{GOOD, "\n", "x: y\n", 4100000},
+		{GOOD "x: \"", "a", "\"\n", 4100000},
+		{"", "---\nkind: NetworkPolicy\nspec: {podSelector: {matchLabels: {a: b}}, x: y}\n",
+			"", 9999},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
+		bh_autofree char *text = repeat(t[i].head, t[i].unit, t[i].n, t[i].tail);
+		check_memory(text);
+	}
+#endif
+}
+
 static void test_accepts(void **state BH_UNUSED)
 {
 	static const char *const t[] = {
@@ -289,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_characters),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_bombs),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_accepts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
