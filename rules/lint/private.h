@@ -8,7 +8,7 @@
  * What comparing may cost, in steps of some ten nanoseconds: of one policy, and of all. A file of
  * 8 MiB can be made of thousands of rules that have to be compared each with each.
  */
-#define BH_LINT_STEPS_POLICY ((size_t)1000000)
+#define BH_LINT_STEPS_POLICY ((size_t)2000000)
 #define BH_LINT_STEPS_ALL ((size_t)20000000)
 
 struct bh_lint_world; /* world.c: indexes of an inventory */

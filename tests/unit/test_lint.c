@@ -251,6 +251,8 @@ static void test_allow_all(void **state BH_UNUSED)
 	QUIET(NP("  ingress:\n  - from:\n    - ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}\n"
 		 "    - ipBlock: {cidr: '::/0'}\n"),
 		NULL);
+	WARNS(NP("  ingress: [{}, {}]\n"), NULL, "ingress[0]: allows all",
+		"ingress[1]: allows all");
 	QUIET(NP("  ingress:\n  - ports: [{port: 80}]\n"), NULL);
 	QUIET(NP("  ingress:\n  - from: [{namespaceSelector: {}}]\n"), NULL);
 	QUIET(NP("  ingress: []\n"), NULL);
@@ -543,7 +545,8 @@ static const char world[] =
 	"protocol: TCP, name: http}]}\n"
 	"- {name: db, namespace: shop, labels: {app: db}, ips: [10.0.0.2], ports: [{port: 53, "
 	"protocol: UDP, name: dns}]}\n"
-	"- {name: x, namespace: other, labels: {app: web, tier: x}, ips: [10.0.0.3], ports: []}\n";
+	"- {name: x, namespace: other, labels: {app: web, tier: x}, ips: [10.0.0.3], "
+	"ports: [{port: 7, protocol: TCP, name: odd}]}\n";
 
 #define WEB SUBJECT("{app: web}")
 
@@ -616,6 +619,13 @@ static void test_ports_of_nobody(void **state BH_UNUSED)
 		"has a UDP port called dns");
 	WARNS(NP_OF("p", WEB "  ingress:\n  - ports: [{port: http, protocol: UDP}]\n"), world,
 		"has a UDP port called http");
+	WARNS(NP_OF("p", WEB "  ingress:\n  - ports: [{port: odd}]\n"), world,
+		"has a TCP port called odd"); /* alike, but in another namespace */
+	WARNS(NP_OF("p", WEB "  policyTypes: [Egress]\n  egress:\n  - to: [{podSelector: "
+			     "{matchLabels: {app: web}}}]\n    ports: [{port: odd}]\n  - to: "
+			     "[{namespaceSelector: {}}]\n    ports: [{port: odd}]\n"),
+		world, "spec.egress[0]: allows nothing",
+		"spec.egress[0].ports[0]: no workload that the rule's peers mean");
 	/* egress: the peers' */
 	QUIET(NP_OF("p", WEB "  policyTypes: [Egress]\n  egress:\n  - to: [{podSelector: "
 			     "{matchLabels: {app: db}}}]\n    ports: [{port: dns, protocol: UDP}]\n"
@@ -660,23 +670,36 @@ static void test_nodes_of_nobody(void **state BH_UNUSED)
 
 /* --- cost --- */
 
-/* Each rule has to be compared with each other one; none is shadowed. */
+static void add_rule(struct bh_buf *b, int i)
+{
+	bh_buf_printf(b,
+		"  - from: [{podSelector: {matchLabels: {l%d: x}}}, "
+		"{podSelector: {matchLabels: {m%d: x}}}]\n",
+		i, i);
+}
+
+/* Each rule has to be compared with each other one; none is shadowed, wherever the steps end. */
 static void test_large_policy(void **state BH_UNUSED)
 {
 	struct bh_buf bh_autobuf b = {0};
-	bh_buf_str(&b, NP("  ingress:\n"));
-	for (int i = 0; i < 4000; i++)
-		bh_buf_printf(&b, "  - from: [{podSelector: {matchLabels: {l%d: x}}}]\n", i);
-	WARNS(b.s, NULL,
-		"p.yaml:1:1: warning: spec: too much to compare: warnings may be missing for "
-		"this policy and 0 others");
+	for (int shift = 0; shift < 6; shift++) {
+		bh_buf_finish(&b);
+		bh_buf_str(&b, NP("  ingress:\n"));
+		for (int i = 0; i < shift; i++)
+			bh_buf_printf(&b, "  - ports: [{port: %d}]\n", i + 1);
+		for (int i = 0; i < 420; i++)
+			add_rule(&b, i);
+		WARNS(b.s, NULL,
+			"p.yaml:1:1: warning: spec: too much to compare: warnings may be missing "
+			"for this policy and 0 others");
+	}
 	bh_buf_finish(&b);
 	/* as many as people write are compared in full */
 	bh_buf_str(&b, NP("  ingress:\n"));
-	for (int i = 0; i < 300; i++)
-		bh_buf_printf(&b, "  - from: [{podSelector: {matchLabels: {l%d: x}}}]\n", i);
-	bh_buf_str(&b, "  - from: [{podSelector: {matchLabels: {l7: x, yy: z}}}]\n");
-	WARNS(b.s, NULL, "spec.ingress[300]: allows nothing that spec.ingress[7]");
+	for (int i = 0; i < 200; i++)
+		add_rule(&b, i);
+	bh_buf_str(&b, "  - from: [{podSelector: {matchLabels: {m7: x, z: z}}}]\n");
+	WARNS(b.s, NULL, "spec.ingress[200]: allows nothing that spec.ingress[7]");
 }
 
 /* Thousands of policies cost what each costs: subjects that can't be compared are not. */
