@@ -87,7 +87,7 @@ static void ask_atom(const struct bh_delta_world *w, const struct twins *t, stru
 	a->changed[d] = n[0] != n[1];
 	for (size_t i = 0; i < n[0] && !a->changed[d]; i++)
 		a->changed[d] = twin_of(t, list[0][i]) != list[1][i];
-	a->weight[d] = (uint32_t)(peers / 32);
+	a->weight[d] = (uint32_t)(peers / 64);
 }
 
 static void add_block(struct bh_delta_party *p, const struct bh_prefix *x)
