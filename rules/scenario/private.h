@@ -21,13 +21,26 @@ struct loader {
 	bool faulty; /* the present state's world has errors: ends may be missing for them */
 };
 
-/* A list of addresses. Owned; *ret_n is 0 after any error. `one`: at most one per family. */
+/* read.c. A list of addresses. Owned; *ret_n is 0 after any error. `one`: at most one per family.
+ */
 struct bh_addr *scenario_read_addrs(
 	struct loader *l, const struct bh_node *seq, const char *path, bool one, size_t *ret_n);
 void scenario_read_labels(
 	struct loader *l, const struct bh_node *map, const char *path, struct bh_labels *out);
 /* Takes n from the budget; false (said once) when it is used up. */
 bool scenario_spend(struct loader *l, const struct bh_node *n, size_t cost);
+
+#define MAX_ADDRS 64 /* of one list */
+
+struct scenario_name {
+	const char *name;
+	const struct bh_node *key, *value; /* NULL: only a workload names it */
+};
+int scenario_name_cmp(const void *a, const void *b); /* of names alike those with a key first */
+/* The children of a map in the order of their keys; owned. NULL: there are none. */
+struct scenario_name *scenario_sorted_names(
+	struct loader *l, const struct bh_node *map, const char *path, size_t *ret_n);
+
 void scenario_add_end(
 	struct bh_scenario_state *st, char *name, struct bh_addr *addr, size_t n_addrs);
 

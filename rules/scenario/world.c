@@ -6,8 +6,6 @@
  */
 #include "private.h"
 
-#define MAX_LABELS 500
-#define MAX_ADDRS 64
 #define MAX_NODES 5000
 #define MAX_NETWORKS 1000
 #define NODE_COST 10 /* the inventory searches them one by one */
@@ -18,11 +16,6 @@ struct claim { /* whose is this address? */
 	const struct bh_node *where;
 };
 
-struct name {
-	const char *name;
-	const struct bh_node *key, *value; /* NULL: only a workload names it */
-};
-
 struct world {
 	struct loader *l;
 	const struct sections *s;
@@ -30,85 +23,9 @@ struct world {
 	enum bh_mode mode;
 	struct claim *claim;
 	size_t n_claims, cap_claims;
-	struct name *ns;
+	struct scenario_name *ns;
 	size_t n_ns, cap_ns;
 };
-
-bool scenario_spend(struct loader *l, const struct bh_node *n, size_t cost)
-{
-	if (l->budget >= cost) {
-		l->budget -= cost;
-		return true;
-	}
-	l->budget = 0;
-	if (!l->broke)
-		bh_read_error(&l->r, n, NULL, "split the file",
-			"too many workloads, nodes and addresses, counted over all states");
-	l->broke = true;
-	return false;
-}
-
-void scenario_read_labels(
-	struct loader *l, const struct bh_node *map, const char *path, struct bh_labels *out)
-{
-	if (bh_node_is_null(map) || bh_read_map(&l->r, map, path) < 0)
-		return;
-	if (map->n > MAX_LABELS) {
-		bh_read_error(&l->r, map, path, NULL, "more than %d labels", MAX_LABELS);
-		return;
-	}
-	for (size_t i = 0; i < map->n; i++) {
-		const char *value;
-		if (strlen(map->key[i]->str) != map->key[i]->len)
-			bh_read_error(
-				&l->r, map->key[i], path, NULL, "must not contain a NUL character");
-		else if (bh_read_string(&l->r, map->child[i], path, &value) == 0)
-			bh_labels_set(out, map->key[i]->str, value);
-	}
-}
-
-static int read_addr(
-	struct loader *l, const struct bh_node *n, const char *path, struct bh_addr *ret)
-{
-	const char *text;
-	if (bh_read_string(&l->r, n, path, &text) < 0)
-		return -1;
-	if (bh_addr_parse(text, ret) == 0)
-		return 0;
-	bh_autofree char *quoted = bh_diag_quote(text, n->len);
-	bh_read_error(&l->r, n, path, NULL, "\"%s\" is not an IP address", quoted);
-	return -1;
-}
-
-struct bh_addr *scenario_read_addrs(
-	struct loader *l, const struct bh_node *seq, const char *path, bool one, size_t *ret_n)
-{
-	size_t n = 0;
-	*ret_n = 0;
-	if (bh_read_seq(&l->r, seq, path) < 0 || !scenario_spend(l, seq, seq->n))
-		return NULL;
-	if (seq->n > MAX_ADDRS) {
-		bh_read_error(&l->r, seq, path, NULL, "more than %d addresses", MAX_ADDRS);
-		return NULL;
-	}
-	struct bh_addr *a = bh_xcalloc(seq->n, sizeof(*a));
-	for (size_t i = 0; i < seq->n; i++) {
-		bool again = false;
-		if (read_addr(l, seq->child[i], path, &a[n]) < 0)
-			continue;
-		for (size_t k = 0; k < n; k++)
-			again |= one ? a[k].family == a[n].family : bh_addr_eq(&a[k], &a[n]);
-		if (again)
-			bh_read_error(&l->r, seq->child[i], path,
-				one ? "`interfaces` for a workload with several" : NULL,
-				one ? "more than one address of a family"
-				    : "the address is there twice");
-		else
-			n++;
-	}
-	*ret_n = n;
-	return a;
-}
 
 void scenario_add_end(
 	struct bh_scenario_state *st, char *name, struct bh_addr *addr, size_t n_addrs)
@@ -119,37 +36,9 @@ void scenario_add_end(
 	st->end[st->n_ends++] = (struct bh_scenario_end){name, addr, n_addrs};
 }
 
-static int name_cmp(const void *a, const void *b)
-{
-	const struct name *x = a, *y = b;
-	int c = strcmp(x->name, y->name);
-	/* Those with labels first: the rest only repeat the name. */
-	return c ? c : (x->value == NULL) - (y->value == NULL);
-}
-
-/* The children of a map in the order of their keys; owned. NULL: there are none. */
-static struct name *sorted_names(
-	struct loader *l, const struct bh_node *map, const char *path, size_t *ret_n)
-{
-	*ret_n = 0;
-	if (bh_node_is_null(map) || bh_read_map(&l->r, map, path) < 0)
-		return NULL;
-	struct name *list = bh_xcalloc(map->n, sizeof(*list));
-	for (size_t i = 0; i < map->n; i++) {
-		const struct bh_node *k = map->key[i];
-		if (k->len == 0 || strlen(k->str) != k->len)
-			bh_read_error(&l->r, k, path, NULL, "not a name");
-		else
-			list[(*ret_n)++] =
-				(struct name){.name = k->str, .key = k, .value = map->child[i]};
-	}
-	qsort(list, *ret_n, sizeof(*list), name_cmp);
-	return list;
-}
-
 /* --- nodes and the host --- */
 
-static void read_node(struct world *w, const struct name *node)
+static void read_node(struct world *w, const struct scenario_name *node)
 {
 	static const char *const known[] = {"labels", "ips", "local", NULL};
 	struct loader *l = w->l;
@@ -176,7 +65,7 @@ static void read_node(struct world *w, const struct name *node)
 static void read_nodes(struct world *w)
 {
 	size_t n;
-	struct name *list = sorted_names(w->l, w->s->nodes, "nodes", &n);
+	struct scenario_name *list = scenario_sorted_names(w->l, w->s->nodes, "nodes", &n);
 	if (n > MAX_NODES)
 		bh_read_error(
 			&w->l->r, w->s->nodes, "nodes", NULL, "more than %d nodes", MAX_NODES);
@@ -285,7 +174,7 @@ static void read_workload(struct world *w, const struct bh_node *n)
 	free(host.addr);
 	claim(w, wl, n);
 	BH_GROW(w->ns, w->n_ns, w->cap_ns);
-	w->ns[w->n_ns++] = (struct name){.name = wl->namespace};
+	w->ns[w->n_ns++] = (struct scenario_name){.name = wl->namespace};
 	bh_inventory_add(w->st->inv, wl);
 }
 
@@ -379,7 +268,7 @@ static struct place *read_workloads(struct world *w, size_t *ret_n)
 
 static const char implied[] = "kubernetes.io/metadata.name";
 
-static void add_namespace(struct world *w, const struct name *ns)
+static void add_namespace(struct world *w, const struct scenario_name *ns)
 {
 	struct bh_labels labels = {0};
 	scenario_read_labels(w->l, ns->value, "namespaces", &labels);
@@ -395,14 +284,15 @@ static void add_namespace(struct world *w, const struct name *ns)
 static void read_namespaces(struct world *w)
 {
 	size_t n;
-	struct name *list = sorted_names(w->l, w->s->namespaces, "namespaces", &n);
+	struct scenario_name *list =
+		scenario_sorted_names(w->l, w->s->namespaces, "namespaces", &n);
 	for (size_t i = 0; i < n; i++) {
 		BH_GROW(w->ns, w->n_ns, w->cap_ns);
 		w->ns[w->n_ns++] = list[i];
 	}
 	free(list);
 	if (w->n_ns)
-		qsort(w->ns, w->n_ns, sizeof(*w->ns), name_cmp);
+		qsort(w->ns, w->n_ns, sizeof(*w->ns), scenario_name_cmp);
 	for (size_t i = 0; i < w->n_ns; i++)
 		if (i == 0 || !bh_streq(w->ns[i - 1].name, w->ns[i].name))
 			if (scenario_spend(w->l, w->ns[i].key, 1))
@@ -419,7 +309,7 @@ static void trim_namespaces(struct world *w)
 	for (size_t i = 0, k = 0; i < inv->n_ns; i++) {
 		while (k < w->n_ns && strcmp(w->ns[k].name, inv->ns[i].name) < 0)
 			k++;
-		const struct name *ns = k < w->n_ns ? &w->ns[k] : NULL;
+		const struct scenario_name *ns = k < w->n_ns ? &w->ns[k] : NULL;
 		if (ns && ns->key && bh_streq(ns->name, inv->ns[i].name) &&
 			!bh_node_get(ns->value, implied))
 			bh_labels_remove(&inv->ns[i].labels, implied);
@@ -431,7 +321,7 @@ static void trim_namespaces(struct world *w)
 static void read_externals(struct world *w)
 {
 	size_t n;
-	struct name *list = sorted_names(w->l, w->s->external, "external", &n);
+	struct scenario_name *list = scenario_sorted_names(w->l, w->s->external, "external", &n);
 	for (size_t i = 0; i < n; i++) {
 		size_t n_addrs;
 		if (!scenario_spend(w->l, list[i].key, 1))
