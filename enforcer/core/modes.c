@@ -127,6 +127,7 @@ struct bh_answer bh_core_mode_set(
 		return bh_answer_error(507, NULL, "the mode was not changed: %s/bulkhead.db: %s",
 			c->conf->state, bh_store_message(c->store));
 	set(c, row.scope, mode, row.set_at, who->uid);
+	bh_inventory_mgr_settings_changed(c->inventory);
 	struct bh_audit_actor actor = bh_core_audit_actor(who);
 	bh_audit_event(c->audit, "mode.change", "success", NULL, &actor,
 		json_pack("{s:s?, s:s, s:s}", "namespace", ns, "from", bh_mode_name(old), "to",

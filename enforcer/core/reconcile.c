@@ -30,20 +30,27 @@ void bh_core_reconcile_cb(uv_timer_t *t)
 	bh_core_reconcile(t->data);
 }
 
+static enum bh_mode mode_of(const struct bh_workload *w, void *core)
+{
+	return bh_core_mode_of(core, w);
+}
+
+static void add_frame(struct bh_inventory *frame, void *core)
+{
+	const struct bh_config *conf = ((struct bh_core *)core)->conf;
+	for (size_t i = 0; i < conf->n_namespaces; i++)
+		bh_inventory_add_namespace(
+			frame, conf->namespaces[i].name, &conf->namespaces[i].labels);
+	for (size_t i = 0; i < conf->n_nodes; i++) {
+		const struct bh_node_conf *n = &conf->nodes[i];
+		bh_inventory_add_node(frame, n->name, &n->labels, n->addr, n->n_addrs);
+	}
+}
+
 static struct bh_inventory *build_inventory(struct bh_core *c)
 {
-	struct bh_inventory *inv = bh_inventory_mgr_build(c->inventory);
-	for (size_t i = 0; i < inv->n; i++)
-		inv->workload[i]->mode = bh_core_mode_of(c, inv->workload[i]);
-	for (size_t i = 0; i < c->conf->n_namespaces; i++)
-		bh_inventory_add_namespace(
-			inv, c->conf->namespaces[i].name, &c->conf->namespaces[i].labels);
-	for (size_t i = 0; i < c->conf->n_nodes; i++) {
-		const struct bh_node_conf *n = &c->conf->nodes[i];
-		bh_inventory_add_node(inv, n->name, &n->labels, n->addr, n->n_addrs);
-	}
-	bh_inventory_seal(inv);
-	return inv;
+	const struct bh_inventory_settings settings = {mode_of, add_frame, c};
+	return bh_inventory_mgr_build(c->inventory, &settings);
 }
 
 static struct bh_engine *build_engine(struct bh_core *c, struct bh_inventory *inv)

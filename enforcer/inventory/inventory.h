@@ -96,11 +96,22 @@ void bh_inventory_mgr_reload(struct bh_inventory_mgr *m);
 bool bh_inventory_mgr_synced(const struct bh_inventory_mgr *m);
 size_t bh_inventory_mgr_sources(
 	const struct bh_inventory_mgr *m, struct bh_source_status *ret, size_t max);
+/* What the manager cannot know itself. */
+struct bh_inventory_settings {
+	enum bh_mode (*mode)(const struct bh_workload *w, void *arg);
+	/* Adds the namespaces that are declared and the nodes. */
+	void (*frame)(struct bh_inventory *frame, void *arg);
+	void *arg;
+};
+/* They will answer otherwise. A reload implies it. */
+void bh_inventory_mgr_settings_changed(struct bh_inventory_mgr *m);
 /*
- * A new, unsealed inventory of what is known now: workloads keyed by network namespace (containers
- * that share one are one workload, named after the first), interfaces inspected afresh, implicit
- * labels added (bulkhead.io/name), host addresses and networks added. The caller sets modes and
- * namespace labels, then seals. Owned.
+ * The inventory of what is known now, sealed: workloads keyed by network namespace (containers that
+ * share one are one workload, named after the first), with implicit labels (bulkhead.io/name), host
+ * addresses and networks. Namespaces are inspected again when something was heard of them. It is
+ * derived from the one built before (see bh_inventory_derive), and is the same one if nothing
+ * changed. A reference.
  */
-struct bh_inventory *bh_inventory_mgr_build(struct bh_inventory_mgr *m);
+struct bh_inventory *bh_inventory_mgr_build(
+	struct bh_inventory_mgr *m, const struct bh_inventory_settings *settings);
 void bh_inventory_mgr_free(struct bh_inventory_mgr *m);

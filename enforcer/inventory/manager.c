@@ -14,6 +14,7 @@
 
 static void stale_all(struct bh_inventory_mgr *m)
 {
+	m->all_stale = m->host_stale = true;
 	for (size_t i = 0; i < m->n_sources; i++) {
 		struct bh_idmap *records = &m->source[i]->records;
 		for (size_t j = 0; j < records->n_buckets; j++) {
@@ -71,24 +72,25 @@ static void poll_start(struct bh_inventory_mgr *m)
 /* Those that failed are tried again. True: the result is another. */
 static bool retry_record(struct bh_inventory_mgr *m, struct bh_record *r)
 {
-	bool was = r->seen != NULL;
 	r->stale = true;
-	bh_record_refresh(m, r);
-	bool news = was != (r->seen != NULL) || !r->err;
+	bool news = bh_record_refresh(m, r);
 	if (bh_record_failing(r) && !r->persists &&
 		uv_now(m->loop) - r->failing_since >= BH_MGR_PERSISTS_MS) {
 		r->persists = true;
 		news = true;
 	}
+	if (news)
+		bh_mgr_mark(m, r->container->id);
 	return news;
 }
 
 /* A notice may be lost, and a namespace without links gives none. */
-static bool sweep_record(struct bh_record *r)
+static bool sweep_record(struct bh_inventory_mgr *m, struct bh_record *r)
 {
 	if (r->stale || !bh_record_moved(r))
 		return false;
 	r->stale = true;
+	bh_mgr_mark(m, r->container->id);
 	return true;
 }
 
@@ -103,9 +105,10 @@ static void on_tick(uv_timer_t *t)
 			if (bh_record_failing(r[j]))
 				news |= retry_record(m, r[j]);
 			else if (sweep && !r[j]->err)
-				news |= sweep_record(r[j]);
+				news |= sweep_record(m, r[j]);
 		}
 	}
+	m->host_stale |= sweep;
 	if (news)
 		changed(m);
 }
@@ -125,6 +128,7 @@ static void put(struct bh_mgr_source *s, struct bh_idmap *to, struct bh_containe
 	if (old)
 		bh_record_inherit(r, old);
 	bh_record_free(bh_idmap_set(to, c->id, r));
+	bh_mgr_mark(s->mgr, c->id);
 }
 
 static void sink_sync(void *arg, struct bh_container **c, size_t n)
@@ -133,6 +137,10 @@ static void sink_sync(void *arg, struct bh_container **c, size_t n)
 	struct bh_idmap records = {0};
 	for (size_t i = 0; i < n; i++)
 		put(s, &records, c[i]);
+	for (size_t i = 0; i < s->records.n_buckets; i++) {
+		for (struct bh_idmap_slot *k = s->records.bucket[i]; k; k = k->next)
+			bh_mgr_mark(s->mgr, k->key);
+	}
 	bh_idmap_finish(&s->records, bh_record_free);
 	s->records = records;
 	s->synced = true;
@@ -150,8 +158,10 @@ static void sink_remove(void *arg, const char *id)
 {
 	struct bh_mgr_source *s = arg;
 	struct bh_record *r = bh_idmap_remove(&s->records, id);
-	if (r)
+	if (r) {
+		bh_mgr_mark(s->mgr, r->container->id);
 		changed(s->mgr);
+	}
 	bh_record_free(r);
 }
 
@@ -181,6 +191,7 @@ int bh_inventory_mgr_new(uv_loop_t *loop, struct bh_link *link, bh_inventory_cha
 	uv_timer_init(loop, &m->tick);
 	m->gather.data = m->tick.data = m->poll.data = m;
 	m->handles = 3;
+	m->host_stale = m->settings_changed = true;
 	poll_start(m);
 	uv_timer_start(&m->tick, on_tick, BH_MGR_TICK_MS, BH_MGR_TICK_MS);
 	changed(m); /* the node itself is news, even without any source */
@@ -211,7 +222,13 @@ void bh_inventory_mgr_reload(struct bh_inventory_mgr *m)
 	for (size_t i = 0; i < m->n_sources; i++)
 		m->source[i]->source->ops->reload(m->source[i]->source);
 	stale_all(m);
+	m->settings_changed = true;
 	changed(m);
+}
+
+void bh_inventory_mgr_settings_changed(struct bh_inventory_mgr *m)
+{
+	m->settings_changed = true;
 }
 
 bool bh_inventory_mgr_synced(const struct bh_inventory_mgr *m)
@@ -258,7 +275,8 @@ void bh_inventory_mgr_free(struct bh_inventory_mgr *m)
 		free(s);
 	}
 	free(m->source);
-	bh_idmap_finish(&m->owners, bh_mgr_owner_free);
+	bh_mgr_spaces_finish(m);
+	free(m->attached);
 	free(m->network);
 	free(m->host);
 	uv_close((uv_handle_t *)&m->gather, on_closed);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The manager's inside: manager.c listens, record.c looks at one container's network namespace,
- * build.c makes inventories. */
+ * spaces.c sorts containers into namespaces and makes inventories, build.c makes a workload,
+ * node.c looks at the node. */
 #pragma once
 
 #include "inventory/idmap.h"
@@ -34,11 +35,28 @@ struct bh_record {
 	bool persists; /* has been announced as failing for BH_MGR_PERSISTS_MS */
 };
 
-/* Who holds a network namespace. */
-struct bh_mgr_owner {
-	char *who;
+/* A container, whichever sources have it. */
+struct bh_mgr_id {
+	char *id;
+	struct bh_space *space; /* NULL = left out */
+	bool dirty; /* in dirty_id */
+};
+
+/* A network namespace and the workload it is. */
+struct bh_space {
+	char *key; /* its inode in decimal, or "alone " and the id of a container */
+	struct bh_mgr_id **member;
+	size_t n, cap;
+	bool dirty; /* in dirty_space */
+	struct bh_workload *built; /* as in the last inventory; NULL = not in it */
+	char *who; /* holds it; another holder is another generation */
 	uint64_t generation;
-	uint64_t build; /* the last one that saw it */
+};
+
+/* An interface of this node behind which workloads live. */
+struct bh_mgr_attached {
+	unsigned ifindex;
+	int n;
 };
 
 struct bh_inventory_mgr {
@@ -55,9 +73,20 @@ struct bh_inventory_mgr {
 	uint64_t cost_ms; /* of the last build */
 	struct bh_mgr_source **source;
 	size_t n_sources, cap_sources;
-	struct bh_idmap owners; /* netns inode in decimal → struct bh_mgr_owner */
-	uint64_t generation, builds;
-	bool host_failed; /* the node's own addresses are those of an earlier build */
+	struct bh_inventory *last; /* NULL before the first */
+	struct bh_idmap ids; /* → struct bh_mgr_id */
+	struct bh_idmap spaces; /* key → struct bh_space */
+	struct bh_mgr_id **dirty_id; /* to be looked at */
+	size_t n_dirty_ids, cap_dirty_ids;
+	struct bh_space **dirty_space; /* to be made anew */
+	size_t n_dirty_spaces, cap_dirty_spaces;
+	bool all_stale; /* some records are that are not in dirty_id */
+	bool settings_changed;
+	uint64_t generation;
+	struct bh_mgr_attached *attached; /* sorted */
+	size_t n_attached, cap_attached;
+	bool host_stale; /* ask for the node's own addresses */
+	bool host_failed; /* those known are from an earlier time */
 	struct bh_prefix *network;
 	struct bh_addr *host;
 	size_t n_networks, n_hosts;
@@ -68,8 +97,8 @@ struct bh_record *bh_record_new(struct bh_container *c, size_t source); /* takes
 void bh_record_free(void *record);
 /* Keeps of an earlier record of the same container what still holds. */
 void bh_record_inherit(struct bh_record *r, struct bh_record *from);
-/* Inspects it if it is stale. */
-void bh_record_refresh(struct bh_inventory_mgr *m, struct bh_record *r);
+/* Inspects it if it is stale. True: what is known of it is not what it was. */
+bool bh_record_refresh(struct bh_inventory_mgr *m, struct bh_record *r);
 /* Whether another attempt may give another result. */
 bool bh_record_failing(const struct bh_record *r);
 /* Whether its path leads to another namespace than was inspected. */
@@ -77,5 +106,14 @@ bool bh_record_moved(const struct bh_record *r);
 /* Why it cannot be inspected, for people. Owned. */
 char *bh_record_reason(const struct bh_record *r);
 
-/* build.c */
-void bh_mgr_owner_free(void *owner);
+/* spaces.c */
+void bh_mgr_mark(struct bh_inventory_mgr *m, const char *id); /* something about it is new */
+void bh_mgr_spaces_finish(struct bh_inventory_mgr *m);
+
+/* build.c: the workload of a space; records in order, at least one. Mode not set. */
+struct bh_workload *bh_mgr_make(
+	struct bh_inventory_mgr *m, struct bh_space *s, struct bh_record *const *r, size_t n);
+
+/* node.c */
+void bh_mgr_attach(struct bh_inventory_mgr *m, const struct bh_workload *w, int by); /* +1, −1 */
+void bh_mgr_host(struct bh_inventory_mgr *m, struct bh_inventory *frame);

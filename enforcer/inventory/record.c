@@ -23,7 +23,7 @@ void bh_record_free(void *record)
 	if (!r)
 		return;
 	bh_container_free(r->container);
-	bh_workload_free(r->seen);
+	bh_workload_unref(r->seen);
 	free(r);
 }
 
@@ -93,7 +93,7 @@ static void failed(struct bh_inventory_mgr *m, struct bh_record *r, int err)
 	/* Anything else may be a passing fault of the dump: the last good answer stays as long as
 	 * it is about the same namespace. */
 	if (means_gone(err) || !r->seen || bh_record_moved(r)) {
-		bh_workload_free(r->seen);
+		bh_workload_unref(r->seen);
 		r->seen = NULL;
 	}
 	if (!r->failing_since) {
@@ -102,26 +102,34 @@ static void failed(struct bh_inventory_mgr *m, struct bh_record *r, int err)
 	}
 }
 
-void bh_record_refresh(struct bh_inventory_mgr *m, struct bh_record *r)
+static bool inspect(struct bh_inventory_mgr *m, struct bh_record *r)
 {
-	if (!r->stale)
-		return;
-	r->stale = false;
 	struct bh_workload *w = bh_workload_new();
 	bh_autofree char *path = netns_path(r);
 	int err = check_process(r);
 	if (!err)
 		err = bh_link_inspect(m->link, path, w);
-	if (!err) {
-		bh_workload_free(r->seen);
-		r->seen = w;
-		r->err = 0;
-		r->failing_since = 0;
-		r->persists = false;
-		return;
+	if (err) {
+		bool had = r->seen != NULL;
+		int before = r->err;
+		bh_workload_unref(w);
+		failed(m, r, err);
+		return had != (r->seen != NULL) || before != err;
 	}
-	bh_workload_free(w);
-	failed(m, r, err);
+	bool news = r->err || !r->seen || !bh_workload_equal(r->seen, w);
+	bh_workload_unref(r->seen);
+	r->seen = w;
+	r->err = 0;
+	r->failing_since = 0;
+	r->persists = false;
+	return news;
+}
+
+bool bh_record_refresh(struct bh_inventory_mgr *m, struct bh_record *r)
+{
+	bool stale = r->stale;
+	r->stale = false;
+	return stale && inspect(m, r);
 }
 
 bool bh_record_failing(const struct bh_record *r)

@@ -129,6 +129,7 @@ struct world {
 	struct bh_inventory_mgr *m;
 	struct bh_source *a, *b;
 	unsigned told;
+	const char *enforced, *declared; /* namespaces */
 };
 
 static void on_changed(void *arg)
@@ -209,11 +210,23 @@ static void upsert(struct bh_source *s, struct bh_container *c)
 	s->sink.upsert(s->sink.arg, c);
 }
 
+static enum bh_mode mode_of(const struct bh_workload *x, void *arg)
+{
+	const struct world *w = arg;
+	return bh_streq(x->namespace, w->enforced) ? BH_MODE_ENFORCE : BH_MODE_LEARN;
+}
+
+static void add_frame(struct bh_inventory *frame, void *arg)
+{
+	const struct world *w = arg;
+	if (w->declared)
+		bh_inventory_add_namespace(frame, w->declared, NULL);
+}
+
 static struct bh_inventory *build(struct world *w)
 {
-	struct bh_inventory *inv = bh_inventory_mgr_build(w->m);
-	bh_inventory_seal(inv);
-	return inv;
+	const struct bh_inventory_settings settings = {mode_of, add_frame, w};
+	return bh_inventory_mgr_build(w->m, &settings);
 }
 
 static void test_merge(void **state)
@@ -455,6 +468,211 @@ static void test_pid(void **state)
 	bh_inventory_unref(inv);
 }
 
+static const struct bh_workload *named(const struct bh_inventory *inv, const char *name)
+{
+	int i = bh_inventory_resolve(inv, name, NULL, 0, NULL);
+	assert_true(i >= 0);
+	return inv->workload[i];
+}
+
+/* A workload that did not change is the same object in the next inventory. */
+static void test_same_objects(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	kernel.ns[0].path = "/n/1";
+	kernel.ns[0].inode = 11;
+	kernel.ns[0].addr = "192.0.2.11";
+	kernel.ns[1].path = "/n/2";
+	kernel.ns[1].inode = 12;
+	kernel.ns[1].addr = "192.0.2.12";
+	upsert(w->a, container("one", "/n/1", NULL));
+	upsert(w->a, container("two", "/n/2", NULL));
+	struct bh_inventory *a = build(w), *b = build(w), *c, *d, *e;
+	assert_ptr_equal(a, b); /* nothing new at all */
+	upsert(w->a, container("one", "/n/1", NULL)); /* told again, the same */
+	upsert(w->a, container("two", "/n/2", "label"));
+	c = build(w);
+	assert_ptr_equal(named(a, "name-one"), named(c, "name-one"));
+	assert_ptr_not_equal(named(a, "name-two"), named(c, "name-two"));
+	assert_true(bh_inventory_same_frame(a, c));
+	kernel.ns[0].addr = "192.0.2.13";
+	w->declared = "kube-system";
+	notice(1);
+	run_for(w, 60);
+	d = build(w);
+	assert_ptr_not_equal(named(c, "name-one"), named(d, "name-one"));
+	assert_ptr_equal(named(c, "name-two"), named(d, "name-two"));
+	bh_inventory_mgr_settings_changed(w->m);
+	e = build(w);
+	assert_ptr_equal(named(d, "name-one"), named(e, "name-one"));
+	assert_non_null(bh_inventory_namespace(e, "kube-system"));
+	bh_inventory_unref(a);
+	bh_inventory_unref(b);
+	bh_inventory_unref(c);
+	bh_inventory_unref(d);
+	bh_inventory_unref(e);
+}
+
+static void test_modes(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	struct bh_container *one = container("one", "/n/1", NULL);
+	one->namespace = bh_xstrdup("shop");
+	free(one->runtime);
+	one->runtime = bh_xstrdup("static"); /* shown without a namespace */
+	upsert(w->a, one);
+	struct bh_container *two = bh_container_copy(one);
+	free(two->id);
+	free(two->name);
+	free(two->namespace);
+	two->id = bh_xstrdup("two");
+	two->name = bh_xstrdup("name-two");
+	two->namespace = bh_xstrdup("blog");
+	upsert(w->a, two);
+	struct bh_inventory *a = build(w), *b, *c;
+	assert_int_equal(named(a, "name-one")->mode, BH_MODE_LEARN);
+	w->enforced = "shop";
+	b = build(w);
+	assert_ptr_equal(a, b); /* nobody said so */
+	bh_inventory_mgr_settings_changed(w->m);
+	c = build(w);
+	assert_int_equal(named(a, "name-one")->mode, BH_MODE_LEARN);
+	assert_int_equal(named(c, "name-one")->mode, BH_MODE_ENFORCE);
+	assert_ptr_equal(named(a, "name-two"), named(c, "name-two"));
+	bh_inventory_unref(a);
+	bh_inventory_unref(b);
+	bh_inventory_unref(c);
+}
+
+/* --- through long histories, what is built is what a manager that knows nothing yet builds --- */
+static unsigned pick(unsigned n)
+{
+	static uint64_t seed = 7;
+	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (unsigned)(seed >> 33) % n;
+}
+
+static const char *const paths[] = {"/n/0", "/n/1", "/n/2", "/n/3", "/n/4", "/n/5", "/n/6", "/n/7"};
+
+static struct bh_container *some_container(void)
+{
+	static const char *const labels[] = {"x", "y", NULL};
+	char id[8];
+	snprintf(id, sizeof(id), "id%u", pick(9));
+	struct bh_container *c = container(id, paths[pick(8)], labels[pick(3)]);
+	c->namespace = bh_xasprintf("ns%u", pick(3));
+	c->joined = pick(3) == 0;
+	if (pick(2)) {
+		free(c->runtime);
+		c->runtime = bh_xstrdup("static");
+	}
+	return c;
+}
+
+static void change_kernel(void)
+{
+	static const char *const addrs[] = {"192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.1"};
+	unsigned i = pick(8);
+	kernel.ns[i].path = pick(5) ? paths[i] : NULL;
+	kernel.ns[i].inode = pick(8) ? 10 + pick(6) : OWN;
+	kernel.ns[i].addr = addrs[pick(4)];
+}
+
+static struct bh_inventory *build_anew(struct world *w)
+{
+	struct world fresh = {.enforced = w->enforced, .declared = w->declared};
+	uv_loop_init(&fresh.loop);
+	assert_int_equal(bh_inventory_mgr_new(&fresh.loop, NULL, on_changed, &fresh, &fresh.m), 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct bh_source *s = add_source(&fresh, "again");
+		struct bh_idmap *records = &w->m->source[i]->records;
+		bh_autofree void *list = bh_idmap_values(records);
+		for (size_t k = 0; k < records->n; k++)
+			upsert(s, bh_container_copy(((struct bh_record **)list)[k]->container));
+	}
+	struct bh_inventory *inv = build(&fresh);
+	bh_inventory_mgr_free(fresh.m);
+	uv_run(&fresh.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&fresh.loop);
+	return inv;
+}
+
+static void same(const struct bh_inventory *a, const struct bh_inventory *b)
+{
+	assert_int_equal(a->n, b->n);
+	assert_int_equal(a->n_conflicts, b->n_conflicts);
+	assert_true(bh_inventory_same_frame(a, b));
+	for (size_t i = 0; i < a->n; i++) {
+		struct bh_workload *x = bh_workload_copy(a->workload[i]);
+		assert_int_equal(x->generation == 0, b->workload[i]->generation == 0);
+		x->generation = b->workload[i]->generation; /* counts what this manager saw */
+		assert_true(bh_workload_equal(x, b->workload[i]));
+		for (size_t k = 0; k < x->n_ifaces; k++)
+			assert_int_equal(bh_inventory_owner(a, x->iface[k].addr),
+				bh_inventory_owner(b, x->iface[k].addr));
+		bh_workload_unref(x);
+	}
+}
+
+/* One change of what sources say, of the kernel or of the settings. */
+static void some_change(struct world *w)
+{
+	static const char *const names[] = {NULL, "ns0", "ns1", "elsewhere"};
+	struct bh_source *s = pick(2) ? w->a : w->b;
+	switch (pick(6)) {
+	case 0:
+		change_kernel();
+		kernel.drained = 1;
+		bh_inventory_mgr_reload(w->m); /* as a notice, without its delay */
+		break;
+	case 1: {
+		struct bh_container *list[4];
+		size_t n = pick(4);
+		for (size_t i = 0; i < n; i++)
+			list[i] = some_container();
+		if (pick(8) == 0)
+			s->sink.sync(s->sink.arg, list, n);
+		else
+			for (size_t i = 0; i < n; i++)
+				upsert(s, list[i]);
+		break;
+	}
+	case 2: {
+		char id[8];
+		snprintf(id, sizeof(id), "id%u", pick(9));
+		s->sink.remove(s->sink.arg, id);
+		break;
+	}
+	case 3:
+		w->enforced = names[pick(4)];
+		w->declared = names[pick(4)];
+		bh_inventory_mgr_settings_changed(w->m);
+		break;
+	default:
+		upsert(s, some_container());
+	}
+}
+
+static void test_history(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	w->b = add_source(w, "b");
+	size_t most = 0;
+	for (unsigned i = 0; i < 3000; i++) {
+		for (unsigned k = pick(4); k > 0; k--)
+			some_change(w);
+		struct bh_inventory *inv = build(w), *anew = build_anew(w);
+		same(inv, anew);
+		most = inv->n > most ? inv->n : most;
+		bh_inventory_unref(anew);
+		bh_inventory_unref(inv);
+	}
+	assert_true(most >= 5);
+}
+
 static void put_file(const char *path, const char *text)
 {
 	bh_autofree char *tmp = bh_xasprintf("%s.new", path);
@@ -532,6 +750,9 @@ int main(void)
 		T(test_dead),
 		T(test_passing_fault),
 		T(test_pid),
+		T(test_same_objects),
+		T(test_modes),
+		T(test_history),
 		T(test_static_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

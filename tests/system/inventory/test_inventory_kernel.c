@@ -26,12 +26,21 @@ struct world {
 
 #define SH(...) assert_int_equal(bh_sh(__VA_ARGS__), 0)
 
+static enum bh_mode mode_of(const struct bh_workload *x BH_UNUSED, void *arg BH_UNUSED)
+{
+	return BH_MODE_ENFORCE;
+}
+
+static void add_frame(struct bh_inventory *frame BH_UNUSED, void *arg BH_UNUSED)
+{
+}
+
 static void on_changed(void *arg)
 {
 	struct world *w = arg;
 	bh_inventory_unref(w->inv);
-	w->inv = bh_inventory_mgr_build(w->m);
-	bh_inventory_seal(w->inv);
+	const struct bh_inventory_settings settings = {mode_of, add_frame, NULL};
+	w->inv = bh_inventory_mgr_build(w->m, &settings);
 	w->told++;
 }
 
