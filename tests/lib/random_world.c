@@ -125,6 +125,14 @@ void random_world_drop_policy(struct random_world *w, size_t i)
 	memmove(&w->policy[i], &w->policy[i + 1], (--w->n_policies - i) * sizeof(char *));
 }
 
+void random_world_drop_node(struct random_world *w, size_t i)
+{
+	free(w->node[i].name);
+	bh_labels_finish(&w->node[i].labels);
+	free(w->node[i].addr);
+	memmove(&w->node[i], &w->node[i + 1], (--w->n_nodes - i) * sizeof(*w->node));
+}
+
 static void relabel(struct random_world *w, struct bh_labels *l)
 {
 	bh_labels_finish(l);

@@ -50,6 +50,7 @@ bool random_world_build(struct random_world *w, struct bh_diags *diags);
 void random_world_copy(struct random_world *to, const struct random_world *from); /* unbuilt */
 void random_world_drop_workload(struct random_world *w, size_t i);
 void random_world_drop_policy(struct random_world *w, size_t i);
+void random_world_drop_node(struct random_world *w, size_t i);
 void random_world_finish(struct random_world *w);
 void random_world_flow(struct random_world *w, struct bh_flow *ret);
 unsigned random_below(struct random_world *w, unsigned n);

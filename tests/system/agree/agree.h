@@ -12,6 +12,7 @@
  *   send     sending them, what arrived
  *   kernel   the ruleset in the kernel; sabotage, to show that the test can fail
  *   shrink   the smallest world in which a disagreement stays
+ *   edit     what can be taken away from a world
  *   show     a world as a conformance case
  *   prune    policies without one of their parts
  */
@@ -100,17 +101,18 @@ enum sabotage { SABOTAGE_NONE, SABOTAGE_PORTS, SABOTAGE_PEERS, SABOTAGE_MAPS };
 
 struct kernel {
 	struct bh_nft *nft;
-	struct bh_ruleset *have; /* NULL: load all anew */
+	struct bh_ruleset *have; /* our picture of what is loaded; NULL: load all anew */
 	struct bh_engine *engine; /* of what is loaded */
 	enum sabotage sabotage;
 	size_t rebuilds, diffs, derived; /* how it was loaded */
+	char why[512]; /* kernel_load failed */
 };
 
 void kernel_open(struct kernel *k);
 void kernel_close(struct kernel *k);
 /* The world's ruleset: by the difference to what is loaded if there is something, and where only
- * workloads changed by an engine derived from the one before. False (and a line on stderr): the
- * kernel refused it. */
+ * workloads changed by an engine derived from the one before. False (see `why`): the kernel
+ * refused it, or what is loaded is not what was meant. */
 bool kernel_load(struct kernel *k, const struct random_world *w);
 void kernel_forget(struct kernel *k); /* the next load starts anew */
 
@@ -139,7 +141,7 @@ struct trouble {
 	struct probe probe;
 	uint64_t seed;
 	bool arrived, evaluator, reference; /* true: allow */
-	bool refused; /* no packet: the kernel refuses the ruleset */
+	char why[512]; /* no packet: kernel_load fails */
 };
 
 /* What the evaluator says of a probe, and whether the reference allows it. */
@@ -151,6 +153,13 @@ bool trouble_again(struct lab *l, struct kernel *k, struct trouble *t);
 size_t trouble_shrink(struct lab *l, struct kernel *k, struct trouble *t);
 void trouble_show(const struct trouble *t, struct bh_buf *out);
 void trouble_finish(struct trouble *t);
+
+/* What became of an attempt to take the at-th thing away from a world. */
+enum edit { EDITED, NOTHING_TO_EDIT, NO_MORE };
+enum edit edit_world(struct random_world *w, size_t at);
+/* Does to `other` what turned `before` into `after`, where it applies; false: nowhere. */
+bool mirror(const struct random_world *before, const struct random_world *after,
+	struct random_world *other);
 
 /* The document without its k-th part (a list's item or a map's entry); NULL: it has no k-th. An
  * empty result is possible. k = SIZE_MAX: the whole, tidily written. Owned. */

@@ -132,36 +132,52 @@ static struct bh_engine *derive(const struct kernel *k, const struct random_worl
 	return e;
 }
 
-static int apply(struct kernel *k, const struct bh_ruleset *from, const struct bh_ruleset *to,
-	struct bh_nft_error *e)
-{
-	struct bh_diff d;
-	bh_ruleset_diff(from, to, &d);
-	int r = bh_nft_apply(k->nft, &d, e);
-	bh_diff_finish(&d);
-	return r;
-}
-
-/* Of an engine that was derived only what differs is emitted. */
+/* Of an engine that was derived only what differs is emitted, and done to our picture as well. */
 static int apply_change(struct kernel *k, const struct bh_engine *next, struct bh_nft_error *e)
 {
 	struct bh_ruleset *from, *to;
+	struct bh_diff d;
 	bh_engine_emit_change(k->engine, next, &from, &to);
-	int r = apply(k, from, to, e);
+	bh_ruleset_diff(from, to, &d);
+	int r = bh_nft_apply(k->nft, &d, e);
+	if (r == 0)
+		bh_ruleset_patch(k->have, &d);
+	bh_diff_finish(&d);
 	bh_ruleset_free(from);
 	bh_ruleset_free(to);
 	k->derived++;
 	return r;
 }
 
-static int commit(struct kernel *k, const struct bh_ruleset *to, struct bh_nft_error *e)
+static int apply_whole(struct kernel *k, const struct bh_ruleset *to, struct bh_nft_error *e)
 {
+	struct bh_diff d;
 	if (!k->have) {
 		k->rebuilds++;
 		return bh_nft_rebuild(k->nft, to, e);
 	}
 	k->diffs++;
-	return apply(k, k->have, to, e);
+	bh_ruleset_diff(k->have, to, &d);
+	int r = bh_nft_apply(k->nft, &d, e);
+	bh_diff_finish(&d);
+	return r;
+}
+
+/* Does the kernel hold what the engine says, no more and no less? */
+static bool is_whole(struct kernel *k, const struct bh_ruleset *want)
+{
+	bh_autobuf struct bh_buf a = {0}, b = {0};
+	size_t i = 0, line = 0;
+	bh_ruleset_print(k->have, &a);
+	bh_ruleset_print(want, &b);
+	if (bh_streq(a.s, b.s))
+		return true;
+	for (; a.s[i] == b.s[i]; i++)
+		line = a.s[i] == '\n' ? i + 1 : line;
+	snprintf(k->why, sizeof(k->why), "after the change there is: %.*s; there should be: %.*s",
+		(int)strcspn(a.s + line, "\n"), a.s + line, (int)strcspn(b.s + line, "\n"),
+		b.s + line);
+	return false;
 }
 
 bool kernel_load(struct kernel *k, const struct random_world *w)
@@ -174,19 +190,20 @@ bool kernel_load(struct kernel *k, const struct random_world *w)
 	struct bh_ruleset *rs = bh_engine_emit(next, &emit_opts);
 	if (k->sabotage)
 		spoil(k->sabotage, rs);
-	int r = derived ? apply_change(k, next, &e) : commit(k, rs, &e);
-	kernel_forget(k);
+	int r = derived ? apply_change(k, next, &e) : apply_whole(k, rs, &e);
+	if (r < 0)
+		snprintf(k->why, sizeof(k->why), "the kernel refuses: %s: %s %s", e.object,
+			strerror(-r), e.kernel);
+	bool good = r == 0 && (!derived || is_whole(k, rs));
+	if (!derived) {
+		kernel_forget(k);
+		k->have = BH_TAKE_PTR(rs);
+	}
 	bh_engine_unref(k->engine);
 	k->engine = next;
-	if (r < 0) {
-		fprintf(stderr, "agree: the kernel refuses: %s: %s (%s)\n", e.object, strerror(-r),
-			e.kernel);
-		bh_ruleset_free(rs);
-		return false;
-	}
-	k->have = rs;
+	bh_ruleset_free(rs);
 	flush_conntrack();
-	return true;
+	return good;
 }
 
 void judge(const struct kernel *k, const struct random_world *w, const struct probe *p,

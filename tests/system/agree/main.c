@@ -41,7 +41,7 @@ static bool try_state(struct lab *l, struct kernel *k, struct account *a,
 	lab_address(l, now->inv);
 	a->states++;
 	if (!kernel_load(k, now)) {
-		t->refused = true;
+		memcpy(t->why, k->why, sizeof(t->why));
 		keep_states(t, before, now);
 		return false;
 	}
@@ -94,7 +94,7 @@ static void print_trouble(struct lab *l, struct kernel *k, struct trouble *t)
 	printf("# %s; shrunk in %zu steps\n%s",
 		steady ? "disagreement" : "a disagreement that does not repeat itself alone", tries,
 		out.s);
-	if (!t->refused) {
+	if (!t->why[0]) {
 		out.len = 0;
 		bh_engine_explain(k->engine, &t->probe.flow, &out);
 		for (char *line = strtok(out.s, "\n"); line; line = strtok(NULL, "\n"))

@@ -45,12 +45,22 @@ static void show_expect(const struct trouble *t, struct bh_buf *out)
 	bh_buf_printf(out, ", family: ipv%u, verdict: %s}\n", f->src.family, word(t->reference));
 }
 
+static void show_why(const char *why, struct bh_buf *out)
+{
+	bh_buf_str(out, "note: \"");
+	for (; *why; why++)
+		bh_buf_printf(out, "%c",
+			*why == '"'                 ? '\''
+			: (unsigned char)*why < ' ' ? ' '
+						    : *why);
+}
+
 static void show_note(const struct trouble *t, struct bh_buf *out)
 {
 	const struct random_world *w = &t->state[t->n_states - 1];
 	const struct bh_flow *f = &t->probe.flow;
-	if (t->refused)
-		bh_buf_str(out, "note: \"the kernel refuses the ruleset");
+	if (t->why[0])
+		show_why(t->why, out);
 	else
 		bh_buf_printf(out, "note: \"kernel %s, evaluator %s, reference %s; %s",
 			word(t->arrived), word(t->evaluator), word(t->reference),
@@ -82,6 +92,6 @@ void trouble_show(const struct trouble *t, struct bh_buf *out)
 		show_before(&t->state[0], out);
 	bh_scenario_print(name, w->inv, w->policies, &w->opts, out);
 	show_note(t, out);
-	if (!t->refused)
+	if (!t->why[0])
 		show_expect(t, out);
 }
