@@ -92,7 +92,7 @@ static void write_rule(const struct build *b, const struct bh_row *row, const st
 	else if (s)
 		write_workloads(b, s, family, r);
 	if (row->named >= 0) {
-		bh_emit_named(b->use, (size_t)row->named, served, family);
+		bh_emit_named(b->use, (size_t)row->named, served);
 		m = bh_rule_match(r, BH_MATCH_DADDR_SET);
 		m->family = family;
 		bh_named_name(&b->use->e->plan->port_name[row->named], served, family, &name);

@@ -89,7 +89,7 @@ struct bh_set *bh_emit_named_set(
 	return bh_ruleset_add_set(rs, name.s, BH_SET_ADDR, family, comment.s);
 }
 
-void bh_emit_named(struct bh_emit_use *u, size_t name, uint16_t port, uint8_t family)
+static void emit_named(struct bh_emit_use *u, size_t name, uint16_t port, uint8_t family)
 {
 	const struct bh_port_name *n = &u->e->plan->port_name[name];
 	bh_autobuf struct bh_buf id = {0};
@@ -100,4 +100,12 @@ void bh_emit_named(struct bh_emit_use *u, size_t name, uint16_t port, uint8_t fa
 	for (size_t i = 0; i < u->e->inv->n; i++)
 		if (bh_serves(u->e->inv->workload[i], n, port))
 			bh_emit_addresses(u->e, i, s, NULL);
+}
+
+/* In both families, although a rule may ask one only: uses are counted by name, and a change must
+ * find the sets there or not by that count. */
+void bh_emit_named(struct bh_emit_use *u, size_t name, uint16_t port)
+{
+	emit_named(u, name, port, BH_IPV4);
+	emit_named(u, name, port, BH_IPV6);
 }

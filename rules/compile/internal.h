@@ -331,7 +331,7 @@ void bh_emit_into_map(const struct bh_engine *e, size_t workload, bool enforce, 
 
 /* emit_sets.c: adds a set that is not there yet, with its elements. */
 void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family);
-void bh_emit_named(struct bh_emit_use *u, size_t name, uint16_t port, uint8_t family);
+void bh_emit_named(struct bh_emit_use *u, size_t name, uint16_t port);
 void bh_kset_name(const struct bh_kset *s, uint8_t family, struct bh_buf *ret);
 void bh_named_name(const struct bh_port_name *s, uint16_t port, uint8_t family, struct bh_buf *ret);
 struct bh_set *bh_emit_named_set(
