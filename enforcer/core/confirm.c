@@ -17,16 +17,14 @@
 
 static void on_timer(uv_timer_t *t);
 
-int bh_core_confirm_put(struct bh_core *c, uint64_t version, uint64_t back, uint32_t seconds)
+int bh_core_confirm_put(struct bh_core *c, const struct bh_confirm *what)
 {
-	uint64_t within = (uint64_t)seconds * 1000000;
-	uint64_t deadline = seconds ? (uint64_t)bh_core_now() + within : 0;
-	int r = bh_store_put_u64(c->store, "confirm_version", seconds ? version : 0);
+	int r = bh_store_put_u64(c->store, "confirm_version", what->version);
 	if (r == 0)
-		r = bh_store_put_u64(c->store, "confirm_back", back);
+		r = bh_store_put_u64(c->store, "confirm_back", what->back);
 	if (r == 0)
-		r = bh_store_put_u64(c->store, "confirm_deadline", deadline);
-	return r < 0 ? r : bh_store_put_u64(c->store, "confirm_within", within);
+		r = bh_store_put_u64(c->store, "confirm_deadline", (uint64_t)what->deadline);
+	return r < 0 ? r : bh_store_put_u64(c->store, "confirm_within", (uint64_t)what->within);
 }
 
 static uint64_t stored(struct bh_core *c, const char *name)
@@ -194,7 +192,7 @@ struct bh_answer bh_core_policy_confirm(struct bh_core *c, const struct bh_core_
 			"the time to confirm version %llu is over; it is being taken back",
 			(unsigned long long)version);
 	bh_store_commit(c->store); /* what others could not write is not ours to fail with */
-	int r = bh_core_confirm_put(c, 0, 0, 0);
+	int r = bh_core_confirm_put(c, &(struct bh_confirm){0});
 	int done = bh_store_commit(c->store);
 	if (r < 0 || done < 0)
 		return bh_answer_error(507, NULL,

@@ -235,6 +235,7 @@ int bh_core_policies_load(struct bh_core *c, const char *cause)
 	struct bh_policy_parse_opts opts = bh_core_parse_opts(c);
 	char bh_autofree *where = NULL;
 
+	c->policies_retry = false;
 	int r = bh_file_set_read(c->conf->policies, &files, &where);
 	if (r == -ENOENT && !c->policies) {
 		/* No directory yet: no policies, unless there were some before. */

@@ -11,6 +11,7 @@
 
 struct bh_core;
 struct bh_edits;
+struct bh_confirm;
 
 void bh_core_hex(const uint8_t sha[static 32], char ret[static 65]);
 /* How documents are to be parsed under the configuration in force. */
@@ -88,8 +89,8 @@ void bh_core_versions_tick(struct bh_core *c);
 json_t *bh_core_delta_json(struct bh_core *c, struct bh_policy_set *after);
 
 /* --- confirm.c --- */
-/* Into the running transaction: what is to be confirmed now (seconds 0: nothing). −errno. */
-int bh_core_confirm_put(struct bh_core *c, uint64_t version, uint64_t back, uint32_t seconds);
+/* Into the running transaction: what is to be confirmed now. −errno. */
+int bh_core_confirm_put(struct bh_core *c, const struct bh_confirm *what);
 void bh_core_confirm_load(struct bh_core *c); /* from the store */
 void bh_core_confirm_start(struct bh_core *c); /* after the version is in force: the time runs */
 json_t *bh_core_confirm_json(const struct bh_core *c); /* null if there is nothing to confirm */

@@ -132,6 +132,7 @@ struct bh_core {
 	bool policies_retry; /* because their version could not be recorded */
 	uint64_t generation; /* the version in force */
 	uint64_t version_undo; /* a version that is still to be forgotten; 0 = none */
+	bool version_undoing; /* the store still knows of a change that failed */
 	struct bh_confirm confirm;
 	char sha256[65];
 	struct bh_mode_override *override;

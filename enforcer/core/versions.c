@@ -99,12 +99,17 @@ static int put_version(struct bh_core *c, const struct bh_policy_set *set,
 	const struct bh_policy_source *src, size_t n, const struct bh_policy_change *change)
 {
 	uint64_t number = c->generation + 1;
+	struct bh_confirm trial = {0};
 	int r = put_row(c, set, number, src, n, change);
 	if (r == 0)
 		r = bh_store_put_u64(c->store, "policy_generation", number);
-	if (r == 0)
-		r = bh_core_confirm_put(c, number, c->generation, change->confirm_s);
-	return r;
+	if (change->confirm_s) {
+		trial.version = number;
+		trial.back = c->generation;
+		trial.within = (int64_t)change->confirm_s * 1000000;
+		trial.deadline = bh_core_now() + trial.within;
+	}
+	return r < 0 ? r : bh_core_confirm_put(c, &trial);
 }
 
 int bh_core_version_record(struct bh_core *c, const struct bh_policy_set *set,
@@ -120,38 +125,48 @@ int bh_core_version_record(struct bh_core *c, const struct bh_policy_set *set,
 	bh_store_commit(c->store);
 	int r = same ? bh_store_put_version_files(c->store, c->generation, src, files->n)
 		     : put_version(c, set, src, files->n, change);
-	if (r == 0 && edits && edits->n)
-		r = bh_store_put_u64(c->store, WRITING, c->generation + !same);
+	bool writes = edits && edits->n;
+	if (r == 0)
+		r = bh_store_put_u64(c->store, WRITING, writes ? c->generation + !same : 0);
 	if (r == 0)
 		r = bh_store_put_u64(c->store, WRITING_ALL, same);
 	int done = bh_store_commit(c->store);
 	if (r == 0)
 		r = done;
-	if (r == 0)
+	if (r == 0) {
 		c->version_undo = 0;
+		c->version_undoing = false;
+	}
 	return r;
 }
 
 static int forget(struct bh_core *c)
 {
-	int r = bh_store_drop_version(c->store, c->version_undo);
-	if (r == 0)
-		r = bh_store_put_u64(c->store, "policy_generation", c->generation);
-	if (r == 0)
-		r = bh_store_put_u64(c->store, WRITING, 0);
-	if (r == 0)
-		r = bh_core_confirm_put(c, 0, 0, 0);
+	int r = bh_store_put_u64(c->store, WRITING, 0);
+	if (r == 0 && c->version_undo) {
+		r = bh_store_drop_version(c->store, c->version_undo);
+		if (r == 0)
+			r = bh_store_put_u64(c->store, "policy_generation", c->generation);
+		if (r == 0) /* what was on trial before is so still */
+			r = bh_core_confirm_put(c, &c->confirm);
+	}
 	int done = bh_store_commit(c->store);
-	return r < 0 ? r : done;
+	if (r == 0)
+		r = done;
+	if (r == 0) {
+		c->version_undo = 0;
+		c->version_undoing = false;
+	}
+	return r;
 }
 
 void bh_core_version_forget(struct bh_core *c, bool same)
 {
-	if (same)
-		return; /* the files of the version in force are read again with the directory */
-	c->version_undo = c->generation + 1;
-	if (forget(c) == 0)
-		c->version_undo = 0;
+	c->version_undo = same ? 0 : c->generation + 1;
+	c->version_undoing = true;
+	if (same) /* the version in force has to know its files again */
+		c->policies_retry = true;
+	forget(c);
 }
 
 void bh_core_version_settled(struct bh_core *c)
@@ -162,8 +177,8 @@ void bh_core_version_settled(struct bh_core *c)
 
 void bh_core_versions_tick(struct bh_core *c)
 {
-	if (c->version_undo && forget(c) == 0)
-		c->version_undo = 0;
+	if (c->version_undoing)
+		forget(c);
 	if (c->policies_retry && !c->confirm.version)
 		bh_core_policies_load(c, "directory changed");
 }

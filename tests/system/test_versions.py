@@ -155,6 +155,13 @@ def test_rollback_overwrites_nobodys_work(lab):
     lab.expect(passes)
     same("files", os.listdir(lab.dir + "/policies"), ["shop.b.yaml"])
     wait_for("all well", lambda: not lab.status()["policies"]["stale"])
+    # To what is in force: only the directory is put right.
+    lab.policy("draft.yaml", "kind: NetworkPolicy\n")
+    wait_for("the complaint", lambda: lab.status()["policies"]["stale"])
+    same("changed", lab.api("policy", "rollback", "--force", "4")["changed"], False)
+    same("files", os.listdir(lab.dir + "/policies"), ["shop.b.yaml"])
+    same("complaint", lab.status()["policies"]["stale"], None)
+    same("versions", [x["version"] for x in history(lab)], [4, 3, 2, 1])
 
 
 def test_trial_ends_by_itself(lab):
@@ -383,6 +390,11 @@ def test_full_directory_changes_nothing(lab):
         if "no longer enforced" not in (lab.status()["policies"]["stale"] or ""):
             raise Failure(f"status: {lab.status()['policies']}")
         refused(lab, "policy", "confirm", says="is over")
+        # Not even a crash now puts it in force again.
+        lab.stop(signal.SIGKILL)
+        lab.start()
+        lab.expect(passes)
+        same("trial", lab.status()["policies"]["confirm"]["version"], 3)
         os.unlink(lab.dir + "/policies/filler")
         wait_for("the file put back", lambda: lab.status()["policies"]["confirm"] is None, 20)
         same("cause", history(lab)[0]["cause"], "confirm-timeout")
