@@ -3,9 +3,10 @@
 #include "private.h"
 
 /*
- * Host bits in a CIDR are accepted with a warning, as API servers accept them (tools write the
- * address of a pod with /24). An IPv4 range in IPv6 dress is refused: implementations disagree on
- * which packets it is about.
+ * As API servers with strict validation have it (IsValidCIDR). Bits beyond the prefix length leave
+ * open whether the address or the range is meant, and a policy that may be wider than its author
+ * thinks is not put in force. An IPv4 range in IPv6 dress is refused as well: implementations
+ * disagree on which packets it is about.
  */
 bool bh_policy_read_cidr(struct bh_policy_ctx *c, const struct bh_node *n, struct bh_prefix *ret)
 {
@@ -26,6 +27,6 @@ bool bh_policy_read_cidr(struct bh_policy_ctx *c, const struct bh_node *n, struc
 		return false;
 	}
 	if (r > 0)
-		bh_policy_warning(c, n, fix, "bits are set beyond the prefix length");
-	return true;
+		bh_policy_error(c, n, fix, "bits are set beyond the prefix length");
+	return r == 0;
 }

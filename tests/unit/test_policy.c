@@ -490,15 +490,13 @@ static void test_host_bits(void **state BH_UNUSED)
 		IN "  - from: [{ipBlock: {cidr: 10.1.2.3/24, except: [10.1.2.3/32]}}]\n";
 	bh_autodiags struct bh_diags d = {0};
 	struct bh_policy_set *s = NULL;
-	assert_int_equal(parse_with(text, strlen(text), false, &d, &s), 0);
-	assert_int_equal(d.n, 1);
-	assert_int_equal(d.item[0].severity, BH_WARNING);
+	assert_int_equal(parse_with(text, strlen(text), false, &d, &s), -EINVAL);
+	assert_int_equal(d.item[0].severity, BH_ERROR);
 	assert_int_equal(d.item[0].line, 7);
 	assert_string_equal(d.item[0].remedy, "write 10.1.2.0/24");
-	char cidr[BH_PREFIX_STRLEN];
-	const struct bh_ip_block *b = s->policy[0]->rule[BH_INGRESS][0].peer[0].block;
-	assert_string_equal(bh_prefix_format(&b->cidr, cidr), "10.1.2.0/24");
-	bh_policy_set_unref(s);
+	refused(IN "  - from: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.1.2.3/24]}}]\n", 7,
+		"beyond the prefix");
+	refused(IN "  - from: [{ipBlock: {cidr: \"2001:db8::1/64\"}}]\n", 7, "beyond the prefix");
 }
 
 static void test_refuse_ports(void **state BH_UNUSED)
