@@ -161,8 +161,80 @@ static void test_steps(void **state BH_UNUSED)
 	assert_true(compiled > 0);
 }
 
+static struct bh_workload *plain(const char *name, const char *ip)
+{
+	struct bh_workload *w = bh_workload_new();
+	struct bh_addr a;
+	assert_int_equal(bh_addr_parse(ip, &a), 0);
+	w->name = bh_xstrdup(name);
+	w->namespace = bh_xstrdup(name);
+	w->id = bh_xasprintf("static:%s/%s", name, name);
+	w->runtime = bh_xstrdup("static");
+	w->mode = BH_MODE_ENFORCE;
+	bh_interface_add_addr(bh_workload_add_interface(w), &a);
+	return w;
+}
+
+/* `api` asks for the port's number in IPv6 alone, whoever else goes asked in both families. */
+static const char one_family[] =
+	"apiVersion: policy.networking.k8s.io/v1alpha2\n"
+	"kind: ClusterNetworkPolicy\n"
+	"metadata: {name: all}\n"
+	"spec:\n"
+	"  tier: Baseline\n"
+	"  priority: 7\n"
+	"  subject: {namespaces: {}}\n"
+	"  egress:\n"
+	"  - {action: Deny, to: [{namespaces: {}}], protocols: [{destinationNamedPort: web}]}\n"
+	"---\n"
+	"apiVersion: networking.k8s.io/v1\n"
+	"kind: NetworkPolicy\n"
+	"metadata: {name: six, namespace: api}\n"
+	"spec:\n"
+	"  podSelector: {}\n"
+	"  egress:\n"
+	"  - {to: [{ipBlock: {cidr: \"fd00::/64\"}}], ports: [{protocol: UDP, port: web}]}\n";
+
+static void test_named_port_in_one_family(void **state BH_UNUSED)
+{
+	const struct bh_policy_source src = {"one.yaml", one_family, strlen(one_family)};
+	const struct bh_policy_parse_opts opts = {.default_ns = "default"};
+	const struct bh_engine_opts engine_opts = {0};
+	struct bh_policy_set *policies = NULL;
+	struct bh_diags diags = {0};
+	struct track t = {.inv = bh_inventory_new()};
+	struct bh_workload *api = plain("api", "fd00::2"), *web = plain("web", "10.0.0.2");
+	api->port = bh_xcalloc(1, sizeof(*api->port));
+	api->port[api->n_ports++] =
+		(struct bh_named_port){.name = bh_xstrdup("web"), .proto = BH_UDP, .port = 81};
+	bh_inventory_add(t.inv, api);
+	bh_inventory_add(t.inv, web);
+	bh_inventory_seal(t.inv);
+	assert_int_equal(bh_policy_set_parse(&src, 1, &opts, &diags, &policies), 0);
+	bh_diags_finish(&diags);
+	t.e = bh_engine_compile(policies, t.inv, &engine_opts);
+	t.kernel = bh_engine_emit(t.e, &emit_opts);
+	uint32_t at = (uint32_t)bh_inventory_find(t.inv, web);
+	struct bh_inventory *inv = bh_inventory_derive(t.inv, NULL, &at, 1, NULL, 0);
+	struct bh_engine *next = bh_engine_derive(t.e, inv);
+	assert_non_null(next);
+	follow(&t, next);
+	struct bh_ruleset *want = bh_engine_emit(next, &emit_opts);
+	same_ruleset(t.kernel, want);
+	bh_ruleset_free(want);
+	bh_ruleset_free(t.kernel);
+	bh_engine_unref(next);
+	bh_engine_unref(t.e);
+	bh_inventory_unref(inv);
+	bh_inventory_unref(t.inv);
+	bh_policy_set_unref(policies);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_steps)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_named_port_in_one_family),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
