@@ -106,6 +106,7 @@ static void complain(const struct random_world *w, const struct bh_engine *e, ui
 static void test_reference(void **state BH_UNUSED)
 {
 	size_t verdicts[3] = {0}, reasons[BH_REASON_UNKNOWN_WORKLOAD + 1] = {0};
+	size_t rules[3][2] = {0}; /* tier; denied, allowed */
 	for (uint64_t seed = 1; seed <= 500; seed++) {
 		struct random_world w;
 		assert_true(random_world_init(&w, seed));
@@ -120,6 +121,10 @@ static void test_reference(void **state BH_UNUSED)
 				complain(&w, e, seed, &f, "engine and reference disagree");
 			verdicts[got.verdict]++;
 			reasons[got.reason]++;
+			for (int d = 0; d < 2; d++)
+				if (got.side[d].rule.policy)
+					rules[got.side[d].rule.policy->tier]
+					     [got.side[d].verdict == BH_SIDE_ALLOWED]++;
 		}
 		bh_engine_unref(e);
 		random_world_finish(&w);
@@ -132,6 +137,10 @@ static void test_reference(void **state BH_UNUSED)
 		assert_true(reasons[all[i]] > 50);
 	for (size_t i = 0; i < 3; i++)
 		assert_true(verdicts[i] > 1000);
+	for (int tier = 0; tier < 3; tier++) {
+		assert_true(rules[tier][1] > 200);
+		assert_true((rules[tier][0] > 200) == (tier != BH_TIER_NETWORK_POLICY));
+	}
 }
 
 /* --- randomised: the kernel's ruleset --- */
