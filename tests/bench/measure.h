@@ -6,6 +6,8 @@
 
 /* Milliseconds of the monotonic clock. */
 double bench_now(void);
+/* Milliseconds of CPU that this process has used: what a busy machine does not disturb. */
+double bench_cpu(void);
 
 /* Measured values of one thing, one per round. Zero-initialised is empty. Room for a fixed number,
  * so that a child can hand it to its parent through a pipe. */

@@ -25,20 +25,20 @@ struct bench_live {
 	struct bh_nft *nft;
 	struct bh_policy_set *policies;
 	const struct bench_world *world;
-	struct bh_workload **workload; /* known now, owned */
-	size_t n;
 	struct bh_inventory *inv;
 	struct bh_engine *engine;
 	struct bh_ruleset *installed;
 };
 
-enum { STEP_INVENTORY, STEP_COMPILE, STEP_EMIT, STEP_DIFF, STEP_COMMIT, STEP_FREE, STEPS };
+enum { STEP_INVENTORY, STEP_COMPILE, STEP_EMIT, STEP_DIFF, STEP_COMMIT, STEP_AFTER, STEPS };
 extern const char *const bench_step_name[STEPS];
 
 struct bench_starts {
 	struct bench_stat start, removal; /* until the transaction is acknowledged */
-	struct bench_stat step[STEPS]; /* of starts; FREE comes after the commit */
+	struct bench_stat cpu; /* of starts */
+	struct bench_stat step[STEPS]; /* of starts; AFTER comes after the commit */
 	size_t changed; /* elements and rules that the largest of the starts changed */
+	size_t full; /* starts that needed a full compilation */
 };
 
 void bench_live_open(struct bench_live *l, struct bh_nft *nft, struct bh_policy_set *policies,
@@ -54,6 +54,7 @@ struct bench_size {
 struct bench_size_result {
 	size_t sets, elements, chains, rules, text;
 	struct bench_stat parse, seal, compile, emit, full; /* full: seal to emit */
+	struct bench_stat full_cpu, load_cpu;
 	struct bench_stat load, tool_load, tool_start;
 	bool tool_capped;
 	struct bench_starts starts;

@@ -34,13 +34,14 @@ static struct bh_ruleset *compile_once(
 {
 	static const struct bh_engine_opts opts;
 	struct bh_inventory *inv = unsealed(&s->world);
-	double a = bench_now();
+	double cpu = bench_cpu(), a = bench_now();
 	bh_inventory_seal(inv);
 	double b = bench_now();
 	struct bh_engine *e = bh_engine_compile(policies, inv, &opts);
 	double c = bench_now();
 	struct bh_ruleset *rs = bh_engine_emit(e, &bench_emit_opts);
 	double d = bench_now();
+	bench_add(&ret->full_cpu, bench_cpu() - cpu);
 	bench_add(&ret->seal, b - a);
 	bench_add(&ret->compile, c - b);
 	bench_add(&ret->emit, d - c);
@@ -55,9 +56,10 @@ static void load_once(
 {
 	struct bh_nft_error e;
 	bench_kernel_clear(k);
-	double start = bench_now();
+	double cpu = bench_cpu(), start = bench_now();
 	int r = bh_nft_rebuild(k->nft, rs, &e);
 	bench_add(&ret->load, bench_now() - start);
+	bench_add(&ret->load_cpu, bench_cpu() - cpu);
 	if (r < 0)
 		errx(1, "load: %s: %s %s", strerror(-r), e.object, e.kernel);
 }

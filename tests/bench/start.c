@@ -9,34 +9,26 @@
 #include <err.h>
 
 const char *const bench_step_name[STEPS] = {
-	"inventory", "compile", "emit", "diff", "commit", "freeing the old"};
+	"inventory", "compile", "emit", "diff", "commit", "afterwards"};
 
 static const struct bh_engine_opts engine_opts;
 
-static struct bh_inventory *build_inventory(const struct bench_live *l)
+static void load(struct bench_live *l)
 {
-	struct bh_inventory *inv = bh_inventory_new();
-	for (size_t i = 0; i < l->n; i++)
-		bh_inventory_add(inv, bh_workload_ref(l->workload[i]));
-	bench_world_surroundings(l->world, inv);
-	bh_inventory_seal(inv);
-	return inv;
+	struct bh_nft_error e;
+	l->engine = bh_engine_compile(l->policies, l->inv, &engine_opts);
+	l->installed = bh_engine_emit(l->engine, &bench_emit_opts);
+	int r = bh_nft_rebuild(l->nft, l->installed, &e);
+	if (r < 0)
+		errx(1, "load: %s: %s %s", strerror(-r), e.object, e.kernel);
 }
 
 void bench_live_open(struct bench_live *l, struct bh_nft *nft, struct bh_policy_set *policies,
 	const struct bench_world *world)
 {
-	struct bh_nft_error e;
 	*l = (struct bench_live){.nft = nft, .policies = policies, .world = world};
-	l->workload = bh_xcalloc(world->workloads + 1, sizeof(struct bh_workload *));
-	for (; l->n < world->workloads; l->n++)
-		l->workload[l->n] = bench_world_workload(world, l->n);
-	l->inv = build_inventory(l);
-	l->engine = bh_engine_compile(policies, l->inv, &engine_opts);
-	l->installed = bh_engine_emit(l->engine, &bench_emit_opts);
-	int r = bh_nft_rebuild(nft, l->installed, &e);
-	if (r < 0)
-		errx(1, "load: %s: %s %s", strerror(-r), e.object, e.kernel);
+	l->inv = bench_world_inventory(world);
+	load(l);
 }
 
 void bench_live_close(struct bench_live *l)
@@ -44,9 +36,6 @@ void bench_live_close(struct bench_live *l)
 	bh_engine_unref(l->engine);
 	bh_inventory_unref(l->inv);
 	bh_ruleset_free(l->installed);
-	for (size_t i = 0; i < l->n; i++)
-		bh_workload_unref(l->workload[i]);
-	free(l->workload);
 }
 
 static size_t changed(const struct bh_diff *d)
@@ -61,37 +50,77 @@ static size_t changed(const struct bh_diff *d)
 	return n;
 }
 
-/* Times of the steps in ms. Returns the sum up to the acknowledgement. */
-static double reconcile(struct bench_live *l, double step[STEPS], size_t *ret_changed)
+/* With `added`, or without the one that has its first address (then added is NULL). The frame is
+ * what the daemon reads anew every time: networks, the node's addresses, namespaces' labels. */
+static struct bh_inventory *derive(
+	const struct bench_live *l, struct bh_workload *added, const struct bh_addr *removed)
 {
+	struct bh_inventory *frame = bh_inventory_new();
+	bench_world_surroundings(l->world, frame);
+	uint32_t at = added ? 0 : (uint32_t)bh_inventory_owner(l->inv, removed);
+	return bh_inventory_derive(l->inv, frame, &at, !added, &added, added != NULL);
+}
+
+struct once {
+	double step[STEPS]; /* ms */
+	double total, cpu; /* until the acknowledgement */
+	size_t changed;
+	bool full; /* compiled and emitted as a whole */
+};
+
+/* What took the place of what, once the kernel has said that it is in force. */
+static void settle(struct bench_live *l, struct bh_inventory *inv, struct bh_engine *engine,
+	struct bh_ruleset *from, struct bh_ruleset *to, struct bh_diff *diff)
+{
+	if (from)
+		bh_ruleset_patch(l->installed, diff);
+	bh_diff_finish(diff);
+	if (from) {
+		bh_ruleset_free(from);
+		bh_ruleset_free(to);
+	} else {
+		bh_ruleset_free(l->installed);
+		l->installed = to;
+	}
+	bh_engine_unref(l->engine);
+	bh_inventory_unref(l->inv);
+	l->engine = engine;
+	l->inv = inv;
+}
+
+static void reconcile(struct bench_live *l, struct bh_workload *added,
+	const struct bh_addr *removed, struct once *ret)
+{
+	double cpu = bench_cpu(), t[STEPS + 1];
+	struct bh_ruleset *from = NULL, *to;
 	struct bh_nft_error e;
 	struct bh_diff diff;
-	double t[STEPS + 1];
 	t[0] = bench_now();
-	struct bh_inventory *inv = build_inventory(l);
+	struct bh_inventory *inv = derive(l, added, removed);
 	t[1] = bench_now();
-	struct bh_engine *engine = bh_engine_compile(l->policies, inv, &engine_opts);
+	struct bh_engine *engine = bh_engine_derive(l->engine, inv);
+	ret->full = !engine;
+	if (ret->full)
+		engine = bh_engine_compile(l->policies, inv, &engine_opts);
 	t[2] = bench_now();
-	struct bh_ruleset *to = bh_engine_emit(engine, &bench_emit_opts);
+	if (ret->full)
+		to = bh_engine_emit(engine, &bench_emit_opts);
+	else
+		bh_engine_emit_change(l->engine, engine, &from, &to);
 	t[3] = bench_now();
-	bh_ruleset_diff(l->installed, to, &diff);
+	bh_ruleset_diff(from ? from : l->installed, to, &diff);
 	t[4] = bench_now();
 	int r = bh_nft_apply(l->nft, &diff, &e);
 	t[5] = bench_now();
+	ret->cpu = bench_cpu() - cpu;
 	if (r < 0)
 		errx(1, "commit: %s: %s %s", strerror(-r), e.object, e.kernel);
-	*ret_changed = changed(&diff);
-	bh_diff_finish(&diff);
-	bh_ruleset_free(l->installed);
-	bh_engine_unref(l->engine);
-	bh_inventory_unref(l->inv);
-	l->installed = to;
-	l->engine = engine;
-	l->inv = inv;
+	ret->total = t[5] - t[0];
+	ret->changed = changed(&diff);
+	settle(l, inv, engine, from, to, &diff);
 	t[6] = bench_now();
 	for (int i = 0; i < STEPS; i++)
-		step[i] = t[i + 1] - t[i];
-	return t[5] - t[0];
+		ret->step[i] = t[i + 1] - t[i];
 }
 
 /* Each in another namespace and of another app; every fifth of an app that was not there before. */
@@ -108,18 +137,22 @@ static struct bh_workload *newcomer(const struct bench_world *w, unsigned k)
 
 void bench_live_starts(struct bench_live *l, unsigned n, struct bench_starts *ret)
 {
-	double step[STEPS];
-	size_t count;
+	struct once one;
 	for (unsigned k = 0; k < n; k++) {
-		l->workload[l->n++] = newcomer(l->world, k);
-		bench_add(&ret->start, reconcile(l, step, &count));
+		struct bh_workload *w = newcomer(l->world, k);
+		struct bh_addr addr = w->iface[0].addr[0];
+		reconcile(l, w, NULL, &one);
+		bh_workload_unref(w);
+		bench_add(&ret->start, one.total);
+		bench_add(&ret->cpu, one.cpu);
 		for (int i = 0; i < STEPS; i++)
-			bench_add(&ret->step[i], step[i]);
-		if (!count)
+			bench_add(&ret->step[i], one.step[i]);
+		if (!one.changed)
 			errx(1, "a start that changed nothing");
-		if (count > ret->changed)
-			ret->changed = count;
-		bh_workload_unref(l->workload[--l->n]);
-		bench_add(&ret->removal, reconcile(l, step, &count));
+		if (one.changed > ret->changed)
+			ret->changed = one.changed;
+		ret->full += one.full;
+		reconcile(l, NULL, &addr, &one);
+		bench_add(&ret->removal, one.total);
 	}
 }

@@ -157,15 +157,16 @@ static void cluster_workloads(struct writer *x)
 	bh_buf_str(x->out, "}}");
 }
 
-static void cluster_protocols(struct writer *x)
+/* `named`: networks have no named ports. */
+static void cluster_protocols(struct writer *x, bool named)
 {
 	unsigned kind = bench_below(&x->rng, 4), p = PICK(&x->rng, ports);
 	if (kind == 0)
 		return; /* every protocol */
 	bh_buf_str(x->out, "    protocols:\n");
-	if (kind == 1)
+	if (kind == 1 && named)
 		bh_buf_str(x->out, "    - {destinationNamedPort: metrics}\n");
-	else if (kind == 2)
+	else if (kind <= 2)
 		bh_buf_printf(x->out, "    - {tcp: {destinationPort: {number: %u}}}\n", p);
 	else
 		bh_buf_printf(x->out,
@@ -178,15 +179,18 @@ static void cluster_rule(struct writer *x, enum bh_direction d)
 	static const char *const actions[] = {"Accept", "Deny", "Pass"};
 	bh_buf_printf(x->out, "  - action: %s\n    %s:\n", PICK(&x->rng, actions),
 		d == BH_EGRESS ? "to" : "from");
+	bool networks = false;
 	for (unsigned n = 1 + bench_below(&x->rng, 2); n; n--) {
 		bh_buf_str(x->out, "    - ");
-		if (d == BH_EGRESS && bench_chance(&x->rng, 30))
+		bool outside = d == BH_EGRESS && bench_chance(&x->rng, 30);
+		networks = networks || outside;
+		if (outside)
 			bh_buf_str(x->out, "{networks: [203.0.113.0/24, \"2001:db8::/32\"]}");
 		else
 			cluster_workloads(x);
 		bh_buf_str(x->out, "\n");
 	}
-	cluster_protocols(x);
+	cluster_protocols(x, !networks);
 }
 
 static void cluster_policy(struct writer *x, size_t i)
