@@ -164,6 +164,9 @@ static int put_change(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_
 	case BH_CHANGE_DEL_SET:
 		bh_nft_put_set_del(b, c->set->name);
 		return 0;
+	case BH_CHANGE_FLUSH_SET:
+		bh_nft_put_set_flush(b, c->set);
+		return 0;
 	}
 	return -EINVAL;
 }

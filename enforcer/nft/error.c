@@ -76,6 +76,7 @@ void bh_nft_describe(const struct bh_nft_batch *b, ssize_t i, size_t at, char *b
 		[BH_NFT_CHAIN] = "chain %s",
 		[BH_NFT_SET] = "set %s",
 		[BH_NFT_ELEMS] = "elements of set %s",
+		[BH_NFT_FLUSH] = "the elements of set %s",
 		[BH_NFT_RULES] = "the rules of chain %s",
 		[BH_NFT_PROBE] = "probe for %s",
 	};

@@ -312,6 +312,10 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 	case BH_MATCH_MARK:
 		match_mark(r, m);
 		return 0;
+	case BH_MATCH_ETHER_TYPE:
+	case BH_MATCH_CONCAT_SET:
+	case BH_MATCH_UPDATE:
+		return -EOPNOTSUPP;
 	}
 	return -EINVAL;
 }

@@ -145,6 +145,15 @@ void bh_nft_put_set_del(struct bh_nft_batch *b, const char *name)
 	bh_nft_batch_done(b, nlh);
 }
 
+/* A message that names no element means all. */
+void bh_nft_put_set_flush(struct bh_nft_batch *b, const struct bh_set *s)
+{
+	struct nlmsghdr *nlh = bh_nft_batch_add(b, NFT_MSG_DELSETELEM, 0, BH_NFT_FLUSH, s->name, 0);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, BH_TABLE);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, s->name);
+	bh_nft_batch_done(b, nlh);
+}
+
 /* Elements on their way into messages. */
 struct writer {
 	struct bh_nft_batch *b;

@@ -42,6 +42,7 @@ enum bh_nft_what {
 	BH_NFT_CHAIN,
 	BH_NFT_SET,
 	BH_NFT_ELEMS,
+	BH_NFT_FLUSH, /* all elements of a set */
 	BH_NFT_RULE,
 	BH_NFT_RULES,
 	BH_NFT_PORTS, /* the anonymous set of a rule */
@@ -95,6 +96,7 @@ int bh_nft_put_chain(struct bh_nft_batch *b, const struct bh_chain *c, uint16_t 
 void bh_nft_put_chain_del(struct bh_nft_batch *b, const char *name);
 int bh_nft_put_set(struct bh_nft_batch *b, const struct bh_set *s, uint16_t flags);
 void bh_nft_put_set_del(struct bh_nft_batch *b, const char *name);
+void bh_nft_put_set_flush(struct bh_nft_batch *b, const struct bh_set *s);
 /* elem: n pointers; or NULL for the first n of the set itself. */
 int bh_nft_put_elems(struct bh_nft_batch *b, const struct bh_set *s,
 	const struct bh_set_elem *const *elem, size_t n, uint16_t type, uint16_t flags);

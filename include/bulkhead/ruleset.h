@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The ruleset IR: what table inet bulkhead is to hold. Made by the compiler, compared by diff,
- * printed as nft syntax by print, carried to the kernel by enforcer/nft. It says what is wanted,
- * in nftables' own terms, with no netlink in it. Implemented in
- * rules/compile/{ruleset,diff,print}.c.
+ * The ruleset IR: what the tables inet bulkhead and bridge bulkhead are to hold. Made by the
+ * compiler, compared by diff, printed as nft syntax by print, carried to the kernel by
+ * enforcer/nft. It says what is wanted, in nftables' own terms, with no netlink in it. Implemented
+ * in rules/compile/{ruleset,concat,diff,patch,print,print_match}.c.
  */
 #pragma once
 
@@ -13,11 +13,45 @@
 #define BH_NAME_MAX 127 /* chain and set names, bytes; letters, digits, / _ . - ; letter first */
 #define BH_COMMENT_MAX 127 /* bytes; nft's limit is 128 with the NUL */
 
+/* Both tables have the same name and change in the same transactions. Names of chains and sets are
+ * unique over both. A rule can only refer to what is in its own table. */
+enum bh_table {
+	BH_TABLE_INET,
+	BH_TABLE_BRIDGE, /* frames that enter a bridge: link-layer checks */
+};
+
 enum bh_set_kind {
 	BH_SET_ADDR, /* ipv4_addr or ipv6_addr, hash */
 	BH_SET_INTERVAL, /* the same, flags interval; elements are disjoint ranges */
 	BH_SET_PAIR, /* ADDR . ADDR (source . destination), hash */
 	BH_MAP_VERDICT, /* ADDR : verdict (jump CHAIN) */
+	BH_SET_CONCAT, /* one to BH_PARTS_MAX parts, hash */
+};
+
+/* What one part of a concatenation is. */
+#define BH_PARTS_MAX 5
+enum bh_part {
+	BH_PART_ADDR, /* ipv4_addr or ipv6_addr: the set's family */
+	BH_PART_IFNAME, /* ifname */
+	BH_PART_ETHER, /* ether_addr */
+	BH_PART_ETHERTYPE, /* ether_type */
+	BH_PART_PROTO, /* inet_proto */
+	BH_PART_SERVICE, /* inet_service */
+	BH_PART_ND_TARGET, /* an IPv6 address that is read as BH_READ_ND_TARGET */
+};
+
+/* One part of an element: big endian, left-aligned, the rest zero. Ether types and ports are 2
+ * bytes, protocols 1. */
+struct bh_value {
+	uint8_t b[16];
+};
+
+/* Sets whose elements are nobody's wish: the IR does not have them (elem stays empty), diff, patch
+ * and print do not look at them, a rebuild empties them. */
+enum bh_volatile {
+	BH_VOLATILE_NO,
+	BH_VOLATILE_CACHE, /* elements are put in at run time; see BH_CHANGE_FLUSH_SET */
+	BH_VOLATILE_DYNAMIC, /* elements are put in by packets (BH_MATCH_UPDATE): flags dynamic */
 };
 
 struct bh_set_elem {
@@ -25,14 +59,24 @@ struct bh_set_elem {
 	struct bh_addr key2; /* INTERVAL: last; PAIR: destination; else zero */
 	char *chain; /* MAP_VERDICT: jump target */
 	char *comment; /* may be NULL */
+	struct bh_value *value; /* CONCAT: one for each part of the set; else NULL */
+	uint8_t n_values;
 };
 
 struct bh_set {
 	char *name;
 	enum bh_set_kind kind;
-	uint8_t family; /* enum bh_family */
+	uint8_t family; /* enum bh_family; CONCAT without addresses: 0 */
+	uint8_t table; /* enum bh_table */
+	uint8_t part[BH_PARTS_MAX]; /* CONCAT: enum bh_part */
+	uint8_t n_parts;
+	uint8_t volatile_; /* enum bh_volatile; only for CONCAT */
+	bool counter; /* each element counts its look-ups that hit (not for DYNAMIC: the update says
+			 what an element has) */
+	uint32_t timeout_s; /* default lifetime of an element; 0: none, elements stay */
+	uint32_t size; /* at most so many elements; 0: no limit */
 	char *comment; /* may be NULL */
-	struct bh_set_elem *elem; /* sorted by key, key2; keys unique, intervals disjoint */
+	struct bh_set_elem *elem; /* sorted by key, key2, value; keys unique, intervals disjoint */
 	size_t n, cap;
 };
 
@@ -59,6 +103,38 @@ enum bh_match_kind {
 	BH_MATCH_OIF_LO,
 	BH_MATCH_LIMIT, /* limit rate N/second burst M packets */
 	BH_MATCH_MARK, /* meta mark & MASK == MARK */
+	/* ether type [!=] TYPE | { … } (ports: first = last = type). Bridge table only. Not needed
+	 * before a match of the rule that implies the same type, as all do that read an address,
+	 * ARP or ICMPv6; nft would not list it then. Types come from the frame: a tagged one is
+	 * 0x8100 or 0x88a8 also when its tag was taken off already. */
+	BH_MATCH_ETHER_TYPE,
+	BH_MATCH_CONCAT_SET, /* READ . READ … [!=] @set (read, n_reads, family) */
+	/*
+	 * update @set { READ . READ … [limit rate over RATE/second burst BURST packets] [counter] }
+	 * on a DYNAMIC set: makes or refreshes the packet's element. Without limit (rate 0) it
+	 * always matches. With limit it matches when the packet is over the element's rate, and
+	 * only those packets are counted. Never matches when the set is full.
+	 */
+	BH_MATCH_UPDATE,
+};
+
+/* Where a part of a concatenation is read from, in the packet. Addresses are the match's family. */
+enum bh_read {
+	BH_READ_IIFNAME,
+	BH_READ_OIFNAME,
+	BH_READ_ETHER_SADDR, /* bridge table only, as all of ether and arp */
+	BH_READ_ETHER_DADDR,
+	BH_READ_ETHER_TYPE,
+	BH_READ_SADDR, /* ip|ip6 saddr */
+	BH_READ_DADDR,
+	BH_READ_ARP_SADDR_ETHER, /* ARP over Ethernet for IPv4: sender's */
+	BH_READ_ARP_SADDR_IP,
+	/* The target address of a neighbour solicitation or advertisement. After
+	 * BH_MATCH_ICMPV6_TYPES, which says that it is one. */
+	BH_READ_ND_TARGET,
+	BH_READ_L4PROTO, /* meta l4proto */
+	BH_READ_SPORT, /* th sport: any transport protocol with ports */
+	BH_READ_DPORT,
 };
 
 /* `deny: reject` cannot be said in a verdict on a queued packet: the daemon answers NF_REPEAT with
@@ -70,12 +146,16 @@ struct bh_match {
 	bool neg;
 	uint8_t family; /* for address matches */
 	uint8_t proto; /* L4PROTO, DPORT, SPORT */
-	char *set; /* *_SET */
+	char *set; /* *_SET, UPDATE */
 	struct bh_prefix prefix;
 	struct bh_port_range *port; /* sorted, disjoint, non-adjacent */
 	size_t n_ports;
-	uint32_t rate, burst; /* LIMIT: packets per second, packets */
+	uint32_t rate, burst; /* LIMIT, UPDATE: packets per second, packets */
 	uint32_t mark, mask; /* MARK */
+	uint8_t read[BH_PARTS_MAX]; /* CONCAT_SET, UPDATE: enum bh_read, as many as the set's parts
+				     */
+	uint8_t n_reads;
+	bool counter; /* UPDATE */
 };
 
 enum bh_action {
@@ -104,10 +184,18 @@ struct bh_rule {
 	char *comment; /* may be NULL */
 };
 
-enum bh_hook { BH_HOOK_NONE = -1, BH_HOOK_INPUT = 1, BH_HOOK_FORWARD = 2, BH_HOOK_OUTPUT = 3 };
+/* The same numbers in both families. */
+enum bh_hook {
+	BH_HOOK_NONE = -1,
+	BH_HOOK_PREROUTING = 0,
+	BH_HOOK_INPUT = 1,
+	BH_HOOK_FORWARD = 2,
+	BH_HOOK_OUTPUT = 3
+};
 
 struct bh_chain {
 	char *name;
+	uint8_t table; /* enum bh_table */
 	enum bh_hook hook; /* NONE: a regular chain; else a base chain, policy accept */
 	int priority; /* base chains */
 	char *comment; /* may be NULL */
@@ -126,23 +214,41 @@ struct bh_ruleset {
 struct bh_ruleset *bh_ruleset_new(void);
 void bh_ruleset_free(struct bh_ruleset *rs); /* NULL is fine */
 /* Builders copy their strings. Returned pointers are borrowed until the next add of the same kind.
- */
+ * Everything is in table inet unless `table` is set in what is returned. */
 struct bh_set *bh_ruleset_add_set(struct bh_ruleset *rs, const char *name, enum bh_set_kind kind,
 	uint8_t family, const char *comment);
+/* A set of concatenations: n_parts 1..BH_PARTS_MAX of enum bh_part. family is what ADDR means, 0
+ * without any. The rest (volatile_, timeout_s, size, counter) is set in what is returned. */
+struct bh_set *bh_ruleset_add_concat_set(struct bh_ruleset *rs, const char *name,
+	enum bh_table table, uint8_t family, const uint8_t *part, size_t n_parts,
+	const char *comment);
 struct bh_set_elem *bh_set_add(struct bh_set *s, const struct bh_addr *key,
 	const struct bh_addr *key2, const char *chain, const char *comment);
+/* value: as many as the set has parts; copied. */
+struct bh_set_elem *bh_set_add_parts(
+	struct bh_set *s, const struct bh_value *value, const char *comment);
+struct bh_value bh_value_addr(const struct bh_addr *a); /* ADDR, ND_TARGET */
+struct bh_value bh_value_ifname(const char *name); /* at most 15 bytes count */
+struct bh_value bh_value_ether(const uint8_t mac[static 6]);
+struct bh_value bh_value_u16(uint16_t n); /* ETHERTYPE, SERVICE; host order */
+struct bh_value bh_value_u8(uint8_t n); /* PROTO */
+size_t bh_part_len(enum bh_part part, uint8_t family); /* bytes that count in a value: 1..16 */
 struct bh_chain *bh_ruleset_add_chain(struct bh_ruleset *rs, const char *name, enum bh_hook hook,
 	int priority, const char *comment);
 struct bh_rule *bh_chain_add(struct bh_chain *c, const char *comment);
 struct bh_match *bh_rule_match(struct bh_rule *r, enum bh_match_kind kind);
+/* CONCAT_SET and UPDATE: what the set is asked for. read: n of enum bh_read. */
+struct bh_match *bh_rule_match_parts(struct bh_rule *r, enum bh_match_kind kind, uint8_t family,
+	const char *set, const uint8_t *read, size_t n);
 void bh_ruleset_seal(struct bh_ruleset *rs);
 const struct bh_set *bh_ruleset_find_set(const struct bh_ruleset *rs, const char *name);
 const struct bh_chain *bh_ruleset_find_chain(const struct bh_ruleset *rs, const char *name);
 bool bh_rule_equal(const struct bh_rule *a, const struct bh_rule *b);
 
 /*
- * Text as `nft -f` accepts it: "table inet bulkhead { … }", in the order and wording in which
- * `nft list ruleset` (1.0.6) prints it, counters without their values.
+ * Text as `nft -f` accepts it: "table inet bulkhead { … }", and "table bridge bulkhead { … }" if
+ * there is anything in it, in the order and wording in which `nft list ruleset` (1.0.6) prints it,
+ * counters without their values.
  */
 void bh_ruleset_print(const struct bh_ruleset *rs, struct bh_buf *out);
 
@@ -150,6 +256,10 @@ void bh_ruleset_print(const struct bh_ruleset *rs, struct bh_buf *out);
  * What has to be sent to turn `from` into `to`, in the order in which it is to be sent: chains,
  * then sets, are added; rules that go are flushed; elements are deleted and added; rules are added;
  * sets, then chains, are deleted. That order works inside one nf_tables transaction.
+ *
+ * Sets of BH_VOLATILE_CACHE that are in both are flushed if there is any other change, so that no
+ * cached verdict outlives the policy that gave it. Whoever compares parts of rulesets has to put
+ * those sets into both parts.
  */
 enum bh_change_kind {
 	BH_CHANGE_ADD_SET, /* set: to's; with all its elements */
@@ -160,6 +270,7 @@ enum bh_change_kind {
 	BH_CHANGE_ADD_ELEMS, /* set: to's; elem[] */
 	BH_CHANGE_DEL_CHAIN, /* chain: from's; empty by then, nothing refers to it */
 	BH_CHANGE_DEL_SET, /* set: from's; nothing refers to it */
+	BH_CHANGE_FLUSH_SET, /* set: to's; whatever elements it has */
 };
 
 struct bh_change {
@@ -176,8 +287,8 @@ struct bh_diff {
 };
 
 /* `from` may be NULL (nothing installed). Both must outlive the diff. Base chains are never
- * deleted or re-made: a change of hook or priority is a programming error. A set whose kind or
- * family changes under the same name cannot happen: names carry them. */
+ * deleted or re-made: a change of hook or priority is a programming error, and so is a change of
+ * a chain's table, or of anything but comment and elements of a set under the same name. */
 void bh_ruleset_diff(
 	const struct bh_ruleset *from, const struct bh_ruleset *to, struct bh_diff *ret);
 void bh_diff_finish(struct bh_diff *d);

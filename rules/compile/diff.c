@@ -62,7 +62,8 @@ static void chain_new(struct bh_diff *d, const struct bh_chain *c, enum pass pas
 static void chain_kept(
 	struct bh_diff *d, const struct bh_chain *a, const struct bh_chain *b, enum pass pass)
 {
-	assert(a->hook == b->hook && (a->hook == BH_HOOK_NONE || a->priority == b->priority));
+	assert(a->table == b->table && a->hook == b->hook &&
+		(a->hook == BH_HOOK_NONE || a->priority == b->priority));
 	if ((pass != PASS_FLUSH && pass != PASS_FILL) || rules_equal(a, b))
 		return;
 	if (pass == PASS_FLUSH && a->n)
@@ -133,7 +134,9 @@ static void set_elems(
 static void set_kept(struct bh_diff *d, const struct bh_set *a, const struct bh_set *b)
 {
 	struct elems del = {0}, new = {0};
-	assert(a->kind == b->kind && a->family == b->family);
+	assert(bh_set_same_shape(a, b));
+	if (a->volatile_)
+		return;
 	diff_elems(a, b, &del, &new);
 	set_elems(d, BH_CHANGE_DEL_ELEMS, a, &del);
 	set_elems(d, BH_CHANGE_ADD_ELEMS, b, &new);
@@ -159,6 +162,17 @@ static void diff_sets(const struct bh_ruleset *from, const struct bh_ruleset *to
 	}
 }
 
+/* What was decided under the rules that go must not be answered from memory under those that come.
+ */
+static void flush_caches(
+	const struct bh_ruleset *from, const struct bh_ruleset *to, struct bh_diff *d)
+{
+	for (size_t i = 0; i < to->n_sets; i++)
+		if (to->set[i].volatile_ == BH_VOLATILE_CACHE &&
+			bh_ruleset_find_set(from, to->set[i].name))
+			add(d, BH_CHANGE_FLUSH_SET, &to->set[i], NULL);
+}
+
 void bh_ruleset_diff(
 	const struct bh_ruleset *from, const struct bh_ruleset *to, struct bh_diff *ret)
 {
@@ -173,6 +187,8 @@ void bh_ruleset_diff(
 	diff_chains(from, to, ret, PASS_FILL);
 	diff_sets(from, to, ret, PASS_DELETE);
 	diff_chains(from, to, ret, PASS_DELETE);
+	if (ret->n)
+		flush_caches(from, to, ret);
 }
 
 void bh_diff_finish(struct bh_diff *d)

@@ -43,20 +43,6 @@ static size_t chain_place(const struct bh_ruleset *rs, const char *name, bool *f
 	return lo;
 }
 
-static struct bh_set_elem copy_elem(const struct bh_set_elem *e)
-{
-	struct bh_set_elem copy = *e;
-	copy.chain = bh_xstrdup(e->chain);
-	copy.comment = bh_xstrdup(e->comment);
-	return copy;
-}
-
-static void elem_finish(struct bh_set_elem *e)
-{
-	free(e->chain);
-	free(e->comment);
-}
-
 static size_t elem_place(const struct bh_set *s, const struct bh_set_elem *e, bool *found)
 {
 	size_t lo = 0, hi = s->n;
@@ -81,7 +67,7 @@ static void add_elem(struct bh_set *s, const struct bh_set_elem *e)
 	assert(!found);
 	BH_GROW(s->elem, s->n, s->cap);
 	memmove(s->elem + at + 1, s->elem + at, (s->n++ - at) * sizeof(*s->elem));
-	s->elem[at] = copy_elem(e);
+	s->elem[at] = bh_set_elem_copy(e);
 }
 
 static void del_elem(struct bh_set *s, const struct bh_set_elem *e)
@@ -89,7 +75,7 @@ static void del_elem(struct bh_set *s, const struct bh_set_elem *e)
 	bool found;
 	size_t at = elem_place(s, e, &found);
 	assert(found);
-	elem_finish(&s->elem[at]);
+	bh_set_elem_finish(&s->elem[at]);
 	memmove(s->elem + at, s->elem + at + 1, (--s->n - at) * sizeof(*s->elem));
 }
 
@@ -101,14 +87,13 @@ static void add_set(struct bh_ruleset *rs, const struct bh_set *s)
 	BH_GROW(rs->set, rs->n_sets, rs->cap_sets);
 	memmove(rs->set + at + 1, rs->set + at, (rs->n_sets++ - at) * sizeof(*rs->set));
 	struct bh_set *copy = &rs->set[at];
-	*copy = (struct bh_set){.name = bh_xstrdup(s->name),
-		.comment = bh_xstrdup(s->comment),
-		.kind = s->kind,
-		.family = s->family};
-	copy->elem = bh_xcalloc(s->n, sizeof(*copy->elem));
-	copy->n = copy->cap = s->n;
-	for (size_t i = 0; i < s->n; i++)
-		copy->elem[i] = copy_elem(&s->elem[i]);
+	*copy = *s;
+	copy->name = bh_xstrdup(s->name);
+	copy->comment = bh_xstrdup(s->comment);
+	copy->n = copy->cap = s->volatile_ ? 0 : s->n;
+	copy->elem = bh_xcalloc(copy->n, sizeof(*copy->elem));
+	for (size_t i = 0; i < copy->n; i++)
+		copy->elem[i] = bh_set_elem_copy(&s->elem[i]);
 }
 
 static void del_set(struct bh_ruleset *rs, const char *name)
@@ -129,6 +114,7 @@ static void add_chain(struct bh_ruleset *rs, const struct bh_chain *c)
 	memmove(rs->chain + at + 1, rs->chain + at, (rs->n_chains++ - at) * sizeof(*rs->chain));
 	rs->chain[at] = (struct bh_chain){.name = bh_xstrdup(c->name),
 		.comment = bh_xstrdup(c->comment),
+		.table = c->table,
 		.hook = c->hook,
 		.priority = c->priority};
 }
@@ -205,6 +191,8 @@ static void carry_out(struct bh_ruleset *rs, const struct bh_change *c)
 		break;
 	case BH_CHANGE_DEL_SET:
 		del_set(rs, c->set->name);
+		break;
+	case BH_CHANGE_FLUSH_SET: /* of what we never had */
 		break;
 	}
 }

@@ -3,8 +3,9 @@
  * The ruleset as text that `nft -f` reads, in the wording of `nft list table` 1.0.6 (without
  * counter values), so that an operator can compare what is wanted with what is there by diff(1).
  */
-#include <bulkhead/flow.h>
 #include <bulkhead/ruleset.h>
+
+#include "ruleset_private.h"
 
 static const char *ip(uint8_t family)
 {
@@ -56,6 +57,11 @@ static void print_elem(const struct bh_set *s, const struct bh_set_elem *e, stru
 {
 	if (s->kind == BH_SET_INTERVAL) {
 		print_range(&e->key, &e->key2, out);
+	} else if (s->kind == BH_SET_CONCAT) {
+		for (size_t i = 0; i < s->n_parts; i++) {
+			bh_buf_str(out, i ? " . " : "");
+			bh_print_value(&e->value[i], s->part[i], s->family, out);
+		}
 	} else {
 		print_addr(&e->key, out);
 		if (s->kind == BH_SET_PAIR) {
@@ -68,160 +74,96 @@ static void print_elem(const struct bh_set *s, const struct bh_set_elem *e, stru
 		bh_buf_printf(out, " : jump %s", e->chain);
 }
 
-/* nft puts two IPv4 addresses on a line, one of anything longer. */
+/* nft puts two of its numeric types on a line, one of anything longer. */
 static size_t per_line(const struct bh_set *s)
 {
+	if (s->kind == BH_SET_CONCAT)
+		return s->n_parts > 1 || bh_part_len(s->part[0], s->family) > 4 ? 1 : 2;
 	return s->family == BH_IPV4 && s->kind != BH_SET_PAIR ? 2 : 1;
 }
 
-static void print_set(const struct bh_set *s, struct bh_buf *out)
+/* A part that nft has no type for is given by where it is read. */
+static void print_concat_type(const struct bh_set *s, struct bh_buf *out)
+{
+	const char *const text[][2] = {
+		[BH_PART_ADDR] = {s->family == BH_IPV4 ? "ipv4_addr" : "ipv6_addr", "ip6 saddr"},
+		[BH_PART_IFNAME] = {"ifname", "iifname"},
+		[BH_PART_ETHER] = {"ether_addr", "ether saddr"},
+		[BH_PART_ETHERTYPE] = {"ether_type", "ether type"},
+		[BH_PART_PROTO] = {"inet_proto", "meta l4proto"},
+		[BH_PART_SERVICE] = {"inet_service", "th dport"},
+		[BH_PART_ND_TARGET] = {NULL, "@th,64,128"},
+	};
+	bool of = false;
+	for (size_t i = 0; i < s->n_parts; i++)
+		of |= !text[s->part[i]][0];
+	bh_buf_str(out, of ? "\t\ttypeof " : "\t\ttype ");
+	for (size_t i = 0; i < s->n_parts; i++)
+		bh_buf_printf(out, "%s%s", i ? " . " : "", text[s->part[i]][of]);
+}
+
+static void print_type(const struct bh_set *s, struct bh_buf *out)
 {
 	const char *type = s->family == BH_IPV4 ? "ipv4_addr" : "ipv6_addr";
-	size_t width = per_line(s);
-	bh_buf_printf(out, "\t%s %s {\n\t\ttype %s", s->kind == BH_MAP_VERDICT ? "map" : "set",
-		s->name, type);
+	if (s->kind == BH_SET_CONCAT) {
+		print_concat_type(s, out);
+		return;
+	}
+	bh_buf_printf(out, "\t\ttype %s", type);
 	if (s->kind == BH_SET_PAIR)
 		bh_buf_printf(out, " . %s", type);
 	if (s->kind == BH_MAP_VERDICT)
 		bh_buf_str(out, " : verdict");
-	bh_buf_str(out, s->kind == BH_SET_INTERVAL ? "\n\t\tflags interval\n" : "\n");
+}
+
+/* As nft: "1h30m5s". */
+static void print_timeout(uint32_t s, struct bh_buf *out)
+{
+	bh_buf_str(out, "\t\ttimeout ");
+	if (s >= 86400)
+		bh_buf_printf(out, "%ud", s / 86400);
+	if (s / 3600 % 24)
+		bh_buf_printf(out, "%uh", s / 3600 % 24);
+	if (s / 60 % 60)
+		bh_buf_printf(out, "%um", s / 60 % 60);
+	if (s % 60)
+		bh_buf_printf(out, "%us", s % 60);
+	bh_buf_str(out, "\n");
+}
+
+static void print_attributes(const struct bh_set *s, struct bh_buf *out)
+{
+	if (s->size)
+		bh_buf_printf(out, "\t\tsize %u\n", s->size);
+	if (s->kind == BH_SET_INTERVAL)
+		bh_buf_str(out, "\t\tflags interval\n");
+	if (s->volatile_ == BH_VOLATILE_DYNAMIC)
+		bh_buf_printf(out, "\t\tflags dynamic%s\n", s->timeout_s ? ",timeout" : "");
+	if (s->counter)
+		bh_buf_str(out, "\t\tcounter\n");
+	if (s->timeout_s)
+		print_timeout(s->timeout_s, out);
 	if (s->comment) {
 		print_comment(s->comment, "\t\t", out);
 		bh_buf_str(out, "\n");
 	}
-	for (size_t i = 0; i < s->n; i++) {
+}
+
+static void print_set(const struct bh_set *s, struct bh_buf *out)
+{
+	size_t width = per_line(s), n = s->volatile_ ? 0 : s->n;
+	bh_buf_printf(out, "\t%s %s {\n", s->kind == BH_MAP_VERDICT ? "map" : "set", s->name);
+	print_type(s, out);
+	bh_buf_str(out, "\n");
+	print_attributes(s, out);
+	for (size_t i = 0; i < n; i++) {
 		if (i == 0)
 			bh_buf_str(out, "\t\telements = { ");
 		else
 			bh_buf_str(out, i % width ? ", " : ",\n\t\t\t     ");
 		print_elem(s, &s->elem[i], out);
 	}
-	bh_buf_str(out, s->n ? " }\n\t}\n" : "\t}\n");
-}
-
-static const char *icmpv6_type(unsigned type, char buf[static 8])
-{
-	static const struct {
-		unsigned type;
-		const char *name;
-	} names[] = {
-		{130, "mld-listener-query"},
-		{131, "mld-listener-report"},
-		{132, "mld-listener-done"},
-		{133, "nd-router-solicit"},
-		{134, "nd-router-advert"},
-		{135, "nd-neighbor-solicit"},
-		{136, "nd-neighbor-advert"},
-		{137, "nd-redirect"},
-		{143, "mld2-listener-report"},
-	};
-	for (size_t i = 0; i < BH_ARRAY_SIZE(names); i++)
-		if (names[i].type == type)
-			return names[i].name;
-	snprintf(buf, 8, "%u", type & 0xffff);
-	return buf;
-}
-
-static void print_ports(const struct bh_match *m, struct bh_buf *out)
-{
-	char buf[8];
-	for (size_t i = 0; i < m->n_ports; i++) {
-		const struct bh_port_range *p = &m->port[i];
-		if (i)
-			bh_buf_str(out, ", ");
-		if (m->kind == BH_MATCH_ICMPV6_TYPES && p->first == p->last)
-			bh_buf_str(out, icmpv6_type(p->first, buf));
-		else if (p->first == p->last)
-			bh_buf_printf(out, "%u", p->first);
-		else
-			bh_buf_printf(out, "%u-%u", p->first, p->last);
-	}
-}
-
-static void print_port_set(const char *what, const struct bh_match *m, struct bh_buf *out)
-{
-	bool braces = m->n_ports > 1;
-	bh_buf_printf(out, "%s %s", what, braces ? "{ " : "");
-	print_ports(m, out);
-	bh_buf_str(out, braces ? " }" : "");
-}
-
-static void print_l4_match(const struct bh_match *m, struct bh_buf *out)
-{
-	char number[4], what[24];
-	const char *proto = bh_proto_name(m->proto, number);
-	switch (m->kind) {
-	case BH_MATCH_L4PROTO:
-		bh_buf_printf(out, "meta l4proto %s", proto);
-		break;
-	case BH_MATCH_DPORT:
-	case BH_MATCH_SPORT:
-		snprintf(what, sizeof(what), "%s %s", proto,
-			m->kind == BH_MATCH_DPORT ? "dport" : "sport");
-		print_port_set(what, m, out);
-		break;
-	case BH_MATCH_TCP_NOT_SYN:
-		bh_buf_str(out, "tcp flags != syn / fin,syn,rst,ack");
-		break;
-	default:
-		print_port_set("icmpv6 type", m, out);
-		break;
-	}
-}
-
-static void print_match(const struct bh_match *m, struct bh_buf *out)
-{
-	char text[BH_PREFIX_STRLEN];
-	const char *a = ip(m->family), *neg = m->neg ? "!= " : "";
-	switch (m->kind) {
-	case BH_MATCH_NFPROTO:
-		bh_buf_printf(out, "meta nfproto %s", m->family == BH_IPV4 ? "ipv4" : "ipv6");
-		break;
-	case BH_MATCH_CT_ESTABLISHED:
-		bh_buf_str(out, "ct state established,related");
-		break;
-	case BH_MATCH_CT_NEW:
-		bh_buf_str(out, "ct state new");
-		break;
-	case BH_MATCH_SADDR_SET:
-		bh_buf_printf(out, "%s saddr %s@%s", a, neg, m->set);
-		break;
-	case BH_MATCH_DADDR_SET:
-		bh_buf_printf(out, "%s daddr %s@%s", a, neg, m->set);
-		break;
-	case BH_MATCH_PAIR_SET:
-		bh_buf_printf(out, "%s saddr . %s daddr %s@%s", a, a, neg, m->set);
-		break;
-	case BH_MATCH_SADDR_PREFIX:
-	case BH_MATCH_DADDR_PREFIX:
-		bh_buf_printf(out, "%s %s %s", a,
-			m->kind == BH_MATCH_SADDR_PREFIX ? "saddr" : "daddr", neg);
-		if (m->prefix.len == bh_addr_bits(&m->prefix.addr))
-			print_addr(&m->prefix.addr, out);
-		else
-			bh_buf_str(out, bh_prefix_format(&m->prefix, text));
-		break;
-	case BH_MATCH_IIF_LO:
-		bh_buf_str(out, "iifname \"lo\"");
-		break;
-	case BH_MATCH_OIF_LO:
-		bh_buf_str(out, "oifname \"lo\"");
-		break;
-	case BH_MATCH_LIMIT:
-		bh_buf_printf(out, "limit rate %u/second burst %u packets", m->rate, m->burst);
-		break;
-	case BH_MATCH_MARK:
-		bh_buf_printf(out, "meta mark & 0x%08x == 0x%08x", m->mask, m->mark);
-		break;
-	case BH_MATCH_L4PROTO:
-	case BH_MATCH_DPORT:
-	case BH_MATCH_SPORT:
-	case BH_MATCH_TCP_NOT_SYN:
-	case BH_MATCH_ICMPV6_TYPES:
-		print_l4_match(m, out);
-		break;
-	}
-	bh_buf_str(out, " ");
+	bh_buf_str(out, n ? " }\n\t}\n" : "\t}\n");
 }
 
 static void print_action(const struct bh_rule *r, struct bh_buf *out)
@@ -257,11 +199,11 @@ static void print_action(const struct bh_rule *r, struct bh_buf *out)
 	}
 }
 
-static void print_rule(const struct bh_rule *r, struct bh_buf *out)
+static void print_rule(const struct bh_rule *r, uint8_t table, struct bh_buf *out)
 {
 	bh_buf_str(out, "\t\t");
 	for (size_t i = 0; i < r->n; i++)
-		print_match(&r->match[i], out);
+		bh_print_match(&r->match[i], table, out);
 	if (r->counter)
 		bh_buf_str(out, "counter ");
 	print_action(r, out);
@@ -271,21 +213,44 @@ static void print_rule(const struct bh_rule *r, struct bh_buf *out)
 	bh_buf_str(out, "\n");
 }
 
+/* What nft calls priorities; those within ten of a name are given from there. */
+struct named_priority {
+	const char *name;
+	int priority;
+	bool prerouting_only;
+};
+
+static void print_priority(const struct bh_chain *c, struct bh_buf *out)
+{
+	static const struct named_priority inet[] = {{"raw", -300, false}, {"mangle", -150, false},
+		{"dstnat", -100, true}, {"filter", 0, false}, {"security", 50, false}},
+					   bridge[] = {
+						   {"dstnat", -300, true}, {"filter", -200, false}};
+	bool in = c->table == BH_TABLE_INET;
+	size_t n = in ? BH_ARRAY_SIZE(inet) : BH_ARRAY_SIZE(bridge);
+	for (size_t i = 0; i < n; i++) {
+		const struct named_priority *p = in ? &inet[i] : &bridge[i];
+		int off = c->priority - p->priority;
+		if (off < -10 || off > 10 || (p->prerouting_only && c->hook != BH_HOOK_PREROUTING))
+			continue;
+		bh_buf_str(out, p->name);
+		if (off)
+			bh_buf_printf(out, " %c %d", off < 0 ? '-' : '+', off < 0 ? -off : off);
+		return;
+	}
+	bh_buf_printf(out, "%d", c->priority);
+}
+
 static void print_hook(const struct bh_chain *c, struct bh_buf *out)
 {
 	static const char *const hook[] = {
+		[BH_HOOK_PREROUTING] = "prerouting",
 		[BH_HOOK_INPUT] = "input",
 		[BH_HOOK_FORWARD] = "forward",
 		[BH_HOOK_OUTPUT] = "output",
 	};
-	int p = c->priority;
 	bh_buf_printf(out, "\t\ttype filter hook %s priority ", hook[c->hook]);
-	if (p == 0)
-		bh_buf_str(out, "filter");
-	else if (p >= -10 && p <= 10) /* nft names what is close to a named priority */
-		bh_buf_printf(out, "filter %c %d", p < 0 ? '-' : '+', p < 0 ? -p : p);
-	else
-		bh_buf_printf(out, "%d", p);
+	print_priority(c, out);
 	bh_buf_str(out, "; policy accept;\n");
 }
 
@@ -299,20 +264,42 @@ static void print_chain(const struct bh_chain *c, struct bh_buf *out)
 	if (c->hook != BH_HOOK_NONE)
 		print_hook(c, out);
 	for (size_t i = 0; i < c->n; i++)
-		print_rule(&c->rule[i], out);
+		print_rule(&c->rule[i], c->table, out);
 	bh_buf_str(out, "\t}\n");
+}
+
+static size_t in_table(const struct bh_ruleset *rs, uint8_t table)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < rs->n_sets; i++)
+		n += rs->set[i].table == table;
+	for (size_t i = 0; i < rs->n_chains; i++)
+		n += rs->chain[i].table == table;
+	return n;
+}
+
+static void print_table(const struct bh_ruleset *rs, uint8_t table, struct bh_buf *out)
+{
+	size_t done = 0;
+	bh_buf_printf(out, "table %s " BH_TABLE " {\n", table == BH_TABLE_INET ? "inet" : "bridge");
+	for (size_t i = 0; i < rs->n_sets; i++) {
+		if (rs->set[i].table != table)
+			continue;
+		bh_buf_str(out, done++ ? "\n" : "");
+		print_set(&rs->set[i], out);
+	}
+	for (size_t i = 0; i < rs->n_chains; i++) {
+		if (rs->chain[i].table != table)
+			continue;
+		bh_buf_str(out, done++ ? "\n" : "");
+		print_chain(&rs->chain[i], out);
+	}
+	bh_buf_str(out, "}\n");
 }
 
 void bh_ruleset_print(const struct bh_ruleset *rs, struct bh_buf *out)
 {
-	bh_buf_str(out, "table inet " BH_TABLE " {\n");
-	for (size_t i = 0; i < rs->n_sets; i++) {
-		bh_buf_str(out, i ? "\n" : "");
-		print_set(&rs->set[i], out);
-	}
-	for (size_t i = 0; i < rs->n_chains; i++) {
-		bh_buf_str(out, i || rs->n_sets ? "\n" : "");
-		print_chain(&rs->chain[i], out);
-	}
-	bh_buf_str(out, "}\n");
+	print_table(rs, BH_TABLE_INET, out);
+	if (in_table(rs, BH_TABLE_BRIDGE))
+		print_table(rs, BH_TABLE_BRIDGE, out);
 }

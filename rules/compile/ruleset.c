@@ -15,12 +15,27 @@ struct bh_ruleset *bh_ruleset_new(void)
 	return bh_xcalloc(1, sizeof(struct bh_ruleset));
 }
 
+void bh_set_elem_finish(struct bh_set_elem *e)
+{
+	free(e->chain);
+	free(e->comment);
+	free(e->value);
+}
+
+struct bh_set_elem bh_set_elem_copy(const struct bh_set_elem *e)
+{
+	struct bh_set_elem copy = *e;
+	copy.chain = bh_xstrdup(e->chain);
+	copy.comment = bh_xstrdup(e->comment);
+	if (e->value)
+		copy.value = bh_xmemdup(e->value, e->n_values * sizeof(*e->value));
+	return copy;
+}
+
 void bh_set_finish(struct bh_set *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		free(s->elem[i].chain);
-		free(s->elem[i].comment);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		bh_set_elem_finish(&s->elem[i]);
 	free(s->elem);
 	free(s->name);
 	free(s->comment);
@@ -57,7 +72,7 @@ void bh_ruleset_free(struct bh_ruleset *rs)
 }
 
 /* Names of containers and labels come from outside: nothing but printable ASCII gets through. */
-static char *copy_comment(const char *text)
+char *bh_comment_copy(const char *text)
 {
 	if (!text || !*text)
 		return NULL;
@@ -79,7 +94,7 @@ struct bh_set *bh_ruleset_add_set(struct bh_ruleset *rs, const char *name, enum 
 	struct bh_set *s = &rs->set[rs->n_sets++];
 	*s = (struct bh_set){.kind = kind, .family = family};
 	s->name = bh_xstrdup(name);
-	s->comment = copy_comment(comment);
+	s->comment = bh_comment_copy(comment);
 	return s;
 }
 
@@ -94,7 +109,7 @@ struct bh_set_elem *bh_set_add(struct bh_set *s, const struct bh_addr *key,
 	else if (s->kind == BH_SET_INTERVAL)
 		e->key2 = *key;
 	e->chain = bh_xstrdup(chain);
-	e->comment = copy_comment(comment);
+	e->comment = bh_comment_copy(comment);
 	return e;
 }
 
@@ -106,7 +121,7 @@ struct bh_chain *bh_ruleset_add_chain(struct bh_ruleset *rs, const char *name, e
 	struct bh_chain *c = &rs->chain[rs->n_chains++];
 	*c = (struct bh_chain){.hook = hook, .priority = priority};
 	c->name = bh_xstrdup(name);
-	c->comment = copy_comment(comment);
+	c->comment = bh_comment_copy(comment);
 	return c;
 }
 
@@ -114,7 +129,7 @@ struct bh_rule *bh_chain_add(struct bh_chain *c, const char *comment)
 {
 	BH_GROW(c->rule, c->n, c->cap);
 	struct bh_rule *r = &c->rule[c->n++];
-	*r = (struct bh_rule){.comment = copy_comment(comment)};
+	*r = (struct bh_rule){.comment = bh_comment_copy(comment)};
 	return r;
 }
 
@@ -139,7 +154,11 @@ static int compare_chains(const void *a, const void *b)
 int bh_set_elem_cmp(const struct bh_set_elem *a, const struct bh_set_elem *b)
 {
 	int c = bh_addr_cmp(&a->key, &b->key);
-	return c ? c : bh_addr_cmp(&a->key2, &b->key2);
+	if (c == 0)
+		c = bh_addr_cmp(&a->key2, &b->key2);
+	if (c || !a->value || !b->value)
+		return c;
+	return memcmp(a->value, b->value, a->n_values * sizeof(*a->value));
 }
 
 static int compare_elems(const void *a, const void *b)
@@ -176,8 +195,7 @@ static void seal_set(struct bh_set *s)
 		if (compare_elems(&s->elem[i], &s->elem[n - 1]) != 0) {
 			s->elem[n++] = s->elem[i];
 		} else {
-			free(s->elem[i].chain);
-			free(s->elem[i].comment);
+			bh_set_elem_finish(&s->elem[i]);
 		}
 	}
 	s->n = n;
@@ -214,7 +232,9 @@ static bool match_equal(const struct bh_match *a, const struct bh_match *b)
 {
 	if (a->kind != b->kind || a->neg != b->neg || a->family != b->family ||
 		a->proto != b->proto || a->n_ports != b->n_ports || a->rate != b->rate ||
-		a->burst != b->burst || a->mark != b->mark || a->mask != b->mask)
+		a->burst != b->burst || a->mark != b->mark || a->mask != b->mask ||
+		a->n_reads != b->n_reads || a->counter != b->counter ||
+		memcmp(a->read, b->read, a->n_reads) != 0)
 		return false;
 	if (!bh_streq(a->set, b->set) || a->prefix.len != b->prefix.len ||
 		!bh_addr_eq(&a->prefix.addr, &b->prefix.addr))

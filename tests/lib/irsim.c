@@ -45,6 +45,49 @@ static bool in_set(struct sim *s, const struct bh_match *m, const struct bh_addr
 	return set && (find_elem(set, a, &s->p->flow.dst) != NULL) != m->neg;
 }
 
+/* What the packet has there; false for what this model's packets don't have: devices, frames. */
+static bool read_part(const struct sim *s, enum bh_read from, struct bh_value *ret)
+{
+	const struct bh_flow *f = &s->p->flow;
+	bool ports = f->proto == BH_TCP || f->proto == BH_UDP || f->proto == BH_SCTP;
+	switch (from) {
+	case BH_READ_SADDR:
+		*ret = bh_value_addr(&f->src);
+		return true;
+	case BH_READ_DADDR:
+		*ret = bh_value_addr(&f->dst);
+		return true;
+	case BH_READ_L4PROTO:
+		*ret = bh_value_u8(f->proto);
+		return true;
+	case BH_READ_SPORT:
+		*ret = bh_value_u16(f->sport);
+		return ports;
+	case BH_READ_DPORT:
+		*ret = bh_value_u16(f->dport);
+		return ports;
+	default:
+		return false;
+	}
+}
+
+static bool in_concat(struct sim *s, const struct bh_match *m)
+{
+	struct bh_value v[BH_PARTS_MAX];
+	if (m->family && s->p->flow.src.family != m->family)
+		return false;
+	const struct bh_set *set = find_set(s, m->set, m->family);
+	if (!set)
+		return false;
+	for (size_t i = 0; i < m->n_reads; i++)
+		if (!read_part(s, m->read[i], &v[i]))
+			return false;
+	for (size_t i = 0; i < set->n; i++)
+		if (memcmp(set->elem[i].value, v, m->n_reads * sizeof(*v)) == 0)
+			return !m->neg;
+	return m->neg;
+}
+
 static bool in_ports(const struct bh_match *m, unsigned n)
 {
 	for (size_t i = 0; i < m->n_ports; i++)
@@ -94,6 +137,12 @@ static bool matches(struct sim *s, const struct bh_match *m)
 		return true;
 	case BH_MATCH_MARK:
 		return (s->p->mark & m->mask) == m->mark;
+	case BH_MATCH_CONCAT_SET:
+		return in_concat(s, m);
+	case BH_MATCH_UPDATE: /* nobody is over a rate here */
+		return !m->rate && (!m->family || f->src.family == m->family);
+	case BH_MATCH_ETHER_TYPE:
+		return false;
 	}
 	return false;
 }

@@ -184,6 +184,11 @@ static void apply(struct model *m, const struct bh_change *c)
 	case BH_CHANGE_DEL_SET:
 		del_set(m, c->set->name);
 		break;
+	case BH_CHANGE_FLUSH_SET:
+		assert_non_null(set);
+		assert_int_equal(c->set->volatile_, BH_VOLATILE_CACHE);
+		set->n = 0;
+		break;
 	}
 }
 
