@@ -9,6 +9,7 @@
 #include <bulkhead/addr.h>
 #include <bulkhead/labels.h>
 #include <bulkhead/policy.h>
+#include <bulkhead/quarantine.h>
 
 enum bh_mode { BH_MODE_LEARN, BH_MODE_AUDIT, BH_MODE_ENFORCE };
 const char *bh_mode_name(enum bh_mode m); /* "learn" | "audit" | "enforce" */
@@ -56,6 +57,7 @@ struct bh_workload {
 	char *unenforceable; /* why it cannot be governed ("shares the host's network"), else NULL
 			      */
 	enum bh_mode mode; /* decided by the configuration before sealing */
+	struct bh_quarantine *quarantine; /* a reference; NULL = none. Decided before sealing too */
 };
 
 struct bh_namespace {

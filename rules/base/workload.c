@@ -51,6 +51,7 @@ struct bh_workload *bh_workload_copy(const struct bh_workload *w)
 	c->image = bh_xstrdup(w->image);
 	c->digest = bh_xstrdup(w->digest);
 	c->unenforceable = bh_xstrdup(w->unenforceable);
+	bh_quarantine_ref(c->quarantine);
 	c->iface = w->n_ifaces ? bh_xcalloc(w->n_ifaces, sizeof(*c->iface)) : NULL;
 	for (size_t i = 0; i < w->n_ifaces; i++)
 		copy_interface(&c->iface[i], &w->iface[i]);
@@ -82,6 +83,7 @@ void bh_workload_unref(struct bh_workload *w)
 	free(w->image);
 	free(w->digest);
 	free(w->unenforceable);
+	bh_quarantine_unref(w->quarantine);
 	free(w);
 }
 
@@ -147,6 +149,7 @@ bool bh_workload_equal(const struct bh_workload *a, const struct bh_workload *b)
 	       bh_streq(a->image, b->image) && bh_streq(a->digest, b->digest) &&
 	       bh_streq(a->unenforceable, b->unenforceable) && a->pid == b->pid &&
 	       a->netns == b->netns && a->generation == b->generation && a->mode == b->mode &&
+	       bh_quarantine_equal(a->quarantine, b->quarantine) &&
 	       bh_labels_equal(&a->labels, &b->labels) && lists_equal(a, b);
 }
 

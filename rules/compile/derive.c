@@ -140,12 +140,12 @@ static void put_static(struct pair *p, int k, enum bh_family family)
 	s = bh_emit_self_set(p->rs[k], family);
 	for (size_t i = 0; i < p->n[k]; i++)
 		bh_emit_into_self(e, p->changed[k][i], s);
-	for (int enforce = 0; enforce < 2; enforce++)
+	for (int map = 0; map < BH_MAPS; map++)
 		for (int d = 0; d < 2; d++) {
-			s = bh_emit_map(p->rs[k], enforce, (enum bh_direction)d, family);
+			s = bh_emit_map(p->rs[k], (enum bh_map)map, (enum bh_direction)d, family);
 			for (size_t i = 0; i < p->n[k]; i++)
-				bh_emit_into_map(
-					e, p->changed[k][i], enforce, (enum bh_direction)d, s);
+				bh_emit_into_map(e, p->changed[k][i], (enum bh_map)map,
+					(enum bh_direction)d, s);
 		}
 }
 

@@ -82,13 +82,19 @@ static void emit_multicast(struct bh_chain *c, enum bh_family family)
 	r->action = BH_ACT_ACCEPT;
 }
 
-/* is_exempt says the same to the evaluator. `node`: the chain sees only the node's own traffic. */
-static void emit_exempt(struct bh_chain *c, bool node)
+/* Without these a host has no network at all; is_plumbing says the same to the evaluator. `node`:
+ * the chain sees only the node's own traffic. */
+static void emit_plumbing(struct bh_chain *c, bool node)
 {
 	emit_icmpv6(c);
 	if (node)
 		emit_dhcp(c, BH_IPV4, 67, node);
 	emit_dhcp(c, BH_IPV6, 546, node);
+}
+
+/* is_flooded in the evaluator. */
+static void emit_flooded(struct bh_chain *c)
+{
 	emit_multicast(c, BH_IPV4);
 	emit_multicast(c, BH_IPV6);
 	struct bh_rule *r = bh_chain_add(c, NULL);
@@ -115,21 +121,23 @@ static void emit_threat(struct bh_chain *c, enum bh_match_kind kind)
 }
 
 static const char *map_name(
-	bool enforce, enum bh_direction d, enum bh_family family, char buf[static 24])
+	enum bh_map map, enum bh_direction d, enum bh_family family, char buf[static 24])
 {
-	snprintf(buf, 24, "%s-%s%d", enforce ? "enforce" : "observe", d == BH_EGRESS ? "out" : "in",
-		(int)family);
+	static const char *const name[] = {[BH_MAP_OBSERVE] = "observe",
+		[BH_MAP_ENFORCE] = "enforce",
+		[BH_MAP_QUARANTINE] = "quarantine"};
+	snprintf(buf, 24, "%s-%s%d", name[map], d == BH_EGRESS ? "out" : "in", (int)family);
 	return buf;
 }
 
-static void emit_vmaps(struct bh_chain *c, bool enforce, enum bh_direction d)
+static void emit_vmaps(struct bh_chain *c, enum bh_map map, enum bh_direction d)
 {
 	char name[24];
 	for (int family = BH_IPV4; family <= BH_IPV6; family += 2) {
 		struct bh_rule *r = bh_chain_add(c, NULL);
 		r->family = (uint8_t)family;
 		go(r, d == BH_EGRESS ? BH_ACT_VMAP_SADDR : BH_ACT_VMAP_DADDR,
-			map_name(enforce, d, (enum bh_family)family, name));
+			map_name(map, d, (enum bh_family)family, name));
 	}
 }
 
@@ -162,14 +170,17 @@ static struct bh_chain *base_chain(struct emit *m, const char *name, enum bh_hoo
 static void emit_forward(struct emit *m)
 {
 	struct bh_chain *c = base_chain(m, "forward", BH_HOOK_FORWARD);
-	emit_exempt(c, false);
+	emit_plumbing(c, false);
+	emit_vmaps(c, BH_MAP_QUARANTINE, BH_EGRESS);
+	emit_vmaps(c, BH_MAP_QUARANTINE, BH_INGRESS);
+	emit_flooded(c);
 	emit_threat(c, BH_MATCH_SADDR_SET);
 	emit_threat(c, BH_MATCH_DADDR_SET);
 	emit_self(c);
-	for (int enforce = 1; enforce >= 0; enforce--) {
-		emit_vmaps(c, enforce, BH_EGRESS);
-		emit_vmaps(c, enforce, BH_INGRESS);
-	}
+	emit_vmaps(c, BH_MAP_ENFORCE, BH_EGRESS);
+	emit_vmaps(c, BH_MAP_ENFORCE, BH_INGRESS);
+	emit_vmaps(c, BH_MAP_OBSERVE, BH_EGRESS);
+	emit_vmaps(c, BH_MAP_OBSERVE, BH_INGRESS);
 }
 
 /* Container → host (input) is the container's egress, host → container (output) its ingress. */
@@ -182,11 +193,13 @@ static void emit_host(struct emit *m, const char *name, enum bh_hook hook)
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	bh_rule_match(r, in ? BH_MATCH_IIF_LO : BH_MATCH_OIF_LO);
 	r->action = BH_ACT_ACCEPT;
-	emit_exempt(c, true);
+	emit_plumbing(c, true);
+	emit_vmaps(c, BH_MAP_QUARANTINE, d);
+	emit_flooded(c);
 	emit_threat(c, kind);
 	if (m->e->plan->opts.host_policy) {
-		emit_vmaps(c, true, d);
-		emit_vmaps(c, false, d);
+		emit_vmaps(c, BH_MAP_ENFORCE, d);
+		emit_vmaps(c, BH_MAP_OBSERVE, d);
 		return;
 	}
 	for (int family = BH_IPV4; family <= BH_IPV6; family += 2) {
@@ -350,21 +363,30 @@ void bh_emit_into_self(const struct bh_engine *e, size_t workload, struct bh_set
 }
 
 struct bh_set *bh_emit_map(
-	struct bh_ruleset *rs, bool enforce, enum bh_direction d, enum bh_family family)
+	struct bh_ruleset *rs, enum bh_map map, enum bh_direction d, enum bh_family family)
 {
+	static const char *const what[] = {[BH_MAP_OBSERVE] = "observing groups",
+		[BH_MAP_ENFORCE] = "enforcing groups",
+		[BH_MAP_QUARANTINE] = "quarantined workloads"};
 	bh_autobuf struct bh_buf comment = {0};
 	char name[24];
-	bh_buf_printf(&comment, "%s groups by %s", enforce ? "enforcing" : "observing",
-		d == BH_EGRESS ? "source" : "destination");
+	bh_buf_printf(&comment, "%s by %s", what[map], d == BH_EGRESS ? "source" : "destination");
 	return bh_ruleset_add_set(
-		rs, map_name(enforce, d, family, name), BH_MAP_VERDICT, (uint8_t)family, comment.s);
+		rs, map_name(map, d, family, name), BH_MAP_VERDICT, (uint8_t)family, comment.s);
 }
 
-void bh_emit_into_map(const struct bh_engine *e, size_t workload, bool enforce, enum bh_direction d,
-	struct bh_set *s)
+static enum bh_map map_of(const struct bh_group *g)
+{
+	if (g->quarantine)
+		return BH_MAP_QUARANTINE;
+	return g->mode == BH_MODE_ENFORCE ? BH_MAP_ENFORCE : BH_MAP_OBSERVE;
+}
+
+void bh_emit_into_map(const struct bh_engine *e, size_t workload, enum bh_map map,
+	enum bh_direction d, struct bh_set *s)
 {
 	int32_t at = e->group_of[d][workload];
-	if (at >= 0 && (e->group[at]->mode == BH_MODE_ENFORCE) == enforce)
+	if (at >= 0 && map_of(e->group[at]) == map)
 		bh_emit_addresses(e, workload, s, e->group[at]->chain);
 }
 
@@ -377,11 +399,11 @@ static void emit_workloads(struct emit *m, enum bh_family family)
 	s = bh_emit_self_set(m->rs, family);
 	for (size_t i = 0; i < e->inv->n; i++)
 		bh_emit_into_self(e, i, s);
-	for (int enforce = 0; enforce < 2; enforce++)
+	for (int map = 0; map < BH_MAPS; map++)
 		for (int d = 0; d < 2; d++) {
-			s = bh_emit_map(m->rs, enforce, (enum bh_direction)d, family);
+			s = bh_emit_map(m->rs, (enum bh_map)map, (enum bh_direction)d, family);
 			for (size_t i = 0; i < e->inv->n; i++)
-				bh_emit_into_map(e, i, enforce, (enum bh_direction)d, s);
+				bh_emit_into_map(e, i, (enum bh_map)map, (enum bh_direction)d, s);
 		}
 }
 

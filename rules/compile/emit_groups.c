@@ -160,9 +160,10 @@ static void write_no_pickup(struct bh_chain *c)
 static void write_rest(const struct build *b)
 {
 	write_tier(b, BH_TIER_NETWORK_POLICY, NULL);
-	if (!b->g->selection->n_np)
+	bool final = b->g->selection->n_np || b->g->quarantine;
+	if (!final)
 		write_tier(b, BH_TIER_BASELINE, NULL);
-	const char *rest = b->g->selection->n_np ? denied_target(b->g) : default_target(b);
+	const char *rest = final ? denied_target(b->g) : default_target(b);
 	if (rest)
 		go_to(bh_chain_add(b->c, NULL), rest);
 }

@@ -34,11 +34,21 @@ static bool is_dhcp(const struct bh_flow *f, bool node)
 	       (f->dport == first || f->dport == first + 1);
 }
 
-static bool is_exempt(const struct bh_engine *e, const struct bh_flow *f, const int owner[2])
+/* Without these a host has no network at all; quarantine leaves them. */
+static bool is_plumbing(const struct bh_flow *f, const int owner[2])
 {
 	bool node = owner[0] == BH_OWNER_HOST || owner[1] == BH_OWNER_HOST;
-	return is_icmpv6_plumbing(f) || is_dhcp(f, node) || bh_addr_is_multicast(&f->dst) ||
-	       bh_ranges_contain(&e->ungoverned, &f->dst);
+	return is_icmpv6_plumbing(f) || is_dhcp(f, node);
+}
+
+static bool is_flooded(const struct bh_engine *e, const struct bh_flow *f)
+{
+	return bh_addr_is_multicast(&f->dst) || bh_ranges_contain(&e->ungoverned, &f->dst);
+}
+
+static bool quarantined(const struct bh_engine *e, int workload)
+{
+	return workload >= 0 && e->inv->workload[workload]->quarantine;
 }
 
 /* Has it more addresses of a family than the kernel's list of own pairs takes? */
@@ -125,6 +135,8 @@ static void ask_addresses(const struct query *q, const struct bh_row *r, struct 
 	const struct bh_kset *s = r->block[q->addr->family == BH_IPV6];
 	if (!s || !bh_ranges_contain(&s->ranges, q->addr))
 		return;
+	if (!s->n_peers)
+		consider(b, r->first, -1); /* quarantine's list: no policy says it */
 	for (size_t i = 0; i < s->n_peers; i++) {
 		if (!bh_ranges_contain(&q->e->plan->peer[s->peer[i]].ranges, q->addr))
 			continue;
@@ -178,7 +190,7 @@ enum bh_outcome bh_group_decide(const struct bh_engine *e, const struct bh_group
 	for (int tier = 0; tier < 3; tier++) {
 		if (ask_tier(&q, g, (enum bh_tier)tier, &step[tier]))
 			return step[tier].action == BH_RULE_ACCEPT ? BH_OUT_ACCEPT : BH_OUT_DENY;
-		if (tier == BH_TIER_NETWORK_POLICY && g->selection->n_np)
+		if (tier == BH_TIER_NETWORK_POLICY && (g->selection->n_np || g->quarantine))
 			return BH_OUT_UNMATCHED;
 	}
 	return BH_OUT_DEFAULT;
@@ -236,11 +248,12 @@ static void decide_side(const struct bh_engine *e, const struct bh_flow *f, enum
 		return;
 	int32_t at = e->group_of[d][me];
 	ret->mode = e->inv->workload[me]->mode;
-	if (at == BH_GROUP_UNGOVERNED || exempt)
+	bool quarantine = quarantined(e, me);
+	if (at == BH_GROUP_UNGOVERNED || is_plumbing(f, owner) || (exempt && !quarantine))
 		return;
 	if (bh_engine_is_self(e, f, owner[0], owner[1])) {
 		ret->verdict = BH_SIDE_SELF;
-	} else if (owner[!d] == BH_OWNER_HOST && !e->plan->opts.host_policy) {
+	} else if (owner[!d] == BH_OWNER_HOST && !e->plan->opts.host_policy && !quarantine) {
 		ret->verdict = BH_SIDE_HOST;
 	} else if (at == BH_GROUP_NONE) {
 		ret->verdict = BH_SIDE_OPEN;
@@ -260,6 +273,9 @@ static enum bh_reason deny_reason(
 	const struct bh_engine *e, const struct bh_decision *dec, enum bh_side_verdict v)
 {
 	enum bh_reason reason = BH_REASON_UNSELECTED;
+	for (int d = 0; d < 2; d++)
+		if (dec->side[d].verdict == v && quarantined(e, dec->side[d].workload))
+			return BH_REASON_QUARANTINE;
 	for (int d = 0; d < 2; d++) {
 		const struct bh_side *s = &dec->side[d];
 		if (s->verdict != v)
@@ -286,6 +302,9 @@ static enum bh_reason allow_reason(const struct bh_engine *e, const struct bh_fl
 	}
 	if (d->learn)
 		return BH_REASON_LEARNED;
+	for (int k = 0; k < 2; k++)
+		if (d->side[k].verdict == BH_SIDE_ALLOWED && !d->side[k].rule.policy)
+			return BH_REASON_QUARANTINE;
 	if (has(d, BH_SIDE_HOST))
 		return BH_REASON_HOST;
 	if (has(d, BH_SIDE_SELF))
@@ -306,7 +325,7 @@ void bh_engine_evaluate(const struct bh_engine *e, const struct bh_flow *f, stru
 		[BH_EGRESS] = bh_inventory_owner(e->inv, &f->src),
 		[BH_INGRESS] = bh_inventory_owner(e->inv, &f->dst),
 	};
-	bool exempt = is_exempt(e, f, owner);
+	bool exempt = is_plumbing(f, owner) || is_flooded(e, f);
 	*ret = (struct bh_decision){.verdict = BH_ALLOW};
 	decide_side(e, f, BH_EGRESS, owner, exempt, &ret->side[BH_EGRESS]);
 	decide_side(e, f, BH_INGRESS, owner, exempt, &ret->side[BH_INGRESS]);

@@ -49,6 +49,32 @@ static void group_key(const struct bh_workload *w, enum bh_direction d,
 	}
 }
 
+static int32_t quarantine_group(
+	struct bh_plan *p, const struct bh_quarantine *q, enum bh_direction d)
+{
+	static const struct bh_selection nobody = {0};
+	bh_autobuf struct bh_buf key = {0}, prefix = {0};
+	bool is_new;
+	bh_buf_printf(&key, "quarantine %s:", bh_direction_name(d));
+	for (size_t i = 0; i < q->n; i++) {
+		bh_quarantine_format(&q->allow[i], &key);
+		bh_buf_str(&key, " ");
+	}
+	uint32_t at = bh_intern(&p->group.key, key.s, key.len, &is_new);
+	if (!is_new)
+		return (int32_t)at;
+	struct bh_group *g = bh_xcalloc(1, sizeof(*g));
+	*g = (struct bh_group){
+		.direction = d, .mode = BH_MODE_ENFORCE, .selection = &nobody, .quarantine = true};
+	BH_GROW(p->group.item, p->group.n, p->group.cap);
+	p->group.item[p->group.n++] = g;
+	bh_compile_quarantine(p, q, g);
+	bh_buf_printf(&prefix, "%s-", d == BH_EGRESS ? "out" : "in");
+	g->chain = bh_compile_name(p, prefix.s, "quarantine", key.s, key.len);
+	g->comment = bh_xasprintf("quarantine %s", bh_direction_name(d));
+	return (int32_t)at;
+}
+
 static void name_group(struct bh_plan *plan, struct bh_group *g, const struct bh_buf *identity)
 {
 	bh_autobuf struct bh_buf slug = {0}, comment = {0}, prefix = {0};
@@ -83,6 +109,8 @@ int32_t bh_group_of(
 	bool is_new;
 	if (!bh_workload_governable(w))
 		return BH_GROUP_UNGOVERNED;
+	if (w->quarantine)
+		return quarantine_group(p, w->quarantine, d);
 	if (w->mode != BH_MODE_LEARN && !s->n && !p->opts.unselected_deny)
 		return BH_GROUP_NONE;
 	group_key(w, d, s, &key);

@@ -159,6 +159,7 @@ struct bh_group {
 	enum bh_direction direction;
 	enum bh_mode mode;
 	const struct bh_selection *selection;
+	bool quarantine; /* the tier of NetworkPolicy holds what it still allows */
 	struct bh_order *order;
 	size_t n_orders;
 	struct bh_tier_rows tier[3]; /* by enum bh_tier */
@@ -260,6 +261,7 @@ void bh_group_free(struct bh_group *g);
 
 /* rows.c */
 void bh_compile_rows(struct bh_plan *p, const struct bh_workload *example, struct bh_group *g);
+void bh_compile_quarantine(struct bh_plan *p, const struct bh_quarantine *q, struct bh_group *g);
 void bh_rows_finish(struct bh_tier_rows *t);
 /* The numbers under which `w` serves a named port (proto 0: of any protocol), as ranges of one
  * port; sorted, unique. Owned, may be NULL. */
@@ -275,6 +277,7 @@ void bh_segments_find(
 
 /* ksets.c */
 struct bh_kset *bh_kset_get(struct bh_plan *p, const uint32_t *peer, size_t n, uint8_t family);
+struct bh_kset *bh_kset_prefix(struct bh_plan *p, const struct bh_prefix *prefix); /* no peers */
 bool bh_kset_has(const struct bh_kset *s, const struct bh_class *c);
 void bh_kset_free(struct bh_kset *s);
 
@@ -322,12 +325,13 @@ void bh_emit_use_finish(struct bh_emit_use *u);
 /* emit.c: what a workload alone contributes to the static sets and maps */
 struct bh_set *bh_emit_known_set(struct bh_ruleset *rs, enum bh_family family);
 struct bh_set *bh_emit_self_set(struct bh_ruleset *rs, enum bh_family family);
+enum bh_map { BH_MAP_OBSERVE, BH_MAP_ENFORCE, BH_MAP_QUARANTINE, BH_MAPS };
 struct bh_set *bh_emit_map(
-	struct bh_ruleset *rs, bool enforce, enum bh_direction d, enum bh_family family);
+	struct bh_ruleset *rs, enum bh_map map, enum bh_direction d, enum bh_family family);
 void bh_emit_into_known(const struct bh_engine *e, size_t workload, struct bh_set *s);
 void bh_emit_into_self(const struct bh_engine *e, size_t workload, struct bh_set *s);
-void bh_emit_into_map(const struct bh_engine *e, size_t workload, bool enforce, enum bh_direction d,
-	struct bh_set *s);
+void bh_emit_into_map(const struct bh_engine *e, size_t workload, enum bh_map map,
+	enum bh_direction d, struct bh_set *s);
 
 /* emit_sets.c: adds a set that is not there yet, with its elements. */
 void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family);

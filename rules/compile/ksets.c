@@ -138,6 +138,26 @@ struct bh_kset *bh_kset_get(struct bh_plan *p, const uint32_t *peer, size_t n, u
 	return p->kset.item[p->kset.n++] = s;
 }
 
+struct bh_kset *bh_kset_prefix(struct bh_plan *p, const struct bh_prefix *prefix)
+{
+	char text[BH_PREFIX_STRLEN];
+	bool is_new;
+	bh_prefix_format(prefix, text);
+	uint32_t at = bh_intern(&p->kset.key, text, strlen(text) + 1, &is_new);
+	if (!is_new)
+		return p->kset.item[at];
+	struct bh_kset *s = bh_xcalloc(1, sizeof(*s));
+	s->index = at;
+	s->family = prefix->addr.family;
+	s->plain = true;
+	s->prefix = *prefix;
+	bh_ranges_add(&s->ranges, bh_prefix_range(prefix));
+	s->text = bh_xstrdup(text);
+	s->slug = bh_xstrdup(text); /* names no set: it is plain */
+	BH_GROW(p->kset.item, p->kset.n, p->kset.cap);
+	return p->kset.item[p->kset.n++] = s;
+}
+
 bool bh_kset_has(const struct bh_kset *s, const struct bh_class *c)
 {
 	for (size_t i = 0; i < s->n_words; i++)

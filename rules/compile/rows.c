@@ -246,6 +246,26 @@ void bh_compile_rows(struct bh_plan *p, const struct bh_workload *example, struc
 	}
 }
 
+/* What a quarantined workload may still do: the tier of NetworkPolicy, of a policy that isn't one.
+ */
+void bh_compile_quarantine(struct bh_plan *p, const struct bh_quarantine *q, struct bh_group *g)
+{
+	struct bh_tier_rows *t = &g->tier[BH_TIER_NETWORK_POLICY];
+	g->order = bh_xcalloc(1, sizeof(*g->order));
+	g->n_orders = 1;
+	for (size_t i = 0; i < q->n; i++) {
+		const struct bh_quarantine_allow *a = &q->allow[i];
+		struct bh_port_range port = {a->port, a->port};
+		BH_GROW(t->row, t->n, t->cap);
+		struct bh_row *row = &t->row[t->n++];
+		*row = (struct bh_row){.proto = a->proto, .named = -1, .any = -1, .n_ports = 1};
+		row->port = bh_xmemdup(&port, sizeof(port));
+		row->block[a->cidr.addr.family == BH_IPV6] = bh_kset_prefix(p, &a->cidr);
+		bh_buf_str(&row->comment, "quarantine allows ");
+		bh_quarantine_format(a, &row->comment);
+	}
+}
+
 void bh_rows_finish(struct bh_tier_rows *t)
 {
 	for (size_t i = 0; i < t->n; i++) {
