@@ -24,12 +24,15 @@ static struct {
 		const char *path;
 		uint64_t inode;
 		const char *addr;
+		unsigned bridge;
 		int err; /* of inspecting */
 	} ns[8];
 	unsigned inspections;
 	int pipe[2];
 	int drained; /* what the next drain returns */
 	int host_err;
+	unsigned host_looks;
+	const char *host_addr; /* one more of the node's own */
 } kernel;
 
 uint64_t bh_link_own_netns(const struct bh_link *l)
@@ -68,6 +71,7 @@ int bh_link_inspect(struct bh_link *l, const char *path, struct bh_workload *w)
 	struct bh_interface *f = bh_workload_add_interface(w);
 	f->name = bh_xstrdup("eth0");
 	f->host_name = bh_xstrdup("veth0");
+	f->bridge_ifindex = kernel.ns[i].bridge;
 	bh_addr_parse(kernel.ns[i].addr, &a);
 	bh_interface_add_addr(f, &a);
 	w->netns = kernel.ns[i].inode;
@@ -79,8 +83,13 @@ int bh_link_host(struct bh_link *l, struct bh_inventory *inv)
 	struct bh_addr a;
 	struct bh_prefix p;
 	(void)l;
+	kernel.host_looks++;
 	if (kernel.host_err)
 		return kernel.host_err;
+	if (kernel.host_addr) {
+		bh_addr_parse(kernel.host_addr, &a);
+		bh_inventory_add_host(inv, &a);
+	}
 	bh_addr_parse("192.0.2.1", &a);
 	bh_prefix_parse("192.0.2.0/24", &p);
 	bh_inventory_add_host(inv, &a);
@@ -546,6 +555,55 @@ static void test_modes(void **state)
 	bh_inventory_unref(c);
 }
 
+static int owner(const struct bh_inventory *inv, const char *text)
+{
+	struct bh_addr a;
+	bh_addr_parse(text, &a);
+	return bh_inventory_owner(inv, &a);
+}
+
+/* The node's own addresses and subnets: again after a notice, and when workloads are behind an
+ * interface behind which none was; not for each workload. */
+static void test_host(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	for (unsigned i = 0; i < 3; i++) {
+		static const char *const path[] = {"/n/1", "/n/2", "/n/3"};
+		kernel.ns[i].path = path[i];
+		kernel.ns[i].inode = 11 + i;
+		kernel.ns[i].addr = "192.0.2.11";
+		kernel.ns[i].bridge = i < 2 ? 5 : 6;
+	}
+	upsert(w->a, container("one", "/n/1", NULL));
+	bh_inventory_unref(build(w));
+	unsigned looks = kernel.host_looks;
+	upsert(w->a, container("two", "/n/2", NULL));
+	bh_inventory_unref(build(w));
+	assert_int_equal(kernel.host_looks, looks);
+	upsert(w->a, container("three", "/n/3", NULL));
+	bh_inventory_unref(build(w));
+	assert_int_equal(kernel.host_looks, looks + 1);
+	w->a->sink.remove(w->a->sink.arg, "one");
+	bh_inventory_unref(build(w));
+	assert_int_equal(kernel.host_looks, looks + 1);
+	w->a->sink.remove(w->a->sink.arg, "three");
+	bh_inventory_unref(build(w));
+	assert_int_equal(kernel.host_looks, looks + 2);
+	kernel.host_addr = "192.0.2.11"; /* from now on it is not the workload's */
+	notice(1);
+	run_for(w, 60);
+	struct bh_inventory *inv = build(w);
+	assert_int_equal(owner(inv, "192.0.2.11"), BH_OWNER_HOST);
+	bh_inventory_unref(inv);
+	kernel.host_addr = NULL;
+	notice(1);
+	run_for(w, 60);
+	inv = build(w);
+	assert_int_equal(owner(inv, "192.0.2.11"), 0);
+	bh_inventory_unref(inv);
+}
+
 /* --- through long histories, what is built is what a manager that knows nothing yet builds --- */
 static unsigned pick(unsigned n)
 {
@@ -752,6 +810,7 @@ int main(void)
 		T(test_pid),
 		T(test_same_objects),
 		T(test_modes),
+		T(test_host),
 		T(test_history),
 		T(test_static_file),
 	};
