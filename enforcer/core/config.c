@@ -193,18 +193,36 @@ static void read_queue(struct conf_ctx *x, const struct bh_node *map, const char
 		return;
 	bh_read_known_keys(&x->r, map, path, keys);
 	n = conf_field(map, path, "base", false, &base);
-	if (n && bh_read_int(&x->r, n, base, 0, 65534, &v) == 0)
+	if (n && bh_read_int(&x->r, n, base, 0, 65533, &v) == 0)
 		x->c->queue_base = (uint16_t)v;
 	n = conf_field(map, path, "length", false, &length);
 	if (n && bh_read_int(&x->r, n, length, 256, 65536, &v) == 0)
 		x->c->queue_length = (uint32_t)v;
 }
 
+static void read_pace(struct conf_ctx *x, const struct bh_node *map, const char *path)
+{
+	static const char *const keys[] = {"rate", "burst", NULL};
+	bh_autofree char *rate = NULL, *burst = NULL;
+	const struct bh_node *n;
+	int64_t v;
+
+	if (bh_read_map(&x->r, map, path) < 0)
+		return;
+	bh_read_known_keys(&x->r, map, path, keys);
+	n = conf_field(map, path, "rate", false, &rate);
+	if (n && bh_read_int(&x->r, n, rate, 0, 1000000, &v) == 0)
+		x->c->pace_rate = (uint32_t)v;
+	n = conf_field(map, path, "burst", false, &burst);
+	if (n && bh_read_int(&x->r, n, burst, 1, 1000000, &v) == 0)
+		x->c->pace_burst = (uint32_t)v;
+}
+
 static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
 		"policies", "state", "socket", "sources", "namespaces", "nodes", "feeds", "audit",
-		"queue", NULL};
+		"queue", "pace", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);
@@ -216,6 +234,7 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 		{"feeds", conf_read_feeds},
 		{"audit", read_audit},
 		{"queue", read_queue},
+		{"pace", read_pace},
 	};
 
 	if (bh_read_map(&x->r, doc, NULL) < 0)
@@ -242,6 +261,8 @@ static struct bh_config *defaults(void)
 	c->audit_flows = BH_AUDIT_FLOWS_NONE;
 	c->queue_base = 48620;
 	c->queue_length = 16384;
+	c->pace_rate = 1000;
+	c->pace_burst = 2000;
 	return c;
 }
 

@@ -60,8 +60,11 @@ struct bh_config {
 	char *audit_path; /* audit.path: /var/log/bulkhead/audit.jsonl */
 	enum bh_audit_flows
 		audit_flows; /* audit.flows: none (new, full: an error until they exist) */
-	uint16_t queue_base; /* queue.base: 48620 (and the next one), 0..65534 */
+	uint16_t queue_base; /* queue.base: 48620 (and the next two), 0..65533 */
 	uint32_t queue_length; /* queue.length: 16384, 256..65536 */
+	/* What a single source may ask the daemon: packets per second, and how many at once. */
+	uint32_t pace_rate; /* pace.rate: 1000, 0 (no limit)..1000000 */
+	uint32_t pace_burst; /* pace.burst: 2000, 1..1000000 */
 };
 
 /* `file` names it in diagnostics and anchors every relative path in it: what is kept is relative to

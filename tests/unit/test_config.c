@@ -41,7 +41,8 @@ static void assert_prints_again(const struct bh_config *c)
 static void test_defaults(void **state BH_UNUSED)
 {
 	static const char *const texts[] = {NULL, "", "# nothing\n", "---\n", "{}", "modes:\n",
-		"sources:\nnamespaces:\nnodes:\nfeeds:\naudit:\nqueue:\n", "sources: auto\n"};
+		"sources:\nnamespaces:\nnodes:\nfeeds:\naudit:\nqueue:\npace:\n",
+		"sources: auto\n"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++) {
 		struct bh_config *c = parse("/etc/bulkhead/bulkhead.yaml", texts[i]);
 		assert_int_equal(c->mode, BH_MODE_LEARN);
@@ -56,6 +57,8 @@ static void test_defaults(void **state BH_UNUSED)
 		assert_int_equal(c->audit_flows, BH_AUDIT_FLOWS_NONE);
 		assert_int_equal(c->queue_base, 48620);
 		assert_int_equal(c->queue_length, 16384);
+		assert_int_equal(c->pace_rate, 1000);
+		assert_int_equal(c->pace_burst, 2000);
 		assert_prints_again(c);
 		bh_config_free(c);
 	}
@@ -95,7 +98,8 @@ static const char everything[] =
 	"  min_entries: 5\n"
 	"  max_shrink_percent: 100\n"
 	"audit: {path: audit.jsonl, flows: none}\n"
-	"queue: {base: 65534, length: 256}\n";
+	"queue: {base: 65533, length: 256}\n"
+	"pace: {rate: 0, burst: 1}\n";
 
 static void test_everything(void **state BH_UNUSED)
 {
@@ -139,8 +143,10 @@ static void test_everything(void **state BH_UNUSED)
 	assert_true(c->feeds[1].alert_only);
 	assert_int_equal(c->feeds[1].interval_s, 2 * 86400);
 	assert_string_equal(c->audit_path, "/etc/b/audit.jsonl");
-	assert_int_equal(c->queue_base, 65534);
+	assert_int_equal(c->queue_base, 65533);
 	assert_int_equal(c->queue_length, 256);
+	assert_int_equal(c->pace_rate, 0);
+	assert_int_equal(c->pace_burst, 1);
 	assert_prints_again(c);
 	bh_config_free(c);
 }
@@ -266,9 +272,12 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"audit: {flows: new}\n", 1, 16, "audit.flows", "not supported"},
 		{"audit: {flows: some}\n", 1, 16, "audit.flows", "unknown value"},
 		{"audit: {file: x}\n", 1, 9, "audit", "unknown field"},
-		{"queue: {base: 65535}\n", 1, 15, "queue.base", "from 0 to 65534"},
+		{"queue: {base: 65534}\n", 1, 15, "queue.base", "from 0 to 65533"},
 		{"queue: {length: 255}\n", 1, 17, "queue.length", "from 256 to 65536"},
 		{"queue: {length: 0400}\n", 1, 17, "queue.length", "whole number"},
+		{"pace: {rate: 1000001}\n", 1, 14, "pace.rate", "from 0 to 1000000"},
+		{"pace: {burst: 0}\n", 1, 15, "pace.burst", "from 1 to 1000000"},
+		{"pace: {speed: 1}\n", 1, 8, "pace", "unknown field"},
 	};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
 		bh_autodiags struct bh_diags d = {0};
