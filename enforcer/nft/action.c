@@ -69,7 +69,7 @@ void bh_nft_add_reject(struct nftnl_rule *r, uint32_t type, uint8_t code)
 }
 
 int bh_nft_add_action(struct nftnl_rule *r, const struct bh_rule *rule, struct bh_nft_known *known,
-	const struct bh_nft_caps *caps)
+	const struct bh_nft_caps *caps, uint8_t table)
 {
 	switch (rule->action) {
 	case BH_ACT_NONE:
@@ -98,8 +98,8 @@ int bh_nft_add_action(struct nftnl_rule *r, const struct bh_rule *rule, struct b
 	case BH_ACT_VMAP_DADDR:
 		if (!rule->target)
 			return -EINVAL;
-		bh_nft_add_vmap(
-			r, rule->family, rule->action == BH_ACT_VMAP_SADDR, rule->target, known);
+		bh_nft_add_vmap(r, rule->family, rule->action == BH_ACT_VMAP_SADDR, rule->target,
+			known, table);
 		return 0;
 	case BH_ACT_REJECT_TCP_RESET:
 		bh_nft_need_l4proto(r, IPPROTO_TCP, known);

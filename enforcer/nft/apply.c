@@ -46,15 +46,24 @@ static bool stays(const struct bh_nft_found_chain *have, const struct bh_chain *
 	       have->priority == want->priority;
 }
 
+/* Ownership can only be given to a table at its birth, or taken over from one that died. */
+static bool other_owner(const struct bh_nft_found *f, bool own)
+{
+	bool persists = (f->flags & BH_NFT_OWNED) != 0;
+	return persists != own;
+}
+
 /* A base chain of ours with another hook or priority was left by another layout, and a flow table
  * or a stateful object by somebody else: then the whole table goes. */
-static bool must_replace(const struct bh_nft_found *f, const struct bh_ruleset *to)
+static bool must_replace(
+	const struct bh_nft_found *f, const struct bh_ruleset *to, uint8_t table, bool own)
 {
-	if (f->alien)
+	if (f->alien || other_owner(f, own))
 		return true;
 	for (size_t i = 0; i < to->n_chains; i++) {
 		const struct bh_chain *want = &to->chain[i];
-		const struct bh_nft_found_chain *have = find_chain(f, want->name);
+		const struct bh_nft_found_chain *have =
+			want->table == table ? find_chain(f, want->name) : NULL;
 		if (have && is_base(want) != (have->hook >= 0))
 			return true;
 		if (have && is_base(want) && !stays(have, want))
@@ -63,15 +72,36 @@ static bool must_replace(const struct bh_nft_found *f, const struct bh_ruleset *
 	return false;
 }
 
-static void put_removals(
-	struct bh_nft_batch *b, const struct bh_nft_found *f, const struct bh_ruleset *to)
+static void put_removals(struct bh_nft_batch *b, const struct bh_nft_found *f,
+	const struct bh_ruleset *to, uint8_t table)
 {
-	bh_nft_put_rules_del(b, NULL);
+	bh_nft_put_rules_del(b, table, NULL);
 	for (size_t i = 0; i < f->n_sets; i++)
-		bh_nft_put_set_del(b, f->set[i]);
-	for (size_t i = 0; i < f->n_chains; i++)
-		if (!stays(&f->chain[i], bh_ruleset_find_chain(to, f->chain[i].name)))
-			bh_nft_put_chain_del(b, f->chain[i].name);
+		bh_nft_put_set_del(b, table, f->set[i]);
+	for (size_t i = 0; i < f->n_chains; i++) {
+		const struct bh_chain *want = bh_ruleset_find_chain(to, f->chain[i].name);
+		if (!want || want->table != table || !stays(&f->chain[i], want))
+			bh_nft_put_chain_del(b, table, f->chain[i].name);
+	}
+}
+
+/* Everything out of the way of what is to be in this table. */
+static int put_clearing(
+	struct bh_nft *n, struct bh_nft_batch *b, const struct bh_ruleset *to, uint8_t table)
+{
+	bh_autofound struct bh_nft_found found = {0};
+	bool own = n->own && n->caps.owner;
+	int rc = bh_nft_find(n, table, &found);
+	if (rc < 0)
+		return rc;
+	if (found.table && must_replace(&found, to, table, own)) {
+		bh_nft_put_table_del(b, table);
+		found.table = false;
+	}
+	bh_nft_put_table(b, table, NLM_F_CREATE, BH_TABLE, own ? BH_NFT_OWNED : 0);
+	if (found.table)
+		put_removals(b, &found, to, table);
+	return 0;
 }
 
 /* Sets, chains, elements, rules. Base chains without NLM_F_EXCL: one that stays is only told its
@@ -90,6 +120,8 @@ static int put_everything(struct bh_nft *n, struct bh_nft_batch *b, const struct
 	}
 	for (size_t i = 0; i < to->n_sets; i++) {
 		const struct bh_set *s = &to->set[i];
+		if (s->volatile_)
+			continue;
 		if ((rc = bh_nft_put_elems(b, s, NULL, s->n, NFT_MSG_NEWSETELEM, ADD_NEW)) < 0)
 			return refuse(error, rc, "elements of set", s->name);
 	}
@@ -102,21 +134,15 @@ static int put_everything(struct bh_nft *n, struct bh_nft_batch *b, const struct
 static int rebuild_once(
 	struct bh_nft *n, const struct bh_ruleset *to, bool strict, struct bh_nft_error *error)
 {
-	bh_autofound struct bh_nft_found found = {0};
 	bh_autobatch struct bh_nft_batch b = {0};
 	uint32_t gen = 0;
 	int rc = bh_nft_generation(n, &gen);
 	if (rc == 0)
-		rc = bh_nft_find(n, &found);
+		rc = put_clearing(n, &b, to, BH_TABLE_INET);
+	if (rc == 0 && n->caps.bridge)
+		rc = put_clearing(n, &b, to, BH_TABLE_BRIDGE);
 	if (rc < 0)
-		return refuse(error, rc, "the listing of table inet", BH_TABLE);
-	if (found.table && must_replace(&found, to)) {
-		bh_nft_put_table(&b, NFT_MSG_DELTABLE, 0, BH_TABLE);
-		found.table = false;
-	}
-	bh_nft_put_table(&b, NFT_MSG_NEWTABLE, NLM_F_CREATE, BH_TABLE);
-	if (found.table)
-		put_removals(&b, &found, to);
+		return refuse(error, rc, "the listing of tables", BH_TABLE);
 	rc = put_everything(n, &b, to, error);
 	if (rc < 0)
 		return rc;
@@ -142,14 +168,15 @@ static int put_change(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_
 	switch (c->kind) {
 	case BH_CHANGE_ADD_SET: {
 		int rc = bh_nft_put_set(b, c->set, ADD_NEW);
+		size_t count = c->set->volatile_ ? 0 : c->set->n;
 		return rc < 0 ? rc
 			      : bh_nft_put_elems(
-					b, c->set, NULL, c->set->n, NFT_MSG_NEWSETELEM, ADD_NEW);
+					b, c->set, NULL, count, NFT_MSG_NEWSETELEM, ADD_NEW);
 	}
 	case BH_CHANGE_ADD_CHAIN:
 		return bh_nft_put_chain(b, c->chain, ADD_NEW);
 	case BH_CHANGE_FLUSH_CHAIN:
-		bh_nft_put_rules_del(b, c->chain->name);
+		bh_nft_put_rules_del(b, c->chain->table, c->chain->name);
 		return 0;
 	case BH_CHANGE_ADD_RULES:
 		return bh_nft_put_rules(b, &n->caps, c->chain);
@@ -159,10 +186,10 @@ static int put_change(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_
 		return bh_nft_put_elems(
 			b, c->set, c->elem, c->n_elems, NFT_MSG_NEWSETELEM, ADD_NEW);
 	case BH_CHANGE_DEL_CHAIN:
-		bh_nft_put_chain_del(b, c->chain->name);
+		bh_nft_put_chain_del(b, c->chain->table, c->chain->name);
 		return 0;
 	case BH_CHANGE_DEL_SET:
-		bh_nft_put_set_del(b, c->set->name);
+		bh_nft_put_set_del(b, c->set->table, c->set->name);
 		return 0;
 	case BH_CHANGE_FLUSH_SET:
 		bh_nft_put_set_flush(b, c->set);

@@ -52,14 +52,14 @@ static size_t build_frame(void *buf, uint16_t type, uint32_t seq, uint32_t gen)
 	return MNL_ALIGN(nlh->nlmsg_len);
 }
 
-struct nlmsghdr *bh_nft_batch_add(struct bh_nft_batch *b, uint16_t type, uint16_t flags,
-	enum bh_nft_what what, const char *name, size_t index)
+struct nlmsghdr *bh_nft_batch_add(struct bh_nft_batch *b, uint8_t table, uint16_t type,
+	uint16_t flags, enum bh_nft_what what, const char *name, size_t index)
 {
 	reserve(b, BH_NFT_MSG_ROOM);
 	BH_GROW(b->msg, b->n, b->cap_msgs);
-	b->msg[b->n] = (struct bh_nft_msg){b->len, what, name, index};
+	b->msg[b->n] = (struct bh_nft_msg){b->len, what, table, name, index};
 	b->n++;
-	return nftnl_nlmsg_build_hdr((char *)b->buf + b->len, type, NFPROTO_INET, flags, 0);
+	return nftnl_nlmsg_build_hdr((char *)b->buf + b->len, type, bh_nft_family(table), flags, 0);
 }
 
 void bh_nft_batch_done(struct bh_nft_batch *b, const struct nlmsghdr *nlh)

@@ -20,11 +20,16 @@ static bool ours(const char *table)
 	return table && strcmp(table, BH_TABLE) == 0;
 }
 
+static bool of_family(const struct nlmsghdr *nlh, uint8_t family)
+{
+	return ((const struct nfgenmsg *)mnl_nlmsg_get_payload(nlh))->nfgen_family == family;
+}
+
 static void find_chain(const struct nlmsghdr *nlh, void *arg)
 {
 	struct bh_nft_found *f = arg;
 	struct nftnl_chain *c = bh_nft_must(nftnl_chain_alloc());
-	if (nftnl_chain_nlmsg_parse(nlh, c) == 0 &&
+	if (nftnl_chain_nlmsg_parse(nlh, c) == 0 && of_family(nlh, f->family) &&
 		ours(nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE)) &&
 		nftnl_chain_is_set(c, NFTNL_CHAIN_NAME)) {
 		struct bh_nft_found_chain have = {.hook = -1};
@@ -48,7 +53,8 @@ static void find_set(const struct nlmsghdr *nlh, void *arg)
 {
 	struct bh_nft_found *f = arg;
 	struct nftnl_set *s = bh_nft_must(nftnl_set_alloc());
-	if (nftnl_set_nlmsg_parse(nlh, s) == 0 && ours(nftnl_set_get_str(s, NFTNL_SET_TABLE)) &&
+	if (nftnl_set_nlmsg_parse(nlh, s) == 0 && of_family(nlh, f->family) &&
+		ours(nftnl_set_get_str(s, NFTNL_SET_TABLE)) &&
 		nftnl_set_is_set(s, NFTNL_SET_NAME) &&
 		!(nftnl_set_get_u32(s, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS)) {
 		BH_GROW(f->set, f->n_sets, f->cap_sets);
@@ -66,31 +72,49 @@ static void find_alien(const struct nlmsghdr *nlh, void *arg)
 	{
 		if (mnl_attr_get_type(a) == NFTA_OBJ_TABLE &&
 			mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
-			f->alien |= ours(mnl_attr_get_str(a));
+			f->alien |= of_family(nlh, f->family) && ours(mnl_attr_get_str(a));
+	}
+}
+
+static void find_table(const struct nlmsghdr *nlh, void *arg)
+{
+	struct bh_nft_found *f = arg;
+	const struct nlattr *a;
+	f->table = true;
+	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) == NFTA_TABLE_FLAGS &&
+			mnl_attr_validate(a, MNL_TYPE_U32) >= 0)
+			f->flags = ntohl(mnl_attr_get_u32(a));
 	}
 }
 
 static int find_all(struct bh_nft *n, struct bh_nft_found *f)
 {
-	int rc = bh_nft_request(n, NFT_MSG_GETCHAIN, NLM_F_DUMP, NFPROTO_INET, NULL, find_chain, f);
-	if (rc == 0)
-		rc = bh_nft_request(
-			n, NFT_MSG_GETSET, NLM_F_DUMP, NFPROTO_INET, BH_TABLE, find_set, f);
-	if (rc == 0)
-		rc = bh_nft_request(
-			n, NFT_MSG_GETOBJ, NLM_F_DUMP, NFPROTO_INET, NULL, find_alien, f);
-	if (rc == 0)
-		rc = bh_nft_request(
-			n, NFT_MSG_GETFLOWTABLE, NLM_F_DUMP, NFPROTO_INET, NULL, find_alien, f);
+	static const struct {
+		uint16_t type;
+		const char *table;
+		void (*fn)(const struct nlmsghdr *, void *);
+	} dumps[] = {
+		{NFT_MSG_GETCHAIN, NULL, find_chain},
+		{NFT_MSG_GETSET, BH_TABLE, find_set},
+		{NFT_MSG_GETOBJ, NULL, find_alien},
+		{NFT_MSG_GETFLOWTABLE, NULL, find_alien},
+	};
+	int rc = 0;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(dumps) && rc == 0; i++)
+		rc = bh_nft_request(n, dumps[i].type, NLM_F_DUMP, f->family, dumps[i].table, NULL,
+			dumps[i].fn, f);
 	return rc;
 }
 
-int bh_nft_find(struct bh_nft *n, struct bh_nft_found *ret)
+int bh_nft_find(struct bh_nft *n, uint8_t table, struct bh_nft_found *ret)
 {
-	int rc = bh_nft_exists(n);
-	if (rc <= 0)
-		return rc;
-	ret->table = true;
+	ret->family = bh_nft_family(table);
+	int rc = bh_nft_request(
+		n, NFT_MSG_GETTABLE, 0, ret->family, BH_TABLE, NULL, find_table, ret);
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
 	return find_all(n, ret);
 }
 
@@ -174,8 +198,11 @@ int bh_nft_counters(struct bh_nft *n, void (*fn)(const struct bh_nft_counter *, 
 	int rc = -EINTR;
 	for (int try = 0; rc == -EINTR && try < DUMP_TRIES; try++) {
 		counters_finish(&all);
-		rc = bh_nft_request(
-			n, NFT_MSG_GETRULE, NLM_F_DUMP, NFPROTO_INET, BH_TABLE, read_rule, &all);
+		rc = bh_nft_request(n, NFT_MSG_GETRULE, NLM_F_DUMP, NFPROTO_INET, BH_TABLE, NULL,
+			read_rule, &all);
+		if (rc == 0 && n->caps.bridge)
+			rc = bh_nft_request(n, NFT_MSG_GETRULE, NLM_F_DUMP, NFPROTO_BRIDGE,
+				BH_TABLE, NULL, read_rule, &all);
 	}
 	if (rc < 0)
 		return rc;

@@ -72,7 +72,6 @@ static bool find_elem(const struct bh_nft_batch *b, ssize_t i, size_t at, struct
 void bh_nft_describe(const struct bh_nft_batch *b, ssize_t i, size_t at, char *buf, size_t size)
 {
 	static const char *const form[] = {
-		[BH_NFT_TABLE] = "table inet %s",
 		[BH_NFT_CHAIN] = "chain %s",
 		[BH_NFT_SET] = "set %s",
 		[BH_NFT_ELEMS] = "elements of set %s",
@@ -85,7 +84,12 @@ void bh_nft_describe(const struct bh_nft_batch *b, ssize_t i, size_t at, char *b
 		return;
 	}
 	const struct bh_nft_msg *m = &b->msg[i];
+	const char *family = m->table == BH_TABLE_BRIDGE ? "bridge" : "inet";
 	struct key k;
+	if (m->what == BH_NFT_TABLE) {
+		snprintf(buf, size, "table %s %s", family, m->name);
+		return;
+	}
 	char text[2 * INET6_ADDRSTRLEN + 32];
 	if (m->what == BH_NFT_RULE || m->what == BH_NFT_PORTS) {
 		snprintf(buf, size, "%srule %zu of chain %s",
@@ -100,7 +104,7 @@ void bh_nft_describe(const struct bh_nft_batch *b, ssize_t i, size_t at, char *b
 		}
 	}
 	if (m->what == BH_NFT_RULES && !m->name) {
-		snprintf(buf, size, "the rules of table inet " BH_TABLE);
+		snprintf(buf, size, "the rules of table %s " BH_TABLE, family);
 		return;
 	}
 #pragma GCC diagnostic push

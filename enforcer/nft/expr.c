@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
+#include <linux/if_ether.h>
 #include <net/if.h>
 
 #define CT_STATE_ESTABLISHED_RELATED 6 /* NF_CT_STATE_BIT() of the kernel */
@@ -18,24 +19,24 @@
 #define TCP_FIN_SYN_RST_ACK 0x17
 #define TCP_SYN 0x02
 
-static struct nftnl_expr *add(struct nftnl_rule *r, const char *name)
+struct nftnl_expr *bh_nft_add_expr(struct nftnl_rule *r, const char *name)
 {
 	struct nftnl_expr *e = bh_nft_must(nftnl_expr_alloc(name));
 	nftnl_rule_add_expr(r, e);
 	return e;
 }
 
-static void add_meta(struct nftnl_rule *r, uint32_t key)
+void bh_nft_add_meta(struct nftnl_rule *r, uint32_t key, uint32_t reg)
 {
-	struct nftnl_expr *e = add(r, "meta");
+	struct nftnl_expr *e = bh_nft_add_expr(r, "meta");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
 }
 
-static void add_payload(
+void bh_nft_add_payload(
 	struct nftnl_rule *r, uint32_t base, uint32_t offset, uint32_t len, uint32_t reg)
 {
-	struct nftnl_expr *e = add(r, "payload");
+	struct nftnl_expr *e = bh_nft_add_expr(r, "payload");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
@@ -44,7 +45,7 @@ static void add_payload(
 
 static void add_cmp(struct nftnl_rule *r, uint32_t op, const void *data, uint32_t len)
 {
-	struct nftnl_expr *e = add(r, "cmp");
+	struct nftnl_expr *e = bh_nft_add_expr(r, "cmp");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
 	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, len);
@@ -53,7 +54,7 @@ static void add_cmp(struct nftnl_rule *r, uint32_t op, const void *data, uint32_
 static void add_mask(struct nftnl_rule *r, const void *mask, uint32_t len)
 {
 	static const uint8_t zero[16];
-	struct nftnl_expr *e = add(r, "bitwise");
+	struct nftnl_expr *e = bh_nft_add_expr(r, "bitwise");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, len);
@@ -61,9 +62,9 @@ static void add_mask(struct nftnl_rule *r, const void *mask, uint32_t len)
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len);
 }
 
-static struct nftnl_expr *add_lookup(struct nftnl_rule *r, const char *set, bool neg)
+struct nftnl_expr *bh_nft_add_lookup(struct nftnl_rule *r, const char *set, bool neg)
 {
-	struct nftnl_expr *e = add(r, "lookup");
+	struct nftnl_expr *e = bh_nft_add_expr(r, "lookup");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
 	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
 	if (neg)
@@ -71,82 +72,98 @@ static struct nftnl_expr *add_lookup(struct nftnl_rule *r, const char *set, bool
 	return e;
 }
 
-static uint8_t nfproto(uint8_t family)
+uint16_t bh_nft_ether_of(uint8_t family)
 {
-	return family == BH_IPV4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	return family == BH_IPV4 ? ETH_P_IP : ETH_P_IPV6;
 }
 
-static void need_nfproto(struct nftnl_rule *r, uint8_t family, struct bh_nft_known *known)
+/* In family bridge the type in the frame counts, not what the kernel made of it (meta protocol): of
+ * a tagged frame it may have taken off the tag already, and nft_payload puts it back for us. */
+void bh_nft_need_ether(
+	struct nftnl_rule *r, uint16_t ether, struct bh_nft_known *known, uint8_t table)
 {
-	uint8_t proto = nfproto(family);
-	if (known->nfproto == proto)
+	uint8_t proto = ether == ETH_P_IP ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	uint16_t type = htons(ether);
+	if (known->ether == ether)
 		return;
-	add_meta(r, NFT_META_NFPROTO);
-	add_cmp(r, NFT_CMP_EQ, &proto, sizeof(proto));
-	known->nfproto = proto;
+	if (table == BH_TABLE_BRIDGE) {
+		bh_nft_add_payload(r, NFT_PAYLOAD_LL_HEADER, 12, sizeof(type), NFT_REG_1);
+		add_cmp(r, NFT_CMP_EQ, &type, sizeof(type));
+	} else {
+		bh_nft_add_meta(r, NFT_META_NFPROTO, NFT_REG_1);
+		add_cmp(r, NFT_CMP_EQ, &proto, sizeof(proto));
+	}
+	known->ether = ether;
+}
+
+static void need_ip(struct nftnl_rule *r, uint8_t family, struct bh_nft_known *known, uint8_t table)
+{
+	bh_nft_need_ether(r, bh_nft_ether_of(family), known, table);
 }
 
 void bh_nft_need_l4proto(struct nftnl_rule *r, uint8_t proto, struct bh_nft_known *known)
 {
 	if (known->l4proto == proto && proto)
 		return;
-	add_meta(r, NFT_META_L4PROTO);
+	bh_nft_add_meta(r, NFT_META_L4PROTO, NFT_REG_1);
 	add_cmp(r, NFT_CMP_EQ, &proto, sizeof(proto));
 	known->l4proto = proto;
 }
 
-static uint32_t addr_offset(uint8_t family, bool source)
+uint32_t bh_nft_addr_offset(uint8_t family, bool source)
 {
 	if (family == BH_IPV4)
 		return source ? 12 : 16;
 	return source ? 8 : 24;
 }
 
-static uint32_t addr_len(uint8_t family)
+uint32_t bh_nft_addr_len(uint8_t family)
 {
 	return family == BH_IPV4 ? 4 : 16;
 }
 
 static void load_addr(struct nftnl_rule *r, uint8_t family, bool source, uint32_t len, uint32_t reg)
 {
-	add_payload(r, NFT_PAYLOAD_NETWORK_HEADER, addr_offset(family, source), len, reg);
+	bh_nft_add_payload(
+		r, NFT_PAYLOAD_NETWORK_HEADER, bh_nft_addr_offset(family, source), len, reg);
 }
 
 void bh_nft_add_vmap(struct nftnl_rule *r, uint8_t family, bool source, const char *map,
-	struct bh_nft_known *known)
+	struct bh_nft_known *known, uint8_t table)
 {
-	need_nfproto(r, family, known);
-	load_addr(r, family, source, addr_len(family), NFT_REG_1);
-	struct nftnl_expr *e = add_lookup(r, map, false);
+	need_ip(r, family, known, table);
+	load_addr(r, family, source, bh_nft_addr_len(family), NFT_REG_1);
+	struct nftnl_expr *e = bh_nft_add_lookup(r, map, false);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
 }
 
-static void match_set(
-	struct nftnl_rule *r, const struct bh_match *m, bool source, struct bh_nft_known *known)
+static void match_set(struct nftnl_rule *r, const struct bh_match *m, bool source,
+	struct bh_nft_known *known, uint8_t table)
 {
-	need_nfproto(r, m->family, known);
-	load_addr(r, m->family, source, addr_len(m->family), NFT_REG_1);
-	add_lookup(r, m->set, m->neg);
+	need_ip(r, m->family, known, table);
+	load_addr(r, m->family, source, bh_nft_addr_len(m->family), NFT_REG_1);
+	bh_nft_add_lookup(r, m->set, m->neg);
 }
 
 /* The parts of a concatenation lie behind each other: 4-byte registers for IPv4. */
-static void match_pair(struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known)
+static void match_pair(
+	struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known, uint8_t table)
 {
-	uint32_t len = addr_len(m->family);
-	need_nfproto(r, m->family, known);
+	uint32_t len = bh_nft_addr_len(m->family);
+	need_ip(r, m->family, known, table);
 	load_addr(r, m->family, true, len, NFT_REG_1);
 	load_addr(r, m->family, false, len, m->family == BH_IPV4 ? NFT_REG32_01 : NFT_REG_2);
-	add_lookup(r, m->set, m->neg);
+	bh_nft_add_lookup(r, m->set, m->neg);
 }
 
 /* Whole bytes are loaded alone, as nft does; else the address is masked. */
-static void match_prefix(
-	struct nftnl_rule *r, const struct bh_match *m, bool source, struct bh_nft_known *known)
+static void match_prefix(struct nftnl_rule *r, const struct bh_match *m, bool source,
+	struct bh_nft_known *known, uint8_t table)
 {
 	const struct bh_prefix *p = &m->prefix;
-	uint32_t len = addr_len(p->addr.family), op = m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ;
+	uint32_t len = bh_nft_addr_len(p->addr.family), op = m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ;
 	uint8_t mask[16] = {0};
-	need_nfproto(r, p->addr.family, known);
+	need_ip(r, p->addr.family, known, table);
 	if (p->len && p->len % 8 == 0) {
 		load_addr(r, p->addr.family, source, p->len / 8, NFT_REG_1);
 		add_cmp(r, op, p->addr.b, p->len / 8);
@@ -162,7 +179,7 @@ static void match_prefix(
 static void match_ct_state(struct nftnl_rule *r, uint32_t bits)
 {
 	static const uint32_t zero;
-	struct nftnl_expr *e = add(r, "ct");
+	struct nftnl_expr *e = bh_nft_add_expr(r, "ct");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
 	add_mask(r, &bits, sizeof(bits));
@@ -173,7 +190,7 @@ static void match_range(struct nftnl_rule *r, const struct bh_port_range *p, boo
 {
 	uint16_t first = htons(p->first), last = htons(p->last);
 	if (neg) {
-		struct nftnl_expr *e = add(r, "range");
+		struct nftnl_expr *e = bh_nft_add_expr(r, "range");
 		nftnl_expr_set_u32(e, NFTNL_EXPR_RANGE_SREG, NFT_REG_1);
 		nftnl_expr_set_u32(e, NFTNL_EXPR_RANGE_OP, NFT_RANGE_NEQ);
 		nftnl_expr_set(e, NFTNL_EXPR_RANGE_FROM_DATA, &first, sizeof(first));
@@ -184,12 +201,12 @@ static void match_range(struct nftnl_rule *r, const struct bh_port_range *p, boo
 	add_cmp(r, NFT_CMP_LTE, &last, sizeof(last));
 }
 
-static void lookup_anonymous(struct nftnl_rule *r, const struct bh_match *m, unsigned size,
-	const struct bh_nft_place *place)
+static void lookup_anonymous(struct nftnl_rule *r, const struct bh_match *m,
+	enum bh_nft_ports_type type, const struct bh_nft_place *place)
 {
-	uint32_t id =
-		bh_nft_put_ports(place->b, m->port, m->n_ports, size, place->chain, place->index);
-	struct nftnl_expr *e = add_lookup(r, "__set%d", m->neg);
+	uint32_t id = bh_nft_put_ports(
+		place->b, place->table, m->port, m->n_ports, type, place->chain, place->index);
+	struct nftnl_expr *e = bh_nft_add_lookup(r, "__set%d", m->neg);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SET_ID, id);
 }
 
@@ -199,9 +216,9 @@ static int match_port(struct nftnl_rule *r, const struct bh_match *m, bool sourc
 	bh_nft_need_l4proto(r, m->proto, known);
 	if (!m->n_ports)
 		return 0;
-	add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, source ? 0 : 2, 2, NFT_REG_1);
+	bh_nft_add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, source ? 0 : 2, 2, NFT_REG_1);
 	if (m->n_ports > 1) {
-		lookup_anonymous(r, m, 2, place);
+		lookup_anonymous(r, m, BH_NFT_PORT, place);
 	} else if (m->port[0].first != m->port[0].last) {
 		match_range(r, &m->port[0], m->neg);
 	} else {
@@ -217,13 +234,13 @@ static int match_icmpv6(struct nftnl_rule *r, const struct bh_match *m, struct b
 	for (size_t i = 0; i < m->n_ports; i++)
 		if (m->port[i].first > 255)
 			return -EINVAL;
-	need_nfproto(r, BH_IPV6, known);
+	need_ip(r, BH_IPV6, known, place->table);
 	bh_nft_need_l4proto(r, IPPROTO_ICMPV6, known);
 	if (!m->n_ports)
 		return 0;
-	add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+	bh_nft_add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
 	if (m->n_ports > 1) {
-		lookup_anonymous(r, m, 1, place);
+		lookup_anonymous(r, m, BH_NFT_ICMPV6_TYPE, place);
 	} else {
 		uint8_t type = (uint8_t)m->port[0].first;
 		add_cmp(r, m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ, &type, sizeof(type));
@@ -235,7 +252,7 @@ static void match_tcp_not_syn(struct nftnl_rule *r, struct bh_nft_known *known)
 {
 	static const uint8_t mask = TCP_FIN_SYN_RST_ACK, syn = TCP_SYN;
 	bh_nft_need_l4proto(r, IPPROTO_TCP, known);
-	add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1, NFT_REG_1);
+	bh_nft_add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1, NFT_REG_1);
 	add_mask(r, &mask, sizeof(mask));
 	add_cmp(r, NFT_CMP_NEQ, &syn, sizeof(syn));
 }
@@ -243,23 +260,47 @@ static void match_tcp_not_syn(struct nftnl_rule *r, struct bh_nft_known *known)
 static void match_lo(struct nftnl_rule *r, uint32_t key)
 {
 	static const char lo[IFNAMSIZ] = "lo";
-	add_meta(r, key);
+	bh_nft_add_meta(r, key, NFT_REG_1);
 	add_cmp(r, NFT_CMP_EQ, lo, sizeof(lo));
 }
 
-static void match_limit(struct nftnl_rule *r, const struct bh_match *m)
+/* Types one by one, or a set of them. */
+static int match_ether_type(struct nftnl_rule *r, const struct bh_match *m,
+	struct bh_nft_known *known, const struct bh_nft_place *place)
 {
-	struct nftnl_expr *e = add(r, "limit");
-	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, m->rate);
+	if (place->table != BH_TABLE_BRIDGE || !m->n_ports)
+		return -EINVAL;
+	for (size_t i = 0; i < m->n_ports; i++)
+		if (m->port[i].first != m->port[i].last)
+			return -EINVAL;
+	if (m->n_ports == 1 && !m->neg) {
+		bh_nft_need_ether(r, m->port[0].first, known, place->table);
+		return 0;
+	}
+	bh_nft_add_payload(r, NFT_PAYLOAD_LL_HEADER, 12, 2, NFT_REG_1);
+	if (m->n_ports > 1) {
+		lookup_anonymous(r, m, BH_NFT_ETHER_TYPE, place);
+	} else {
+		uint16_t type = htons(m->port[0].first);
+		add_cmp(r, NFT_CMP_NEQ, &type, sizeof(type));
+	}
+	return 0;
+}
+
+struct nftnl_expr *bh_nft_limit(uint32_t rate, uint32_t burst, bool over)
+{
+	struct nftnl_expr *e = bh_nft_must(nftnl_expr_alloc("limit"));
+	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, rate);
 	nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, 1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, m->burst);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_BURST, burst);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, 0);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LIMIT_FLAGS, over ? NFT_LIMIT_F_INV : 0);
+	return e;
 }
 
 static void match_mark(struct nftnl_rule *r, const struct bh_match *m)
 {
-	add_meta(r, NFT_META_MARK);
+	bh_nft_add_meta(r, NFT_META_MARK, NFT_REG_1);
 	if (m->mask != UINT32_MAX)
 		add_mask(r, &m->mask, sizeof(m->mask));
 	add_cmp(r, m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ, &m->mark, sizeof(m->mark));
@@ -270,7 +311,7 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 {
 	switch (m->kind) {
 	case BH_MATCH_NFPROTO:
-		need_nfproto(r, m->family, known);
+		need_ip(r, m->family, known, place->table);
 		return 0;
 	case BH_MATCH_CT_ESTABLISHED:
 		match_ct_state(r, CT_STATE_ESTABLISHED_RELATED);
@@ -280,14 +321,14 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 		return 0;
 	case BH_MATCH_SADDR_SET:
 	case BH_MATCH_DADDR_SET:
-		match_set(r, m, m->kind == BH_MATCH_SADDR_SET, known);
+		match_set(r, m, m->kind == BH_MATCH_SADDR_SET, known, place->table);
 		return 0;
 	case BH_MATCH_PAIR_SET:
-		match_pair(r, m, known);
+		match_pair(r, m, known, place->table);
 		return 0;
 	case BH_MATCH_SADDR_PREFIX:
 	case BH_MATCH_DADDR_PREFIX:
-		match_prefix(r, m, m->kind == BH_MATCH_SADDR_PREFIX, known);
+		match_prefix(r, m, m->kind == BH_MATCH_SADDR_PREFIX, known, place->table);
 		return 0;
 	case BH_MATCH_L4PROTO:
 		bh_nft_need_l4proto(r, m->proto, known);
@@ -307,15 +348,16 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 		match_lo(r, NFT_META_OIFNAME);
 		return 0;
 	case BH_MATCH_LIMIT:
-		match_limit(r, m);
+		nftnl_rule_add_expr(r, bh_nft_limit(m->rate, m->burst, false));
 		return 0;
 	case BH_MATCH_MARK:
 		match_mark(r, m);
 		return 0;
 	case BH_MATCH_ETHER_TYPE:
+		return match_ether_type(r, m, known, place);
 	case BH_MATCH_CONCAT_SET:
 	case BH_MATCH_UPDATE:
-		return -EOPNOTSUPP;
+		return bh_nft_add_concat(r, m, known, place->table);
 	}
 	return -EINVAL;
 }

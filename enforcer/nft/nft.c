@@ -64,14 +64,37 @@ const struct bh_nft_caps *bh_nft_get_caps(const struct bh_nft *n)
 	return &n->caps;
 }
 
+void bh_nft_set_owner(struct bh_nft *n, bool owner)
+{
+	n->own = owner;
+}
+
+/* What became of a request so far. */
+struct answers {
+	void (*fn)(const struct nlmsghdr *, void *);
+	void *arg;
+	bool changed; /* the ruleset, under way */
+	bool any;
+	uint16_t generation; /* of the first: dumps of elements signal a change in no other way */
+};
+
+static void note_generation(struct answers *a, const struct nlmsghdr *nlh)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	if (!a->any)
+		a->generation = nfg->res_id;
+	a->any = true;
+	if (nfg->res_id != a->generation)
+		a->changed = true;
+}
+
 /* One answer: 1 when it was the last, 0 to go on, −errno. */
-static int take(struct bh_nft *n, const struct nlmsghdr *nlh, bool *changed,
-	void (*fn)(const struct nlmsghdr *, void *), void *arg)
+static int take(struct bh_nft *n, const struct nlmsghdr *nlh, struct answers *a)
 {
 	if (nlh->nlmsg_seq != n->seq)
 		return 0; /* of an earlier request that was given up */
 	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
-		*changed = true;
+		a->changed = true;
 	if (nlh->nlmsg_type == NLMSG_DONE)
 		return 1;
 	if (nlh->nlmsg_type == NLMSG_ERROR) {
@@ -80,15 +103,18 @@ static int take(struct bh_nft *n, const struct nlmsghdr *nlh, bool *changed,
 		int err = ((const struct nlmsgerr *)mnl_nlmsg_get_payload(nlh))->error;
 		return err ? err : 1;
 	}
-	if (fn && nlh->nlmsg_type >= NLMSG_MIN_TYPE && !*changed &&
-		nlh->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nfgenmsg)))
-		fn(nlh, arg);
+	if (nlh->nlmsg_type < NLMSG_MIN_TYPE ||
+		nlh->nlmsg_len < NLMSG_LENGTH(sizeof(struct nfgenmsg)))
+		return 0;
+	if (nlh->nlmsg_flags & NLM_F_MULTI)
+		note_generation(a, nlh);
+	if (a->fn && !a->changed)
+		a->fn(nlh, a->arg);
 	return 0;
 }
 
-static int receive(struct bh_nft *n, void (*fn)(const struct nlmsghdr *, void *), void *arg)
+static int receive(struct bh_nft *n, struct answers *a)
 {
-	bool changed = false;
 	for (;;) {
 		ssize_t got = bh_nft_recv(n->nl, n->rx, BH_NFT_MSG_ROOM, 0);
 		if (got < 0)
@@ -96,28 +122,33 @@ static int receive(struct bh_nft *n, void (*fn)(const struct nlmsghdr *, void *)
 		int left = (int)got;
 		for (const struct nlmsghdr *nlh = (const void *)n->rx; mnl_nlmsg_ok(nlh, left);
 			nlh = mnl_nlmsg_next(nlh, &left)) {
-			int rc = take(n, nlh, &changed, fn, arg);
+			int rc = take(n, nlh, a);
 			if (rc < 0)
 				return rc;
 			if (rc > 0)
-				return changed ? -EINTR : 0;
+				return a->changed ? -EINTR : 0;
 		}
 	}
 }
 
 int bh_nft_request(struct bh_nft *n, uint16_t type, uint16_t flags, uint8_t family,
-	const char *name, void (*fn)(const struct nlmsghdr *, void *), void *arg)
+	const char *table, const char *object, void (*fn)(const struct nlmsghdr *, void *),
+	void *arg)
 {
+	struct answers a = {.fn = fn, .arg = arg};
 	_Alignas(struct nlmsghdr) char buf[512];
 	/* A dump ends with NLMSG_DONE; anything else is asked to say that it is done. */
 	uint16_t end = flags & NLM_F_DUMP ? 0 : NLM_F_ACK;
 	struct nlmsghdr *nlh =
 		nftnl_nlmsg_build_hdr(buf, type, family, (uint16_t)(flags | end), ++n->seq);
-	if (name)
-		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, name); /* 1 in every kind of message */
+	/* The same numbers in every kind of message. */
+	if (table)
+		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, table);
+	if (object)
+		mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, object);
 	if (mnl_socket_sendto(n->nl, nlh, nlh->nlmsg_len) < 0)
 		return -errno;
-	return receive(n, fn, arg);
+	return receive(n, &a);
 }
 
 struct generation {
@@ -138,23 +169,36 @@ static void read_generation(const struct nlmsghdr *nlh, void *arg)
 int bh_nft_generation(struct bh_nft *n, uint32_t *ret)
 {
 	struct generation g = {0};
-	int rc = bh_nft_request(n, NFT_MSG_GETGEN, 0, AF_UNSPEC, NULL, read_generation, &g);
+	int rc = bh_nft_request(n, NFT_MSG_GETGEN, 0, AF_UNSPEC, NULL, NULL, read_generation, &g);
 	if (rc < 0)
 		return rc;
 	*ret = g.id;
 	return 0;
 }
 
+static int table_exists(struct bh_nft *n, uint8_t table)
+{
+	int rc = bh_nft_request(
+		n, NFT_MSG_GETTABLE, 0, bh_nft_family(table), BH_TABLE, NULL, NULL, NULL);
+	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
+}
+
 int bh_nft_exists(struct bh_nft *n)
 {
-	int rc = bh_nft_request(n, NFT_MSG_GETTABLE, 0, NFPROTO_INET, BH_TABLE, NULL, NULL);
-	return rc == -ENOENT ? 0 : rc < 0 ? rc : 1;
+	return table_exists(n, BH_TABLE_INET);
 }
 
 int bh_nft_flush(struct bh_nft *n)
 {
 	bh_autobatch struct bh_nft_batch b = {0};
-	bh_nft_put_table(&b, NFT_MSG_DELTABLE, 0, BH_TABLE);
-	int rc = bh_nft_transact(n, &b, 0, NULL, NULL, NULL);
-	return rc == -ENOENT ? 0 : rc;
+	for (uint8_t t = BH_TABLE_INET; t <= BH_TABLE_BRIDGE; t++) {
+		if (t == BH_TABLE_BRIDGE && !n->caps.bridge)
+			continue;
+		int rc = table_exists(n, t);
+		if (rc < 0)
+			return rc;
+		if (rc)
+			bh_nft_put_table_del(&b, t);
+	}
+	return bh_nft_transact(n, &b, 0, NULL, NULL, NULL);
 }

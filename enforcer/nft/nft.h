@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Carries a ruleset IR to the kernel: table inet bulkhead, in the network namespace the process is
- * in. The only module that includes libnftnl. Every call is one netlink transaction: all or nothing
- * (see nfnetlink_rcv_batch in the kernel's net/netfilter/nfnetlink.c). Single-threaded use.
+ * Carries a ruleset IR to the kernel: tables inet bulkhead and bridge bulkhead, in the network
+ * namespace the process is in. The only module that includes libnftnl. Every call is one netlink
+ * transaction: all or nothing (see nfnetlink_rcv_batch in the kernel's net/netfilter/nfnetlink.c).
+ * Single-threaded use.
+ *
+ * Where the kernel has it (6.9) the tables can belong to this handle: nobody else can change or
+ * flush them while it is open. They stay when it is closed or the process dies, then belong to
+ * nobody, and the next handle takes them over as they are.
  */
 #pragma once
 
@@ -14,6 +19,8 @@ struct bh_nft_caps {
 	bool native_queue; /* expression "queue" exists (nft_queue) */
 	bool compat_queue; /* xt NFQUEUE through nft_compat exists */
 	bool reject; /* expression "reject" in family inet */
+	bool bridge; /* tables of family bridge: rulesets without it must not have such chains */
+	bool owner; /* tables that belong to a socket and outlive it (flags owner, persist) */
 };
 
 /* What went wrong in a refused transaction, for people. */
@@ -29,15 +36,20 @@ int bh_nft_open(struct bh_nft **ret);
 void bh_nft_close(struct bh_nft *n); /* leaves everything in the kernel; NULL is fine */
 const struct bh_nft_caps *bh_nft_get_caps(const struct bh_nft *n);
 
-/* Is our table there (left by an earlier run)? 1, 0 or −errno. */
+/* From the next rebuild on the tables are to belong to this handle, if caps say owner; else, and in
+ * the beginning, to nobody. A rebuild that has to change it replaces the tables as a whole. */
+void bh_nft_set_owner(struct bh_nft *n, bool owner);
+
+/* Is our table inet there (left by an earlier run)? 1, 0 or −errno. */
 int bh_nft_exists(struct bh_nft *n);
 
 /*
- * Makes the table hold exactly `to`, whatever it held before, in one transaction and without ever
- * deleting a base chain that stays (its removal would make the kernel drop all queued packets):
- * flush all rules, delete unknown chains and sets, add the rest. Only a table of another layout (a
- * base chain of ours elsewhere, objects that are never ours) is replaced as a whole. Tried again
- * while others change the ruleset meanwhile. For the start of the daemon and for repair.
+ * Makes the tables hold exactly `to`, whatever they held before, in one transaction and without
+ * ever deleting a base chain that stays (its removal would make the kernel drop all queued
+ * packets): flush all rules, delete unknown chains and sets, add the rest. Only a table of another
+ * layout (a base chain of ours elsewhere, objects that are never ours, another ownership) is
+ * replaced as a whole. Tried again while others change the ruleset meanwhile. For the start of the
+ * daemon and for repair. −EPERM: a table belongs to another process.
  */
 int bh_nft_rebuild(struct bh_nft *n, const struct bh_ruleset *to, struct bh_nft_error *ret_error);
 
@@ -45,10 +57,32 @@ int bh_nft_rebuild(struct bh_nft *n, const struct bh_ruleset *to, struct bh_nft_
  * that somebody else changed the table: rebuild. Counts go to the optional out-parameters. */
 int bh_nft_apply(struct bh_nft *n, const struct bh_diff *diff, struct bh_nft_error *ret_error);
 
-/* Deletes the table. 0 also when it was not there. */
+/* Deletes the tables. 0 also when they were not there; −EPERM if one belongs to another process. */
 int bh_nft_flush(struct bh_nft *n);
 
-/* Calls fn for every rule of the table that has a counter. */
+/*
+ * Puts elements into a set of BH_VOLATILE_CACHE: value has n × set->n_parts. timeout_ms: their
+ * lifetime; 0: the set's. One that is there already is no error, and keeps its lifetime (the kernel
+ * refreshes it from 6.12 on). Returns how many are in, which is less than n when the set is full,
+ * or −errno; then none is.
+ */
+int bh_nft_cache_add(struct bh_nft *n, const struct bh_set *set, const struct bh_value *value,
+	size_t count, uint64_t timeout_ms, struct bh_nft_error *ret_error);
+
+/* An element of a set as the kernel has it. */
+struct bh_nft_elem {
+	const struct bh_value *value; /* one for each part of the set; borrowed for the call */
+	uint64_t packets, bytes; /* of its counter; 0 without one */
+	uint64_t expires_ms; /* 0: never */
+};
+
+/* Calls fn, which must not use n, for every element of a set of kind CONCAT. When the ruleset or
+ * the size of the kernel's table changes under way, some are told again: counts only grow, the last
+ * one told is right. −EINTR if the ruleset would not hold still; −ENOENT. */
+int bh_nft_elems_read(struct bh_nft *n, const struct bh_set *set,
+	void (*fn)(const struct bh_nft_elem *, void *), void *arg);
+
+/* Calls fn for every rule of the tables that has a counter. */
 struct bh_nft_counter {
 	const char *chain, *comment; /* comment may be NULL; borrowed for the call */
 	uint64_t packets, bytes;
@@ -58,8 +92,8 @@ int bh_nft_counters(struct bh_nft *n, void (*fn)(const struct bh_nft_counter *, 
 /*
  * Change notifications (NFNLGRP_NFTABLES) on a socket of their own, for "who touched our table":
  * poll fd for reading, then call drain, which returns the number of messages that concerned our
- * table and were not caused by this bh_nft's own sockets (by port id of the transaction), or −errno
- * (−ENOBUFS: some were lost, treat as changed).
+ * tables and were not caused by this bh_nft's own sockets (by port id of the transaction), or
+ * −errno (−ENOBUFS: some were lost, treat as changed).
  */
 int bh_nft_watch_fd(struct bh_nft *n);
 int bh_nft_watch_drain(struct bh_nft *n);

@@ -17,6 +17,7 @@
 struct nftnl_chain;
 struct nftnl_rule;
 struct nftnl_set;
+struct nftnl_expr;
 
 #define BH_NFT_ELEMS_PER_MSG 1000
 /* No message of ours grows beyond: libnftnl writes without asking for room, and a nested attribute
@@ -28,6 +29,7 @@ struct bh_nft {
 	uint32_t portid;
 	uint32_t seq;
 	struct bh_nft_caps caps;
+	bool own; /* the tables are to be ours, if caps.owner */
 	char *rx; /* BH_NFT_MSG_ROOM bytes */
 
 	struct mnl_socket *watch; /* NULL until asked for */
@@ -52,6 +54,7 @@ enum bh_nft_what {
 struct bh_nft_msg {
 	size_t offset; /* in the batch's buffer */
 	enum bh_nft_what what;
+	uint8_t table; /* enum bh_table */
 	const char *name;
 	size_t index; /* of a rule in its chain */
 };
@@ -70,8 +73,8 @@ void bh_nft_batch_finish(struct bh_nft_batch *b);
 #define bh_autobatch __attribute__((cleanup(bh_nft_batch_finish)))
 
 /* One message: add gives BH_NFT_MSG_ROOM bytes, valid until the next add. */
-struct nlmsghdr *bh_nft_batch_add(struct bh_nft_batch *b, uint16_t type, uint16_t flags,
-	enum bh_nft_what what, const char *name, size_t index);
+struct nlmsghdr *bh_nft_batch_add(struct bh_nft_batch *b, uint8_t table, uint16_t type,
+	uint16_t flags, enum bh_nft_what what, const char *name, size_t index);
 void bh_nft_batch_done(struct bh_nft_batch *b, const struct nlmsghdr *nlh);
 
 /* Sends and waits for the verdict. gen: refuse with −ERESTART unless this is the current generation
@@ -84,57 +87,103 @@ int bh_nft_transact(struct bh_nft *n, struct bh_nft_batch *b, uint32_t gen,
 void bh_nft_describe(const struct bh_nft_batch *b, ssize_t i, size_t at, char *buf, size_t size);
 
 /* Requests without a transaction. fn gets every answer; a dump that was changed under way gives
- * −EINTR. name, may be NULL: attribute 1, the table. */
+ * −EINTR, and fn no more answers from there on. table, may be NULL: attribute 1; object: 2. */
 int bh_nft_request(struct bh_nft *n, uint16_t type, uint16_t flags, uint8_t family,
-	const char *name, void (*fn)(const struct nlmsghdr *, void *), void *arg);
+	const char *table, const char *object, void (*fn)(const struct nlmsghdr *, void *),
+	void *arg);
+static inline uint8_t bh_nft_family(uint8_t table)
+{
+	return table == BH_TABLE_BRIDGE ? NFPROTO_BRIDGE : NFPROTO_INET;
+}
 int bh_nft_generation(struct bh_nft *n, uint32_t *ret);
 ssize_t bh_nft_recv(struct mnl_socket *nl, void *buf, size_t size, int flags);
 
 /* object.c. err: −EINVAL for names and comments that the kernel or nft would not take. */
-void bh_nft_put_table(struct bh_nft_batch *b, uint16_t type, uint16_t flags, const char *name);
+bool bh_nft_name_ok(const char *name);
+bool bh_nft_comment_ok(const char *comment);
+/* table_flags: NFT_TABLE_F_*; 0 wakes a dormant one. */
+void bh_nft_put_table(struct bh_nft_batch *b, uint8_t table, uint16_t flags, const char *name,
+	uint32_t table_flags);
+void bh_nft_put_table_del(struct bh_nft_batch *b, uint8_t table);
 int bh_nft_put_chain(struct bh_nft_batch *b, const struct bh_chain *c, uint16_t flags);
-void bh_nft_put_chain_del(struct bh_nft_batch *b, const char *name);
+void bh_nft_put_chain_del(struct bh_nft_batch *b, uint8_t table, const char *name);
+
+/* set.c */
 int bh_nft_put_set(struct bh_nft_batch *b, const struct bh_set *s, uint16_t flags);
-void bh_nft_put_set_del(struct bh_nft_batch *b, const char *name);
+void bh_nft_put_set_del(struct bh_nft_batch *b, uint8_t table, const char *name);
 void bh_nft_put_set_flush(struct bh_nft_batch *b, const struct bh_set *s);
-/* elem: n pointers; or NULL for the first n of the set itself. */
+/* An anonymous set of ports for one rule; returns its id. */
+enum bh_nft_ports_type { BH_NFT_PORT, BH_NFT_ICMPV6_TYPE, BH_NFT_ETHER_TYPE };
+uint32_t bh_nft_put_ports(struct bh_nft_batch *b, uint8_t table, const struct bh_port_range *port,
+	size_t n, enum bh_nft_ports_type type, const char *chain, size_t index);
+/* Parts of a key lie behind each other, each rounded up to 4 bytes. */
+#define BH_NFT_KEY_MAX 64 /* the kernel's */
+size_t bh_nft_key_len(const struct bh_set *s);
+void bh_nft_key(const struct bh_set *s, const struct bh_value *value, uint8_t *ret);
+static inline size_t bh_nft_pad(size_t len)
+{
+	return (len + 3) & ~(size_t)3;
+}
+
+/* elem.c. elem: n pointers; or NULL for the first n of the set itself. */
 int bh_nft_put_elems(struct bh_nft_batch *b, const struct bh_set *s,
 	const struct bh_set_elem *const *elem, size_t n, uint16_t type, uint16_t flags);
-/* An anonymous set of ports (or of ICMPv6 types, size 1) for one rule; returns its id. */
-uint32_t bh_nft_put_ports(struct bh_nft_batch *b, const struct bh_port_range *port, size_t n,
-	unsigned size, const char *chain, size_t index);
-void bh_nft_send_set(struct bh_nft_batch *b, struct nftnl_set *s, uint16_t type, uint16_t flags,
-	enum bh_nft_what what, const char *name, size_t index);
+void bh_nft_put_port_elems(struct bh_nft_batch *b, uint8_t table, const char *set, uint32_t set_id,
+	const struct bh_port_range *port, size_t n, unsigned size, bool interval, const char *chain,
+	size_t index);
+/* n keys from `value`, without NLM_F_EXCL. */
+void bh_nft_put_keys(struct bh_nft_batch *b, const struct bh_set *s, const struct bh_value *value,
+	size_t n, uint64_t timeout_ms);
 
 /* rule.c */
-void bh_nft_put_rules_del(struct bh_nft_batch *b, const char *chain); /* NULL: of all chains */
+void bh_nft_put_rules_del(
+	struct bh_nft_batch *b, uint8_t table, const char *chain); /* NULL: of all chains */
 int bh_nft_put_rules(
 	struct bh_nft_batch *b, const struct bh_nft_caps *caps, const struct bh_chain *c);
-/* expr.c, action.c: a match or an action as expressions. known: what the rule made sure of. */
-struct bh_nft_known {
-	uint8_t nfproto, l4proto; /* 0: nothing yet */
+/* expr.c, concat.c, action.c: a match or an action as expressions. */
+struct bh_nft_known { /* what the rule made sure of; 0: nothing yet */
+	uint16_t ether; /* the network protocol, by ether type */
+	uint8_t l4proto;
 };
 struct bh_nft_place { /* where an anonymous set would go, and what to call it */
 	struct bh_nft_batch *b;
+	uint8_t table;
 	const char *chain;
 	size_t index;
 };
 int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known,
 	const struct bh_nft_place *place);
+int bh_nft_add_concat(
+	struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known, uint8_t table);
 void bh_nft_add_vmap(struct nftnl_rule *r, uint8_t family, bool source, const char *map,
-	struct bh_nft_known *known);
+	struct bh_nft_known *known, uint8_t table);
+/* ether: ETH_P_*. In family inet it can only be one of the two IP. */
+void bh_nft_need_ether(
+	struct nftnl_rule *r, uint16_t ether, struct bh_nft_known *known, uint8_t table);
 void bh_nft_need_l4proto(struct nftnl_rule *r, uint8_t proto, struct bh_nft_known *known);
+uint16_t bh_nft_ether_of(uint8_t family); /* enum bh_family */
+struct nftnl_expr *bh_nft_add_expr(struct nftnl_rule *r, const char *name);
+void bh_nft_add_meta(struct nftnl_rule *r, uint32_t key, uint32_t reg);
+void bh_nft_add_payload(
+	struct nftnl_rule *r, uint32_t base, uint32_t offset, uint32_t len, uint32_t reg);
+struct nftnl_expr *bh_nft_add_lookup(struct nftnl_rule *r, const char *set, bool neg);
+struct nftnl_expr *bh_nft_limit(uint32_t rate, uint32_t burst, bool over);
+uint32_t bh_nft_addr_offset(uint8_t family, bool source);
+uint32_t bh_nft_addr_len(uint8_t family);
 int bh_nft_add_action(struct nftnl_rule *r, const struct bh_rule *rule, struct bh_nft_known *known,
-	const struct bh_nft_caps *caps);
+	const struct bh_nft_caps *caps, uint8_t table);
 void bh_nft_add_queue(struct nftnl_rule *r, bool native, uint16_t num, bool bypass);
 void bh_nft_add_reject(struct nftnl_rule *r, uint32_t type, uint8_t code);
 
 /* probe.c */
 int bh_nft_probe(struct bh_nft *n);
 
-/* apply.c: bh_nft_rebuild and bh_nft_apply. */
+/* From 6.9 on; also in headers before that. */
+#define BH_NFT_OWNED (NFT_TABLE_F_OWNER | 4u) /* and NFT_TABLE_F_PERSIST */
 
-/* dump.c: what the table holds now. */
+/* apply.c: bh_nft_rebuild and bh_nft_apply. cache.c: bh_nft_cache_add and bh_nft_elems_read. */
+
+/* dump.c: what a table holds now. */
 struct bh_nft_found_chain {
 	char *name;
 	int hook; /* −1: a regular chain */
@@ -143,13 +192,16 @@ struct bh_nft_found_chain {
 };
 struct bh_nft_found {
 	bool table;
+	uint32_t flags; /* NFT_TABLE_F_* */
+	uint8_t family;
 	bool alien; /* flow tables or stateful objects, which we never make */
 	struct bh_nft_found_chain *chain;
 	size_t n_chains, cap_chains;
 	char **set; /* named ones */
 	size_t n_sets, cap_sets;
 };
-int bh_nft_find(struct bh_nft *n, struct bh_nft_found *ret); /* −EINTR: changed meanwhile */
+int bh_nft_find(
+	struct bh_nft *n, uint8_t table, struct bh_nft_found *ret); /* −EINTR: changed meanwhile */
 void bh_nft_found_finish(struct bh_nft_found *f);
 #define bh_autofound __attribute__((cleanup(bh_nft_found_finish)))
 

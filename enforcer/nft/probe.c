@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the kernel can do, found by building it: one transaction makes a table of another name with
- * a rule for each question, and ends with a chain in a table that is not there. The kernel goes on
- * after a refused message and reports each, and that last one makes sure that nothing is ever
- * committed. Modules are loaded by the kernel as for any rule.
+ * a rule for each question, and two more tables, and ends with a chain in a table that is not
+ * there. The kernel goes on after a refused message and reports each, and that last one makes sure
+ * that nothing is ever committed. Modules are loaded by the kernel as for any rule.
  */
 #include "private.h"
 
@@ -14,7 +14,7 @@
 #define PROBE_TABLE "bulkhead_probe"
 #define PROBE_CHAIN "probe"
 
-enum question { NATIVE_QUEUE, COMPAT_QUEUE, REJECT, N_QUESTIONS };
+enum question { NATIVE_QUEUE, COMPAT_QUEUE, REJECT, BRIDGE, OWNER, N_QUESTIONS };
 
 struct asked {
 	size_t message[N_QUESTIONS]; /* which asks it */
@@ -45,14 +45,14 @@ static void heard(ssize_t i, int err, void *arg)
 
 static void put_chain(struct bh_nft_batch *b, const char *table)
 {
-	struct nlmsghdr *nlh =
-		bh_nft_batch_add(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, BH_NFT_PROBE, table, 0);
+	struct nlmsghdr *nlh = bh_nft_batch_add(
+		b, BH_TABLE_INET, NFT_MSG_NEWCHAIN, NLM_F_CREATE, BH_NFT_PROBE, table, 0);
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, table);
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, PROBE_CHAIN);
 	bh_nft_batch_done(b, nlh);
 }
 
-static void ask(struct bh_nft_batch *b, struct asked *a, enum question q)
+static void ask_rule(struct bh_nft_batch *b, struct asked *a, enum question q)
 {
 	static const char *const name[] = {"queue", "NFQUEUE", "reject"};
 	struct nftnl_rule *r = bh_nft_must(nftnl_rule_alloc());
@@ -63,21 +63,33 @@ static void ask(struct bh_nft_batch *b, struct asked *a, enum question q)
 	else
 		bh_nft_add_queue(r, q == NATIVE_QUEUE, 0, true);
 	a->message[q] = b->n;
-	struct nlmsghdr *nlh = bh_nft_batch_add(
-		b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, BH_NFT_PROBE, name[q], 0);
+	struct nlmsghdr *nlh = bh_nft_batch_add(b, BH_TABLE_INET, NFT_MSG_NEWRULE,
+		NLM_F_CREATE | NLM_F_APPEND, BH_NFT_PROBE, name[q], 0);
 	nftnl_rule_nlmsg_build_payload(nlh, r);
 	bh_nft_batch_done(b, nlh);
 	nftnl_rule_free(r);
+}
+
+static void ask_table(struct bh_nft_batch *b, struct asked *a, enum question q)
+{
+	a->message[q] = b->n;
+	if (q == BRIDGE)
+		bh_nft_put_table(b, BH_TABLE_BRIDGE, NLM_F_CREATE, PROBE_TABLE, 0);
+	else
+		bh_nft_put_table(
+			b, BH_TABLE_INET, NLM_F_CREATE, PROBE_TABLE "_owned", BH_NFT_OWNED);
 }
 
 int bh_nft_probe(struct bh_nft *n)
 {
 	bh_autobatch struct bh_nft_batch b = {0};
 	struct asked a = {0};
-	bh_nft_put_table(&b, NFT_MSG_NEWTABLE, NLM_F_CREATE, PROBE_TABLE);
+	bh_nft_put_table(&b, BH_TABLE_INET, NLM_F_CREATE, PROBE_TABLE, 0);
 	put_chain(&b, PROBE_TABLE);
-	for (enum question q = 0; q < N_QUESTIONS; q++)
-		ask(&b, &a, q);
+	for (enum question q = NATIVE_QUEUE; q <= REJECT; q++)
+		ask_rule(&b, &a, q);
+	ask_table(&b, &a, BRIDGE);
+	ask_table(&b, &a, OWNER);
 	a.last = b.n;
 	put_chain(&b, PROBE_TABLE "_absent");
 	int rc = bh_nft_transact(n, &b, 0, heard, &a, NULL);
@@ -89,6 +101,8 @@ int bh_nft_probe(struct bh_nft *n)
 		.native_queue = !a.no[NATIVE_QUEUE],
 		.compat_queue = !a.no[COMPAT_QUEUE],
 		.reject = !a.no[REJECT],
+		.bridge = !a.no[BRIDGE],
+		.owner = !a.no[OWNER],
 	};
 	return 0;
 }

@@ -7,9 +7,10 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
 
-void bh_nft_put_rules_del(struct bh_nft_batch *b, const char *chain)
+void bh_nft_put_rules_del(struct bh_nft_batch *b, uint8_t table, const char *chain)
 {
-	struct nlmsghdr *nlh = bh_nft_batch_add(b, NFT_MSG_DELRULE, 0, BH_NFT_RULES, chain, 0);
+	struct nlmsghdr *nlh =
+		bh_nft_batch_add(b, table, NFT_MSG_DELRULE, 0, BH_NFT_RULES, chain, 0);
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, BH_TABLE);
 	if (chain)
 		mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, chain);
@@ -40,7 +41,7 @@ static int fill(struct nftnl_rule *nr, const struct bh_rule *rule, const struct 
 	if (rc == 0 && rule->counter)
 		nftnl_rule_add_expr(nr, bh_nft_must(nftnl_expr_alloc("counter")));
 	if (rc == 0)
-		rc = bh_nft_add_action(nr, rule, &known, caps);
+		rc = bh_nft_add_action(nr, rule, &known, caps, place->table);
 	return rc ? rc : set_comment(nr, rule->comment);
 }
 
@@ -49,14 +50,14 @@ int bh_nft_put_rules(
 {
 	int rc = 0;
 	for (size_t i = 0; i < c->n && rc == 0; i++) {
-		struct bh_nft_place place = {b, c->name, i};
+		struct bh_nft_place place = {b, c->table, c->name, i};
 		struct nftnl_rule *nr = bh_nft_must(nftnl_rule_alloc());
 		nftnl_rule_set_str(nr, NFTNL_RULE_TABLE, BH_TABLE);
 		nftnl_rule_set_str(nr, NFTNL_RULE_CHAIN, c->name);
 		rc = fill(nr, &c->rule[i], caps, &place);
 		/* The message comes after those of the rule's anonymous sets. */
-		struct nlmsghdr *nlh = bh_nft_batch_add(
-			b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, BH_NFT_RULE, c->name, i);
+		struct nlmsghdr *nlh = bh_nft_batch_add(b, c->table, NFT_MSG_NEWRULE,
+			NLM_F_CREATE | NLM_F_APPEND, BH_NFT_RULE, c->name, i);
 		if (rc == 0)
 			nftnl_rule_nlmsg_build_payload(nlh, nr);
 		bh_nft_batch_done(b, nlh);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who touched our table. The kernel announces each change with the port id of the socket that
+ * Who touched our tables. The kernel announces each change with the port id of the socket that
  * asked for it, and ends every transaction with NFT_MSG_NEWGEN, which has the new generation id.
  *
  * A large transaction of our own can overrun the socket, and if that counted as "somebody changed
@@ -48,7 +48,7 @@ static bool concerns_us(const struct nlmsghdr *nlh)
 {
 	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
 	const struct nlattr *a;
-	if (nfg->nfgen_family != NFPROTO_INET)
+	if (nfg->nfgen_family != NFPROTO_INET && nfg->nfgen_family != NFPROTO_BRIDGE)
 		return false;
 	mnl_attr_for_each(a, nlh, sizeof(*nfg))
 	{
@@ -71,7 +71,7 @@ static void note_generation(struct bh_nft *n, const struct nlmsghdr *nlh)
 		n->known_commits++;
 }
 
-/* 1 if it was somebody else's change of our table. lost: do not take generations from it. */
+/* 1 if it was somebody else's change of our tables. lost: do not take generations from it. */
 static int take(struct bh_nft *n, const struct nlmsghdr *nlh, bool lost)
 {
 	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_NFTABLES ||

@@ -49,6 +49,11 @@ static inline char *list(void)
 	return run("nft -s list table inet " BH_TABLE " 2>&1", NULL);
 }
 
+static inline char *list_bridge(void)
+{
+	return run("nft -s list table bridge " BH_TABLE " 2>&1", NULL);
+}
+
 static inline struct bh_addr addr(const char *text)
 {
 	struct bh_addr a;

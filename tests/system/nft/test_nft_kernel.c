@@ -10,6 +10,7 @@ static void test_probe(void **state)
 	assert_string_equal(all, "");
 	assert_true(caps->native_queue || caps->compat_queue);
 	assert_true(caps->reject);
+	assert_true(caps->bridge);
 	assert_int_equal(bh_nft_exists(nft), 0);
 	assert_int_equal(bh_nft_flush(nft), 0);
 }
@@ -275,6 +276,8 @@ static void test_watch(void **state)
 	must("nft add table inet other; nft add table ip bulkhead; nft delete table inet other");
 	assert_int_equal(bh_nft_watch_drain(nft), 0);
 	must("nft delete table inet bulkhead");
+	assert_true(bh_nft_watch_drain(nft) > 0);
+	must("nft delete table bridge bulkhead");
 	assert_true(bh_nft_watch_drain(nft) > 0);
 	assert_int_equal(bh_nft_watch_drain(nft), 0);
 	bh_ruleset_free(a);
