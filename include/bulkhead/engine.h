@@ -60,10 +60,17 @@ size_t bh_engine_selected(const struct bh_engine *e, const struct bh_policy *p);
 void bh_engine_explain(const struct bh_engine *e, const struct bh_flow *f, struct bh_buf *out);
 
 /* The kernel's ruleset of this artefact (returns owned). See ruleset.h and rules/compile/emit.c. */
+#define BH_CACHE_DENY_S 10 /* how long the kernel answers for the daemon, seconds */
+#define BH_CACHE_ALLOW_S 60
 struct bh_emit_opts {
 	uint16_t queue_unmatched; /* NFQUEUE number without bypass: enforce, threats */
 	uint16_t queue_observed; /* NFQUEUE number with bypass: learn, audit, host record */
+	uint16_t queue_hold; /* NFQUEUE number: ends where workloads live, but of no known one */
+	bool hold_closed; /* without bypass: the node's own mode is enforce */
 	bool have_nfqueue; /* false: neither queue nor compat target: unmatched just drops */
+	/* What one source may send to each of the ends that queue: packets per second, and how many
+	 * at once. 0: no limit. */
+	uint32_t pace_rate, pace_burst;
 	/* Threat feeds: merged, disjoint, normalised. Single addresses may be separated by the
 	 * caller (bh_emit puts ranges of one address into the hash sets). May be NULL. */
 	const struct bh_ranges *feeds;

@@ -131,24 +131,6 @@ static void find_changed(struct pair *p)
 	}
 }
 
-static void put_static(struct pair *p, int k, enum bh_family family)
-{
-	const struct bh_engine *e = p->e[k];
-	struct bh_set *s = bh_emit_known_set(p->rs[k], family);
-	for (size_t i = 0; i < p->n[k]; i++)
-		bh_emit_into_known(e, p->changed[k][i], s);
-	s = bh_emit_self_set(p->rs[k], family);
-	for (size_t i = 0; i < p->n[k]; i++)
-		bh_emit_into_self(e, p->changed[k][i], s);
-	for (int map = 0; map < BH_MAPS; map++)
-		for (int d = 0; d < 2; d++) {
-			s = bh_emit_map(p->rs[k], (enum bh_map)map, (enum bh_direction)d, family);
-			for (size_t i = 0; i < p->n[k]; i++)
-				bh_emit_into_map(e, p->changed[k][i], (enum bh_map)map,
-					(enum bh_direction)d, s);
-		}
-}
-
 static bool touches(const struct pair *p, const struct bh_kset *s)
 {
 	for (int k = 0; k < 2; k++)
@@ -224,8 +206,9 @@ void bh_engine_emit_change(const struct bh_engine *from, const struct bh_engine 
 	find_changed(&p);
 	for (int k = 0; k < 2; k++) {
 		p.rs[k] = bh_ruleset_new();
-		put_static(&p, k, BH_IPV4);
-		put_static(&p, k, BH_IPV6);
+		bh_emit_workloads(p.rs[k], p.e[k], p.changed[k], p.n[k]);
+		bh_emit_node_sets(p.rs[k], p.e[k]);
+		bh_emit_cache_sets(p.rs[k]); /* for their flush */
 		put_groups(&p, k);
 	}
 	put_shared_sets(&p);

@@ -145,17 +145,6 @@ static void write_tier(const struct build *b, enum bh_tier tier, const char *nex
 	}
 }
 
-/* After a revocation a packet in mid-stream must not make the flow new again from the other side:
- * conntrack picks up streams (nf_conntrack_tcp_loose), so we refuse them. */
-static void write_no_pickup(struct bh_chain *c)
-{
-	struct bh_rule *r = bh_chain_add(c, "no mid-stream pick-up");
-	bh_rule_match(r, BH_MATCH_CT_NEW);
-	bh_rule_match(r, BH_MATCH_TCP_NOT_SYN)->proto = IPPROTO_TCP;
-	r->counter = true;
-	r->action = BH_ACT_DROP;
-}
-
 /* The tiers after Admin, and what becomes of the rest. */
 static void write_rest(const struct build *b)
 {
@@ -185,8 +174,6 @@ void bh_emit_group(struct bh_emit_use *u, const struct bh_group *g)
 	if (split) /* hashes end all other names, so this one is free */
 		bh_buf_printf(&next, "%s-next", g->chain);
 	b.c = bh_ruleset_add_chain(u->rs, g->chain, BH_HOOK_NONE, 0, g->comment);
-	if (g->mode == BH_MODE_ENFORCE)
-		write_no_pickup(b.c);
 	write_tier(&b, BH_TIER_ADMIN, next.s);
 	if (split) {
 		go_to(bh_chain_add(b.c, NULL), next.s);

@@ -322,16 +322,38 @@ struct bh_emit_use {
 void bh_emit_group(struct bh_emit_use *u, const struct bh_group *g);
 void bh_emit_use_finish(struct bh_emit_use *u);
 
-/* emit.c: what a workload alone contributes to the static sets and maps */
-struct bh_set *bh_emit_known_set(struct bh_ruleset *rs, enum bh_family family);
-struct bh_set *bh_emit_self_set(struct bh_ruleset *rs, enum bh_family family);
+/* emit.c */
+struct bh_emit {
+	const struct bh_engine *e;
+	const struct bh_emit_opts *opts;
+	struct bh_ruleset *rs;
+};
+void bh_emit_set_match(
+	struct bh_rule *r, enum bh_match_kind kind, enum bh_family family, const char *set);
+void bh_emit_go(struct bh_rule *r, enum bh_action action, const char *target);
+
+/* emit_ends.c: the chains that end a packet's way, the cache and the pace */
+void bh_emit_ends(const struct bh_emit *m);
+void bh_emit_cache(const struct bh_emit *m, struct bh_chain *c);
+void bh_emit_cache_sets(struct bh_ruleset *rs);
+void bh_emit_unknown(struct bh_chain *c, enum bh_match_kind kind);
+
+/* emit_guard.c: identity is bound to the veth. _node_sets: the node's own addresses; _ports: what
+ * each veth may send, of the workloads `which` (NULL: all, n of them) */
+void bh_emit_guard(const struct bh_emit *m);
+void bh_emit_node_sets(struct bh_ruleset *rs, const struct bh_engine *e);
+void bh_emit_ports(
+	struct bh_ruleset *rs, const struct bh_engine *e, const uint32_t *which, size_t n);
+
+/* emit_surroundings.c */
+void bh_emit_surroundings(const struct bh_emit *m);
+
+/* emit_workloads.c: the sets that workloads fill, from all (which NULL) or some of them */
 enum bh_map { BH_MAP_OBSERVE, BH_MAP_ENFORCE, BH_MAP_QUARANTINE, BH_MAPS };
-struct bh_set *bh_emit_map(
-	struct bh_ruleset *rs, enum bh_map map, enum bh_direction d, enum bh_family family);
-void bh_emit_into_known(const struct bh_engine *e, size_t workload, struct bh_set *s);
-void bh_emit_into_self(const struct bh_engine *e, size_t workload, struct bh_set *s);
-void bh_emit_into_map(const struct bh_engine *e, size_t workload, enum bh_map map,
-	enum bh_direction d, struct bh_set *s);
+const char *bh_emit_map_name(
+	enum bh_map map, enum bh_direction d, enum bh_family family, char buf[static 24]);
+void bh_emit_workloads(
+	struct bh_ruleset *rs, const struct bh_engine *e, const uint32_t *which, size_t n);
 
 /* emit_sets.c: adds a set that is not there yet, with its elements. */
 void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family);
@@ -354,4 +376,5 @@ struct bh_explain {
 };
 const struct bh_addr *bh_explain_addr(const struct bh_explain *x, enum bh_direction d);
 void bh_explain_considered(const struct bh_explain *x, enum bh_direction d);
+bool bh_explain_quarantined(const struct bh_explain *x, enum bh_direction d); /* and it decides */
 void bh_explain_suggest(const struct bh_explain *x);

@@ -77,6 +77,8 @@ static void print_elem(const struct bh_set *s, const struct bh_set_elem *e, stru
 /* nft puts two of its numeric types on a line, one of anything longer. */
 static size_t per_line(const struct bh_set *s)
 {
+	if (s->n_parts == 1 && s->part[0] == BH_PART_ND_TARGET)
+		return SIZE_MAX; /* all on one */
 	if (s->kind == BH_SET_CONCAT)
 		return s->n_parts > 1 || bh_part_len(s->part[0], s->family) > 4 ? 1 : 2;
 	return s->family == BH_IPV4 && s->kind != BH_SET_PAIR ? 2 : 1;

@@ -109,7 +109,7 @@ static size_t own_addrs(const struct bh_inventory *inv, size_t w, const struct b
 static bool simple(const struct bh_workload *w)
 {
 	size_t v4 = 0;
-	if (w->n_ifaces != 1 || w->iface[0].n_addrs > 2)
+	if (w->n_ifaces != 1 || w->iface[0].n_addrs > 2 || w->iface[0].host_name)
 		return false;
 	for (size_t i = 0; i < w->iface[0].n_addrs; i++)
 		v4 += w->iface[0].addr[i].family == BH_IPV4;
@@ -123,6 +123,21 @@ static void put_interface(
 	size_t n = own_addrs(inv, w, i, &a);
 	put_addrs(out, a, n);
 	free(a);
+}
+
+static void put_veth(struct bh_buf *out, const struct bh_interface *i)
+{
+	const uint8_t *m = i->mac;
+	if (!i->host_name)
+		return;
+	bh_buf_str(out, ", host: ");
+	put_quoted(out, i->host_name);
+	if (i->bridge) {
+		bh_buf_str(out, ", bridge: ");
+		put_quoted(out, i->bridge);
+	}
+	bh_buf_printf(out, ", mac: \"%02x:%02x:%02x:%02x:%02x:%02x\"", m[0], m[1], m[2], m[3], m[4],
+		m[5]);
 }
 
 static void put_addresses(struct bh_buf *out, const struct bh_inventory *inv, size_t index)
@@ -141,6 +156,7 @@ static void put_addresses(struct bh_buf *out, const struct bh_inventory *inv, si
 		put_quoted(out, w->iface[i].name ? w->iface[i].name : "");
 		bh_buf_str(out, ", ips: ");
 		put_interface(out, inv, index, &w->iface[i]);
+		put_veth(out, &w->iface[i]);
 		bh_buf_str(out, "}");
 	}
 	bh_buf_str(out, "]");

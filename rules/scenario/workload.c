@@ -72,9 +72,41 @@ static void add_interface(struct bh_workload *w, const char *name, struct bh_add
 	i->n_addrs = n;
 }
 
+static bool parse_mac(const char *text, uint8_t mac[static 6])
+{
+	int end = 0;
+	return strlen(text) == 17 &&
+	       sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
+		       &mac[3], &mac[4], &mac[5], &end) == 6 &&
+	       end == 17;
+}
+
+/* The host's side of a veth, which the rules against forged sources need. */
+static void read_veth(struct loader *l, const struct bh_node *n, struct bh_interface *i)
+{
+	const char *host = NULL, *bridge = NULL, *mac = NULL;
+	const struct bh_node *at = bh_node_get(n, "host");
+	if (!at)
+		return;
+	bh_read_string(&l->r, at, "workloads[].interfaces[].host", &host);
+	if (bh_node_get(n, "bridge"))
+		bh_read_string(&l->r, bh_node_get(n, "bridge"), "workloads[].interfaces[].bridge",
+			&bridge);
+	at = bh_node_get(n, "mac");
+	if (at && bh_read_string(&l->r, at, "workloads[].interfaces[].mac", &mac) == 0 &&
+		!parse_mac(mac, i->mac))
+		bh_read_error(&l->r, at, "workloads[].interfaces[].mac", "02:00:00:00:00:01",
+			"not a MAC address");
+	if ((host && (!*host || strlen(host) > 15)) || (bridge && strlen(bridge) > 15))
+		bh_read_error(&l->r, n, "workloads[].interfaces[]", "1 to 15 characters",
+			"not the name of an interface");
+	i->host_name = bh_xstrdup(host);
+	i->bridge = bh_xstrdup(bridge);
+}
+
 static void read_interface(struct loader *l, const struct bh_node *n, struct bh_workload *w)
 {
-	static const char *const known[] = {"name", "ips", NULL};
+	static const char *const known[] = {"name", "ips", "host", "bridge", "mac", NULL};
 	const char *path = "workloads[].interfaces[]", *name;
 	size_t n_addrs;
 	if (bh_read_map(&l->r, n, path) < 0 || bh_read_known_keys(&l->r, n, path, known) > 0 ||
@@ -84,6 +116,7 @@ static void read_interface(struct loader *l, const struct bh_node *n, struct bh_
 	struct bh_addr *a = scenario_read_addrs(
 		l, bh_node_get(n, "ips"), "workloads[].interfaces[].ips", false, &n_addrs);
 	add_interface(w, name, a, n_addrs);
+	read_veth(l, n, &w->iface[w->n_ifaces - 1]);
 }
 
 static void read_interfaces(struct loader *l, const struct bh_node *n, struct bh_workload *w)

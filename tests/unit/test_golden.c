@@ -128,13 +128,14 @@ static void test_golden(void **state BH_UNUSED)
 /* nft loads our text into a network namespace that exists for this only, and lists it alike. */
 static void test_nft_reads_and_lists_it(void **state BH_UNUSED)
 {
-	static const char *const files[] = {GOLDEN "/local.nft",
-		GOLDEN "/closed.nft"}; /* no queue: every kernel has the rest */
+	static const char *const files[] = {GOLDEN "/local.nft", GOLDEN "/closed.nft",
+		GOLDEN "/veths.nft"}; /* no queue: every kernel has the rest */
 	if (geteuid() != 0 || system("unshare -n nft list tables >/dev/null 2>&1") != 0)
 		skip();
 	for (size_t i = 0; i < BH_ARRAY_SIZE(files); i++) {
 		bh_autofree char *command = bh_xasprintf(
-			"unshare -n sh -c 'nft -f %s && nft -s list table inet bulkhead' 2>&1",
+			"unshare -n sh -c 'nft -f %s && nft -s list table inet bulkhead && "
+			"nft -s list table bridge bulkhead' 2>&1",
 			files[i]);
 		struct bh_buf listed = {0};
 		char chunk[4096];
@@ -150,9 +151,18 @@ static void test_nft_reads_and_lists_it(void **state BH_UNUSED)
 	}
 }
 
+/* It lists elements of concatenations in an order of its own. */
+static void test_nft_reads_veths(void **state BH_UNUSED)
+{
+	if (geteuid() != 0 || system("unshare -n nft list tables >/dev/null 2>&1") != 0)
+		skip();
+	assert_int_equal(system("unshare -n nft -f " GOLDEN "/veths.nft"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nft_reads_veths),
 		cmocka_unit_test(test_golden),
 		cmocka_unit_test(test_nft_reads_and_lists_it),
 	};
