@@ -15,6 +15,7 @@
 
 #define REBUILD_TRIES 8 /* while others keep changing the ruleset of this namespace */
 #define REBUILD_PAUSE_MS 5
+#define FLUSH_TRIES 4
 
 #define ADD_NEW (NLM_F_CREATE | NLM_F_EXCL)
 
@@ -198,15 +199,42 @@ static int put_change(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_
 	return -EINVAL;
 }
 
+static int put_changes(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_diff *diff,
+	struct bh_nft_error *error)
+{
+	for (size_t i = 0; i < diff->n; i++) {
+		const struct bh_change *c = &diff->change[i];
+		int rc = put_change(n, b, c);
+		if (rc < 0)
+			return refuse(error, rc, c->set ? "set" : "chain",
+				c->set ? c->set->name : c->chain->name);
+	}
+	return 0;
+}
+
+struct refused {
+	const struct bh_nft_batch *batch;
+	bool flush; /* of a set */
+};
+
+static void note_refused(ssize_t i, int err, void *arg)
+{
+	struct refused *r = arg;
+	r->flush |= i >= 0 && err == -ENOENT && r->batch->msg[i].what == BH_NFT_FLUSH;
+}
+
 int bh_nft_apply(struct bh_nft *n, const struct bh_diff *diff, struct bh_nft_error *ret_error)
 {
 	bh_autobatch struct bh_nft_batch b = {0};
-	for (size_t i = 0; i < diff->n; i++) {
-		const struct bh_change *c = &diff->change[i];
-		int rc = put_change(n, &b, c);
-		if (rc < 0)
-			return refuse(ret_error, rc, c->set ? "set" : "chain",
-				c->set ? c->set->name : c->chain->name);
+	int rc = put_changes(n, &b, diff, ret_error);
+	if (rc < 0)
+		return rc;
+	for (int try = 1;; try++) {
+		/* Kernels such as 6.1 refuse to flush a set from which they are taking an element
+		 * for its age at the same moment. */
+		struct refused r = {.batch = &b};
+		rc = bh_nft_transact(n, &b, 0, note_refused, &r, ret_error);
+		if (rc != -ENOENT || !r.flush || try == FLUSH_TRIES)
+			return rc;
 	}
-	return bh_nft_transact(n, &b, 0, NULL, NULL, ret_error);
 }
