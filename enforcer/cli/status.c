@@ -144,7 +144,7 @@ static void print_queues(const json_t *s)
 		" dropped, %" JSON_INTEGER_FORMAT " lost",
 		cli_num(q, "num"), cli_str(q, "purpose") ?: "?", cli_num(q, "received"),
 		cli_num(q, "accepted"), cli_num(q, "dropped"),
-		cli_num(q, "kernel_dropped") + cli_num(q, "user_dropped"));
+		cli_num(q, "kernel_dropped") + cli_num(q, "user_dropped") + cli_num(q, "bypassed"));
 	const json_t *a = json_object_get(s, "audit");
 	line("audit log",
 		"%s: %" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT

@@ -57,6 +57,8 @@ static const char *action_of(const struct bh_event *e)
 	}
 	if (e->dropped)
 		return "policy-deny";
+	if (e->decision.reason == BH_REASON_UNKNOWN_WORKLOAD)
+		return "policy-allow"; /* of nobody we know: worth a line */
 	return e->decision.would_deny ? "would-deny" : NULL;
 }
 

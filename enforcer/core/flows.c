@@ -135,7 +135,8 @@ void bh_core_flow_note(struct bh_core *c, const struct bh_event *e)
 	struct bh_flow_row r;
 
 	if (e->decision.side[BH_EGRESS].workload < 0 && e->decision.side[BH_INGRESS].workload < 0 &&
-		e->kind == BH_EVENT_DECISION && !e->dropped)
+		e->kind == BH_EVENT_DECISION && !e->dropped &&
+		e->decision.reason != BH_REASON_UNKNOWN_WORKLOAD)
 		return; /* nothing of ours */
 	if (!b->slot) {
 		b->mask = 4 * BH_FLOW_BATCH_MAX - 1;

@@ -111,33 +111,6 @@ static int open_records(struct bh_core *c, char **why)
 	return 0;
 }
 
-static int start_queues(struct bh_core *c, char **why)
-{
-	const struct bh_nft_caps *caps = bh_nft_get_caps(c->nft);
-	if (!caps->native_queue && !caps->compat_queue)
-		return 0; /* said by status */
-	for (int i = 0; i < 2; i++) {
-		c->queue_ctx[i] = (struct bh_queue_ctx){&c->shared, i == 1};
-		struct bh_queue_opts o = {
-			.num = (uint16_t)(c->conf->queue_base + i),
-			.maxlen = c->conf->queue_length,
-			.fail_open = i == 1,
-			.hold_max = 1024,
-			.hold_ms = 2000,
-		};
-		int r = bh_queue_start(&o, bh_core_packet, &c->queue_ctx[i], &c->queue[i]);
-		if (r == -EBUSY)
-			return fail(why, r,
-				"NFQUEUE %u is taken by another process (another bulkheadd?): stop "
-				"it, "
-				"or set queue.base in the configuration",
-				o.num);
-		if (r < 0)
-			return fail(why, r, "NFQUEUE %u: %s", o.num, strerror(-r));
-	}
-	return 0;
-}
-
 static void on_inventory(void *arg)
 {
 	struct bh_core *c = arg;
@@ -268,7 +241,7 @@ int bh_core_new(
 		r = open_records(c, ret_why);
 	if (r == 0) {
 		start_handles(c);
-		r = start_queues(c, ret_why);
+		r = bh_core_queues_start(c, ret_why);
 	}
 	if (r == 0) {
 		bh_audit_event(c->audit, "start", "success", NULL, NULL,
@@ -320,10 +293,7 @@ void bh_core_stop(struct bh_core *c)
 	if (c->stopping)
 		return;
 	c->stopping = true;
-	for (int i = 0; i < 2; i++) {
-		bh_queue_stop(c->queue[i]);
-		c->queue[i] = NULL;
-	}
+	bh_core_queues_stop(c);
 	if (c->handles) {
 		if (c->audit)
 			bh_core_wake_cb(&c->wake);

@@ -3,11 +3,19 @@
  * The verdict on one queued packet. Runs on the queues' threads: reads the published snapshot,
  * decides, tells the loop through the ring, and never waits for anything.
  *
- * Two queues, two ways to be in doubt. What comes by the unmatched queue comes from an enforcing
- * group or a feed's rule: in doubt it is dropped. What comes by the observed queue passes by
- * definition of learn and audit: in doubt it passes, except that a listed address never does.
+ * Three queues, three ways to be in doubt. What comes by the unmatched queue comes from an
+ * enforcing group or a feed's rule: in doubt it is dropped. What comes by the observed queue passes
+ * by definition of learn and audit: in doubt it passes, except that a listed address never does.
+ * What comes by the hold queue has an end that the rules don't know: in doubt it is for the node's
+ * mode.
+ *
+ * By whichever queue, a packet of an unknown workload waits until that workload is known, then
+ * meets the rules again; the queue bounds how many wait, and for how long.
  */
 #include "core/private.h"
+
+#define REPEATED_MS 2000
+#define VAIN_MS 60000
 
 /* Which end the blocking feeds list; the kernel's sets hold the same ranges. */
 static bool blocked(const struct bh_snapshot *s, const struct bh_addr *a)
@@ -54,8 +62,59 @@ static bool spoofed(const struct bh_inventory *inv, const struct bh_packet *p, s
 	return inv->workload[w]->mode == BH_MODE_ENFORCE;
 }
 
-static enum bh_packet_verdict decide(
-	struct bh_snapshot *s, const struct bh_packet *p, bool observed, struct bh_event *e)
+/* An address where workloads live, of nobody we know: of one that has just started, as a rule. */
+static bool unknown(const struct bh_inventory *inv, const struct bh_addr *a, int owner)
+{
+	if (owner != BH_OWNER_NONE || bh_addr_is_multicast(a) || !bh_inventory_in_network(inv, a))
+		return false;
+	for (size_t i = 0; i < inv->n_broadcast; i++)
+		if (bh_addr_eq(&inv->broadcast[i], a))
+			return false;
+	return true;
+}
+
+/* NULL: both ends are known, or no business of ours. */
+static const struct bh_addr *unknown_end(const struct bh_inventory *inv, const struct bh_event *e)
+{
+	if (unknown(inv, &e->flow.src, e->decision.side[BH_EGRESS].workload))
+		return &e->flow.src;
+	if (unknown(inv, &e->flow.dst, e->decision.side[BH_INGRESS].workload))
+		return &e->flow.dst;
+	return NULL;
+}
+
+/* Waiting once is enough: an address that stayed unknown (a machine of the same subnet that is no
+ * container) is not waited for again until something has changed. */
+static bool worth_waiting(const struct bh_snapshot *s, const struct bh_packet *p,
+	const struct bh_addr *a, struct bh_queue_ctx *ctx)
+{
+	const struct bh_flow address = {.src = *a};
+	if (ctx->vain_epoch != s->epoch) {
+		ctx->vain = (struct bh_recent){0};
+		ctx->vain_epoch = s->epoch;
+	}
+	if (p->held && p->expired)
+		bh_recent_put(&ctx->vain, &address, VAIN_MS);
+	return !p->expired && !bh_recent_has(&ctx->vain, &address) &&
+	       !bh_recent_has(&ctx->repeated, &p->flow);
+}
+
+/* Nobody has told us of it in time. Who is known may still deny it; else it is for the node's own
+ * mode, except that what an enforcing group did not allow is not to be trusted. */
+static enum bh_packet_verdict give_up(
+	const struct bh_snapshot *s, const struct bh_queue_ctx *ctx, struct bh_event *e)
+{
+	e->decision.reason = BH_REASON_UNKNOWN_WORKLOAD;
+	if (e->decision.verdict == BH_REJECT)
+		return BH_PACKET_REJECT;
+	if (e->decision.verdict == BH_DROP || s->node_mode == BH_MODE_ENFORCE ||
+		ctx->purpose == BH_QUEUE_UNMATCHED)
+		return BH_PACKET_DROP;
+	return BH_PACKET_ACCEPT;
+}
+
+static enum bh_packet_verdict decide(struct bh_snapshot *s, const struct bh_packet *p,
+	struct bh_queue_ctx *ctx, struct bh_event *e)
 {
 	const struct bh_inventory *inv = bh_engine_inventory(s->engine);
 
@@ -64,36 +123,57 @@ static enum bh_packet_verdict decide(
 		return BH_PACKET_DROP;
 	if (spoofed(inv, p, e))
 		return BH_PACKET_DROP;
+	const struct bh_addr *nobody = unknown_end(inv, e);
+	if (nobody)
+		return worth_waiting(s, p, nobody, ctx) ? BH_PACKET_HOLD : give_up(s, ctx, e);
+	if (p->held && !p->expired) {
+		/* Known by now: let it meet the rules that are in force since. */
+		bh_recent_put(&ctx->repeated, &p->flow, REPEATED_MS);
+		return BH_PACKET_REPEAT;
+	}
 	if (e->decision.verdict == BH_REJECT)
 		return BH_PACKET_REJECT;
 	if (e->decision.verdict == BH_DROP)
 		return BH_PACKET_DROP;
 	/* The kernel took it for a packet of an enforcing group and nobody here knows its ends:
 	 * the inventory has moved on, and the address is not to be trusted. */
-	if (!observed && e->decision.reason == BH_REASON_UNKNOWN_WORKLOAD)
+	if (ctx->purpose == BH_QUEUE_UNMATCHED && e->decision.reason == BH_REASON_UNKNOWN_WORKLOAD)
 		return BH_PACKET_DROP;
 	return BH_PACKET_ACCEPT;
+}
+
+/* Before the first snapshot of this run, while the rules of the run before are in force. */
+static enum bh_packet_verdict too_early(const struct bh_packet *p, const struct bh_queue_ctx *ctx)
+{
+	if (ctx->purpose == BH_QUEUE_OBSERVED)
+		return BH_PACKET_ACCEPT;
+	if (!p->expired)
+		return BH_PACKET_HOLD;
+	return ctx->purpose == BH_QUEUE_HOLD && !ctx->closed ? BH_PACKET_ACCEPT : BH_PACKET_DROP;
 }
 
 enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg)
 {
 	struct bh_queue_ctx *ctx = arg;
-	enum bh_packet_verdict in_doubt = ctx->observed ? BH_PACKET_ACCEPT : BH_PACKET_DROP;
 
 	if (p->fault == BH_PACKET_MALFORMED || p->fault == BH_PACKET_TRUNCATED)
 		return BH_PACKET_DROP; /* counted by the queue; no stack would take it either */
 	struct bh_snapshot *s = bh_shared_current(ctx->shared);
 	if (!s)
-		return in_doubt;
+		return too_early(p, ctx);
 	struct bh_event e = {
 		.kind = BH_EVENT_DECISION,
 		.snap = s, /* the reference goes to the ring */
 		.flow = p->flow,
+		.tcp_flags = p->tcp_flags,
 		.spoofer = BH_OWNER_NONE,
-		.queued_observed = ctx->observed,
 		.when = bh_core_now(),
 	};
-	enum bh_packet_verdict v = decide(s, p, ctx->observed, &e);
+	enum bh_packet_verdict v = decide(s, p, ctx, &e);
+	if (v == BH_PACKET_HOLD || v == BH_PACKET_REPEAT) {
+		bh_snapshot_unref(s); /* told when it is decided */
+		return v;
+	}
 	e.dropped = v != BH_PACKET_ACCEPT;
 	bh_shared_push(ctx->shared, &e);
 	return v;

@@ -14,6 +14,7 @@
 #include "core/config.h"
 #include "core/core.h"
 #include "core/lifecycle.h"
+#include "core/recent.h"
 #include "feeds/feeds.h"
 #include "http/http.h"
 #include "inventory/inventory.h"
@@ -30,6 +31,7 @@ struct bh_snapshot {
 	struct bh_feed_index *feeds;
 	enum bh_mode node_mode;
 	bool reject;
+	uint64_t epoch; /* of the run's snapshots, ascending from 1 */
 };
 struct bh_snapshot *bh_snapshot_ref(struct bh_snapshot *s);
 void bh_snapshot_unref(struct bh_snapshot *s);
@@ -48,7 +50,9 @@ struct bh_event {
 	struct bh_flow flow;
 	struct bh_decision decision;
 	bool dropped; /* the verdict given */
-	bool queued_observed;
+	uint8_t tcp_flags;
+	/* Further packets of the tuple that the kernel's cache decided; 0: the packet itself. */
+	uint64_t cached;
 	int32_t spoofer; /* SPOOF: workload whose veth it was */
 	int64_t when; /* µs since the epoch */
 	char feed[65];
@@ -71,10 +75,23 @@ struct bh_snapshot *bh_shared_current(struct bh_shared *s); /* a reference, or N
 void bh_shared_push(struct bh_shared *s, struct bh_event *e); /* takes e->snap */
 size_t bh_shared_take(struct bh_shared *s, struct bh_event *ret, size_t max, uint64_t ret_lost[2]);
 
-/* A queue's callback argument. */
+/* The queues: queue.base and the numbers after it, in this order. */
+enum bh_queue_purpose {
+	BH_QUEUE_UNMATCHED, /* not allowed by an enforcing group, or on a feed */
+	BH_QUEUE_OBSERVED, /* with bypass: learn, audit, the node's own */
+	BH_QUEUE_HOLD, /* of workloads that nobody has told us of (yet) */
+	BH_QUEUES,
+};
+const char *bh_queue_purpose_name(enum bh_queue_purpose p);
+
+/* A queue's callback argument, for its thread. */
 struct bh_queue_ctx {
 	struct bh_shared *shared;
-	bool observed; /* the queue with bypass */
+	enum bh_queue_purpose purpose;
+	bool closed; /* HOLD before the first snapshot: drop what has waited in vain */
+	struct bh_recent repeated; /* held, then sent through the rules again */
+	struct bh_recent vain; /* addresses (src) that were waited for in vain… */
+	uint64_t vain_epoch; /* …in this state */
 };
 enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg);
 
@@ -121,8 +138,8 @@ struct bh_core {
 	struct bh_audit *audit;
 	struct bh_feeds *feeds;
 	struct bh_inventory_mgr *inventory;
-	struct bh_queue *queue[2]; /* [0] unmatched, [1] observed */
-	struct bh_queue_ctx queue_ctx[2];
+	struct bh_queue *queue[BH_QUEUES];
+	struct bh_queue_ctx queue_ctx[BH_QUEUES];
 	struct bh_shared shared;
 	struct bh_watch *watch_policies, *watch_config;
 
@@ -139,6 +156,7 @@ struct bh_core {
 	size_t n_overrides;
 	struct bh_ruleset *installed; /* what the kernel holds; NULL before the first commit */
 	struct bh_snapshot *snap; /* the published one; a reference of our own */
+	uint64_t epochs; /* snapshots made so far */
 	char *commit_error;
 	int64_t last_commit;
 	uint64_t commits;
@@ -152,7 +170,7 @@ struct bh_core {
 	struct bh_flow_batch flows;
 	uint64_t ct_lost; /* times conntrack events were lost */
 	uint64_t events_lost;
-	uint64_t kernel_lost[2]; /* queue drops already reported as a gap */
+	uint64_t kernel_lost[BH_QUEUES]; /* by the kernel alone, already reported as a gap */
 	char *store_error;
 	char *config_error; /* why the configuration file is not what is in force */
 
@@ -172,6 +190,13 @@ void bh_core_reconcile_cb(uv_timer_t *t);
 int bh_core_reconcile(struct bh_core *c); /* at once; 0 or −errno with commit_error set */
 void bh_core_ready(struct bh_core *c); /* after the first commit: lifecycle.c */
 int bh_core_rebuild(struct bh_core *c); /* puts the installed ruleset back */
+/* queues.c */
+int bh_core_queues_start(struct bh_core *c, char **why);
+void bh_core_queues_stop(struct bh_core *c);
+void bh_core_queues_recheck(struct bh_core *c); /* held packets are asked for again */
+void bh_core_queues_tick(struct bh_core *c);
+json_t *bh_core_queues_json(struct bh_core *c);
+void bh_core_queues_metrics(struct bh_core *c, struct bh_buf *b);
 /* revoke.c */
 void bh_core_revoke(struct bh_core *c); /* now, and again after 100 ms */
 void bh_core_sweep_cb(uv_timer_t *t);

@@ -78,6 +78,7 @@ static struct bh_snapshot *build_snapshot(struct bh_core *c)
 	s->feeds = bh_feeds_index(c->feeds);
 	s->node_mode = bh_core_node_mode(c);
 	s->reject = c->conf->reject;
+	s->epoch = ++c->epochs;
 	return s;
 }
 
@@ -179,9 +180,7 @@ static void after_commit(struct bh_core *c, int changes)
 		c->last_commit = bh_core_now();
 		bh_core_revoke(c);
 	}
-	for (int i = 0; i < 2; i++)
-		if (c->queue[i])
-			bh_queue_recheck(c->queue[i]);
+	bh_core_queues_recheck(c);
 	if (!c->ready) {
 		c->ready = true;
 		bh_core_ready(c);

@@ -41,7 +41,7 @@ static void kernel_problems(struct bh_core *c, json_t *list)
 			"traffic inside one bridge does not pass the rules: %s; modprobe "
 			"br_netfilter",
 			c->bridge_nf_error);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < BH_QUEUES; i++)
 		if (c->ready && !c->queue[i] && strcmp(queue_kind(c), "none"))
 			problem(list,
 				"queue %u could not be bound: another process has it; set "
@@ -105,26 +105,6 @@ static json_t *workloads_json(struct bh_core *c)
 	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)total, "enforce",
 		(json_int_t)mode[BH_MODE_ENFORCE], "audit", (json_int_t)mode[BH_MODE_AUDIT],
 		"learn", (json_int_t)mode[BH_MODE_LEARN], "unenforceable", (json_int_t)un);
-}
-
-static json_t *queues_json(struct bh_core *c)
-{
-	static const char *const purpose[] = {"unmatched", "observed"};
-	json_t *list = json_array();
-	for (int i = 0; i < 2; i++) {
-		struct bh_queue_stats s;
-		if (!c->queue[i])
-			continue;
-		bh_queue_get_stats(c->queue[i], &s);
-		json_array_append_new(
-			list, json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "num",
-				      c->conf->queue_base + i, "purpose", purpose[i], "received",
-				      (json_int_t)s.received, "accepted", (json_int_t)s.accepted,
-				      "dropped", (json_int_t)s.dropped, "kernel_dropped",
-				      (json_int_t)s.kernel_dropped, "user_dropped",
-				      (json_int_t)s.user_dropped, "held", (json_int_t)s.held));
-	}
-	return list;
 }
 
 static json_t *feeds_json(struct bh_core *c, json_t *problems)
@@ -213,7 +193,7 @@ struct bh_answer bh_core_status(struct bh_core *c)
 	json_object_set_new(o, "sources", sources_json(c, problems));
 	json_object_set_new(o, "feeds", feeds_json(c, problems));
 	json_object_set_new(o, "learn", learn_json(c));
-	json_object_set_new(o, "queues", queues_json(c));
+	json_object_set_new(o, "queues", bh_core_queues_json(c));
 	json_object_set_new(o, "audit", audit_json(c));
 	json_object_set_new(o, "failing", failing_json(c));
 	json_object_set_new(o, "problems", problems);
@@ -279,28 +259,6 @@ static void on_counter(const struct bh_nft_counter *k, void *arg)
 		m->observed += k->packets;
 }
 
-static void queue_metrics(struct bh_core *c, struct bh_buf *b)
-{
-	static const char *const purpose[] = {"unmatched", "observed"};
-	bh_buf_str(b, "# HELP bulkhead_queue_packets_total Packets of a queue by outcome.\n"
-		      "# TYPE bulkhead_queue_packets_total counter\n");
-	for (int i = 0; i < 2; i++) {
-		struct bh_queue_stats s;
-		if (!c->queue[i])
-			continue;
-		bh_queue_get_stats(c->queue[i], &s);
-		const struct {
-			const char *name;
-			uint64_t v;
-		} row[] = {{"accepted", s.accepted}, {"dropped", s.dropped},
-			{"kernel_dropped", s.kernel_dropped}, {"user_dropped", s.user_dropped}};
-		for (size_t k = 0; k < BH_ARRAY_SIZE(row); k++)
-			bh_buf_printf(b,
-				"bulkhead_queue_packets_total{queue=\"%s\",outcome=\"%s\"} %llu\n",
-				purpose[i], row[k].name, (unsigned long long)row[k].v);
-	}
-}
-
 struct bh_answer bh_core_metrics(struct bh_core *c)
 {
 	struct metrics m = {0};
@@ -338,6 +296,6 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		bh_buf_printf(&m.text, "bulkhead_workloads{mode=\"%s\"} %lld\n", key[i],
 			(long long)json_integer_value(json_object_get(w, key[i])));
 	json_decref(w);
-	queue_metrics(c, &m.text);
+	bh_core_queues_metrics(c, &m.text);
 	return bh_answer_text(200, "text/plain; version=0.0.4", bh_buf_take(&m.text));
 }

@@ -6,29 +6,6 @@
 
 #define PATIENCE_US 15000000
 
-static const char *const queue_gap[] = {
-	"packets of enforcing groups were dropped unrecorded: the queue was full",
-	"packets in learn or audit passed unrecorded: the queue was full",
-};
-
-static void queue_gaps(struct bh_core *c)
-{
-	for (int i = 0; i < 2; i++) {
-		struct bh_queue_stats s;
-		if (!c->queue[i])
-			continue;
-		bh_queue_get_stats(c->queue[i], &s);
-		uint64_t lost = s.kernel_dropped + s.user_dropped + s.lost_ids;
-		if (lost <= c->kernel_lost[i])
-			continue;
-		bh_audit_event(c->audit, "gap", NULL, queue_gap[i], NULL,
-			json_pack("{s:s, s:I, s:i}", "class", "queue", "count",
-				(json_int_t)(lost - c->kernel_lost[i]), "queue",
-				c->conf->queue_base + i));
-		c->kernel_lost[i] = lost;
-	}
-}
-
 /* br_netfilter may be loaded by the runtime long after us. */
 static void bridge_nf(struct bh_core *c)
 {
@@ -53,7 +30,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	struct bh_core *c = t->data;
 	tell(c);
 	bh_audit_tick(c->audit, bh_core_now());
-	queue_gaps(c);
+	bh_core_queues_tick(c);
 	bridge_nf(c);
 	bh_core_watch_policies(c);
 	bh_core_versions_tick(c);

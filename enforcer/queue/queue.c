@@ -95,7 +95,6 @@ static void answer(struct bh_queue *q, uint32_t id, uint32_t mark, enum bh_packe
 /* For a packet that can't be held (any longer): whatever comes back is final. */
 static void ask_last(struct bh_queue *q, uint32_t id, struct bh_packet *p)
 {
-	p->held = true;
 	p->expired = true;
 	add(&q->count.expired, 1);
 	answer(q, id, p->mark, q->fn(p, q->arg));
@@ -124,12 +123,14 @@ static void on_packet(const struct bh_nfq_packet *in, void *arg)
 		answer(q, x.id, x.packet.mark, v);
 		return;
 	}
-	x.packet.held = true;
 	x.deadline = now_ns() + (int64_t)q->opts.hold_ms * 1000000;
-	if (!q->stopping && bh_hold_add(&q->hold, &x))
+	x.packet.held = true;
+	if (!q->stopping && bh_hold_add(&q->hold, &x)) {
 		add(&q->count.held, 1);
-	else
-		ask_last(q, x.id, &x.packet);
+		return;
+	}
+	x.packet.held = false;
+	ask_last(q, x.id, &x.packet);
 }
 
 static bool ask_held(struct bh_held *x, void *arg)
@@ -343,5 +344,6 @@ void bh_queue_get_stats(struct bh_queue *q, struct bh_queue_stats *ret)
 		.lost_ids = get(&q->count.lost_ids),
 		.rejected = get(&q->count.rejected),
 	};
+	ret->bypassed = q->opts.fail_open ? ret->lost_ids : 0;
 	kernel_counters(q, ret);
 }

@@ -24,7 +24,8 @@ struct bh_packet {
 	uint32_t mark;
 	size_t len;
 	bool held; /* asked again after BH_PACKET_HOLD */
-	bool expired; /* held for as long as allowed: HOLD is not an answer now */
+	/* HOLD is not an answer now: held for as long as allowed or, if not held, no room. */
+	bool expired;
 };
 
 /*
@@ -68,9 +69,11 @@ struct bh_queue_stats {
 	uint64_t kernel_dropped; /* queue full: nfnetlink_queue's queue_dropped */
 	uint64_t user_dropped; /* socket full: queue_user_dropped */
 	uint64_t overruns; /* ENOBUFS seen on the socket */
-	/* Gaps in packet ids: packets the kernel decided without us (the user_dropped ones, or
-	 * those that a full fail_open queue let through). */
+	/* Gaps in packet ids: packets that the kernel decided without us. Without fail_open they
+	 * are the user_dropped ones; with it, those that were let through: bypassed. The last ones
+	 * are seen when the next packet comes. */
 	uint64_t lost_ids;
+	uint64_t bypassed;
 	uint64_t rejected;
 };
 
