@@ -74,8 +74,8 @@ def ip6(src, dst, proto, payload, ext=(), hops=64):
 
 
 def options(kind, n=1):
-    """A hop-by-hop or destination options header of n * 8 bytes, padding only."""
-    return kind, bytes([n - 1, 1, n * 8 - 4]) + bytes(n * 8 - 4)
+    """A hop-by-hop or destination options header of n * 8 bytes: one option that everybody skips."""
+    return kind, bytes([n - 1, 0x1E, n * 8 - 4]) + bytes(n * 8 - 4)
 
 
 def routing(kind, left, *addrs):
