@@ -188,6 +188,32 @@ int bh_nft_exists(struct bh_nft *n)
 	return table_exists(n, BH_TABLE_INET);
 }
 
+static void read_owner(const struct nlmsghdr *nlh, void *arg)
+{
+	uint32_t *owner = arg;
+	const struct nlattr *a;
+	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) == NFTA_TABLE_OWNER &&
+			mnl_attr_validate(a, MNL_TYPE_U32) >= 0)
+			*owner = ntohl(mnl_attr_get_u32(a));
+	}
+}
+
+int bh_nft_taken(struct bh_nft *n)
+{
+	for (uint8_t t = BH_TABLE_INET; t <= BH_TABLE_BRIDGE; t++) {
+		uint32_t owner = 0;
+		int rc = bh_nft_request(n, NFT_MSG_GETTABLE, 0, bh_nft_family(t), BH_TABLE, NULL,
+			read_owner, &owner);
+		if (rc == 0 && owner && owner != n->portid)
+			return 1;
+		if (rc < 0 && rc != -ENOENT && (t == BH_TABLE_INET || n->caps.bridge))
+			return rc;
+	}
+	return 0;
+}
+
 int bh_nft_flush(struct bh_nft *n)
 {
 	bh_autobatch struct bh_nft_batch b = {0};

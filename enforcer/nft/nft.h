@@ -40,6 +40,9 @@ const struct bh_nft_caps *bh_nft_get_caps(const struct bh_nft *n);
  * the beginning, to nobody. A rebuild that has to change it replaces the tables as a whole. */
 void bh_nft_set_owner(struct bh_nft *n, bool owner);
 
+/* Do our tables belong to another process now? 1, 0 or −errno. */
+int bh_nft_taken(struct bh_nft *n);
+
 /* Is our table inet there (left by an earlier run)? 1, 0 or −errno. */
 int bh_nft_exists(struct bh_nft *n);
 

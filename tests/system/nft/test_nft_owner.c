@@ -138,6 +138,7 @@ static void test_killed(void **state)
 	struct bh_nft_error e;
 	pid_t other = owner_process(rs);
 	nobody_else_can();
+	assert_int_equal(bh_nft_taken(nft), 1);
 	assert_int_equal(bh_nft_rebuild(nft, rs, &e), -EPERM);
 	assert_string_equal(e.object, "table inet bulkhead");
 	assert_int_equal(bh_nft_flush(nft), -EPERM);
@@ -149,7 +150,9 @@ static void test_killed(void **state)
 				      "nft -s list chain inet bulkhead forward | sed 1,2d",
 		NULL);
 	assert_string_equal(after, before);
+	assert_int_equal(bh_nft_taken(nft), 0);
 	rebuild(rs);
+	assert_int_equal(bh_nft_taken(nft), 0);
 	nobody_else_can();
 	bh_ruleset_free(rs);
 }
