@@ -141,6 +141,7 @@ static void read_flat(struct conf_ctx *x, const struct bh_node *doc)
 	static const char *const unselected[] = {"allow", "deny", NULL};
 	static const char *const host[] = {"allow", "policy", NULL};
 	static const char *const deny[] = {"drop", "reject", NULL};
+	static const char *const owner[] = {"auto", "never", NULL};
 	bh_autofree char *mode = NULL, *policies = NULL, *state = NULL, *sock = NULL;
 	const struct bh_node *n;
 
@@ -152,6 +153,7 @@ static void read_flat(struct conf_ctx *x, const struct bh_node *doc)
 	read_either(x, doc, "unselected", unselected, &x->c->unselected_deny);
 	read_either(x, doc, "host", host, &x->c->host_policy);
 	read_either(x, doc, "deny", deny, &x->c->reject);
+	read_either(x, doc, "table_owner", owner, &x->c->table_owner_never);
 	if ((n = conf_field(doc, "", "policies", false, &policies)))
 		conf_path(x, n, policies, &x->c->policies);
 	if ((n = conf_field(doc, "", "state", false, &state)))
@@ -221,8 +223,8 @@ static void read_pace(struct conf_ctx *x, const struct bh_node *map, const char 
 static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
-		"policies", "state", "socket", "sources", "namespaces", "nodes", "feeds", "audit",
-		"queue", "pace", NULL};
+		"table_owner", "policies", "state", "socket", "sources", "namespaces", "nodes",
+		"feeds", "audit", "queue", "pace", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);

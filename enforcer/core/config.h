@@ -45,6 +45,7 @@ struct bh_config {
 	bool unselected_deny; /* unselected: allow */
 	bool host_policy; /* host: allow */
 	bool reject; /* deny: drop */
+	bool table_owner_never; /* table_owner: auto */
 	char *policies; /* policies: /etc/bulkhead/policies */
 	char *state; /* state: /var/lib/bulkhead */
 	char *socket; /* socket: /run/bulkhead/bulkhead.sock */

@@ -76,6 +76,12 @@ static int open_kernel(struct bh_core *c, char **why)
 			why, r, "nftables: %s: bulkheadd needs root (CAP_NET_ADMIN)", strerror(-r));
 	if (r < 0)
 		return fail(why, r, "nftables: %s: does this kernel have nf_tables?", strerror(-r));
+	bh_nft_set_owner(c->nft, !c->conf->table_owner_never);
+	if (bh_nft_taken(c->nft) > 0)
+		return fail(why, -EBUSY,
+			"the tables of nftables belong to another process (another bulkheadd?): "
+			"stop "
+			"it");
 	if ((r = bh_link_open(&c->link)) < 0)
 		return fail(why, r, "rtnetlink: %s", strerror(-r));
 	if ((r = bh_ct_open(&c->ct)) < 0 || (r = bh_ct_listen(c->ct)) < 0)

@@ -45,12 +45,14 @@ static int flush(void)
 	struct bh_nft *n;
 	int r = bh_nft_open(&n);
 	if (r == 0) {
-		r = bh_nft_flush(n);
+		r = bh_nft_taken(n) > 0 ? -EBUSY : bh_nft_flush(n);
 		bh_nft_close(n);
 	}
 	if (r < 0) {
 		fprintf(stderr, "bulkheadd: table inet " BH_TABLE ": %s%s\n", strerror(-r),
-			r == -EPERM ? ": root is needed" : "");
+			r == -EPERM   ? ": root is needed"
+			: r == -EBUSY ? ": another process owns it: stop bulkheadd first"
+				      : "");
 		return EXIT_FAILED;
 	}
 	puts("table inet " BH_TABLE " is removed: nothing is enforced in this network namespace.");

@@ -46,7 +46,8 @@ static void test_defaults(void **state BH_UNUSED)
 	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++) {
 		struct bh_config *c = parse("/etc/bulkhead/bulkhead.yaml", texts[i]);
 		assert_int_equal(c->mode, BH_MODE_LEARN);
-		assert_false(c->unselected_deny || c->host_policy || c->reject);
+		assert_false(
+			c->unselected_deny || c->host_policy || c->reject || c->table_owner_never);
 		assert_string_equal(c->policies, "/etc/bulkhead/policies");
 		assert_string_equal(c->state, "/var/lib/bulkhead");
 		assert_string_equal(c->socket, "/run/bulkhead/bulkhead.sock");
@@ -78,6 +79,7 @@ static const char everything[] =
 	"unselected: deny\n"
 	"host: policy\n"
 	"deny: reject\n"
+	"table_owner: never\n"
 	"policies: policies.d\n"
 	"state: /srv/state\n"
 	"socket: unix:///run/b.sock\n"
@@ -115,7 +117,7 @@ static void test_everything(void **state BH_UNUSED)
 	bh_selector_format(&c->modes[1].selector, &s);
 	assert_string_equal(s.s, "app notin (a,b),!old,tier=db,y=");
 	bh_buf_finish(&s);
-	assert_true(c->unselected_deny && c->host_policy && c->reject);
+	assert_true(c->unselected_deny && c->host_policy && c->reject && c->table_owner_never);
 	assert_string_equal(c->policies, "/etc/b/policies.d");
 	assert_string_equal(c->state, "/srv/state");
 	assert_string_equal(c->socket, "/run/b.sock");
@@ -209,6 +211,7 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"unselected: drop\n", 1, 13, "unselected", "unknown value"},
 		{"host: deny\n", 1, 7, "host", "unknown value"},
 		{"deny: true\n", 1, 7, "deny", "must be a string"},
+		{"table_owner: always\n", 1, 14, "table_owner", "unknown value"},
 		{"policies: ''\n", 1, 11, "policies", "empty"},
 		{"state: \"a\\nb\"\n", 1, 8, "state", "control characters"},
 		{"state: \"a\\0b\"\n", 1, 8, "state", "NUL"},
