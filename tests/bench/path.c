@@ -6,6 +6,7 @@
 #include <err.h>
 #include <getopt.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 static const struct {
 	const char *name;
@@ -121,6 +122,7 @@ int main(int argc, char **argv)
 	if (optind + 1 != argc || o.n_labs == 0)
 		usage();
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_TIMERSLACK, 1UL); /* sleeps end when they are to */
 	for (size_t i = 0; i < BH_ARRAY_SIZE(commands); i++) {
 		if (strcmp(commands[i].name, argv[optind]) == 0) {
 			commands[i].run(&o);

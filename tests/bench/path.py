@@ -52,7 +52,7 @@ def row(what, value, beside="", aim="", met=None):
     if met is False:
         missed.append(what)
     verdict = "" if met is None else "met" if met else "MISSED"
-    print(f"  {what:<46} {value:<26} {beside:<38} {aim:<10} {verdict}".rstrip(), flush=True)
+    print(f"  {what:<58} {value:<24} {beside:<36} {aim:<10} {verdict}".rstrip(), flush=True)
 
 
 def note(text):
@@ -100,7 +100,7 @@ def queued(lines, labs, what):
 def streams(b):
     title("1, 3. TCP throughput of open connections, one a CPU, both ends of it in one thread")
     labs = [b.none, b.tracking, *b.sizes]
-    lines = load("stream", labs, rounds=b.rounds, slice=b.slice, threads=2)
+    lines = load("stream", labs, rounds=2 * b.rounds, slice=50, threads=2)
     rates(lines, b.full.name, "none", AIMS["stream"], "Gbit/s", 1e9, 1)
     rates(lines, b.full.name, "tracking", None, "Gbit/s", 1e9, 1)
     note(saturation(lines))
@@ -114,19 +114,28 @@ def connections(b):
     rates(lines, b.full.name, "none", AIMS["connect"], "/s", 1)
     rates(lines, b.full.name, "tracking", None, "/s", 1)
     rates(lines, "tracking", "none", None, "/s", 1)
-    for base, aim in (("none", AIMS["p99"]), ("tracking", None)):
-        r = ratio(lines, b.full.name, base, "p99")
-        row(f"p99 of connect, {b.full.name} ÷ {base}", r.text(3),
-            f"{column(lines, b.full.name, 'p99').median:.0f} : {column(lines, base, 'p99').median:.0f} µs, "
-            f"p50 {column(lines, b.full.name, 'p50').median:.0f} : {column(lines, base, 'p50').median:.0f}",
-            f"<= {aim}" if aim else "", r.median <= aim if aim else None)
+    latencies(lines, b.full.name, "as many as can be")
     daemon = Values(l["daemon_cpu"] / l["count"] * 1e6 for l in lines if l["lab"] == b.full.name)
     load_cpu = Values(l["cpu"] / l["count"] * 1e6 for l in lines if l["lab"] == b.full.name)
     note(f"CPU for one connection: the two ends and the way between them {load_cpu.text(1)} µs, "
          f"the daemon's records {daemon.text(1)} µs; {saturation(lines)}")
-    note(f"failed: {sum(l['failed'] for l in lines)} of {sum(l['count'] for l in lines)}")
+    for lab in labs:
+        if n := sum(column(lines, lab.name, "failed")):
+            note(f"{lab.name}: {n} of {sum(column(lines, lab.name, 'count'))} connections failed")
     flat(lines, b.sizes, "connections")
     queued(lines, b.sizes, "allowed by policy")
+    lines = load("connect", [b.none, b.tracking, b.full], rounds=b.rounds, slice=b.slice, rate=5000)
+    latencies(lines, b.full.name, "5,000 a second")
+
+
+def latencies(lines, lab, how):
+    for base, aim in (("none", AIMS["p99"]), ("tracking", None)):
+        for q in ("p99", "p50"):
+            r = ratio(lines, lab, base, q)
+            judged = aim if q == "p99" else None
+            row(f"{q} of connect, {how}: {lab} ÷ {base}", r.text(2),
+                f"{column(lines, lab, q).median:.0f} : {column(lines, base, q).median:.0f} µs",
+                f"<= {judged}" if judged else "", r.median <= judged if judged else None)
 
 
 def learning(b):

@@ -22,6 +22,7 @@
 #define FIRST_PORT 10000
 #define PORTS 50000
 #define LOST_NS 200000000LL /* without an arrival: what is under way is lost */
+#define LATE_NS 1000000LL
 #define LAST_NS 100000000LL /* the last ones may take */
 
 struct fresh {
@@ -118,13 +119,11 @@ static void paced(struct fresh *f, struct path_sender *s, int64_t until)
 {
 	int64_t step = 1000000000 / f->o->rate, next = path_now();
 	while (next < until) {
-		/* Sleeping and waking takes longer than a step: wait on the CPU. */
-		while (path_now() < next)
-			;
+		path_sleep_until(next);
 		send_next(f, s);
 		path_send_flush(s);
 		next += step;
-		if (path_now() - next > LOST_NS)
+		if (path_now() - next > LATE_NS)
 			next = path_now(); /* the CPU was taken away: no burst afterwards */
 	}
 	path_sleep_until(path_now() + LAST_NS);

@@ -96,7 +96,7 @@ def policies(n, apps):
         d = "ingress" if i % 2 else "egress"
         return policy(f"p{i}", f"a{i % apps}", {"policyTypes": [d.capitalize()], d: r[d]})
     pair = policy("pair", "pair", {"policyTypes": ["Ingress", "Egress"], **rule("pair", 5201, 5210)})
-    return [pair] + [one(i) for i in range(1, n)]
+    return ([pair] + [one(i) for i in range(1, n)])[:n]
 
 
 class Lab:
