@@ -107,15 +107,16 @@ class Frames:
         if not any(self.tokens[name] in x for x in self.all[name]):
             raise Failure(f"{name}: the token is in no frame")
 
-    def udp(self, name, src, dst, source, dport=OPEN, to=None, wrap=None, mac=None, **ip):
-        """A datagram from `src`'s link to `dst`, in the name of `source`. wrap: (type, tags, bytes before)."""
+    def udp(self, name, src, dst, source, dport=OPEN, to=None, wrap=None, mac=None, at=None, **ip):
+        """A datagram from `src`'s link to `dst` (its MAC, or that at `at`), in the name of `source`. wrap:
+        (type, tags, bytes before)."""
         def build(t):
             target = to or (dst.v6 if ":" in source else dst.v4)
             kind, tags, before = wrap or (None, (), b"")
             data = f.udp(source, target, 4000, dport, t)
             v6 = ":" in source
             packet = f.ip6(source, target, f.UDP, data, **ip) if v6 else f.ip4(source, target, f.UDP, data, **ip)
-            return f.ether(mac or src.mac, dst.mac, kind or (f.IP6 if v6 else f.IP4), before + packet, tags)
+            return f.ether(mac or src.mac, at or dst.mac, kind or (f.IP6 if v6 else f.IP4), before + packet, tags)
         self.add(name, build)
 
 
