@@ -27,18 +27,19 @@ void bench_kernel_open(struct bench_kernel *k)
 	int r = bh_nft_open(&k->nft);
 	if (r < 0)
 		errx(1, "nftables: %s", strerror(-r));
-	snprintf(k->file, sizeof(k->file), "/tmp/bulkhead-bench-XXXXXX");
-	int fd = mkstemp(k->file);
-	if (fd < 0)
-		err(1, "%s", k->file);
-	close(fd);
+	char name[] = "/tmp/bulkhead-bench-XXXXXX";
+	k->fd = mkostemp(name, O_CLOEXEC);
+	if (k->fd < 0)
+		err(1, "%s", name);
+	unlink(name); /* nothing stays behind, however this ends */
+	snprintf(k->file, sizeof(k->file), "/proc/%d/fd/%d", (int)getpid(), k->fd);
 }
 
 void bench_kernel_close(struct bench_kernel *k)
 {
 	bh_nft_close(k->nft);
 	close(k->tool_ns);
-	unlink(k->file);
+	close(k->fd);
 }
 
 void bench_kernel_clear(struct bench_kernel *k)

@@ -15,7 +15,8 @@
 struct bench_kernel {
 	struct bh_nft *nft; /* in the namespace that the process is in */
 	int tool_ns; /* nft's */
-	char file[64]; /* what nft -f is given */
+	int fd; /* of a file without a name, */
+	char file[64]; /* what nft -f is given: its path in /proc */
 };
 
 /* Leaves the network namespace of the caller. Exits with a message if that is not allowed. */
