@@ -5,12 +5,15 @@
  * through the node runs in its system calls, so that what is measured is the work and not how soon
  * a busy machine's scheduler wakes a receiver; it never sleeps, or the kernel's own thread for
  * deferred packets would be waited for. Every slice has connections of its own, since
- * one may find another way to fill its window than the next and keep it.
+ * one may find another way to fill its window than the next and keep it; Reno opens the window
+ * until it is wide enough, where CUBIC looks at delays and may stay at a tenth of the rate for
+ * seconds.
  */
 #include "bench/path.h"
 
 #include <err.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #define CHUNK (128u << 10)
@@ -42,6 +45,7 @@ static void open_stream(struct stream *s, uint16_t port)
 		err(1, "%s: listen", lab->name);
 	path_enter(lab->client);
 	s->out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(s->out, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 	setsockopt(s->out, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf));
 	if (connect(s->out, (struct sockaddr *)&to, sizeof(to)) < 0)
 		err(1, "%s: connect", lab->name);
