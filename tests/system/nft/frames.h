@@ -108,7 +108,9 @@ static inline int make_port(void)
 	must("echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6;"
 	     "ip link add br0 type bridge; ip link add p0 type veth peer name p1;"
 	     "ip link set p1 master br0; ip link set br0 up; ip link set p1 up;"
-	     "ip link set p0 arp off; ip link set p0 up");
+	     "ip link set p0 arp off; ip link set p0 up;"
+	     "for i in 1 2 3 4 5 6 7 8 9 10; do ip -d link show p1 | grep -q 'state forwarding' && "
+	     "exit; sleep 0.5; done; false"); /* a carrier is noticed at leisure */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("p0")};
 	assert_true(fd >= 0 && to.sll_ifindex > 0);
