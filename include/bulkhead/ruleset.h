@@ -292,6 +292,7 @@ struct bh_diff {
 void bh_ruleset_diff(
 	const struct bh_ruleset *from, const struct bh_ruleset *to, struct bh_diff *ret);
 void bh_diff_finish(struct bh_diff *d);
-/* Carries a difference out on `rs`, which holds what the difference starts from: what was changed
- * in the kernel is changed in our picture of it. Copies what it needs. */
+/* Carries a difference out on `rs`, which holds what the difference starts from, but is not what it
+ * borrows from: what was changed in the kernel is changed in our picture of it. Copies what it
+ * needs. */
 void bh_ruleset_patch(struct bh_ruleset *rs, const struct bh_diff *diff);

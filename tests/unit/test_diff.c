@@ -415,6 +415,140 @@ static void test_elements(void **state BH_UNUSED)
 	bh_ruleset_free(b);
 }
 
+static const uint8_t tuple[] = {BH_PART_ADDR, BH_PART_ADDR, BH_PART_PROTO, BH_PART_SERVICE},
+		     port_mac[] = {BH_PART_IFNAME, BH_PART_ETHER}, addr_only[] = {BH_PART_ADDR};
+
+/* A cache, a set that packets fill, one of concatenations in the other table; `n` of its elements.
+ */
+static struct bh_ruleset *with_parts(unsigned n)
+{
+	struct bh_ruleset *rs = bh_ruleset_new();
+	struct bh_set *s = bh_ruleset_add_concat_set(
+		rs, "cache", BH_TABLE_INET, BH_IPV4, tuple, 4, "what was decided");
+	s->volatile_ = BH_VOLATILE_CACHE;
+	s->timeout_s = 60;
+	s->size = 100;
+	s->counter = true;
+	s = bh_ruleset_add_concat_set(rs, "paced", BH_TABLE_INET, BH_IPV4, addr_only, 1, NULL);
+	s->volatile_ = BH_VOLATILE_DYNAMIC;
+	s->timeout_s = 5;
+	s = bh_ruleset_add_concat_set(rs, "macs", BH_TABLE_BRIDGE, 0, port_mac, 2, NULL);
+	for (unsigned i = n; i-- > 0;) {
+		char name[16];
+		uint8_t mac[6] = {2, 0, 0, 0, 0, (uint8_t)(i / 2)};
+		snprintf(name, sizeof(name), "veth%u", i / 2 * 2);
+		bh_set_add_parts(s,
+			(struct bh_value[]){bh_value_ifname(name),
+				i % 2 ? bh_value_ether((const uint8_t[6]){2, 9, 9, 9, 9, 9})
+				      : bh_value_ether(mac)},
+			"port");
+	}
+	struct bh_chain *c = bh_ruleset_add_chain(rs, "guard", BH_HOOK_PREROUTING, -500, NULL);
+	c->table = BH_TABLE_BRIDGE;
+	bh_rule_match_parts(bh_chain_add(c, NULL), BH_MATCH_CONCAT_SET, 0, "macs",
+		(const uint8_t[]){BH_READ_IIFNAME, BH_READ_ETHER_SADDR}, 2);
+	bh_ruleset_seal(rs);
+	return rs;
+}
+
+static void count_kinds(const struct bh_diff *d, size_t n[BH_CHANGE_FLUSH_SET + 1])
+{
+	memset(n, 0, (BH_CHANGE_FLUSH_SET + 1) * sizeof(*n));
+	for (size_t i = 0; i < d->n; i++)
+		n[d->change[i].kind]++;
+}
+
+static void test_caches_are_flushed(void **state BH_UNUSED)
+{
+	struct bh_ruleset *a = with_parts(4), *b = with_parts(5);
+	struct bh_diff d;
+	size_t n[BH_CHANGE_FLUSH_SET + 1];
+	bh_ruleset_diff(a, b, &d);
+	count_kinds(&d, n);
+	assert_int_equal(d.n, 2);
+	assert_int_equal(n[BH_CHANGE_ADD_ELEMS], 1);
+	assert_int_equal(n[BH_CHANGE_FLUSH_SET], 1);
+	assert_string_equal(d.change[1].set->name, "cache");
+	bh_diff_finish(&d);
+	bh_ruleset_diff(NULL, a, &d); /* what is made has nothing to flush */
+	count_kinds(&d, n);
+	assert_int_equal(n[BH_CHANGE_ADD_SET], 3);
+	assert_int_equal(n[BH_CHANGE_FLUSH_SET], 0);
+	bh_diff_finish(&d);
+	/* Elements of what fills at run time are nobody's wish. */
+	struct bh_addr x;
+	assert_int_equal(bh_addr_parse("10.0.0.1", &x), 0);
+	struct bh_value v[] = {
+		bh_value_addr(&x), bh_value_addr(&x), bh_value_u8(6), bh_value_u16(1)};
+	bh_set_add_parts((struct bh_set *)bh_ruleset_find_set(b, "cache"), v, NULL);
+	bh_ruleset_free(a);
+	a = with_parts(5);
+	bh_ruleset_diff(a, b, &d);
+	assert_int_equal(d.n, 0);
+	bh_diff_finish(&d);
+	bh_ruleset_free(a);
+	bh_ruleset_free(b);
+}
+
+/* Concatenations change by element, in the model and in our own picture. */
+static void test_parts(void **state BH_UNUSED)
+{
+	static const unsigned steps[] = {3, 7, 7, 2, 0, 5};
+	struct bh_ruleset *rs[BH_ARRAY_SIZE(steps)], *picture = bh_ruleset_new();
+	struct model m = {0};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(steps); i++) {
+		struct bh_ruleset *to = rs[i] = with_parts(steps[i]);
+		struct bh_diff d;
+		bh_autobuf struct bh_buf have = {0}, want = {0};
+		assert_int_equal(bh_ruleset_find_set(to, "macs")->n, steps[i]);
+		apply_diff(&m, i ? rs[i - 1] : NULL, to);
+		bh_ruleset_diff(i ? rs[i - 1] : NULL, to, &d);
+		bh_ruleset_patch(picture, &d);
+		bh_diff_finish(&d);
+		bh_ruleset_diff(picture, to, &d);
+		assert_int_equal(d.n, 0);
+		bh_diff_finish(&d);
+		bh_ruleset_print(picture, &have);
+		bh_ruleset_print(to, &want);
+		assert_string_equal(have.s, want.s);
+	}
+	model_finish(&m);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(rs); i++)
+		bh_ruleset_free(rs[i]);
+	bh_ruleset_free(picture);
+}
+
+static struct bh_match *concat_match(struct bh_rule *r)
+{
+	return bh_rule_match_parts(
+		r, BH_MATCH_UPDATE, BH_IPV4, "paced", (const uint8_t[]){BH_READ_SADDR}, 1);
+}
+
+static void test_parts_tell_rules_apart(void **state BH_UNUSED)
+{
+	for (int what = 0; what < 5; what++) {
+		struct bh_rule a = {0}, b = {0};
+		concat_match(&a);
+		struct bh_match *m = concat_match(&b);
+		assert_true(bh_rule_equal(&a, &b));
+		if (what == 0)
+			m->read[0] = BH_READ_DADDR;
+		else if (what == 1)
+			m->read[m->n_reads++] = BH_READ_SADDR;
+		else if (what == 2)
+			m->counter = true;
+		else if (what == 3)
+			m->rate = 1;
+		else
+			m->burst = 1;
+		assert_false(bh_rule_equal(&a, &b));
+		free(a.match->set);
+		free(a.match);
+		free(b.match->set);
+		free(b.match);
+	}
+}
+
 static void test_comments_are_bounded(void **state BH_UNUSED)
 {
 	struct bh_ruleset *rs = bh_ruleset_new();
@@ -437,6 +571,9 @@ int main(void)
 		cmocka_unit_test(test_container_start_is_elements_only),
 		cmocka_unit_test(test_policy_edit_refills_chain),
 		cmocka_unit_test(test_elements),
+		cmocka_unit_test(test_caches_are_flushed),
+		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_parts_tell_rules_apart),
 		cmocka_unit_test(test_comments_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
