@@ -243,15 +243,21 @@ void bh_audit_flow(struct bh_audit *a, const struct bh_audit_flow *f)
 	struct bh_audit_flow copy = *f;
 	if (copy.when == 0)
 		copy.when = now_us();
+	if (copy.times == 0)
+		copy.times = 1;
 	switch (bh_audit_repeats_note(&a->repeats, &a->id, &copy, submit_repeat, a)) {
 	case BH_AUDIT_FIRST:
 		submit(a, bh_audit_record_flow(&a->id, &copy), copy.when);
+		if (--copy.times == 0)
+			break;
+		bh_audit_repeats_note(&a->repeats, &a->id, &copy, submit_repeat, a);
+		a->aggregated += copy.times;
 		break;
 	case BH_AUDIT_AGAIN:
-		a->aggregated++;
+		a->aggregated += copy.times;
 		break;
 	case BH_AUDIT_FULL:
-		a->lost++;
+		a->lost += copy.times;
 		break;
 	}
 }

@@ -46,6 +46,7 @@ struct bh_audit_flow {
 	uint64_t generation; /* of the policy in force */
 	const char *policy_sha256; /* hex, may be NULL */
 	int64_t when; /* µs since the epoch */
+	uint64_t times; /* how many alike this stands for; 0: one */
 };
 /* The first of a (workloads, addresses, protocol, port, action) is written at once; further ones
  * within 10 s are counted and written as one record with bulkhead.repeat when that time is over

@@ -108,7 +108,7 @@ static int32_t find(const struct bh_audit_repeats *t, const struct bh_buf *key, 
 	return -1;
 }
 
-static void overflow(struct bh_audit_repeats *t, const char *action, int64_t when)
+static void overflow(struct bh_audit_repeats *t, const char *action, uint64_t times, int64_t when)
 {
 	size_t i;
 	for (i = 0; i < t->n_overflow; i++)
@@ -121,7 +121,7 @@ static void overflow(struct bh_audit_repeats *t, const char *action, int64_t whe
 		*o = (struct bh_audit_overflow){.first = when};
 		snprintf(o->action, sizeof(o->action), "%s", action);
 	}
-	t->overflow[i].count++;
+	t->overflow[i].count += times;
 	t->overflow[i].last = when;
 }
 
@@ -137,7 +137,7 @@ static void again(
 	}
 	if (e->sport != f->flow->sport)
 		e->ports_differ = true;
-	e->count++;
+	e->count += f->times;
 	e->last = f->when;
 }
 
@@ -160,7 +160,7 @@ enum bh_audit_seen bh_audit_repeats_note(struct bh_audit_repeats *t,
 		return BH_AUDIT_AGAIN;
 	}
 	if (t->n == BH_AUDIT_REPEATS) {
-		overflow(t, f->action, f->when);
+		overflow(t, f->action, f->times, f->when);
 		return BH_AUDIT_FULL;
 	}
 	i = t->free;

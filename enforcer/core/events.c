@@ -96,6 +96,7 @@ static void audit_event(struct bh_core *c, const struct bh_event *e)
 		.generation = c->generation,
 		.policy_sha256 = c->sha256,
 		.when = e->when,
+		.times = e->cached,
 	};
 	bh_audit_flow(c->audit, &f);
 }
@@ -116,41 +117,65 @@ static void make_end(
 	}
 }
 
+static bool learns(const struct bh_side *s)
+{
+	return s->verdict == BH_SIDE_LEARN ||
+	       (s->verdict == BH_SIDE_HOST && s->workload >= 0 && s->mode == BH_MODE_LEARN);
+}
+
+bool bh_core_learns(const struct bh_decision *d)
+{
+	return learns(&d->side[BH_EGRESS]) || learns(&d->side[BH_INGRESS]);
+}
+
+static void learn_with(struct bh_core *c, const struct bh_event *e,
+	void (*fn)(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e))
+{
+	const struct bh_decision *d = &e->decision;
+	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
+	const struct bh_workload *ws = workload(inv, d->side[BH_EGRESS].workload);
+	const struct bh_workload *wd = workload(inv, d->side[BH_INGRESS].workload);
+	struct bh_end src, dst;
+
+	make_end(inv, d->side[BH_EGRESS].workload, &e->flow.src, &src);
+	make_end(inv, d->side[BH_INGRESS].workload, &e->flow.dst, &dst);
+	struct bh_learn_flow f = {
+		.flow = &e->flow,
+		.src = &src,
+		.dst = &dst,
+		.egress = learns(&d->side[BH_EGRESS]),
+		.ingress = learns(&d->side[BH_INGRESS]),
+		.src_image = ws ? ws->image : NULL,
+		.dst_image = wd ? wd->image : NULL,
+		.now = e->when,
+	};
+	fn(c, &f, e);
+	bh_end_finish(&src);
+	bh_end_finish(&dst);
+}
+
+static void learn_queued(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e)
+{
+	if (e->cached)
+		bh_learn_more(c->learn, f, e->cached);
+	else
+		bh_learn_seen(c->learn, f);
+}
+
+/* The queue never saw this very flow: it is told of and answered at once. */
+static void learn_answered(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e)
+{
+	f->counted = true; /* by the element's counter */
+	bh_learn_seen(c->learn, f);
+	bh_learn_answered(c->learn, &e->flow, e->when);
+}
+
 /* Learning takes what a learning side saw, and the node's own traffic with a learning workload
  * (so that turning on `host: policy` later has a baseline too). Listed addresses never enter. */
 static void learn_event(struct bh_core *c, const struct bh_event *e)
 {
-	const struct bh_decision *d = &e->decision;
-	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
-	bool learns[2];
-
-	if (e->kind != BH_EVENT_DECISION || e->dropped)
-		return;
-	for (int s = BH_EGRESS; s <= BH_INGRESS; s++) {
-		const struct bh_side *side = &d->side[s];
-		learns[s] = side->verdict == BH_SIDE_LEARN ||
-			    (side->verdict == BH_SIDE_HOST && side->workload >= 0 &&
-				    side->mode == BH_MODE_LEARN);
-	}
-	if (!learns[BH_EGRESS] && !learns[BH_INGRESS])
-		return;
-	struct bh_end src, dst;
-	make_end(inv, d->side[BH_EGRESS].workload, &e->flow.src, &src);
-	make_end(inv, d->side[BH_INGRESS].workload, &e->flow.dst, &dst);
-	const struct bh_workload *ws = workload(inv, d->side[BH_EGRESS].workload);
-	const struct bh_workload *wd = workload(inv, d->side[BH_INGRESS].workload);
-	bh_learn_seen(c->learn, &(struct bh_learn_flow){
-					.flow = &e->flow,
-					.src = &src,
-					.dst = &dst,
-					.egress = learns[BH_EGRESS],
-					.ingress = learns[BH_INGRESS],
-					.src_image = ws ? ws->image : NULL,
-					.dst_image = wd ? wd->image : NULL,
-					.now = e->when,
-				});
-	bh_end_finish(&src);
-	bh_end_finish(&dst);
+	if (e->kind == BH_EVENT_DECISION && !e->dropped && bh_core_learns(&e->decision))
+		learn_with(c, e, learn_queued);
 }
 
 void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg)
@@ -192,6 +217,13 @@ static void lost(struct bh_core *c, const uint64_t n[2])
 	}
 }
 
+void bh_core_event(struct bh_core *c, const struct bh_event *e)
+{
+	audit_event(c, e);
+	learn_event(c, e);
+	bh_core_flow_note(c, e);
+}
+
 void bh_core_wake_cb(uv_async_t *a)
 {
 	struct bh_core *c = a->data;
@@ -200,14 +232,18 @@ void bh_core_wake_cb(uv_async_t *a)
 
 	size_t n = bh_shared_take(&c->shared, batch, EVENTS_PER_WAKE, dropped);
 	for (size_t i = 0; i < n; i++) {
-		audit_event(c, &batch[i]);
-		learn_event(c, &batch[i]);
-		bh_core_flow_note(c, &batch[i]);
+		bh_core_event(c, &batch[i]);
+		bh_core_cache_offer(c, &batch[i]);
 		bh_snapshot_unref(batch[i].snap);
 	}
 	lost(c, dropped);
 	if (n == EVENTS_PER_WAKE)
 		uv_async_send(a);
+}
+
+bool bh_core_is_queued(const struct bh_decision *d)
+{
+	return d->learn || d->would_deny || d->reason == BH_REASON_HOST;
 }
 
 /* New connections that a rule allows never meet a queue; conntrack tells of them. What the queue
@@ -222,10 +258,28 @@ static void note_allowed(struct bh_core *c, const struct bh_ct_entry *ct)
 	};
 	bh_engine_evaluate(c->snap->engine, &e.flow, &e.decision);
 	const struct bh_decision *d = &e.decision;
-	bool queued = d->learn || d->would_deny || d->reason == BH_REASON_HOST;
+	bool queued = bh_core_is_queued(d);
 	bool ours = d->side[BH_EGRESS].workload >= 0 || d->side[BH_INGRESS].workload >= 0;
 	if (d->verdict == BH_ALLOW && ours && !queued)
 		bh_core_flow_note(c, &e);
+}
+
+static void answered(struct bh_core *c, const struct bh_ct_entry *ct)
+{
+	struct bh_cached *cached = bh_core_cached(c, &ct->flow);
+	if (cached && !cached->deny && !cached->answered && bh_core_learns(&cached->decision)) {
+		cached->answered = true;
+		struct bh_event e = {
+			.kind = BH_EVENT_DECISION,
+			.snap = c->snap,
+			.flow = ct->flow,
+			.decision = cached->decision,
+			.when = bh_core_now(),
+		};
+		learn_with(c, &e, learn_answered);
+		return;
+	}
+	bh_learn_answered(c->learn, &ct->flow, bh_core_now());
 }
 
 static void on_conntrack(const struct bh_ct_entry *ct, void *arg)
@@ -236,14 +290,14 @@ static void on_conntrack(const struct bh_ct_entry *ct, void *arg)
 	if (ct->event == BH_CT_NEW)
 		note_allowed(c, ct);
 	if (ct->answered)
-		bh_learn_answered(c->learn, &ct->flow, bh_core_now());
+		answered(c, ct);
 }
 
 static bool on_dumped(const struct bh_ct_entry *ct, void *arg)
 {
 	struct bh_core *c = arg;
 	if (ct->answered)
-		bh_learn_answered(c->learn, &ct->flow, bh_core_now());
+		answered(c, ct);
 	return false;
 }
 

@@ -105,7 +105,7 @@ static void fill(const struct bh_event *e, struct bh_flow_row *r)
 		.reason = bh_xstrdup(reason_text(e)),
 		.mode = bh_xstrdup(governed ? bh_mode_name(mode_of(&e->decision)) : ""),
 		.rule = rule_text(e),
-		.count = 1,
+		.count = e->cached ? e->cached : 1,
 	};
 	r->dst_addr = bh_xstrdup(bh_addr_format(&e->flow.dst, text));
 }
@@ -129,35 +129,41 @@ static bool same_key(const struct bh_flow_row *a, const struct bh_flow_row *b)
 	       bh_streq(a->rule, b->rule);
 }
 
-void bh_core_flow_note(struct bh_core *c, const struct bh_event *e)
+void bh_core_flow_row(struct bh_core *c, struct bh_flow_row *r)
 {
 	struct bh_flow_batch *b = &c->flows;
+
+	if (!b->slot) {
+		b->mask = 4 * BH_FLOW_BATCH_MAX - 1;
+		b->slot = bh_xcalloc(b->mask + 1, sizeof(*b->slot));
+	}
+	size_t i = key_hash(r) & b->mask;
+	for (; b->slot[i]; i = (i + 1) & b->mask) {
+		struct bh_flow_row *have = &b->row[b->slot[i] - 1];
+		if (!same_key(have, r))
+			continue;
+		have->last_seen = r->last_seen;
+		have->count += r->count;
+		bh_flow_row_finish(r);
+		return;
+	}
+	BH_GROW(b->row, b->n, b->cap);
+	b->row[b->n++] = *r;
+	b->slot[i] = (uint32_t)b->n;
+	if (b->n == BH_FLOW_BATCH_MAX)
+		bh_core_flows_save(c);
+}
+
+void bh_core_flow_note(struct bh_core *c, const struct bh_event *e)
+{
 	struct bh_flow_row r;
 
 	if (e->decision.side[BH_EGRESS].workload < 0 && e->decision.side[BH_INGRESS].workload < 0 &&
 		e->kind == BH_EVENT_DECISION && !e->dropped &&
 		e->decision.reason != BH_REASON_UNKNOWN_WORKLOAD)
 		return; /* nothing of ours */
-	if (!b->slot) {
-		b->mask = 4 * BH_FLOW_BATCH_MAX - 1;
-		b->slot = bh_xcalloc(b->mask + 1, sizeof(*b->slot));
-	}
 	fill(e, &r);
-	size_t i = key_hash(&r) & b->mask;
-	for (; b->slot[i]; i = (i + 1) & b->mask) {
-		struct bh_flow_row *have = &b->row[b->slot[i] - 1];
-		if (!same_key(have, &r))
-			continue;
-		have->last_seen = r.last_seen;
-		have->count++;
-		bh_flow_row_finish(&r);
-		return;
-	}
-	BH_GROW(b->row, b->n, b->cap);
-	b->row[b->n++] = r;
-	b->slot[i] = (uint32_t)b->n;
-	if (b->n == BH_FLOW_BATCH_MAX)
-		bh_core_flows_save(c);
+	bh_core_flow_row(c, &r);
 }
 
 void bh_core_flows_save(struct bh_core *c)

@@ -215,6 +215,8 @@ static void start_handles(struct bh_core *c)
 	uv_timer_init(c->loop, &c->retry_timer);
 	uv_timer_init(c->loop, &c->confirm_timer);
 	uv_async_init(c->loop, &c->wake, bh_core_wake_cb);
+	bh_core_cache_init(c);
+	bh_core_pace_init(c);
 	uv_poll_init(c->loop, &c->ct_poll, bh_ct_fd(c->ct));
 	uv_poll_init(c->loop, &c->nft_poll, bh_nft_watch_fd(c->nft));
 	c->reconcile_timer.data = c->sweep_timer.data = c->tick.data = c->retry_timer.data = c;
@@ -301,15 +303,18 @@ void bh_core_stop(struct bh_core *c)
 	c->stopping = true;
 	bh_core_queues_stop(c);
 	if (c->handles) {
-		if (c->audit)
+		if (c->audit) {
 			bh_core_wake_cb(&c->wake);
+			bh_core_cache_read(c);
+		}
 		if (c->store)
 			bh_core_flows_save(c);
 		uv_handle_t *all[] = {(uv_handle_t *)&c->reconcile_timer,
 			(uv_handle_t *)&c->sweep_timer, (uv_handle_t *)&c->tick,
 			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->confirm_timer,
 			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->ct_poll,
-			(uv_handle_t *)&c->nft_poll};
+			(uv_handle_t *)&c->nft_poll, (uv_handle_t *)&c->cache.send_timer,
+			(uv_handle_t *)&c->cache.read_timer, (uv_handle_t *)&c->pace.timer};
 		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
 			close_handle(all[i]);
 	}
@@ -348,6 +353,8 @@ void bh_core_free(struct bh_core *c)
 	for (size_t i = 0; i < c->n_overrides; i++)
 		free(c->override[i].scope);
 	free(c->override);
+	bh_core_cache_finish(c);
+	bh_core_pace_finish(c);
 	free(c->flows.row);
 	free(c->flows.slot);
 	free(c->shared.ring);

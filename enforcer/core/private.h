@@ -14,6 +14,7 @@
 #include "core/config.h"
 #include "core/core.h"
 #include "core/lifecycle.h"
+#include "core/mirror.h"
 #include "core/recent.h"
 #include "feeds/feeds.h"
 #include "http/http.h"
@@ -105,6 +106,26 @@ struct bh_flow_batch {
 #define BH_FLOW_BATCH_MAX 8192
 #define BH_FLOW_ROWS_MAX 200000
 
+/* --- what the kernel decides for us: cache.c, pace.c --- */
+struct bh_verdict_cache {
+	struct bh_mirror mirror;
+	uint32_t *wanted; /* indexes of entries that wait to be sent; BH_MIRROR_MAX */
+	size_t n_wanted;
+	struct bh_value *value; /* scratch */
+	uint64_t added, hits, full, errors;
+	uv_timer_t send_timer, read_timer;
+};
+
+#define BH_PACED_MAX 1024
+struct bh_pace {
+	struct bh_paced *source; /* BH_PACED_MAX */
+	size_t n;
+	uint64_t packets; /* of all sources, since the start */
+	bool crowded; /* more sources than there is room for */
+	int64_t crowded_told; /* µs since the epoch */
+	uv_timer_t timer;
+};
+
 struct bh_mode_override {
 	char *scope; /* "" = node */
 	enum bh_mode mode;
@@ -157,6 +178,7 @@ struct bh_core {
 	struct bh_ruleset *installed; /* what the kernel holds; NULL before the first commit */
 	struct bh_snapshot *snap; /* the published one; a reference of our own */
 	uint64_t epochs; /* snapshots made so far */
+	bool options_changed; /* the base chains are to be compared as well */
 	char *commit_error;
 	int64_t last_commit;
 	uint64_t commits;
@@ -168,6 +190,8 @@ struct bh_core {
 	bool sources_ok;
 
 	struct bh_flow_batch flows;
+	struct bh_verdict_cache cache;
+	struct bh_pace pace;
 	uint64_t ct_lost; /* times conntrack events were lost */
 	uint64_t events_lost;
 	uint64_t kernel_lost[BH_QUEUES]; /* by the kernel alone, already reported as a gap */
@@ -204,7 +228,32 @@ void bh_core_sweep_cb(uv_timer_t *t);
 void bh_core_wake_cb(uv_async_t *a);
 void bh_core_ct_cb(uv_poll_t *p, int status, int events);
 void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg);
+/* Records, learns and counts what was decided. */
+void bh_core_event(struct bh_core *c, const struct bh_event *e);
+bool bh_core_learns(const struct bh_decision *d); /* may a side learn from it? */
+/* The kernel hands such a flow to us when it is new, although it is allowed. */
+bool bh_core_is_queued(const struct bh_decision *d);
+/* cache.c */
+void bh_core_cache_init(struct bh_core *c);
+void bh_core_cache_finish(struct bh_core *c);
+void bh_core_cache_offer(struct bh_core *c, const struct bh_event *e); /* if it can be cached */
+struct bh_cached *bh_core_cached(const struct bh_core *c, const struct bh_flow *f); /* or NULL */
+void bh_core_cache_send_cb(uv_timer_t *t);
+void bh_core_cache_read_cb(uv_timer_t *t);
+void bh_core_cache_read(struct bh_core *c); /* counters → records */
+/* Around a transaction: counts are taken before, everything is forgotten once the sets are empty.
+ * Flush empties them where no transaction did. */
+void bh_core_cache_before_commit(struct bh_core *c);
+int bh_core_cache_flush(struct bh_core *c, struct bh_nft_error *err);
+void bh_core_cache_forget(struct bh_core *c);
+json_t *bh_core_cache_json(const struct bh_core *c);
+/* pace.c */
+void bh_core_pace_init(struct bh_core *c);
+void bh_core_pace_finish(struct bh_core *c);
+void bh_core_pace_cb(uv_timer_t *t);
+json_t *bh_core_pace_json(const struct bh_core *c);
 /* flows.c */
+void bh_core_flow_row(struct bh_core *c, struct bh_flow_row *r); /* takes what is in r */
 void bh_core_flow_note(struct bh_core *c, const struct bh_event *e);
 void bh_core_flows_save(struct bh_core *c);
 /* The end of a flow as people read it: "ns/name", "host" or the address. */

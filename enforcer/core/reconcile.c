@@ -87,7 +87,11 @@ static struct bh_ruleset *emit(struct bh_core *c, const struct bh_snapshot *s)
 	const struct bh_nft_caps *caps = bh_nft_get_caps(c->nft);
 	struct bh_emit_opts opts = {
 		.queue_unmatched = c->conf->queue_base,
-		.queue_observed = (uint16_t)(c->conf->queue_base + 1),
+		.queue_observed = (uint16_t)(c->conf->queue_base + BH_QUEUE_OBSERVED),
+		.queue_hold = (uint16_t)(c->conf->queue_base + BH_QUEUE_HOLD),
+		.hold_closed = s->node_mode == BH_MODE_ENFORCE,
+		.pace_rate = c->conf->pace_rate,
+		.pace_burst = c->conf->pace_burst,
 		.have_nfqueue = caps->native_queue || caps->compat_queue,
 		.feeds = bh_feed_index_ranges(s->feeds),
 	};
@@ -161,10 +165,13 @@ static int commit(struct bh_core *c, const struct bh_snapshot *s)
 {
 	struct bh_nft_error err = {0};
 	bool small = c->installed && c->snap && s->feeds == c->snap->feeds &&
+		     s->node_mode == c->snap->node_mode && !c->options_changed &&
 		     bh_engine_is_derived(s->engine, c->snap->engine);
 	int r = small ? commit_change(c, s, &err) : -ENOENT;
 	if (r < 0)
 		r = commit_all(c, s, &err);
+	if (r == 0)
+		r = bh_core_cache_flush(c, &err); /* its verdicts are those of the last state */
 	free(c->commit_error);
 	c->commit_error = NULL;
 	if (r < 0)
@@ -194,6 +201,7 @@ int bh_core_reconcile(struct bh_core *c)
 	if (c->stopping || c->starting || !bh_inventory_mgr_synced(c->inventory))
 		return 0;
 	struct bh_snapshot *s = build_snapshot(c);
+	bh_core_cache_before_commit(c);
 	int r = commit(c, s);
 	uv_update_time(c->loop);
 	c->reconciled_at = uv_now(c->loop);
@@ -204,6 +212,8 @@ int bh_core_reconcile(struct bh_core *c)
 		return r;
 	}
 	uv_timer_stop(&c->retry_timer);
+	c->options_changed = false;
+	bh_core_cache_forget(c);
 	bh_snapshot_unref(c->snap);
 	c->snap = bh_snapshot_ref(s);
 	bh_shared_publish(&c->shared, s);
@@ -218,6 +228,7 @@ int bh_core_rebuild(struct bh_core *c)
 	if (!c->installed)
 		return 0;
 	int r = bh_nft_rebuild(c->nft, c->installed, &err);
+	bh_core_cache_forget(c); /* the sets are empty, or nobody knows */
 	if (r < 0) {
 		free(c->commit_error);
 		c->commit_error = bh_xasprintf("%s: %s", err.object, strerror(-r));

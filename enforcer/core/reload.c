@@ -95,6 +95,7 @@ void bh_core_reload(struct bh_core *c)
 			bool moved = !bh_streq(conf->policies, c->conf->policies);
 			bh_config_free(c->conf);
 			c->conf = conf;
+			c->options_changed = true;
 			if (moved) {
 				bh_watch_free(c->watch_policies);
 				c->watch_policies = NULL;

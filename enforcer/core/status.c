@@ -194,6 +194,8 @@ struct bh_answer bh_core_status(struct bh_core *c)
 	json_object_set_new(o, "feeds", feeds_json(c, problems));
 	json_object_set_new(o, "learn", learn_json(c));
 	json_object_set_new(o, "queues", bh_core_queues_json(c));
+	json_object_set_new(o, "cache", bh_core_cache_json(c));
+	json_object_set_new(o, "pace", bh_core_pace_json(c));
 	json_object_set_new(o, "audit", audit_json(c));
 	json_object_set_new(o, "failing", failing_json(c));
 	json_object_set_new(o, "problems", problems);
@@ -290,6 +292,13 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		(double)l.answered);
 	gauge(&m.text, "policies", "gauge", "Policies in force.", (double)c->policies->n);
 	gauge(&m.text, "commits_total", "counter", "Transactions committed.", (double)c->commits);
+	gauge(&m.text, "cache_entries", "gauge", "Verdicts in the kernel's cache.",
+		(double)c->cache.mirror.n);
+	gauge(&m.text, "cache_hits_total", "counter", "Packets that the kernel's cache decided.",
+		(double)c->cache.hits);
+	gauge(&m.text, "paced_packets_total", "counter",
+		"Packets of sources faster than their pace, decided before the queue.",
+		(double)c->pace.packets);
 	bh_buf_str(&m.text, "# HELP bulkhead_workloads Workloads by mode.\n"
 			    "# TYPE bulkhead_workloads gauge\n");
 	for (size_t i = 0; i < BH_ARRAY_SIZE(key); i++)

@@ -219,7 +219,7 @@ void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f)
 	expire(l, f->now);
 	struct bh_learn_entry *e = bh_learn_table_find(&l->table, key);
 	if (e && e->t.answered) {
-		note_seen(l, e, f, true);
+		note_seen(l, e, f, !f->counted);
 		return;
 	}
 	if (seen_again(l, f, key))
@@ -229,7 +229,7 @@ void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f)
 		if (l->table.n < BH_LEARN_TUPLES && l->table.n - l->table.answered < UNANSWERED_MAX)
 			put_in_table(l, e);
 	}
-	note_seen(l, e, f, true);
+	note_seen(l, e, f, !f->counted);
 	uint32_t i = bh_waitings_find(&l->recent, f->flow);
 	if (i == BH_WAITING_NONE) {
 		wait_for_answer(l, e, f->flow, f->now);
@@ -237,6 +237,20 @@ void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f)
 	}
 	bh_waitings_remove(&l->recent, i);
 	answer(l, e, f->flow, f->now);
+}
+
+void bh_learn_more(struct bh_learn *l, const struct bh_learn_flow *f, uint64_t n)
+{
+	struct bh_tuple t = tuple_of(f);
+	char bh_autofree *key = bh_tuple_key(&t);
+	struct bh_learn_entry *e = bh_learn_table_find(&l->table, key);
+
+	if (!e)
+		return;
+	e->t.connections += n;
+	if (f->now > e->t.last_seen)
+		e->t.last_seen = f->now;
+	mark_dirty(l, e);
 }
 
 void bh_learn_answered(struct bh_learn *l, const struct bh_flow *f, int64_t now)

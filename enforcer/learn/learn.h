@@ -33,8 +33,11 @@ struct bh_learn_flow {
 	bool egress, ingress;
 	const char *src_image, *dst_image; /* may be NULL */
 	int64_t now;
+	bool counted; /* its connection is counted elsewhere: by bh_learn_more */
 };
 void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f);
+/* n more connections of a tuple that was seen before; no news otherwise. */
+void bh_learn_more(struct bh_learn *l, const struct bh_learn_flow *f, uint64_t n);
 /* Conntrack says this flow (original direction, after DNAT) was answered. */
 void bh_learn_answered(struct bh_learn *l, const struct bh_flow *f, int64_t now);
 /* Writes changed tuples to the store and commits it (called about once a second and before exit).

@@ -126,10 +126,9 @@ def test_incremental_start_and_stop(lab):
         raise Failure("a container start changed chains")
     if '"shop/d"' not in after:
         raise Failure("nft list ruleset does not name the new workload")
-    gone = d.v4
     lab.remove("d")
     lab.static()
-    wait_for("d gone", lambda: gone not in lab.nft())
+    wait_for("d gone", lambda: '"shop/d"' not in lab.nft())
 
 
 def test_address_added_later(lab):

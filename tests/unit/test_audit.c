@@ -509,6 +509,33 @@ static void test_repeats(void **state BH_UNUSED)
 	json_decref(list);
 }
 
+/* One event that stands for many: as if they had come one by one. */
+static void test_many_at_once(void **state BH_UNUSED)
+{
+	struct bh_audit *a = open_log();
+	struct bh_audit_stats st;
+	struct bh_flow w = flow("10.0.0.2", "10.0.0.3", 1000, 80);
+	struct bh_audit_flow f = denial(&w, T0);
+	f.times = 500; /* the first one is written at once, the rest counted */
+	bh_audit_flow(a, &f);
+	bh_audit_get_stats(a, &st);
+	assert_int_equal(st.written, 1);
+	assert_int_equal(st.aggregated, 499);
+	f.when = T0 + 5;
+	f.times = 300;
+	bh_audit_flow(a, &f);
+	f.times = 0; /* one */
+	bh_audit_flow(a, &f);
+	bh_audit_get_stats(a, &st);
+	assert_int_equal(st.aggregated, 800);
+	bh_audit_close(a);
+	json_t *list = read_all(path);
+	assert_int_equal(json_array_size(list), 2);
+	assert_int_equal(num(json_array_get(list, 0), "bulkhead.repeat"), 1);
+	assert_int_equal(num(json_array_get(list, 1), "bulkhead.repeat"), 800);
+	json_decref(list);
+}
+
 static void test_repeats_written_at_close(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
@@ -698,6 +725,7 @@ int main(void)
 		T(test_lines_that_are_no_records),
 		T(test_foreign_file),
 		T(test_repeats),
+		T(test_many_at_once),
 		T(test_repeats_written_at_close),
 		T(test_table_overflow),
 		T(test_full_disk),

@@ -113,6 +113,57 @@ static struct bh_tuple only(void)
 	return first;
 }
 
+static void more(const struct bh_flow *f, uint64_t n, int64_t now)
+{
+	struct bh_end a = role("shop", "web"), b = role("shop", "db");
+	bh_learn_more(l,
+		&(struct bh_learn_flow){
+			.flow = f, .src = &a, .dst = &b, .egress = true, .now = now},
+		n);
+	bh_end_finish(&a);
+	bh_end_finish(&b);
+}
+
+/* What the kernel's cache let pass is counted, and nothing is learned by it. */
+static void test_more_of_a_tuple(void **state BH_UNUSED)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	more(&f, 7, 50); /* of nothing known */
+	assert_int_equal(stats().tuples, 0);
+	seen(&f, 100);
+	bh_learn_answered(l, &f, 200);
+	more(&f, 7, 300);
+	struct bh_tuple t = only();
+	assert_int_equal(t.connections, 8);
+	assert_int_equal(t.last_seen, 300);
+	assert_int_equal(t.first_seen, 100);
+	assert_int_equal(stats().last_new, 200);
+	assert_int_equal(learned, 1);
+	assert_int_equal(bh_learn_save(l), 0);
+	restart();
+	assert_int_equal(only().connections, 8);
+}
+
+/* A flow that no queue saw was answered; its connection is in the kernel's count. */
+static void test_answered_but_counted_elsewhere(void **state BH_UNUSED)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432), later = flow(BH_TCP, 40001, 5432);
+	seen(&f, 100);
+	struct bh_end a = role("shop", "web"), b = role("shop", "db");
+	bh_learn_seen(l, &(struct bh_learn_flow){.flow = &later,
+				 .src = &a,
+				 .dst = &b,
+				 .egress = true,
+				 .counted = true,
+				 .now = 200});
+	bh_learn_answered(l, &later, 200);
+	bh_end_finish(&a);
+	bh_end_finish(&b);
+	assert_true(only().answered);
+	assert_int_equal(only().connections, 1);
+	assert_int_equal(learned, 1);
+}
+
 static void test_seen_then_answered(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_TCP, 40000, 5432);
@@ -408,6 +459,8 @@ static void test_full_disk(void **state BH_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_more_of_a_tuple),
+		TEST(test_answered_but_counted_elsewhere),
 		TEST(test_seen_then_answered),
 		TEST(test_answered_overtakes),
 		TEST(test_old_answers_do_not_count),
