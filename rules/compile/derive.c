@@ -172,7 +172,7 @@ static void put_shared_sets(struct pair *p)
 {
 	for (size_t i = 0; i < p->e[1]->n_ksets; i++) {
 		const struct bh_kset *s = p->e[1]->kset[i];
-		if (s->family || !in_both(p, i) || !touches(p, s))
+		if (s->kind != BH_KSET_WORKLOADS || !in_both(p, i) || !touches(p, s))
 			continue;
 		put_kset(p, s, BH_IPV4);
 		put_kset(p, s, BH_IPV6);

@@ -80,53 +80,109 @@ static const char *target_of(const struct build *b, const struct bh_row *row, co
 	return NULL;
 }
 
-/* One kernel rule: kset NULL = any peer; family 0 = both. */
-static void write_rule(const struct build *b, const struct bh_row *row, const struct bh_kset *s,
-	uint8_t family, uint16_t served, const char *next)
+/* One kernel rule in the making. */
+struct one {
+	const struct bh_row *row;
+	const struct bh_kset *peers; /* NULL = any */
+	uint8_t family; /* 0 = both */
+	uint16_t served; /* named ports: the number */
+	const char *next, *comment;
+};
+
+/* Ports before peers: a comparison is cheaper than a look-up. `port` NULL: the set of single ones,
+ * or every port. */
+static void write_ports(const struct build *b, const struct one *o,
+	const struct bh_port_range *port, struct bh_rule *r)
 {
-	struct bh_rule *r = bh_chain_add(b->c, row->comment.s);
-	bh_autobuf struct bh_buf name = {0};
-	struct bh_match *m;
-	if (s && s->family)
-		write_addresses(b, s, row->named >= 0, r);
-	else if (s)
-		write_workloads(b, s, family, r);
-	if (row->named >= 0) {
-		bh_emit_named(b->use, (size_t)row->named, served);
-		m = bh_rule_match(r, BH_MATCH_DADDR_SET);
-		m->family = family;
-		bh_named_name(&b->use->e->plan->port_name[row->named], served, family, &name);
-		m->set = bh_xstrdup(name.s);
+	static const uint8_t read[] = {BH_READ_DPORT};
+	if (!o->row->proto)
+		return;
+	struct bh_match *m = bh_rule_match(r, port ? BH_MATCH_DPORT : BH_MATCH_L4PROTO);
+	m->proto = o->row->proto;
+	if (port) {
+		m->port = bh_xmemdup(port, sizeof(*port));
+		m->n_ports = 1;
+	} else if (o->row->ports) {
+		bh_autobuf struct bh_buf name = {0};
+		bh_emit_kset(b->use, o->row->ports, 0);
+		bh_kset_name(o->row->ports, 0, &name);
+		bh_rule_match_parts(r, BH_MATCH_CONCAT_SET, 0, name.s, read, 1);
 	}
-	if (row->proto) {
-		struct bh_port_range one = {served, served};
-		bool ports = row->named >= 0 || row->n_ports;
-		m = bh_rule_match(r, ports ? BH_MATCH_DPORT : BH_MATCH_L4PROTO);
-		m->proto = row->proto;
-		m->n_ports = row->named >= 0 ? 1 : row->n_ports;
-		m->port = bh_xmemdup(
-			row->named >= 0 ? &one : row->port, m->n_ports * sizeof(*m->port));
+}
+
+static void write_rule(const struct build *b, const struct one *o, const struct bh_port_range *port)
+{
+	struct bh_rule *r = bh_chain_add(b->c, o->comment);
+	bool named = o->row->named >= 0;
+	write_ports(b, o, port, r);
+	if (o->peers && o->peers->kind == BH_KSET_ADDRESSES)
+		write_addresses(b, o->peers, named, r);
+	else if (o->peers)
+		write_workloads(b, o->peers, o->family, r);
+	if (named) {
+		const struct bh_port_name *n = &b->use->e->plan->port_name[o->row->named];
+		bh_autobuf struct bh_buf name = {0};
+		bh_emit_named(b->use, (size_t)o->row->named, o->served);
+		bh_named_name(n, o->served, o->family, &name);
+		bh_emit_set_match(r, BH_MATCH_DADDR_SET, (enum bh_family)o->family, name.s);
 	}
 	r->counter = true;
-	go_to(r, target_of(b, row, next));
+	go_to(r, target_of(b, o->row, o->next));
+}
+
+/* Each range is a rule of its own, and so is a single port; several single ones are a set. */
+static void write_each_port(const struct build *b, const struct one *o)
+{
+	const struct bh_row *row = o->row;
+	struct bh_port_range served = {o->served, o->served};
+	if (row->named >= 0)
+		write_rule(b, o, &served);
+	else if (!row->n_ports || row->ports)
+		write_rule(b, o, NULL);
+	for (size_t i = 0; i < row->n_ports; i++)
+		if (!row->ports || row->port[i].first != row->port[i].last)
+			write_rule(b, o, &row->port[i]);
+}
+
+/* Several rules may name a peer: the first one is said. */
+static char *hit_comment(const struct build *b, const struct bh_hit *h)
+{
+	const struct bh_order *o = &b->g->order[h->order];
+	bool ordered = o->policy->tier != BH_TIER_NETWORK_POLICY;
+	return bh_xasprintf("%s %s rule %u%s%s", o->policy->ref, bh_direction_name(b->g->direction),
+		o->rule, ordered ? " " : "", ordered ? bh_rule_action_name(o->action) : "");
+}
+
+static void write_pods(const struct build *b, struct one o)
+{
+	for (size_t i = 0; i < o.row->n_hits; i++) {
+		const struct bh_hit *h = &o.row->hit[i];
+		if (!h->pods)
+			continue;
+		bh_autofree char *comment = hit_comment(b, h);
+		o.peers = h->pods;
+		o.comment = comment;
+		for (o.family = BH_IPV4; o.family <= BH_IPV6; o.family += 2)
+			write_each_port(b, &o);
+	}
 }
 
 static void write_peers(
 	const struct build *b, const struct bh_row *row, uint16_t served, const char *next)
 {
+	struct one o = {row, NULL, 0, served, next, row->comment.s};
+	if (row->any >= 0 && row->named < 0) {
+		write_each_port(b, &o);
+		return;
+	}
+	if (row->any < 0)
+		write_pods(b, o);
 	for (uint8_t family = BH_IPV4; family <= BH_IPV6; family += 2) {
-		const struct bh_kset *block = row->block[family == BH_IPV6];
-		if (row->any >= 0) {
-			/* A look-up of who serves the port is of one family. */
-			if (row->named >= 0 || family == BH_IPV4)
-				write_rule(
-					b, row, NULL, row->named >= 0 ? family : 0, served, next);
-			continue;
-		}
-		if (row->pods)
-			write_rule(b, row, row->pods, family, served, next);
-		if (block && block->ranges.n)
-			write_rule(b, row, block, family, served, next);
+		o.family = family;
+		o.peers = row->any < 0 ? row->block[family == BH_IPV6] : NULL;
+		/* A look-up of who serves the port is of one family. */
+		if (row->any >= 0 || (o.peers && o.peers->ranges.n))
+			write_each_port(b, &o);
 	}
 }
 

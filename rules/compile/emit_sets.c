@@ -9,7 +9,11 @@
 void bh_kset_name(const struct bh_kset *s, uint8_t family, struct bh_buf *ret)
 {
 	ret->len = 0;
-	bh_buf_printf(ret, "%s%u-%s", s->family ? "block" : "pods", family, s->slug);
+	if (s->kind == BH_KSET_PORTS)
+		bh_buf_str(ret, s->slug);
+	else
+		bh_buf_printf(ret, "%s%u-%s", s->kind == BH_KSET_WORKLOADS ? "pods" : "block",
+			family, s->slug);
 }
 
 void bh_named_name(const struct bh_port_name *s, uint16_t port, uint8_t family, struct bh_buf *ret)
@@ -63,6 +67,17 @@ static void emit_workloads(
 	}
 }
 
+static void emit_ports(struct bh_emit_use *u, const struct bh_kset *s, const char *name)
+{
+	static const uint8_t part[] = {BH_PART_SERVICE};
+	struct bh_set *set =
+		bh_ruleset_add_concat_set(u->rs, name, BH_TABLE_INET, 0, part, 1, NULL);
+	for (size_t i = 0; i < s->n_ports; i++) {
+		struct bh_value v = bh_value_u16(s->port[i]);
+		bh_set_add_parts(set, &v, NULL);
+	}
+}
+
 void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family)
 {
 	bh_autobuf struct bh_buf name = {0};
@@ -71,8 +86,12 @@ void bh_emit_kset(struct bh_emit_use *u, const struct bh_kset *s, uint8_t family
 		return;
 	if (!is_new(u, &name))
 		return;
-	if (!s->family) {
+	if (s->kind == BH_KSET_WORKLOADS) {
 		emit_workloads(u, s, family, name.s);
+		return;
+	}
+	if (s->kind == BH_KSET_PORTS) {
+		emit_ports(u, s, name.s);
 		return;
 	}
 	struct bh_set *set = bh_ruleset_add_set(u->rs, name.s, BH_SET_INTERVAL, family, s->text);

@@ -9,8 +9,10 @@ void bh_engine_place(struct bh_engine *e, size_t i)
 {
 	const struct bh_workload *w = e->inv->workload[i];
 	e->class_of[i] = bh_class_of(e->plan, e->inv, w);
+	int32_t group[2];
+	bh_groups_of(e->plan, w, e->class_of[i], group);
 	for (int d = 0; d < 2; d++)
-		e->group_of[d][i] = bh_group_of(e->plan, w, e->class_of[i], (enum bh_direction)d);
+		e->group_of[d][i] = group[d];
 }
 
 static void count_members(struct bh_engine *e)

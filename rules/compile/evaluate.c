@@ -119,12 +119,11 @@ static const struct bh_hit *hit_of(const struct bh_row *r, uint32_t peer)
 
 static void ask_workloads(const struct query *q, const struct bh_row *r, struct best *b)
 {
-	const struct bh_kset *s = r->pods;
-	for (size_t i = 0; i < s->n_words; i++) {
-		uint64_t bits = q->other->peer[s->word[i].at] & s->word[i].bits;
+	for (size_t i = 0; i < r->n_words; i++) {
+		uint64_t bits = q->other->peer[r->word[i].at] & r->word[i].bits;
 		for (; bits; bits &= bits - 1) {
 			const struct bh_hit *h =
-				hit_of(r, s->word[i].at * 64 + (uint32_t)__builtin_ctzll(bits));
+				hit_of(r, r->word[i].at * 64 + (uint32_t)__builtin_ctzll(bits));
 			consider(b, h->order, h->index);
 		}
 	}
@@ -151,7 +150,7 @@ static void ask_row(const struct query *q, const struct bh_row *r, struct best *
 		return;
 	if (r->any >= 0)
 		consider(b, r->any, -1);
-	if (r->pods && q->other)
+	if (q->other)
 		ask_workloads(q, r, b);
 	ask_addresses(q, r, b);
 }

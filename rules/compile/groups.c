@@ -100,7 +100,7 @@ static void name_group(struct bh_plan *plan, struct bh_group *g, const struct bh
 	g->comment = bh_buf_take(&comment);
 }
 
-int32_t bh_group_of(
+static int32_t find_group(
 	struct bh_plan *p, const struct bh_workload *w, uint32_t class, enum bh_direction d)
 {
 	const struct bh_class *c = p->class.item[class];
@@ -124,6 +124,47 @@ int32_t bh_group_of(
 		name_group(p, g, &key);
 	}
 	return (int32_t)at;
+}
+
+/* What decides the groups, at less cost than the groups' own keys: replicas are many. */
+static void seat_key(const struct bh_workload *w, uint32_t class, struct bh_buf *key)
+{
+	bool governable = bh_workload_governable(w);
+	bh_buf_add(key, &class, sizeof(class));
+	bh_buf_add(key, &w->mode, sizeof(w->mode));
+	bh_buf_add(key, &governable, sizeof(governable));
+	for (size_t i = 0; i < w->n_ports; i++) {
+		const struct bh_named_port *p = &w->port[i];
+		if (!p->name)
+			continue;
+		bh_buf_add(key, p->name, strlen(p->name) + 1);
+		bh_buf_add(key, &p->proto, sizeof(p->proto));
+		bh_buf_add(key, &p->port, sizeof(p->port));
+	}
+}
+
+void bh_groups_of(
+	struct bh_plan *p, const struct bh_workload *w, uint32_t class, int32_t ret[static 2])
+{
+	bh_autobuf struct bh_buf key = {0};
+	bool is_new = true;
+	uint32_t at = 0;
+	if (!w->quarantine) {
+		seat_key(w, class, &key);
+		at = bh_intern(&p->seat_key, key.s, key.len, &is_new);
+	}
+	for (int d = 0; d < 2 && is_new; d++)
+		ret[d] = find_group(p, w, class, (enum bh_direction)d);
+	if (w->quarantine)
+		return;
+	if (is_new) {
+		size_t n = at;
+		BH_GROW(p->seat, n, p->cap_seats);
+		p->seat[at] = (struct bh_seat){{ret[0], ret[1]}};
+	} else {
+		ret[0] = p->seat[at].group[0];
+		ret[1] = p->seat[at].group[1];
+	}
 }
 
 void bh_group_free(struct bh_group *g)

@@ -99,23 +99,28 @@ struct bh_word {
 	uint64_t bits;
 };
 
-/* A set in the kernel: all workloads that any of some peers means, or all addresses of one family.
+/*
+ * A set in the kernel: the workloads that a peer means (one nft set for each family), the addresses
+ * that some peers mean (of one family), or ports. Workloads of several peers are not put together:
+ * that makes five times as many elements, and every start touches them all.
  */
 struct bh_kset {
 	uint32_t index; /* in the pool */
-	uint8_t family; /* of addresses; 0: workloads, one nft set for each family */
-	uint32_t *peer; /* sorted */
+	enum { BH_KSET_WORKLOADS, BH_KSET_ADDRESSES, BH_KSET_PORTS } kind;
+	uint8_t family; /* of addresses */
+	uint32_t *peer; /* sorted; WORKLOADS has one */
 	size_t n_peers;
-	struct bh_word *word; /* workloads: the peers as bits */
-	size_t n_words;
+	uint16_t *port; /* PORTS: sorted */
+	size_t n_ports;
 	struct bh_ranges ranges; /* addresses */
 	bool plain; /* addresses: exactly one prefix, for which no set is needed */
 	struct bh_prefix prefix;
-	char *slug; /* name of the nft set behind "pods4-", "pods6-", "block4-", "block6-" */
+	char *slug; /* name of the nft set behind "pods4-", "block6-" …; the name of ports */
 	char *text;
 };
 
 struct bh_hit {
+	struct bh_kset *pods; /* NULL: the peer means addresses */
 	uint32_t peer; /* in the plan */
 	uint32_t order; /* the first rule of the row that names it */
 	int32_t index; /* in that rule */
@@ -133,7 +138,10 @@ struct bh_row {
 	int64_t any; /* order of the first rule that means any peer; −1 = none */
 	struct bh_hit *hit; /* sorted by peer */
 	size_t n_hits, cap_hits;
-	struct bh_kset *pods, *block[2]; /* NULL = nobody; block by family: IPv4, IPv6 */
+	struct bh_word *word; /* the peers that mean workloads, as bits */
+	size_t n_words;
+	struct bh_kset *block[2]; /* by family: IPv4, IPv6; NULL = nobody */
+	struct bh_kset *ports; /* the single ones of `port`, if there are several; else NULL */
 	uint32_t first; /* order of its first rule */
 	struct bh_buf comment;
 	const struct bh_policy *noted; /* whose rule the comment named last, */
@@ -171,6 +179,11 @@ enum { BH_GROUP_NONE = -1, BH_GROUP_UNGOVERNED = -2 };
 /* More addresses of one family than this, and only an address reaching itself counts as SELF. */
 #define BH_SELF_MAX 16
 
+/* The groups, by direction, of workloads that agree in class, mode and named ports. */
+struct bh_seat {
+	int32_t group[2];
+};
+
 struct bh_plan {
 	int refs;
 	struct bh_policy_set *policies;
@@ -187,6 +200,9 @@ struct bh_plan {
 	struct bh_intern port_name_key;
 
 	struct bh_pointers view, class, selection, group, kset;
+	struct bh_intern seat_key;
+	struct bh_seat *seat; /* by key */
+	size_t cap_seats;
 	struct bh_intern name, identity; /* of chains and sets; see names.c */
 	uint32_t *name_owner; /* by name: identity */
 	size_t cap_names;
@@ -255,8 +271,8 @@ void bh_group_uses(const struct bh_engine *e, const struct bh_group *g, uint32_t
 	uint32_t *name_uses);
 
 /* groups.c */
-int32_t bh_group_of(
-	struct bh_plan *p, const struct bh_workload *w, uint32_t class, enum bh_direction d);
+void bh_groups_of(
+	struct bh_plan *p, const struct bh_workload *w, uint32_t class, int32_t ret[static 2]);
 void bh_group_free(struct bh_group *g);
 
 /* rows.c */
@@ -276,7 +292,10 @@ void bh_segments_find(
 	const struct bh_tier_rows *t, const struct bh_flow *f, const uint32_t **ret, size_t *ret_n);
 
 /* ksets.c */
-struct bh_kset *bh_kset_get(struct bh_plan *p, const uint32_t *peer, size_t n, uint8_t family);
+struct bh_kset *bh_kset_workloads(struct bh_plan *p, uint32_t peer);
+struct bh_kset *bh_kset_addresses(
+	struct bh_plan *p, const uint32_t *peer, size_t n, uint8_t family);
+struct bh_kset *bh_kset_ports(struct bh_plan *p, const struct bh_port_range *port, size_t n);
 struct bh_kset *bh_kset_prefix(struct bh_plan *p, const struct bh_prefix *prefix); /* no peers */
 bool bh_kset_has(const struct bh_kset *s, const struct bh_class *c);
 void bh_kset_free(struct bh_kset *s);

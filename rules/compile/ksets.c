@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Kernel sets: the workloads behind one peer, or behind several that a row asks together; the
- * addresses of one family behind ipBlocks, networks and nodes. Equal ones are one set, whichever
- * groups use it.
+ * Kernel sets: the workloads behind a peer; the addresses of one family behind the ipBlocks,
+ * networks and nodes that a row asks together; lists of ports. Equal ones are one set, whichever
+ * groups use it. (Anonymous sets, as nft makes them of lists, cost the kernel a search each when
+ * they are loaded.)
  */
 #include "internal.h"
 
@@ -46,19 +47,6 @@ static void name_kset(struct bh_plan *p, struct bh_kset *s)
 	}
 	s->slug = bh_compile_name(p, "", slug.s, id.s, id.len);
 	s->text = bh_buf_take(&text);
-}
-
-static void fill_words(struct bh_kset *s)
-{
-	size_t cap = 0;
-	for (size_t i = 0; i < s->n_peers; i++) {
-		uint32_t at = s->peer[i] / 64;
-		if (!s->n_words || s->word[s->n_words - 1].at != at) {
-			BH_GROW(s->word, s->n_words, cap);
-			s->word[s->n_words++] = (struct bh_word){.at = at};
-		}
-		s->word[s->n_words - 1].bits |= UINT64_C(1) << (s->peer[i] % 64);
-	}
 }
 
 struct count {
@@ -106,12 +94,39 @@ static size_t normalise(const struct bh_plan *p, uint32_t *peer, size_t n, uint8
 	qsort(peer, n, sizeof(*peer), compare_index);
 	for (size_t i = 0; i < n; i++)
 		if ((!out || peer[i] != peer[out - 1]) &&
-			(!family || says_family(p->peer[peer[i]].said, family)))
+			says_family(p->peer[peer[i]].said, family))
 			peer[out++] = peer[i];
 	return out;
 }
 
-struct bh_kset *bh_kset_get(struct bh_plan *p, const uint32_t *peer, size_t n, uint8_t family)
+/* A new set of the pool if the key is new; else *ret_new is false. */
+static struct bh_kset *intern_kset(struct bh_plan *p, const struct bh_buf *key, bool *ret_new)
+{
+	uint32_t at = bh_intern(&p->kset.key, key->s, key->len, ret_new);
+	if (!*ret_new)
+		return p->kset.item[at];
+	struct bh_kset *s = bh_xcalloc(1, sizeof(*s));
+	s->index = at;
+	BH_GROW(p->kset.item, p->kset.n, p->kset.cap);
+	return p->kset.item[p->kset.n++] = s;
+}
+
+struct bh_kset *bh_kset_workloads(struct bh_plan *p, uint32_t peer)
+{
+	bh_autobuf struct bh_buf key = {0};
+	bool is_new;
+	bh_buf_printf(&key, "workloads %u", peer);
+	struct bh_kset *s = intern_kset(p, &key, &is_new);
+	if (!is_new)
+		return s;
+	s->kind = BH_KSET_WORKLOADS;
+	s->n_peers = 1;
+	s->peer = bh_xmemdup(&peer, sizeof(peer));
+	name_kset(p, s);
+	return s;
+}
+
+struct bh_kset *bh_kset_addresses(struct bh_plan *p, const uint32_t *peer, size_t n, uint8_t family)
 {
 	bh_autobuf struct bh_buf key = {0};
 	bh_autofree uint32_t *sorted = bh_xmemdup(peer, n * sizeof(*peer));
@@ -119,57 +134,74 @@ struct bh_kset *bh_kset_get(struct bh_plan *p, const uint32_t *peer, size_t n, u
 	n = normalise(p, sorted, n, family);
 	if (!n)
 		return NULL;
-	bh_buf_add(&key, &family, 1);
+	bh_buf_printf(&key, "addresses %u ", family);
 	bh_buf_add(&key, sorted, n * sizeof(*sorted));
-	uint32_t at = bh_intern(&p->kset.key, key.s, key.len, &is_new);
+	struct bh_kset *s = intern_kset(p, &key, &is_new);
 	if (!is_new)
-		return p->kset.item[at];
-	struct bh_kset *s = bh_xcalloc(1, sizeof(*s));
-	s->index = at;
+		return s;
+	s->kind = BH_KSET_ADDRESSES;
 	s->family = family;
 	s->n_peers = n;
 	s->peer = BH_TAKE_PTR(sorted);
-	if (family)
-		fill_ranges(p, s);
-	else
-		fill_words(s);
+	fill_ranges(p, s);
 	name_kset(p, s);
-	BH_GROW(p->kset.item, p->kset.n, p->kset.cap);
-	return p->kset.item[p->kset.n++] = s;
+	return s;
+}
+
+/* The single ports of the list. NULL if it has fewer than two: a rule says those itself. */
+struct bh_kset *bh_kset_ports(struct bh_plan *p, const struct bh_port_range *port, size_t n)
+{
+	bh_autobuf struct bh_buf key = {0};
+	size_t single = 0;
+	bool is_new;
+	bh_buf_str(&key, "ports");
+	for (size_t i = 0; i < n; i++)
+		if (port[i].first == port[i].last) {
+			bh_buf_printf(&key, "-%u", port[i].first);
+			single++;
+		}
+	if (single < 2)
+		return NULL;
+	struct bh_kset *s = intern_kset(p, &key, &is_new);
+	if (!is_new)
+		return s;
+	s->kind = BH_KSET_PORTS;
+	s->port = bh_xcalloc(single, sizeof(*s->port));
+	for (size_t i = 0; i < n; i++)
+		if (port[i].first == port[i].last)
+			s->port[s->n_ports++] = port[i].first;
+	s->slug = bh_compile_name(p, "", key.s, key.s, key.len);
+	return s;
 }
 
 struct bh_kset *bh_kset_prefix(struct bh_plan *p, const struct bh_prefix *prefix)
 {
+	bh_autobuf struct bh_buf key = {0};
 	char text[BH_PREFIX_STRLEN];
 	bool is_new;
-	bh_prefix_format(prefix, text);
-	uint32_t at = bh_intern(&p->kset.key, text, strlen(text) + 1, &is_new);
+	bh_buf_printf(&key, "prefix %s", bh_prefix_format(prefix, text));
+	struct bh_kset *s = intern_kset(p, &key, &is_new);
 	if (!is_new)
-		return p->kset.item[at];
-	struct bh_kset *s = bh_xcalloc(1, sizeof(*s));
-	s->index = at;
+		return s;
+	s->kind = BH_KSET_ADDRESSES;
 	s->family = prefix->addr.family;
 	s->plain = true;
 	s->prefix = *prefix;
 	bh_ranges_add(&s->ranges, bh_prefix_range(prefix));
 	s->text = bh_xstrdup(text);
 	s->slug = bh_xstrdup(text); /* names no set: it is plain */
-	BH_GROW(p->kset.item, p->kset.n, p->kset.cap);
-	return p->kset.item[p->kset.n++] = s;
+	return s;
 }
 
 bool bh_kset_has(const struct bh_kset *s, const struct bh_class *c)
 {
-	for (size_t i = 0; i < s->n_words; i++)
-		if (c->peer[s->word[i].at] & s->word[i].bits)
-			return true;
-	return false;
+	return s->kind == BH_KSET_WORKLOADS && bh_bit(c->peer, s->peer[0]);
 }
 
 void bh_kset_free(struct bh_kset *s)
 {
 	free(s->peer);
-	free(s->word);
+	free(s->port);
 	bh_ranges_finish(&s->ranges);
 	free(s->slug);
 	free(s->text);

@@ -121,6 +121,8 @@ void bh_plan_unref(struct bh_plan *p)
 	pointers_finish(&p->group);
 	pointers_finish(&p->kset);
 	bh_peers_finish(p);
+	bh_intern_finish(&p->seat_key);
+	free(p->seat);
 	bh_intern_finish(&p->name);
 	bh_intern_finish(&p->identity);
 	free(p->name_owner);

@@ -83,7 +83,7 @@ static void add_peers(struct build *b, const struct at *x, struct bh_row *row)
 		row->any = x->order;
 	for (size_t i = 0; i < x->rule->n_peers; i++) {
 		BH_GROW(row->hit, row->n_hits, row->cap_hits);
-		row->hit[row->n_hits++] = (struct bh_hit){x->peer[i], x->order, (int32_t)i};
+		row->hit[row->n_hits++] = (struct bh_hit){NULL, x->peer[i], x->order, (int32_t)i};
 	}
 }
 
@@ -181,22 +181,32 @@ static int compare_hits(const void *a, const void *b)
 	return (x->index > y->index) - (x->index < y->index);
 }
 
+static void add_bit(struct bh_row *row, size_t *cap, uint32_t peer)
+{
+	uint32_t at = peer / 64;
+	if (!row->n_words || row->word[row->n_words - 1].at != at) {
+		BH_GROW(row->word, row->n_words, *cap);
+		row->word[row->n_words++] = (struct bh_word){.at = at};
+	}
+	row->word[row->n_words - 1].bits |= UINT64_C(1) << (peer % 64);
+}
+
 static void add_ksets(struct bh_plan *p, struct bh_row *row)
 {
-	bh_autofree uint32_t *pods = bh_xcalloc(row->n_hits, sizeof(*pods));
 	bh_autofree uint32_t *block = bh_xcalloc(row->n_hits, sizeof(*block));
-	size_t n_pods = 0, n_blocks = 0;
+	size_t n_blocks = 0, cap = 0;
 	for (size_t i = 0; i < row->n_hits; i++) {
-		uint32_t peer = row->hit[i].peer;
-		if (p->peer[peer].addresses)
-			block[n_blocks++] = peer;
-		else
-			pods[n_pods++] = peer;
+		struct bh_hit *h = &row->hit[i];
+		if (p->peer[h->peer].addresses) {
+			block[n_blocks++] = h->peer;
+			continue;
+		}
+		h->pods = bh_kset_workloads(p, h->peer);
+		add_bit(row, &cap, h->peer);
 	}
-	if (n_pods)
-		row->pods = bh_kset_get(p, pods, n_pods, 0);
 	for (int f = 0; f < 2 && n_blocks; f++)
-		row->block[f] = bh_kset_get(p, block, n_blocks, f ? BH_IPV6 : BH_IPV4);
+		row->block[f] = bh_kset_addresses(p, block, n_blocks, f ? BH_IPV6 : BH_IPV4);
+	row->ports = bh_kset_ports(p, row->port, row->n_ports);
 }
 
 static void finish_row(struct bh_plan *p, struct bh_row *row)
@@ -271,6 +281,7 @@ void bh_rows_finish(struct bh_tier_rows *t)
 	for (size_t i = 0; i < t->n; i++) {
 		free(t->row[i].port);
 		free(t->row[i].hit);
+		free(t->row[i].word);
 		bh_buf_finish(&t->row[i].comment);
 	}
 	free(t->row);

@@ -11,10 +11,11 @@ bool bh_row_in_kernel(const struct bh_engine *e, const struct bh_row *r)
 static void row_uses(const struct bh_row *r, uint32_t *kset_uses, uint32_t *name_uses)
 {
 	bool asked = r->any >= 0;
-	if (r->any < 0 && r->pods) {
-		kset_uses[r->pods->index]++;
-		asked = true;
-	}
+	for (size_t i = 0; r->any < 0 && i < r->n_hits; i++)
+		if (r->hit[i].pods) {
+			kset_uses[r->hit[i].pods->index]++;
+			asked = true;
+		}
 	for (int f = 0; r->any < 0 && f < 2; f++)
 		if (r->block[f] && r->block[f]->ranges.n) {
 			kset_uses[r->block[f]->index]++;
@@ -22,6 +23,8 @@ static void row_uses(const struct bh_row *r, uint32_t *kset_uses, uint32_t *name
 		}
 	if (asked && r->named >= 0)
 		name_uses[r->named]++;
+	if (asked && r->ports)
+		kset_uses[r->ports->index]++;
 }
 
 void bh_group_uses(const struct bh_engine *e, const struct bh_group *g, uint32_t *kset_uses,
