@@ -31,6 +31,7 @@ struct fresh {
 	int sink; /* in the server's namespace */
 	uint64_t sent, got;
 	uint64_t lost;
+	int64_t took; /* ns */
 	struct path_samples late;
 };
 
@@ -163,11 +164,12 @@ static void *fresh_thread(void *arg)
 	f->sink = open_sink(f->lab, timed);
 	path_enter(f->lab->client);
 	struct path_sender *s = path_sender_new(IPPROTO_UDP);
-	int64_t until = path_now() + (int64_t)f->o->slice_ms * 1000000;
+	int64_t begin = path_now(), until = begin + (int64_t)f->o->slice_ms * 1000000;
 	if (timed)
 		paced(f, s, until);
 	else
 		unpaced(f, s, until);
+	f->took = path_now() - begin;
 	f->sent = path_sent(s);
 	path_sender_free(s);
 	close(f->sink);
@@ -180,18 +182,16 @@ static void slice(struct path_opts *o, const struct path_lab *lab, unsigned roun
 	struct path_usage before, after;
 	pthread_t t;
 	path_usage(lab, &before);
-	int64_t start = path_now();
 	if (pthread_create(&t, NULL, fresh_thread, &f) != 0)
 		errx(1, "no thread");
 	pthread_join(t, NULL);
-	double seconds = (double)(path_now() - start) / 1e9;
 	path_settle(lab);
 	path_usage(lab, &after);
 	path_line_begin(round, lab, &before, &after);
 	if (o->rate)
 		f.lost = f.sent - f.got;
 	printf(", \"rate\": %.0f, \"sent\": %lu, \"count\": %lu, \"lost\": %lu",
-		(double)f.got / seconds, (unsigned long)f.sent, (unsigned long)f.got,
+		(double)f.got * 1e9 / (double)f.took, (unsigned long)f.sent, (unsigned long)f.got,
 		(unsigned long)f.lost);
 	path_line_samples("", &f.late);
 	path_samples_finish(&f.late);

@@ -130,7 +130,10 @@ class Lab:
         return [self.client, self.server, self.attacker, *self.fill]
 
     def conntrack(self):
-        """What any container engine's address translation costs already: connections are tracked."""
+        """What any container engine's address translation costs already: connections are tracked. The
+        kernel tells of them as soon as anybody in any namespace listens, as the other nodes' daemons
+        do; a node without a daemon would not have to."""
+        with_netns(self.node, ["net.netfilter.nf_conntrack_events=0"])
         run("nsenter", f"--net=/run/netns/{self.node}", "nft", "-f", "-", text="""
             table inet tracking {
                 chain forward {
