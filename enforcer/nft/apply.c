@@ -111,9 +111,10 @@ static int put_everything(struct bh_nft *n, struct bh_nft_batch *b, const struct
 	struct bh_nft_error *error)
 {
 	int rc;
+	bh_autofree size_t *order = bh_nft_set_order(to);
 	for (size_t i = 0; i < to->n_sets; i++)
-		if ((rc = bh_nft_put_set(b, &to->set[i], ADD_NEW)) < 0)
-			return refuse(error, rc, "set", to->set[i].name);
+		if ((rc = bh_nft_put_set(b, &to->set[order[i]], ADD_NEW)) < 0)
+			return refuse(error, rc, "set", to->set[order[i]].name);
 	for (size_t i = 0; i < to->n_chains; i++) {
 		const struct bh_chain *c = &to->chain[i];
 		if ((rc = bh_nft_put_chain(b, c, is_base(c) ? NLM_F_CREATE : ADD_NEW)) < 0)

@@ -212,3 +212,6 @@ static inline void *bh_nft_must(void *p)
 		abort();
 	return p;
 }
+
+/* order.c: indexes of rs->set, those that the kernel is asked for most first. Owned. */
+size_t *bh_nft_set_order(const struct bh_ruleset *rs);
