@@ -70,7 +70,8 @@ int cli_flush(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 	char bh_autofree *daemon = find_daemon();
 	if (!daemon) {
 		fputs("bulkhead: bulkheadd is not beside this program and not in the PATH\n"
-		      "its rules go with: nft delete table inet bulkhead\n",
+		      "its rules go with: nft delete table inet bulkhead; "
+		      "nft delete table bridge bulkhead\n",
 			stderr);
 		return CLI_FAILED;
 	}

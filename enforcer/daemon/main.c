@@ -32,7 +32,9 @@ static void usage(FILE *out)
 	      "  --socket PATH    where the API listens, whatever the configuration says\n"
 	      "  --check-config   read the configuration, report every error, exit\n"
 	      "  --print-config   the configuration with all defaults, as YAML\n"
-	      "  --flush          remove table inet bulkhead from this network namespace, exit\n"
+	      "  --flush          remove tables inet and bridge bulkhead from this network "
+	      "namespace,\n"
+	      "                   exit\n"
 	      "  --version, --help\n"
 	      "\n"
 	      "SIGTERM and SIGINT stop it; the rules stay in the kernel and go on protecting.\n"
@@ -49,13 +51,14 @@ static int flush(void)
 		bh_nft_close(n);
 	}
 	if (r < 0) {
-		fprintf(stderr, "bulkheadd: table inet " BH_TABLE ": %s%s\n", strerror(-r),
+		fprintf(stderr, "bulkheadd: tables " BH_TABLE ": %s%s\n", strerror(-r),
 			r == -EPERM   ? ": root is needed"
 			: r == -EBUSY ? ": another process owns it: stop bulkheadd first"
 				      : "");
 		return EXIT_FAILED;
 	}
-	puts("table inet " BH_TABLE " is removed: nothing is enforced in this network namespace.");
+	puts("tables inet and bridge " BH_TABLE
+	     " are removed: nothing is enforced in this network namespace.");
 	return EXIT_OK;
 }
 
