@@ -6,14 +6,6 @@
 
 #define PATIENCE_US 15000000
 
-/* br_netfilter may be loaded by the runtime long after us. */
-static void bridge_nf(struct bh_core *c)
-{
-	if (c->bridge_nf)
-		return;
-	bh_core_bridge_nf(c);
-}
-
 /* A source that stays away must not keep the machine from booting: say that we are up, and why
  * nothing new is enforced yet. */
 static void tell(struct bh_core *c)
@@ -31,7 +23,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	tell(c);
 	bh_audit_tick(c->audit, bh_core_now());
 	bh_core_queues_tick(c);
-	bridge_nf(c);
+	bh_core_bridge_nf(c); /* others switch it off, and runtimes load it long after us */
 	bh_core_watch_policies(c);
 	bh_core_versions_tick(c);
 	free(c->store_error);

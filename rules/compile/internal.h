@@ -357,9 +357,10 @@ void bh_emit_cache(const struct bh_emit *m, struct bh_chain *c);
 void bh_emit_cache_sets(struct bh_ruleset *rs);
 void bh_emit_unknown(struct bh_chain *c, enum bh_match_kind kind);
 
-/* emit_guard.c: identity is bound to the veth. _node_sets: the node's own addresses; _ports: what
- * each veth may send, of the workloads `which` (NULL: all, n of them) */
+/* emit_guard.c: identity is bound to the veth */
 void bh_emit_guard(const struct bh_emit *m);
+/* emit_ports.c. _node_sets: the node's own addresses; _ports: what each veth may send, of the
+ * workloads `which` (NULL: all, n of them) */
 void bh_emit_node_sets(struct bh_ruleset *rs, const struct bh_engine *e);
 void bh_emit_ports(
 	struct bh_ruleset *rs, const struct bh_engine *e, const uint32_t *which, size_t n);
