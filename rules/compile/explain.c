@@ -216,12 +216,26 @@ static void explain_tiers(const struct bh_explain *x, enum bh_direction d)
 	}
 }
 
+bool bh_explain_quarantined(const struct bh_explain *x, enum bh_direction d)
+{
+	const struct bh_side *s = &x->d.side[d];
+	return (s->verdict == BH_SIDE_DENIED || s->verdict == BH_SIDE_ALLOWED) &&
+	       x->e->inv->workload[s->workload]->quarantine;
+}
+
 static void explain_side(const struct bh_explain *x, enum bh_direction d)
 {
 	const struct bh_side *s = &x->d.side[d];
 	bh_buf_printf(x->out, "%s of ", bh_direction_name(d));
 	name_end(x, d, x->out);
 	bh_buf_str(x->out, ": ");
+	if (bh_explain_quarantined(x, d)) {
+		bh_buf_printf(x->out, "quarantined, above policies and modes; it is %s\n",
+			s->verdict == BH_SIDE_ALLOWED ? "on the list of what is allowed"
+						      : "not on the list of what is allowed: "
+							"denied");
+		return;
+	}
 	if (s->verdict == BH_SIDE_UNGOVERNED)
 		bh_buf_str(x->out, ungoverned(x, d));
 	else if (s->verdict == BH_SIDE_HOST || s->verdict == BH_SIDE_SELF)

@@ -93,10 +93,21 @@ static void suggest_against_rule(
 				: "");
 }
 
+static void suggest_release(const struct bh_explain *x, enum bh_direction d)
+{
+	const struct bh_workload *w = x->e->inv->workload[x->d.side[d].workload];
+	bh_buf_printf(x->out,
+		"to allow it, put it on the list of the quarantine, or `bulkhead quarantine rm "
+		"%s/%s`\n",
+		w->namespace, w->name);
+}
+
 static void suggest_deny_side(const struct bh_explain *x, enum bh_direction d)
 {
 	const struct bh_side *s = &x->d.side[d];
-	if (s->verdict == BH_SIDE_ALLOWED) {
+	if (bh_explain_quarantined(x, d)) {
+		bh_buf_str(x->out, "to deny it, take it off the list of the quarantine\n");
+	} else if (s->verdict == BH_SIDE_ALLOWED) {
 		suggest_against_rule(x, d, "deny", "Deny");
 	} else if (s->verdict == BH_SIDE_OPEN) {
 		const struct bh_workload *w = x->e->inv->workload[s->workload];
@@ -118,7 +129,9 @@ void bh_explain_suggest(const struct bh_explain *x)
 			s->verdict != BH_SIDE_LEARN)
 			continue;
 		uncovered = true;
-		if (s->rule.policy)
+		if (bh_explain_quarantined(x, (enum bh_direction)d))
+			suggest_release(x, (enum bh_direction)d);
+		else if (s->rule.policy)
 			suggest_against_rule(x, (enum bh_direction)d, "allow", "Accept");
 		else
 			suggest_allow(x, (enum bh_direction)d);
