@@ -59,6 +59,24 @@ int bh_store_load_modes(
 	struct bh_store *s, void (*fn)(const struct bh_mode_row *, void *), void *arg);
 
 /*
+ * Quarantined workloads, keyed by namespace and name: put replaces. What an older row says that
+ * cannot be read is left out of it, never the row.
+ */
+struct bh_quarantine_row {
+	char *namespace, *name;
+	char *id; /* of the workload when it was put there */
+	struct bh_quarantine *allow;
+	char *reason; /* "" = none given */
+	int64_t at; /* µs */
+	uint32_t uid;
+	int32_t pid;
+};
+int bh_store_put_quarantine(struct bh_store *s, const struct bh_quarantine_row *q);
+int bh_store_drop_quarantine(struct bh_store *s, const char *namespace, const char *name);
+int bh_store_load_quarantine(
+	struct bh_store *s, void (*fn)(const struct bh_quarantine_row *, void *), void *arg);
+
+/*
  * Versions: every set of policies that came into force, with the files that it came from. The one
  * with the highest number is the last. BH_VERSIONS_KEPT of them are kept, the newest; texts that
  * several versions share are stored once.

@@ -280,6 +280,58 @@ static void test_state(void **state BH_UNUSED)
 	bh_store_close(s);
 }
 
+static void keep_quarantine(const struct bh_quarantine_row *q, void *arg)
+{
+	struct bh_buf *b = arg;
+	bh_buf_printf(b, "%s/%s %s \"%s\" @%lld %u %d:", q->namespace, q->name, q->id, q->reason,
+		(long long)q->at, q->uid, q->pid);
+	for (size_t i = 0; i < q->allow->n; i++) {
+		bh_buf_str(b, " ");
+		bh_quarantine_format(&q->allow->allow[i], b);
+	}
+	bh_buf_str(b, "\n");
+}
+
+static void expect_quarantine(const char *want)
+{
+	struct bh_buf bh_autobuf b = {0};
+	struct bh_store *s = open_store(0);
+	assert_int_equal(bh_store_load_quarantine(s, keep_quarantine, &b), 0);
+	assert_string_equal(b.s ? b.s : "", want);
+	bh_store_close(s);
+}
+
+static void test_quarantine(void **state BH_UNUSED)
+{
+	struct bh_store *s = open_store(0);
+	struct bh_quarantine *q = bh_quarantine_new();
+	const char *why;
+	struct bh_quarantine_row web = {(char *)"shop", (char *)"web", (char *)"0123", q,
+		(char *)"it's \"odd\"", 5, UINT32_MAX, 7};
+	struct bh_quarantine_row db = {(char *)"shop", (char *)"db", NULL, NULL, NULL, 6, 0, 8};
+	assert_int_equal(bh_quarantine_allow(q, "[fd00::/8]:53/udp", &why), 0);
+	assert_int_equal(bh_quarantine_allow(q, "10.0.0.5:22", &why), 0);
+	assert_int_equal(bh_store_put_quarantine(s, &db), 0);
+	assert_int_equal(bh_store_put_quarantine(s, &web), 0);
+	web.at = 9; /* replaces */
+	assert_int_equal(bh_store_put_quarantine(s, &web), 0);
+	assert_int_equal(bh_store_commit(s), 0);
+	bh_store_close(s);
+	bh_quarantine_unref(q);
+	expect_quarantine("shop/db  \"\" @6 0 8:\n"
+			  "shop/web 0123 \"it's \"odd\"\" @9 4294967295 7: 10.0.0.5/32:22/tcp"
+			  " [fd00::/8]:53/udp\n");
+	/* What cannot be read allows nothing; the workload stays cut off. */
+	run_sql("UPDATE quarantine SET allow = '10.0.0.5:22 frob 10.0.0.6:x' WHERE name = 'web'");
+	expect_quarantine("shop/db  \"\" @6 0 8:\n"
+			  "shop/web 0123 \"it's \"odd\"\" @9 4294967295 7: 10.0.0.5/32:22/tcp\n");
+	s = open_store(0);
+	assert_int_equal(bh_store_drop_quarantine(s, "shop", "web"), 0);
+	assert_int_equal(bh_store_drop_quarantine(s, "shop", "nobody"), 0);
+	bh_store_close(s);
+	expect_quarantine("shop/db  \"\" @6 0 8:\n");
+}
+
 static char *files_of(struct bh_store *s, uint64_t number)
 {
 	struct bh_buf b = {0};
@@ -410,6 +462,7 @@ static void test_older_schema(void **state BH_UNUSED)
 	struct bh_version got = {0};
 	bh_store_close(open_store(0));
 	run_sql("DROP TABLE version; DROP TABLE version_file; DROP TABLE policy_text;"
+		"DROP TABLE quarantine;"
 		"CREATE TABLE policy (position INTEGER PRIMARY KEY, file TEXT NOT NULL,"
 		" text BLOB NOT NULL);"
 		"CREATE TABLE policy_hash (one INTEGER PRIMARY KEY CHECK (one = 1),"
@@ -749,6 +802,7 @@ int main(void)
 		TEST(test_edited_tuples_are_left_out),
 		TEST(test_flows_aggregate_and_page),
 		TEST(test_flows_are_bounded),
+		TEST(test_quarantine),
 		TEST(test_state),
 		TEST(test_versions),
 		TEST(test_versions_change),
