@@ -122,6 +122,24 @@ static struct bh_answer mode_set(struct bh_core *core, const struct bh_api_call 
 	return bh_core_mode_set(core, call->body, &call->who);
 }
 
+static struct bh_answer quarantine(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
+{
+	return bh_core_quarantine(core);
+}
+
+static struct bh_answer quarantine_add(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_quarantine_add(core, call->body, &call->who);
+}
+
+static struct bh_answer quarantine_rm(struct bh_core *core, const struct bh_api_call *call)
+{
+	const char *workload = query(call, "workload");
+	if (!workload || !*workload)
+		return missing("workload");
+	return bh_core_quarantine_rm(core, workload, &call->who);
+}
+
 static struct bh_answer feeds(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_feeds(core);
@@ -176,6 +194,9 @@ static const struct bh_api_route routes[] = {
 	{"DELETE", "/v1/policies/*/*", .changes = true, .fn = policy_delete},
 	{"GET", "/v1/mode", .fn = mode},
 	{"PUT", "/v1/mode", .changes = true, .body = true, .fn = mode_set},
+	{"GET", "/v1/quarantine", .fn = quarantine},
+	{"POST", "/v1/quarantine", .changes = true, .body = true, .fn = quarantine_add},
+	{"DELETE", "/v1/quarantine", .changes = true, .query = {"workload"}, .fn = quarantine_rm},
 	{"GET", "/v1/feeds", .fn = feeds},
 	{"POST", "/v1/feeds/refresh", .changes = true, .body = true, .may_be_empty = true,
 		.fn = feed_refresh},

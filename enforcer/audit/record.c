@@ -33,6 +33,8 @@ static const struct kind kinds[] = {
 	{"spoof-drop", true, 73, {"network", "intrusion_detection"}, NULL},
 	{"policy.change", false, 47, {"configuration"}, "change"},
 	{"mode.change", false, 47, {"configuration"}, "change"},
+	{"quarantine.add", false, 73, {"configuration"}, "change"},
+	{"quarantine.rm", false, 73, {"configuration"}, "change"},
 	{"feed.update", false, 1, {"configuration"}, "change"},
 	{"feed.refused", false, 47, {"configuration"}, "info"},
 	{"reload", false, 21, {"configuration"}, "change"},

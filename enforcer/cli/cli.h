@@ -20,17 +20,26 @@ enum cli_exit {
 struct cli_option {
 	char letter; /* 0 = none */
 	const char *name; /* "--name" */
-	const char *arg; /* what its value is called; NULL = a flag */
+	/* What its value is called; NULL = a flag. Ends with "…": may be given several times. */
+	const char *arg;
 	const char *text;
 };
 #define CLI_MAX_OPTIONS 4
+
+struct cli_values { /* of an option that may be given several times, in order; borrowed texts */
+	const char **item;
+	size_t n, cap;
+};
 
 struct cli {
 	const char *socket;
 	bool json; /* -o json */
 	bool tty; /* standard output is a terminal */
 	bool colour;
-	const char *opt[CLI_MAX_OPTIONS]; /* of the command, by its index; "" for a given flag */
+	/* Of the command, by its index; "" for a given flag. The last one of those that may be
+	 * given several times, which are all in `all`. */
+	const char *opt[CLI_MAX_OPTIONS];
+	struct cli_values all[CLI_MAX_OPTIONS];
 };
 
 struct cli_command {
@@ -47,6 +56,7 @@ struct cli_command {
 /* Parses options out of argv, which keeps only the words; *argc is adjusted. CLI_OK, CLI_USAGE, or
  * −1: help was asked for. cmd may be NULL: only the global options. stop: at the first word. */
 int cli_parse(struct cli *cli, const struct cli_command *cmd, int *argc, char **argv, bool stop);
+void cli_finish(struct cli *cli); /* frees what parsing collected */
 int cli_usage_error(const struct cli_command *cmd, const char *fmt, ...) BH_PRINTF(2, 3);
 void cli_command_help(const struct cli_command *cmd, FILE *out);
 
@@ -167,6 +177,9 @@ int cli_policy_delete(struct cli *cli, int argc, char **argv);
 int cli_policy_list(struct cli *cli, int argc, char **argv);
 int cli_mode_get(struct cli *cli, int argc, char **argv);
 int cli_mode_set(struct cli *cli, int argc, char **argv);
+int cli_quarantine_add(struct cli *cli, int argc, char **argv);
+int cli_quarantine_rm(struct cli *cli, int argc, char **argv);
+int cli_quarantine_list(struct cli *cli, int argc, char **argv);
 int cli_feed_list(struct cli *cli, int argc, char **argv);
 int cli_feed_refresh(struct cli *cli, int argc, char **argv);
 int cli_explain(struct cli *cli, int argc, char **argv);

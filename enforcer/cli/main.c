@@ -111,6 +111,27 @@ static const struct cli_command commands[] = {
 		"learn: unmatched flows pass and are recorded; audit: they pass and are logged as\n"
 		"would-be denials; enforce: they are denied and logged.",
 		1, 1, {{0, "namespace", "N", "of this namespace, not of the node"}}, cli_mode_set},
+	{"quarantine add", "WORKLOAD", "Cut a workload off from everything, its own node included",
+		"Above policies and modes, in both directions, at once: established connections\n"
+		"end, but for those that --allow names. Kept when the daemon or the container\n"
+		"restarts, and for a container that is made again: it means the container with\n"
+		"this id and whoever has this namespace and name (not a replica with another\n"
+		"name). Given again it replaces the list. CIDR is of the other end, PORT the\n"
+		"destination's, in either direction; without protocol TCP.",
+		1, 1,
+		{{0, "allow", "CIDR:PORT[/PROTO]…",
+			 "what still works: 10.0.0.5:22, 10.0.0.0/8:53/udp, [fd00::/8]:22"},
+			{0, "reason", "TEXT", "for the record"}},
+		cli_quarantine_add},
+	{"quarantine rm", "WORKLOAD", "Let a workload out of quarantine; policies apply again",
+		"Namespace/name, name, or the beginning of an id, of the entry or of the workload.",
+		1, 1, {{0}}, cli_quarantine_rm},
+	{"quarantine list", "",
+		"List who is in quarantine, whether it is there, and why it is meant",
+		"\"id\": it is the same container; \"name\": another one of the same namespace "
+		"and\n"
+		"name. An absent one is cut off when it comes back.",
+		0, 0, {{0}}, cli_quarantine_list},
 	{"feed list", "", "List the threat feeds", NULL, 0, 0, {{0}}, cli_feed_list},
 	{"feed refresh", "[NAME]", "Load a feed, or all of them, now", NULL, 0, 1, {{0}},
 		cli_feed_refresh},
@@ -234,6 +255,7 @@ int main(int argc, char **argv)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	int r = run(&cli, argc - 1, argv + 1);
 	curl_global_cleanup();
+	cli_finish(&cli);
 	/* `bulkhead ps | head` is fine; a full disk behind a redirection is not. */
 	errno = 0;
 	if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && errno != 0) {

@@ -83,6 +83,25 @@ static int find(const struct cli_command *cmd, const char *name, size_t len, cha
 	return -1;
 }
 
+static bool is_repeatable(const struct cli_option *o)
+{
+	static const char mark[] = "…";
+	size_t len = o->arg ? strlen(o->arg) : 0, end = strlen(mark);
+	return len > end && bh_streq(o->arg + len - end, mark);
+}
+
+static void collect(struct cli_values *v, const char *value)
+{
+	BH_GROW(v->item, v->n, v->cap);
+	v->item[v->n++] = value;
+}
+
+void cli_finish(struct cli *cli)
+{
+	for (size_t i = 0; i < CLI_MAX_OPTIONS; i++)
+		free(cli->all[i].item);
+}
+
 /* One option at argv[*i]; moves *i over a value of its own word. */
 static int parse_one(struct cli *cli, const struct cli_command *cmd, int argc, char **argv, int *i)
 {
@@ -106,6 +125,8 @@ static int parse_one(struct cli *cli, const struct cli_command *cmd, int argc, c
 	if (which >= 100)
 		return set_global(cli, cmd, (size_t)(which - 100), value);
 	cli->opt[which] = value ? value : "";
+	if (is_repeatable(o))
+		collect(&cli->all[which], value);
 	return CLI_OK;
 }
 

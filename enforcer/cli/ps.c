@@ -28,6 +28,8 @@ static void add_isolation(struct cli_table *t, const json_t *w)
 
 	if (cli_str(w, "unenforceable"))
 		cli_table_addf(t, "none: %s", cli_str(w, "unenforceable"));
+	else if (json_is_object(json_object_get(w, "quarantine")))
+		cli_table_add(t, "QUARANTINE");
 	else
 		cli_table_add(t, in && out ? "ingress,egress"
 				 : in      ? "ingress"

@@ -34,8 +34,8 @@ static void print_headline(const struct cli *cli, const json_t *s)
 	else if (cli_flag(s, "enforcing"))
 		line("enforcing", "yes");
 	else
-		line("enforcing", "NO: nothing is denied but what is on a threat feed; "
-				  "`bulkhead mode set enforce`");
+		line("enforcing", "NO: nothing is denied but quarantined workloads and what is on "
+				  "a threat feed; `bulkhead mode set enforce`");
 }
 
 static void print_problems(const struct cli *cli, const json_t *s)
@@ -84,6 +84,23 @@ static void print_kernel(const json_t *s)
 		" out of reach",
 		cli_num(w, "total"), cli_num(w, "enforce"), cli_num(w, "audit"),
 		cli_num(w, "learn"), cli_num(w, "unenforceable"));
+}
+
+static void print_quarantine(const json_t *s)
+{
+	const json_t *q = json_object_get(s, "quarantine");
+	json_int_t absent = cli_num(q, "absent");
+	if (cli_num(q, "entries") == 0)
+		return;
+	if (absent)
+		line("quarantine",
+			"%" JSON_INTEGER_FORMAT " workloads cut off, %" JSON_INTEGER_FORMAT
+			" entries of absent ones; `bulkhead quarantine list`",
+			cli_num(q, "workloads"), absent);
+	else
+		line("quarantine",
+			"%" JSON_INTEGER_FORMAT " workloads cut off; `bulkhead quarantine list`",
+			cli_num(q, "workloads"));
 }
 
 static void print_policies(const json_t *s)
@@ -166,6 +183,7 @@ int cli_status(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 	print_problems(cli, r.json);
 	print_failing(r.json);
 	print_kernel(r.json);
+	print_quarantine(r.json);
 	print_policies(r.json);
 	print_sources(r.json);
 	print_queues(r.json);

@@ -57,6 +57,12 @@ struct bh_answer bh_core_mode(struct bh_core *c);
 /* body: {"mode": "enforce", "namespace": null|"shop"} */
 struct bh_answer bh_core_mode_set(
 	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+struct bh_answer bh_core_quarantine(struct bh_core *c);
+/* body: {"workload": text, "allow": ["CIDR:PORT/proto"…], "reason": text} */
+struct bh_answer bh_core_quarantine_add(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+struct bh_answer bh_core_quarantine_rm(
+	struct bh_core *c, const char *what, const struct bh_core_actor *who);
 struct bh_answer bh_core_feeds(struct bh_core *c);
 struct bh_answer bh_core_feed_refresh(struct bh_core *c, const json_t *body,
 	const struct bh_core_actor *who); /* {"name": null|…} */

@@ -12,11 +12,20 @@ static const struct bh_workload *workload(const struct bh_inventory *inv, int32_
 	return owner >= 0 ? inv->workload[owner] : NULL;
 }
 
-/* The side that speaks for the decision: the one whose verdict caused it, egress first. */
-static enum bh_direction deciding_side(const struct bh_decision *d)
+static bool quarantined(const struct bh_inventory *inv, const struct bh_side *s)
+{
+	return s->workload >= 0 && inv->workload[s->workload]->quarantine;
+}
+
+/* The side that speaks for the decision: the one whose verdict caused it, a quarantined one and
+ * egress first. */
+static enum bh_direction deciding_side(const struct bh_inventory *inv, const struct bh_decision *d)
 {
 	static const enum bh_side_verdict order[] = {BH_SIDE_DENIED, BH_SIDE_WOULD_DENY,
 		BH_SIDE_LEARN, BH_SIDE_HOST, BH_SIDE_ALLOWED, BH_SIDE_OPEN};
+	for (int side = BH_EGRESS; d->reason == BH_REASON_QUARANTINE && side <= BH_INGRESS; side++)
+		if (d->side[side].verdict == BH_SIDE_DENIED && quarantined(inv, &d->side[side]))
+			return side;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(order); i++)
 		for (int side = BH_EGRESS; side <= BH_INGRESS; side++)
 			if (d->side[side].verdict == order[i])
@@ -69,10 +78,11 @@ static void audit_event(struct bh_core *c, const struct bh_event *e)
 		return; /* learned tuples are recorded once answered; the rest are flow rows */
 	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
 	const struct bh_decision *d = &e->decision;
-	enum bh_direction dir = deciding_side(d);
+	enum bh_direction dir = deciding_side(inv, d);
 	const struct bh_side *side = &d->side[dir];
 	struct bh_buf bh_autobuf policies = {0};
 	bool threat = e->kind == BH_EVENT_THREAT || e->kind == BH_EVENT_ALERT;
+	bool above = threat || d->reason == BH_REASON_QUARANTINE; /* no policy had a say */
 	char bh_autofree *rule = bh_core_rule_name(side, dir);
 
 	struct bh_audit_flow f = {
@@ -89,7 +99,7 @@ static void audit_event(struct bh_core *c, const struct bh_event *e)
 						      : d->reason,
 		.mode = side->mode,
 		.direction = dir,
-		.policy = threat ? NULL : isolating_policy(e->snap->engine, side, dir, &policies),
+		.policy = above ? NULL : isolating_policy(e->snap->engine, side, dir, &policies),
 		.rule = rule,
 		.feed = threat ? e->feed : NULL,
 		.indicator = threat ? e->indicator : NULL,

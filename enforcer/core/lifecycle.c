@@ -105,15 +105,21 @@ static int open_records(struct bh_core *c, char **why)
 	int opened = r;
 	if ((r = bh_audit_open(&opts, &c->audit)) < 0)
 		return fail(why, r, "audit log %s: %s", c->conf->audit_path, strerror(-r));
-	if (opened == 1)
+	c->store_reset = opened == 1;
+	if (c->store_reset)
 		bh_audit_event(c->audit, "gap", NULL,
-			"the state database was unreadable and was set aside; a new one was made",
+			"the state database was unreadable and was set aside; a new one was made: "
+			"modes set by command and quarantines are forgotten",
 			NULL, json_pack("{s:s}", "class", "store"));
 	if ((r = bh_learn_new(c->store, bh_core_learned, c, &c->learn)) < 0)
 		return fail(
 			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
 	bh_core_versions_load(c);
 	bh_core_modes_load(c);
+	/* Without the list the first commit would set the quarantined free. */
+	if ((r = bh_core_quarantine_load(c)) < 0)
+		return fail(
+			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
 	return 0;
 }
 
@@ -353,6 +359,7 @@ void bh_core_free(struct bh_core *c)
 	for (size_t i = 0; i < c->n_overrides; i++)
 		free(c->override[i].scope);
 	free(c->override);
+	bh_core_quarantine_finish(c);
 	bh_core_cache_finish(c);
 	bh_core_pace_finish(c);
 	free(c->flows.row);

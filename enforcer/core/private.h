@@ -133,6 +133,11 @@ struct bh_mode_override {
 	uint32_t uid;
 };
 
+/* Why a workload is cut off: the same container, or the one that has its name now. */
+#define BH_QUARANTINE_BY_ID 1
+#define BH_QUARANTINE_BY_NAME 2
+unsigned bh_core_quarantine_match(const struct bh_quarantine_row *q, const struct bh_workload *w);
+
 /* A version that is taken back unless somebody confirms it in time. version 0: there is none. */
 struct bh_confirm {
 	uint64_t version, back; /* which is on trial; which comes back (0: no policies) */
@@ -175,6 +180,9 @@ struct bh_core {
 	char sha256[65];
 	struct bh_mode_override *override;
 	size_t n_overrides;
+	struct bh_quarantine_row *quarantine;
+	size_t n_quarantines;
+	bool store_reset; /* what the store knew was lost before this start */
 	struct bh_ruleset *installed; /* what the kernel holds; NULL before the first commit */
 	struct bh_snapshot *snap; /* the published one; a reference of our own */
 	uint64_t epochs; /* snapshots made so far */
@@ -222,7 +230,8 @@ void bh_core_queues_tick(struct bh_core *c);
 json_t *bh_core_queues_json(struct bh_core *c);
 void bh_core_queues_metrics(struct bh_core *c, struct bh_buf *b);
 /* revoke.c */
-void bh_core_revoke(struct bh_core *c); /* now, and again after 100 ms */
+void bh_core_revoke(struct bh_core *c); /* from the loop at once, and again after 100 ms */
+int bh_core_revoke_now(struct bh_core *c); /* before it returns: how many, or −errno */
 void bh_core_sweep_cb(uv_timer_t *t);
 /* events.c */
 void bh_core_wake_cb(uv_async_t *a);
@@ -263,6 +272,15 @@ void bh_core_end_name(
 void bh_core_modes_load(struct bh_core *c);
 enum bh_mode bh_core_node_mode(const struct bh_core *c);
 enum bh_mode bh_core_mode_of(const struct bh_core *c, const struct bh_workload *w);
+/* quarantine.c */
+int bh_core_quarantine_load(struct bh_core *c);
+void bh_core_quarantine_finish(struct bh_core *c);
+/* What is decided of the workload; NULL: it is in none. Borrowed. */
+struct bh_quarantine *bh_core_quarantine_of(const struct bh_core *c, const struct bh_workload *w);
+/* view_quarantine.c */
+json_t *bh_core_allow_json(const struct bh_quarantine *q);
+json_t *bh_core_quarantine_json(const struct bh_core *c, json_t *problems); /* for status */
+json_t *bh_core_quarantine_row_json(const struct bh_core *c, const struct bh_quarantine_row *q);
 /* policies.c */
 int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
 /* guard.c */

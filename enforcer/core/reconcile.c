@@ -35,6 +35,11 @@ static enum bh_mode mode_of(const struct bh_workload *w, void *core)
 	return bh_core_mode_of(core, w);
 }
 
+static struct bh_quarantine *quarantine_of(const struct bh_workload *w, void *core)
+{
+	return bh_core_quarantine_of(core, w);
+}
+
 static void add_frame(struct bh_inventory *frame, void *core)
 {
 	const struct bh_config *conf = ((struct bh_core *)core)->conf;
@@ -49,7 +54,7 @@ static void add_frame(struct bh_inventory *frame, void *core)
 
 static struct bh_inventory *build_inventory(struct bh_core *c)
 {
-	const struct bh_inventory_settings settings = {mode_of, add_frame, c};
+	const struct bh_inventory_settings settings = {mode_of, add_frame, c, quarantine_of};
 	return bh_inventory_mgr_build(c->inventory, &settings);
 }
 

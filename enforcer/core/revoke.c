@@ -21,11 +21,10 @@ static bool denied_now(const struct bh_ct_entry *ct, void *arg)
 	return d.verdict != BH_ALLOW;
 }
 
-void bh_core_sweep_cb(uv_timer_t *t)
+static int sweep(struct bh_core *c)
 {
-	struct bh_core *c = t->data;
 	if (!c->snap)
-		return;
+		return 0;
 	int n = bh_ct_sweep(c->ct, denied_now, c->snap, NULL);
 	if (n < 0)
 		bh_audit_event(c->audit, "revoke", "failure", strerror(-n), NULL, NULL);
@@ -33,8 +32,22 @@ void bh_core_sweep_cb(uv_timer_t *t)
 		bh_audit_event(c->audit, "revoke", "success",
 			"established connections that the state in force denies were cut", NULL,
 			json_pack("{s:i}", "connections", n));
+	return n;
+}
+
+void bh_core_sweep_cb(uv_timer_t *t)
+{
+	struct bh_core *c = t->data;
+	sweep(c);
 	if (c->sweeps && --c->sweeps)
 		uv_timer_start(t, bh_core_sweep_cb, SECOND_SWEEP_MS, 0);
+}
+
+int bh_core_revoke_now(struct bh_core *c)
+{
+	c->sweeps = 1;
+	uv_timer_start(&c->sweep_timer, bh_core_sweep_cb, SECOND_SWEEP_MS, 0);
+	return sweep(c);
 }
 
 void bh_core_revoke(struct bh_core *c)

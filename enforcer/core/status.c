@@ -65,6 +65,11 @@ static void other_problems(struct bh_core *c, json_t *list)
 	if (c->store_error)
 		problem(list, "%s/bulkhead.db: %s; flows and learned tuples wait in memory",
 			c->conf->state, c->store_error);
+	if (c->store_reset)
+		problem(list,
+			"%s/bulkhead.db was unreadable at the start and was set aside: modes and "
+			"quarantines set by command are forgotten; set them again",
+			c->conf->state);
 	if (c->config_error)
 		problem(list, "the configuration file is not what is in force: %s",
 			c->config_error);
@@ -189,6 +194,7 @@ struct bh_answer bh_core_status(struct bh_core *c)
 	json_object_set_new(o, "started", bh_core_time_json(c->started));
 	json_object_set_new(o, "kernel", kernel_json(c));
 	json_object_set_new(o, "workloads", workloads);
+	json_object_set_new(o, "quarantine", bh_core_quarantine_json(c, problems));
 	json_object_set_new(o, "policies", policies_json(c));
 	json_object_set_new(o, "sources", sources_json(c, problems));
 	json_object_set_new(o, "feeds", feeds_json(c, problems));

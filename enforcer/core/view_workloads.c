@@ -61,6 +61,9 @@ static json_t *workload_json(const struct bh_engine *e, size_t i)
 	json_object_set_new(o, "role", json_string(role));
 	json_object_set_new(
 		o, "unenforceable", w->unenforceable ? json_string(w->unenforceable) : json_null());
+	json_object_set_new(o, "quarantine",
+		w->quarantine ? json_pack("{s:o}", "allow", bh_core_allow_json(w->quarantine))
+			      : json_null());
 	json_object_set_new(o, "isolated",
 		json_pack("{s:b, s:b}", "ingress", bh_engine_isolated(e, i, BH_INGRESS), "egress",
 			bh_engine_isolated(e, i, BH_EGRESS)));

@@ -102,6 +102,8 @@ struct bh_inventory_settings {
 	/* Adds the namespaces that are declared and the nodes. */
 	void (*frame)(struct bh_inventory *frame, void *arg);
 	void *arg;
+	/* Borrowed, NULL: it is in none. May be NULL: nobody is. */
+	struct bh_quarantine *(*quarantine)(const struct bh_workload *w, void *arg);
 };
 /* They will answer otherwise. A reload implies it. */
 void bh_inventory_mgr_settings_changed(struct bh_inventory_mgr *m);

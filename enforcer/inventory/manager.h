@@ -110,7 +110,7 @@ char *bh_record_reason(const struct bh_record *r);
 void bh_mgr_mark(struct bh_inventory_mgr *m, const char *id); /* something about it is new */
 void bh_mgr_spaces_finish(struct bh_inventory_mgr *m);
 
-/* build.c: the workload of a space; records in order, at least one. Mode not set. */
+/* build.c: the workload of a space; records in order, at least one. Mode and quarantine not set. */
 struct bh_workload *bh_mgr_make(
 	struct bh_inventory_mgr *m, struct bh_space *s, struct bh_record *const *r, size_t n);
 

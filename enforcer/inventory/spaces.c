@@ -164,6 +164,11 @@ static void refresh_all(struct bh_inventory_mgr *m)
 
 /* --- the workload of a space --- */
 
+static struct bh_quarantine *quarantine_of(const struct build *b, const struct bh_workload *w)
+{
+	return b->settings->quarantine ? b->settings->quarantine(w, b->settings->arg) : NULL;
+}
+
 static struct bh_workload *make(struct build *b, struct bh_space *s)
 {
 	bh_autofree struct bh_record **r = bh_xcalloc(s->n, sizeof(struct bh_record *));
@@ -172,6 +177,7 @@ static struct bh_workload *make(struct build *b, struct bh_space *s)
 	qsort(r, s->n, sizeof(struct bh_record *), in_order);
 	struct bh_workload *w = bh_mgr_make(b->m, s, r, s->n);
 	w->mode = b->settings->mode(w, b->settings->arg);
+	w->quarantine = bh_quarantine_ref(quarantine_of(b, w));
 	return w;
 }
 
@@ -200,15 +206,20 @@ static void update(struct build *b, struct bh_space *s)
 		free_space(bh_idmap_remove(&b->m->spaces, s->key));
 }
 
-/* Another mode for whom other settings mean another. */
-static void mark_modes(struct build *b)
+static bool decided_otherwise(const struct build *b, const struct bh_workload *w)
+{
+	return b->settings->mode(w, b->settings->arg) != w->mode ||
+	       !bh_quarantine_equal(quarantine_of(b, w), w->quarantine);
+}
+
+/* Another mode or quarantine for whom other settings mean another. */
+static void mark_decided(struct build *b)
 {
 	struct bh_idmap *spaces = &b->m->spaces;
 	for (size_t i = 0; i < spaces->n_buckets; i++) {
 		for (struct bh_idmap_slot *k = spaces->bucket[i]; k; k = k->next) {
 			struct bh_space *s = k->value;
-			if (s->built &&
-				b->settings->mode(s->built, b->settings->arg) != s->built->mode)
+			if (s->built && decided_otherwise(b, s->built))
 				mark_space(b->m, s);
 		}
 	}
@@ -233,7 +244,7 @@ static void find_changes(struct build *b)
 		place(m, m->dirty_id[i]);
 	m->n_dirty_ids = 0;
 	if (m->settings_changed)
-		mark_modes(b);
+		mark_decided(b);
 	for (size_t i = 0; i < m->n_dirty_spaces; i++)
 		update(b, m->dirty_space[i]);
 	m->n_dirty_spaces = 0;

@@ -304,6 +304,40 @@ struct bh_answer bh_core_feeds(struct bh_core *c BH_UNUSED)
 		      "'message':null}]}");
 }
 
+struct bh_answer bh_core_quarantine(struct bh_core *c BH_UNUSED)
+{
+	return canned("{'quarantine':[{'workload':'shop/web','namespace':'shop','name':'web',"
+		      "'id':'0123456789abcdef0123','state':'in force','allow':['10.0.0.5/32:22/"
+		      "tcp','[fd00::/8]:53/udp'],'reason':'beacons \\u001b[2J','uid':0,'pid':7,"
+		      "'since':'2026-01-02T03:04:05.000006Z','matches':[{'workload':'shop/web',"
+		      "'id':'fedcba9876543210fedc','by':'name','in_force':true,"
+		      "'unenforceable':null}]},{'workload':'x/y','namespace':'x','name':'y','id':"
+		      "'static:x/y','state':'absent','allow':[],'reason':'','uid':1000,'pid':8,"
+		      "'since':null,'matches':[]}]}");
+}
+
+struct bh_answer bh_core_quarantine_add(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
+{
+	if (bh_streq(json_string_value(json_object_get(body, "workload")), "nobody"))
+		return bh_answer_error(404, NULL, "no workload is called nobody");
+	struct bh_answer a = bh_core_quarantine(c);
+	json_object_set_new(a.json, "connections_cut", json_integer(3));
+	json_object_set_new(a.json, "warning", json_string("a part is out of reach"));
+	json_object_set(a.json, "asked", (json_t *)body);
+	json_object_set_new(a.json, "actor", actor(who));
+	return a;
+}
+
+struct bh_answer bh_core_quarantine_rm(
+	struct bh_core *c, const char *what, const struct bh_core_actor *who)
+{
+	struct bh_answer a = bh_core_quarantine(c);
+	json_object_set_new(a.json, "asked", json_string(what));
+	json_object_set_new(a.json, "actor", actor(who));
+	return a;
+}
+
 struct bh_answer bh_core_feed_refresh(
 	struct bh_core *c BH_UNUSED, const json_t *body, const struct bh_core_actor *who BH_UNUSED)
 {

@@ -149,6 +149,7 @@ static void test_reading_routes(void **state BH_UNUSED)
 	expect("GET", "/v1/policies/versions/6", NULL, 200, "\"version\":6");
 	expect("GET", "/v1/policies/versions/current", NULL, 200, "\"version\":7");
 	expect("GET", "/v1/mode", NULL, 200, "\"configured\":\"learn\"");
+	expect("GET", "/v1/quarantine", NULL, 200, "\"state\":\"absent\"");
 	expect("GET", "/v1/feeds", NULL, 200, "\"name\":\"drop\"");
 	expect("GET", "/v1/explain?src=shop/web&dst=1.2.3.4&protocol=tcp&port=443", NULL, 200,
 		"shop/web to 1.2.3.4, tcp/443");
@@ -190,6 +191,12 @@ static void test_changing_routes(void **state BH_UNUSED)
 	expect("POST", "/v1/policies/cancel", NULL, 409, "no version awaits");
 	expect("PUT", "/v1/mode", "{\"mode\":\"audit\",\"namespace\":null}", 200, self);
 	expect("GET", "/v1/mode", NULL, 200, "\"mode\":\"audit\"");
+	expect("POST", "/v1/quarantine", "{\"workload\":\"shop/web\"}", 200, self);
+	expect("POST", "/v1/quarantine", "{\"workload\":\"nobody\"}", 404, "nobody");
+	expect("DELETE", "/v1/quarantine?workload=shop/web%20x", NULL, 200,
+		"\"asked\":\"shop/web x\"");
+	expect("DELETE", "/v1/quarantine", NULL, 400, "workload is missing");
+	expect("DELETE", "/v1/quarantine?workload=", NULL, 400, "workload is missing");
 	expect("POST", "/v1/feeds/refresh", "{\"name\":\"drop\"}", 200, "\"started\":1");
 	expect("POST", "/v1/feeds/refresh", NULL, 200, "\"started\":1");
 	expect("POST", "/v1/feeds/refresh", "{\"name\":\"x\"}", 404, "no feed x");

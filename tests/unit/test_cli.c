@@ -548,6 +548,36 @@ static void test_lists(void **state BH_UNUSED)
 	assert_non_null(strstr(last.out, "namespace shop"));
 	assert_non_null(strstr(last.out, "tier=db"));
 	expect_json("mode get -o json", "selectors");
+	expect("quarantine list", 0, "shop/web  in force  name: fedcba987654", "");
+	assert_non_null(strstr(last.out, "10.0.0.5/32:22/tcp,[fd00::/8]:53/udp"));
+	assert_non_null(strstr(last.out, "x/y       absent "));
+	assert_null(strchr(last.out, '\033')); /* the reason is somebody's text */
+	expect_json("quarantine list -o json", "quarantine");
+}
+
+/* --allow may be given several times, in every way an option can be. */
+static void test_quarantine(void **state BH_UNUSED)
+{
+	if (getuid() != 0)
+		skip();
+	expect("quarantine add shop/web --allow 10.0.0.5:22 --allow=10.0.0.0/8:53/udp --reason "
+	       "'a b' --allow '[::1]:80' -o json",
+		0, "\"10.0.0.5:22\"", "warning: a part is out of reach");
+	json_t *reply = json_loads(last.out, 0, NULL), *asked = json_object_get(reply, "asked");
+	json_t *want = json_pack("{s:s, s:[s, s, s], s:s}", "workload", "shop/web", "allow",
+		"10.0.0.5:22", "10.0.0.0/8:53/udp", "[::1]:80", "reason", "a b");
+	assert_true(json_equal(asked, want));
+	json_decref(want);
+	json_decref(reply);
+	expect("quarantine add web", 0, "established connections cut: 3", "");
+	expect("quarantine add nobody", 1, "", "no workload is called nobody");
+	expect("quarantine add web --allow 10.0.0.5", 2, "", "--allow 10.0.0.5: no port");
+	expect("quarantine add web --allow", 2, "", "needs CIDR:PORT[/PROTO]…");
+	expect("quarantine add", 2, "", "needs WORKLOAD");
+	expect("quarantine add a b", 2, "", "too many words: b");
+	expect("quarantine rm 'a b&c'", 0, "shop/web", "");
+	expect("quarantine rm 'a b&c' -o json", 0, "\"asked\": \"a b&c\"", "");
+	expect("quarantine", 2, "", "quarantine needs one of: add, rm, list");
 }
 
 static void test_changes(void **state BH_UNUSED)
@@ -599,8 +629,8 @@ static void test_usage(void **state BH_UNUSED)
 	static const char *const verbs[] = {"status", "ps", "flows", "learn status", "learn export",
 		"policy check", "policy apply", "policy delete", "policy list", "policy plan",
 		"policy diff", "policy history", "policy show", "policy rollback", "policy confirm",
-		"policy cancel", "mode get", "mode set", "feed list", "feed refresh", "explain",
-		"flush", "version"};
+		"policy cancel", "mode get", "mode set", "quarantine add", "quarantine rm",
+		"quarantine list", "feed list", "feed refresh", "explain", "flush", "version"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(verbs); i++) {
 		char bh_autofree *args = bh_xasprintf("%s --help", verbs[i]);
 		char bh_autofree *usage = bh_xasprintf("usage: bulkhead %s", verbs[i]);
@@ -731,6 +761,7 @@ int main(void)
 		T(test_policy_plan),
 		T(test_lists),
 		T(test_changes),
+		T(test_quarantine),
 		T(test_explain),
 		T(test_usage),
 		ALONE(test_unreachable),

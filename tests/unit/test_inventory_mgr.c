@@ -139,6 +139,7 @@ struct world {
 	struct bh_source *a, *b;
 	unsigned told;
 	const char *enforced, *declared; /* namespaces */
+	struct bh_quarantine *quarantine; /* of "name-one" */
 };
 
 static void on_changed(void *arg)
@@ -232,9 +233,15 @@ static void add_frame(struct bh_inventory *frame, void *arg)
 		bh_inventory_add_namespace(frame, w->declared, NULL);
 }
 
+static struct bh_quarantine *quarantine_of(const struct bh_workload *x, void *arg)
+{
+	const struct world *w = arg;
+	return bh_streq(x->name, "name-one") ? w->quarantine : NULL;
+}
+
 static struct bh_inventory *build(struct world *w)
 {
-	const struct bh_inventory_settings settings = {mode_of, add_frame, w};
+	const struct bh_inventory_settings settings = {mode_of, add_frame, w, quarantine_of};
 	return bh_inventory_mgr_build(w->m, &settings);
 }
 
@@ -523,9 +530,8 @@ static void test_same_objects(void **state)
 	bh_inventory_unref(e);
 }
 
-static void test_modes(void **state)
+static void add_one_and_two(struct world *w)
 {
-	struct world *w = *state;
 	w->a = add_source(w, "a");
 	struct bh_container *one = container("one", "/n/1", NULL);
 	one->namespace = bh_xstrdup("shop");
@@ -540,6 +546,41 @@ static void test_modes(void **state)
 	two->name = bh_xstrdup("name-two");
 	two->namespace = bh_xstrdup("blog");
 	upsert(w->a, two);
+}
+
+/* A container that comes while it is meant is in quarantine from the first inventory on; another
+ * list is another workload, an equal one is not. */
+static void test_quarantine(void **state)
+{
+	struct world *w = *state;
+	struct bh_quarantine *first = bh_quarantine_new(), *equal = bh_quarantine_new();
+	w->quarantine = first;
+	add_one_and_two(w);
+	struct bh_inventory *a = build(w), *b, *c;
+	assert_ptr_equal(named(a, "name-one")->quarantine, first);
+	assert_null(named(a, "name-two")->quarantine);
+	w->quarantine = equal;
+	bh_inventory_mgr_settings_changed(w->m);
+	b = build(w);
+	assert_ptr_equal(named(a, "name-one"), named(b, "name-one"));
+	w->quarantine = NULL;
+	bh_inventory_mgr_settings_changed(w->m);
+	c = build(w);
+	assert_null(named(c, "name-one")->quarantine);
+	assert_non_null(named(a, "name-one")->quarantine);
+	assert_ptr_equal(named(a, "name-two"), named(c, "name-two"));
+	bh_inventory_unref(a);
+	bh_inventory_unref(b);
+	bh_inventory_unref(c);
+	assert_int_equal(equal->refs, 1);
+	bh_quarantine_unref(first);
+	bh_quarantine_unref(equal);
+}
+
+static void test_modes(void **state)
+{
+	struct world *w = *state;
+	add_one_and_two(w);
 	struct bh_inventory *a = build(w), *b, *c;
 	assert_int_equal(named(a, "name-one")->mode, BH_MODE_LEARN);
 	w->enforced = "shop";
@@ -810,6 +851,7 @@ int main(void)
 		T(test_pid),
 		T(test_same_objects),
 		T(test_modes),
+		T(test_quarantine),
 		T(test_host),
 		T(test_history),
 		T(test_static_file),
