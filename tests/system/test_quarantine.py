@@ -212,9 +212,9 @@ def _knock(dst, port, seconds):
     return n
 
 
-def test_container_made_again(lab):
+def made_again(lab, mode):
     """Compose makes a new container of the same name: another id, namespace and addresses."""
-    web, db, _admin = shop(lab, mode="learn")
+    web, db, _admin = shop(lab, mode=mode)
     lab.cli("quarantine", "add", "shop/web")
     need(f"{entry(lab)}", entry(lab)["matches"][0]["by"] == "name and id")
     lab.remove("web")
@@ -228,10 +228,15 @@ def test_container_made_again(lab):
     lab.expect([(db, "10.77.0.1", "tcp", 22, "open")])
     web = lab.container("web")  # a new address
     need("the same address again: the test shows nothing", web.v4 != "10.77.0.2")
-    lab.static()
-    # It sends nothing before the daemon knows of it: its first packet is the first probe's.
-    wait_for("it is back", lambda: entry(lab)["state"] == "in force")
     web.serve(tcp=[80, 22], udp=[53])
+    # It sends, and is sent to, before the daemon has heard of it.
+    first = [Child(web.netns, _knock, db.v4, 80, 3.0), Child(web.netns, _knock, "198.51.100.7", 443, 3.0),
+             Child(db.netns, _knock, web.v4, 80, 3.0)]
+    time.sleep(0.1)
+    lab.static()
+    wait_for("it is back", lambda: entry(lab)["state"] == "in force")
+    for k in first:
+        need("a first packet came through", k.result() == 0)
     all_of(lab, web, db, "drop")
     other = lab.container("web2", namespace="other")
     other.name = "web"
@@ -239,6 +244,15 @@ def test_container_made_again(lab):
     wait_for("another namespace's web is known", lambda: [
         w for w in lab.workloads() if w["namespace"] == "other" and w["quarantine"] is None])
     lab.expect([(other, db.v4, "tcp", 80, "open")])
+    need("the knocking shows nothing", Child(other.netns, _knock, db.v4, 80, 0.3).result() > 0)
+
+
+def test_container_made_again_in_learn(lab):
+    made_again(lab, "learn")
+
+
+def test_container_made_again_in_enforce(lab):
+    made_again(lab, "enforce")
 
 
 def test_cut_by_id_when_renamed(lab):
