@@ -85,7 +85,12 @@ struct bh_source_status {
 	const char *message; /* "" when ok */
 	size_t n_containers;
 };
-/* Called (coalesced, on the loop) whenever the merged inventory may have changed. */
+/*
+ * Called (on the loop, not from within a call into the manager) whenever the merged inventory may
+ * have changed: as soon as a source said something, or a look at what the kernel's notices spoke of
+ * showed something new. A look follows the first notice after a time of quiet at once, others a few
+ * milliseconds later. May be called for each of many changes; it is for the user to gather them.
+ */
 typedef void (*bh_inventory_changed_fn)(void *arg);
 
 int bh_inventory_mgr_new(uv_loop_t *loop, struct bh_link *link, bh_inventory_changed_fn fn,
@@ -110,7 +115,8 @@ void bh_inventory_mgr_settings_changed(struct bh_inventory_mgr *m);
 /*
  * The inventory of what is known now, sealed: workloads keyed by network namespace (containers that
  * share one are one workload, named after the first), with implicit labels (bulkhead.io/name), host
- * addresses and networks. Namespaces are inspected again when something was heard of them. It is
+ * addresses and networks. Namespaces are inspected again when something was heard of them, or when
+ * their turn comes, within minutes. It is
  * derived from the one built before (see bh_inventory_derive), and is the same one if nothing
  * changed. A reference.
  */

@@ -1,116 +1,52 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Listens to the sources and to the kernel's notices about links and addresses, and tells its user
- * that there is something new. What is behind a container's namespace is cached until its source
- * speaks of it or a notice comes; notices do not say whom they concern, so one makes all stale.
- *
- * A container may change its own addresses as often as it likes. Notices are therefore not even
- * read while a change is being gathered, and the time of gathering grows with the cost of building,
- * so that no container can keep the daemon busy.
+ * Listens to the sources, and tells its user at once that there is something new. What is behind a
+ * container's namespace is cached until its source speaks of it (here), a notice of the kernel does
+ * (heard.c), or its turn comes (walk.c).
  */
-#include <errno.h>
-
 #include "inventory/manager.h"
 
-static void stale_all(struct bh_inventory_mgr *m)
-{
-	m->all_stale = m->host_stale = true;
-	for (size_t i = 0; i < m->n_sources; i++) {
-		struct bh_idmap *records = &m->source[i]->records;
-		for (size_t j = 0; j < records->n_buckets; j++) {
-			for (struct bh_idmap_slot *s = records->bucket[j]; s; s = s->next)
-				((struct bh_record *)s->value)->stale = true;
-		}
-	}
-}
-
-static void poll_start(struct bh_inventory_mgr *m);
-
-static void on_gathered(uv_timer_t *t)
+static void on_tell(uv_timer_t *t)
 {
 	struct bh_inventory_mgr *m = t->data;
-	m->pending_since = 0;
-	if (!m->polling) {
-		if (bh_link_watch_drain(m->link) != 0)
-			stale_all(m);
-		poll_start(m);
-	}
 	m->fn(m->arg);
 }
 
-static void changed(struct bh_inventory_mgr *m)
+/* When the loop comes round: a source that says much at once is not told of piece by piece. */
+static void tell(struct bh_inventory_mgr *m)
 {
-	uint64_t now = uv_now(m->loop), delay = BH_MGR_DELAY_MS;
-	if (delay < m->cost_ms * 2)
-		delay = m->cost_ms < 250 ? m->cost_ms * 2 : 500;
-	uint64_t most = delay * (BH_MGR_DELAY_MAX_MS / BH_MGR_DELAY_MS);
-	if (!m->pending_since)
-		m->pending_since = now ? now : 1;
-	uint64_t passed = now - m->pending_since;
-	uint64_t left = passed < most ? most - passed : 0;
-	uv_timer_start(&m->gather, on_gathered, delay < left ? delay : left, 0);
-}
-
-static void on_notice(uv_poll_t *p, int status, int events)
-{
-	struct bh_inventory_mgr *m = p->data;
-	(void)events;
-	if (status == 0 && bh_link_watch_drain(m->link) == 0)
-		return;
-	/* Something changed, or nobody knows. */
-	uv_poll_stop(&m->poll);
-	m->polling = false;
-	stale_all(m);
-	changed(m);
-}
-
-static void poll_start(struct bh_inventory_mgr *m)
-{
-	m->polling = uv_poll_start(&m->poll, UV_READABLE, on_notice) == 0;
+	if (!uv_is_active((uv_handle_t *)&m->tell))
+		uv_timer_start(&m->tell, on_tell, 0, 0);
 }
 
 /* Those that failed are tried again. True: the result is another. */
-static bool retry_record(struct bh_inventory_mgr *m, struct bh_record *r)
+static bool retry(struct bh_inventory_mgr *m, struct bh_mgr_id *id)
 {
-	r->stale = true;
-	bool news = bh_record_refresh(m, r);
+	struct bh_record *r = bh_mgr_record(m, id);
+	if (!r || !bh_record_failing(r))
+		return false;
+	bool news = bh_mgr_inspect(m, id);
 	if (bh_record_failing(r) && !r->persists &&
 		uv_now(m->loop) - r->failing_since >= BH_MGR_PERSISTS_MS) {
 		r->persists = true;
-		news = true;
+		bh_mgr_mark(m, id->id);
+		return true;
 	}
-	if (news)
-		bh_mgr_mark(m, r->container->id);
 	return news;
-}
-
-/* A notice may be lost, and a namespace without links gives none. */
-static bool sweep_record(struct bh_inventory_mgr *m, struct bh_record *r)
-{
-	if (r->stale || !bh_record_moved(r))
-		return false;
-	r->stale = true;
-	bh_mgr_mark(m, r->container->id);
-	return true;
 }
 
 static void on_tick(uv_timer_t *t)
 {
 	struct bh_inventory_mgr *m = t->data;
-	bool news = m->host_failed, sweep = ++m->ticks % BH_MGR_SWEEP_TICKS == 0;
-	for (size_t i = 0; i < m->n_sources; i++) {
-		bh_autofree void *list = bh_idmap_values(&m->source[i]->records);
-		struct bh_record **r = list;
-		for (size_t j = 0; j < m->source[i]->records.n; j++) {
-			if (bh_record_failing(r[j]))
-				news |= retry_record(m, r[j]);
-			else if (sweep && !r[j]->err)
-				news |= sweep_record(m, r[j]);
-		}
-	}
-	m->host_stale |= sweep;
+	struct bh_mgr_id *id = m->ring;
+	bool news = false;
+	for (size_t i = 0; i < m->ids.n; i++, id = id->next)
+		news |= retry(m, id);
+	m->host_anew |= ++m->ticks % BH_MGR_SWEEP_TICKS == 0;
+	if (m->host_anew || m->host_failed)
+		news |= bh_mgr_host_look(m);
 	if (news)
-		changed(m);
+		tell(m);
 }
 
 static size_t index_of(const struct bh_mgr_source *s)
@@ -131,12 +67,26 @@ static void put(struct bh_mgr_source *s, struct bh_idmap *to, struct bh_containe
 	bh_mgr_mark(s->mgr, c->id);
 }
 
+/* Says the same of a container as before: then notices tell whatever else there is to tell. */
+static bool keep(struct bh_mgr_source *s, struct bh_idmap *to, struct bh_container *c)
+{
+	struct bh_record *old = bh_idmap_get(&s->records, c->id);
+	if (!old || old->err || !bh_container_equal(old->container, c) || bh_record_moved(old))
+		return false;
+	bh_idmap_remove(&s->records, c->id);
+	bh_record_free(bh_idmap_set(to, c->id, old));
+	bh_container_free(c);
+	return true;
+}
+
 static void sink_sync(void *arg, struct bh_container **c, size_t n)
 {
 	struct bh_mgr_source *s = arg;
 	struct bh_idmap records = {0};
-	for (size_t i = 0; i < n; i++)
-		put(s, &records, c[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (!keep(s, &records, c[i]))
+			put(s, &records, c[i]);
+	}
 	for (size_t i = 0; i < s->records.n_buckets; i++) {
 		for (struct bh_idmap_slot *k = s->records.bucket[i]; k; k = k->next)
 			bh_mgr_mark(s->mgr, k->key);
@@ -144,14 +94,14 @@ static void sink_sync(void *arg, struct bh_container **c, size_t n)
 	bh_idmap_finish(&s->records, bh_record_free);
 	s->records = records;
 	s->synced = true;
-	changed(s->mgr);
+	tell(s->mgr);
 }
 
 static void sink_upsert(void *arg, struct bh_container *c)
 {
 	struct bh_mgr_source *s = arg;
 	put(s, &s->records, c);
-	changed(s->mgr);
+	tell(s->mgr);
 }
 
 static void sink_remove(void *arg, const char *id)
@@ -160,7 +110,7 @@ static void sink_remove(void *arg, const char *id)
 	struct bh_record *r = bh_idmap_remove(&s->records, id);
 	if (r) {
 		bh_mgr_mark(s->mgr, r->container->id);
-		changed(s->mgr);
+		tell(s->mgr);
 	}
 	bh_record_free(r);
 }
@@ -187,14 +137,18 @@ int bh_inventory_mgr_new(uv_loop_t *loop, struct bh_link *link, bh_inventory_cha
 	m->link = link;
 	m->fn = fn;
 	m->arg = arg;
-	uv_timer_init(loop, &m->gather);
-	uv_timer_init(loop, &m->tick);
-	m->gather.data = m->tick.data = m->poll.data = m;
-	m->handles = 3;
+	uv_timer_t *timers[] = {&m->tell, &m->look, &m->walk, &m->tick};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(timers); i++) {
+		uv_timer_init(loop, timers[i]);
+		timers[i]->data = m;
+	}
+	m->poll.data = m;
+	m->handles = BH_ARRAY_SIZE(timers) + 1;
 	m->host_stale = m->settings_changed = true;
-	poll_start(m);
+	bh_mgr_listen(m);
+	bh_mgr_walk_start(m);
 	uv_timer_start(&m->tick, on_tick, BH_MGR_TICK_MS, BH_MGR_TICK_MS);
-	changed(m); /* the node itself is news, even without any source */
+	tell(m); /* the node itself is news, even without any source */
 	*ret = m;
 	return 0;
 }
@@ -221,9 +175,9 @@ void bh_inventory_mgr_reload(struct bh_inventory_mgr *m)
 {
 	for (size_t i = 0; i < m->n_sources; i++)
 		m->source[i]->source->ops->reload(m->source[i]->source);
-	stale_all(m);
-	m->settings_changed = true;
-	changed(m);
+	bh_mgr_mark_all(m);
+	m->host_stale = m->host_anew = m->settings_changed = true;
+	tell(m);
 }
 
 void bh_inventory_mgr_settings_changed(struct bh_inventory_mgr *m)
@@ -275,11 +229,14 @@ void bh_inventory_mgr_free(struct bh_inventory_mgr *m)
 		free(s);
 	}
 	free(m->source);
+	bh_mgr_ids_finish(m);
 	bh_mgr_spaces_finish(m);
 	free(m->attached);
 	free(m->network);
 	free(m->host);
-	uv_close((uv_handle_t *)&m->gather, on_closed);
+	uv_close((uv_handle_t *)&m->tell, on_closed);
+	uv_close((uv_handle_t *)&m->look, on_closed);
+	uv_close((uv_handle_t *)&m->walk, on_closed);
 	uv_close((uv_handle_t *)&m->tick, on_closed);
 	uv_close((uv_handle_t *)&m->poll, on_closed);
 }

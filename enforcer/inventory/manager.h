@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The manager's inside: manager.c listens, record.c looks at one container's network namespace,
- * spaces.c sorts containers into namespaces and makes inventories, build.c makes a workload,
- * node.c looks at the node. */
+/* The manager's inside: manager.c listens to sources, heard.c to the kernel, walk.c looks again
+ * unasked, record.c looks at one container's network namespace, ids.c knows the containers,
+ * spaces.c sorts them into namespaces and makes inventories, build.c makes a workload, node.c looks
+ * at the node. */
 #pragma once
 
 #include "inventory/idmap.h"
 #include "inventory/inventory.h"
 
-#define BH_MGR_DELAY_MS 10 /* changes are gathered for so long after the last one … */
-#define BH_MGR_DELAY_MAX_MS 50 /* … and this at most, unless building takes long itself */
+#define BH_MGR_DELAY_MS 5 /* at least so long between two looks at what notices spoke of … */
+#define BH_MGR_DELAY_MAX_MS 500 /* … and this at most, when they take long */
 #define BH_MGR_TICK_MS 1000
-#define BH_MGR_SWEEP_TICKS 10 /* every so often all namespaces are checked by inode */
+#define BH_MGR_SWEEP_TICKS 10 /* every so often the node's addresses are asked for anew */
+#define BH_MGR_ROUND_MS 10000 /* once in this time every namespace is checked by inode … */
+#define BH_MGR_ROUNDS 6 /* … and in so many of them inspected once */
 #define BH_MGR_PERSISTS_MS                                                                         \
 	3000 /* before a container that cannot be inspected is listed as such                      \
 	      */
@@ -27,7 +30,7 @@ struct bh_mgr_source {
 struct bh_record {
 	struct bh_container *container;
 	size_t source; /* index: earlier sources go first */
-	bool stale; /* to be inspected (again) */
+	bool stale; /* to be inspected (again) before it counts */
 	int err; /* of the last inspection */
 	struct bh_workload *seen; /* interfaces, netns and unenforceable; NULL = nothing good */
 	uint64_t start_time; /* of the process, clock ticks since boot; 0 = unknown */
@@ -39,7 +42,16 @@ struct bh_record {
 struct bh_mgr_id {
 	char *id;
 	struct bh_space *space; /* NULL = left out */
+	size_t source; /* whose record counts; SIZE_MAX = none yet */
 	bool dirty; /* in dirty_id */
+	bool heard; /* in heard_id */
+	unsigned visits; /* of the walk */
+	struct bh_mgr_id *prev, *next; /* in the ring that is walked */
+};
+
+struct bh_mgr_ids {
+	struct bh_mgr_id **item;
+	size_t n, cap;
 };
 
 /* A network namespace and the workload it is. */
@@ -64,29 +76,31 @@ struct bh_inventory_mgr {
 	struct bh_link *link;
 	bh_inventory_changed_fn fn;
 	void *arg;
-	uv_timer_t gather, tick;
+	uv_timer_t tell, look, walk, tick;
 	uv_poll_t poll;
-	bool polling;
 	unsigned handles;
 	unsigned ticks;
-	uint64_t pending_since; /* loop time of the first change not yet told; 0 = none */
-	uint64_t cost_ms; /* of the last build */
+	uint64_t looked_at; /* loop time */
+	uint64_t look_us, build_us; /* the last took so long */
 	struct bh_mgr_source **source;
 	size_t n_sources, cap_sources;
 	struct bh_inventory *last; /* NULL before the first */
 	struct bh_idmap ids; /* → struct bh_mgr_id */
 	struct bh_idmap spaces; /* key → struct bh_space */
-	struct bh_mgr_id **dirty_id; /* to be looked at */
-	size_t n_dirty_ids, cap_dirty_ids;
+	struct bh_mgr_ids dirty_id; /* to be placed anew */
+	struct bh_mgr_ids heard_id; /* to be looked at, then dirty if it is not what it was */
+	struct bh_mgr_id *ring; /* the next to be walked to */
+	size_t hurry; /* so many are to be inspected soon */
 	struct bh_space **dirty_space; /* to be made anew */
 	size_t n_dirty_spaces, cap_dirty_spaces;
-	bool all_stale; /* some records are that are not in dirty_id */
 	bool settings_changed;
 	uint64_t generation;
 	struct bh_mgr_attached *attached; /* sorted */
 	size_t n_attached, cap_attached;
-	bool host_stale; /* ask for the node's own addresses */
+	bool host_stale; /* look at the node's own addresses … */
+	bool host_anew; /* … and don't rely on notices */
 	bool host_failed; /* those known are from an earlier time */
+	bool host_changed; /* since the last inventory */
 	struct bh_prefix *network;
 	struct bh_addr *host;
 	size_t n_networks, n_hosts;
@@ -106,8 +120,28 @@ bool bh_record_moved(const struct bh_record *r);
 /* Why it cannot be inspected, for people. Owned. */
 char *bh_record_reason(const struct bh_record *r);
 
-/* spaces.c */
+/* ids.c */
 void bh_mgr_mark(struct bh_inventory_mgr *m, const char *id); /* something about it is new */
+void bh_mgr_mark_all(struct bh_inventory_mgr *m); /* they are to be inspected as well */
+/* The record that counts, of the sources that have the container; NULL: none has it any more. */
+struct bh_record *bh_mgr_record(const struct bh_inventory_mgr *m, struct bh_mgr_id *id);
+int bh_record_order(const void *a, const void *b); /* of pointers to records; for qsort */
+/* Inspects it in any case. True: it is not what it was, and marked. */
+bool bh_mgr_inspect(struct bh_inventory_mgr *m, struct bh_mgr_id *id);
+void bh_mgr_id_add(struct bh_mgr_ids *to, struct bh_mgr_id *id);
+void bh_mgr_id_remove(struct bh_inventory_mgr *m, struct bh_mgr_id *id);
+void bh_mgr_ids_finish(struct bh_inventory_mgr *m);
+
+/* heard.c */
+void bh_mgr_listen(struct bh_inventory_mgr *m);
+void bh_mgr_on_look(uv_timer_t *t);
+
+/* walk.c */
+void bh_mgr_walk_start(struct bh_inventory_mgr *m);
+void bh_mgr_hurry(struct bh_inventory_mgr *m); /* everybody, as soon as is bearable */
+
+/* spaces.c */
+struct bh_space *bh_mgr_space(const struct bh_inventory_mgr *m, uint64_t netns); /* or NULL */
 void bh_mgr_spaces_finish(struct bh_inventory_mgr *m);
 
 /* build.c: the workload of a space; records in order, at least one. Mode and quarantine not set. */
@@ -116,4 +150,6 @@ struct bh_workload *bh_mgr_make(
 
 /* node.c */
 void bh_mgr_attach(struct bh_inventory_mgr *m, const struct bh_workload *w, int by); /* +1, −1 */
+/* True: they are not what they were, and host_changed is set. */
+bool bh_mgr_host_look(struct bh_inventory_mgr *m);
 void bh_mgr_host(struct bh_inventory_mgr *m, struct bh_inventory *frame);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the node itself contributes: its own addresses, and the subnets of the interfaces behind
- * which its workloads live. Asked for when a notice came, or when the first workload is behind an
- * interface or the last one gone.
+ * which its workloads live. Looked at when a notice was about them, or when the first workload is
+ * behind an interface or the last one gone.
  */
 #include "inventory/manager.h"
 
@@ -61,28 +61,57 @@ static struct bh_inventory *attached(const struct bh_inventory_mgr *m)
 	return inv;
 }
 
-static void look(struct bh_inventory_mgr *m)
+static bool same_networks(const struct bh_inventory_mgr *m, const struct bh_inventory *inv)
+{
+	if (m->n_networks != inv->n_networks)
+		return false;
+	for (size_t i = 0; i < inv->n_networks; i++) {
+		const struct bh_prefix *a = &m->network[i], *b = &inv->network[i];
+		if (a->len != b->len || !bh_addr_eq(&a->addr, &b->addr))
+			return false;
+	}
+	return true;
+}
+
+static bool same_hosts(const struct bh_inventory_mgr *m, const struct bh_inventory *inv)
+{
+	if (m->n_hosts != inv->n_hosts)
+		return false;
+	for (size_t i = 0; i < inv->n_hosts; i++) {
+		if (!bh_addr_eq(&m->host[i], &inv->host[i]))
+			return false;
+	}
+	return true;
+}
+
+static void keep(struct bh_inventory_mgr *m, const struct bh_inventory *inv)
+{
+	free(m->network);
+	free(m->host);
+	m->network = bh_xmemdup(inv->network, inv->n_networks * sizeof(*inv->network));
+	m->host = bh_xmemdup(inv->host, inv->n_hosts * sizeof(*inv->host));
+	m->n_networks = inv->n_networks;
+	m->n_hosts = inv->n_hosts;
+	m->host_changed = true;
+}
+
+bool bh_mgr_host_look(struct bh_inventory_mgr *m)
 {
 	struct bh_inventory *inv = attached(m);
 	/* A passing fault must not make the node's own addresses strangers: the last good ones
 	 * stay, the tick tries again. */
-	m->host_failed = bh_link_host(m->link, inv) < 0;
+	m->host_failed = bh_link_host(m->link, inv, m->host_anew) < 0;
 	m->host_stale = m->host_failed;
-	if (!m->host_failed) {
-		free(m->network);
-		free(m->host);
-		m->network = bh_xmemdup(inv->network, inv->n_networks * sizeof(*inv->network));
-		m->host = bh_xmemdup(inv->host, inv->n_hosts * sizeof(*inv->host));
-		m->n_networks = inv->n_networks;
-		m->n_hosts = inv->n_hosts;
-	}
+	m->host_anew &= m->host_failed;
+	bool news = !m->host_failed && !(same_networks(m, inv) && same_hosts(m, inv));
+	if (news)
+		keep(m, inv);
 	bh_inventory_unref(inv);
+	return news;
 }
 
 void bh_mgr_host(struct bh_inventory_mgr *m, struct bh_inventory *frame)
 {
-	if (m->host_stale)
-		look(m);
 	for (size_t i = 0; i < m->n_networks; i++)
 		bh_inventory_add_network(frame, &m->network[i]);
 	for (size_t i = 0; i < m->n_hosts; i++)

@@ -15,21 +15,6 @@ struct build {
 	size_t n_removed, cap_removed, n_added, cap_added;
 };
 
-void bh_mgr_mark(struct bh_inventory_mgr *m, const char *id)
-{
-	struct bh_mgr_id *i = bh_idmap_get(&m->ids, id);
-	if (!i) {
-		i = bh_xcalloc(1, sizeof(*i));
-		i->id = bh_xstrdup(id);
-		bh_idmap_set(&m->ids, id, i);
-	}
-	if (i->dirty)
-		return;
-	i->dirty = true;
-	BH_GROW(m->dirty_id, m->n_dirty_ids, m->cap_dirty_ids);
-	m->dirty_id[m->n_dirty_ids++] = i;
-}
-
 static void mark_space(struct bh_inventory_mgr *m, struct bh_space *s)
 {
 	if (s->dirty)
@@ -37,13 +22,6 @@ static void mark_space(struct bh_inventory_mgr *m, struct bh_space *s)
 	s->dirty = true;
 	BH_GROW(m->dirty_space, m->n_dirty_spaces, m->cap_dirty_spaces);
 	m->dirty_space[m->n_dirty_spaces++] = s;
-}
-
-static void free_id(void *id)
-{
-	struct bh_mgr_id *i = id;
-	free(i->id);
-	free(i);
 }
 
 static void free_space(void *space)
@@ -56,39 +34,21 @@ static void free_space(void *space)
 	free(s);
 }
 
+struct bh_space *bh_mgr_space(const struct bh_inventory_mgr *m, uint64_t netns)
+{
+	char key[24];
+	snprintf(key, sizeof(key), "%llu", (unsigned long long)netns);
+	return bh_idmap_get(&m->spaces, key);
+}
+
 void bh_mgr_spaces_finish(struct bh_inventory_mgr *m)
 {
-	bh_idmap_finish(&m->ids, free_id);
 	bh_idmap_finish(&m->spaces, free_space);
-	free(m->dirty_id);
 	free(m->dirty_space);
 	bh_inventory_unref(m->last);
 }
 
 /* --- which container is in which space --- */
-
-static int in_order(const void *a, const void *b)
-{
-	const struct bh_record *x = *(struct bh_record *const *)a;
-	const struct bh_record *y = *(struct bh_record *const *)b;
-	if (x->container->joined != y->container->joined)
-		return x->container->joined - y->container->joined;
-	if (x->source != y->source)
-		return x->source < y->source ? -1 : 1;
-	return strcmp(x->container->id, y->container->id);
-}
-
-/* The record that counts, of the sources that have the container; NULL: none has it any more. */
-static struct bh_record *record_of(const struct bh_inventory_mgr *m, const char *id)
-{
-	struct bh_record *best = NULL;
-	for (size_t i = 0; i < m->n_sources; i++) {
-		struct bh_record *r = bh_idmap_get(&m->source[i]->records, id);
-		if (r && (!best || in_order(&r, &best) < 0))
-			best = r;
-	}
-	return best;
-}
 
 /* Its space; NULL: it is left out. A container that has just died is, until its source says so;
  * what the operator listed, and what stays like this, is shown with the reason. */
@@ -133,7 +93,7 @@ static void join(struct bh_inventory_mgr *m, struct bh_mgr_id *id, char *key)
 
 static void place(struct bh_inventory_mgr *m, struct bh_mgr_id *id)
 {
-	struct bh_record *r = record_of(m, id->id);
+	struct bh_record *r = bh_mgr_record(m, id);
 	if (r)
 		bh_record_refresh(m, r);
 	bh_autofree char *key = key_of(m, r);
@@ -146,20 +106,7 @@ static void place(struct bh_inventory_mgr *m, struct bh_mgr_id *id)
 			join(m, id, key);
 	}
 	if (!r)
-		free_id(bh_idmap_remove(&m->ids, id->id));
-}
-
-/* After a notice that does not say whom it concerns. */
-static void refresh_all(struct bh_inventory_mgr *m)
-{
-	for (size_t i = 0; i < m->ids.n_buckets; i++) {
-		for (struct bh_idmap_slot *s = m->ids.bucket[i]; s; s = s->next) {
-			struct bh_record *r = record_of(m, s->key);
-			if (r && bh_record_refresh(m, r))
-				bh_mgr_mark(m, s->key);
-		}
-	}
-	m->all_stale = false;
+		bh_mgr_id_remove(m, id);
 }
 
 /* --- the workload of a space --- */
@@ -173,12 +120,20 @@ static struct bh_workload *make(struct build *b, struct bh_space *s)
 {
 	bh_autofree struct bh_record **r = bh_xcalloc(s->n, sizeof(struct bh_record *));
 	for (size_t i = 0; i < s->n; i++)
-		r[i] = record_of(b->m, s->member[i]->id);
-	qsort(r, s->n, sizeof(struct bh_record *), in_order);
+		r[i] = bh_mgr_record(b->m, s->member[i]);
+	qsort(r, s->n, sizeof(struct bh_record *), bh_record_order);
 	struct bh_workload *w = bh_mgr_make(b->m, s, r, s->n);
 	w->mode = b->settings->mode(w, b->settings->arg);
 	w->quarantine = bh_quarantine_ref(quarantine_of(b, w));
 	return w;
+}
+
+static void remove_space(struct bh_inventory_mgr *m, struct bh_space *s)
+{
+	uint64_t netns = strtoull(s->key, NULL, 10);
+	if (netns)
+		bh_link_forget(m->link, netns);
+	free_space(bh_idmap_remove(&m->spaces, s->key));
 }
 
 static void update(struct build *b, struct bh_space *s)
@@ -203,7 +158,7 @@ static void update(struct build *b, struct bh_space *s)
 	}
 	s->built = w;
 	if (s->n == 0)
-		free_space(bh_idmap_remove(&b->m->spaces, s->key));
+		remove_space(b->m, s);
 }
 
 static bool decided_otherwise(const struct build *b, const struct bh_workload *w)
@@ -238,11 +193,9 @@ static struct bh_inventory *nobody(void)
 static void find_changes(struct build *b)
 {
 	struct bh_inventory_mgr *m = b->m;
-	if (m->all_stale)
-		refresh_all(m);
-	for (size_t i = 0; i < m->n_dirty_ids; i++)
-		place(m, m->dirty_id[i]);
-	m->n_dirty_ids = 0;
+	for (size_t i = 0; i < m->dirty_id.n; i++)
+		place(m, m->dirty_id.item[i]);
+	m->dirty_id.n = 0;
 	if (m->settings_changed)
 		mark_decided(b);
 	for (size_t i = 0; i < m->n_dirty_spaces; i++)
@@ -252,12 +205,15 @@ static void find_changes(struct build *b)
 
 static struct bh_inventory *frame(struct build *b)
 {
-	if (!b->m->host_stale && !b->m->settings_changed)
+	struct bh_inventory_mgr *m = b->m;
+	if (m->host_stale)
+		bh_mgr_host_look(m);
+	if (!m->host_changed && !m->settings_changed)
 		return NULL;
 	struct bh_inventory *inv = bh_inventory_new();
-	bh_mgr_host(b->m, inv);
+	bh_mgr_host(m, inv);
 	b->settings->frame(inv, b->settings->arg);
-	b->m->settings_changed = false;
+	m->settings_changed = m->host_changed = false;
 	return inv;
 }
 
@@ -278,6 +234,6 @@ struct bh_inventory *bh_inventory_mgr_build(
 	}
 	free(b.removed);
 	free(b.added);
-	m->cost_ms = (uv_hrtime() - start) / 1000000;
+	m->build_us = (uv_hrtime() - start) / 1000;
 	return bh_inventory_ref(m->last);
 }

@@ -40,16 +40,16 @@ static bool is_network(const struct bh_addr_info *a)
 	return a->subnet.len < bh_addr_bits(&a->local) || !bh_addr_eq(&a->subnet.addr, &a->local);
 }
 
-int bh_link_host(struct bh_link *l, struct bh_inventory *inv)
+int bh_link_host(struct bh_link *l, struct bh_inventory *inv, bool anew)
 {
-	struct bh_addr_infos addrs = {};
 	struct ifindexes ours = {};
-	int r = bh_link_dump_addrs(l, BH_NSID_NONE, &addrs);
+	int r = anew || !l->addrs_known ? bh_own_addrs_ask(l) : 0;
 
-	if (r == 0)
-		collect(inv, &ours);
-	for (size_t i = 0; r == 0 && i < addrs.n; i++) {
-		const struct bh_addr_info *a = &addrs.item[i];
+	if (r < 0)
+		return r;
+	collect(inv, &ours);
+	for (size_t i = 0; i < l->n_addrs; i++) {
+		const struct bh_addr_info *a = &l->addr[i];
 		if (!bh_addr_is_loopback(&a->local))
 			bh_inventory_add_host(inv, &a->local);
 		if (ours.n > 0 && is_network(a) &&
@@ -57,6 +57,5 @@ int bh_link_host(struct bh_link *l, struct bh_inventory *inv)
 			bh_inventory_add_network(inv, &a->subnet);
 	}
 	free(ours.item);
-	bh_addr_infos_finish(&addrs);
-	return r;
+	return 0;
 }

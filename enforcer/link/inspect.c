@@ -20,6 +20,8 @@
 struct view {
 	int32_t nsid; /* its id in ours */
 	int32_t own; /* our own id in ours; BH_NSID_NONE = has none, so nothing points at us */
+	struct bh_known *known;
+	struct bh_link_infos hosts; /* links of the node that were looked at */
 	struct bh_link_infos links;
 	struct bh_addr_infos addrs;
 };
@@ -32,21 +34,28 @@ struct host_side {
 
 static void view_finish(struct view *v)
 {
+	bh_link_infos_finish(&v->hosts);
 	bh_link_infos_finish(&v->links);
 	bh_addr_infos_finish(&v->addrs);
 }
 
-static int view_read(struct bh_link *l, int fd, struct view *v)
+static int view_read(struct bh_link *l, int fd, uint64_t inode, struct view *v)
 {
 	if (!l->strict)
 		return -EOPNOTSUPP;
 	int r = bh_link_assign_nsid(l, fd, &v->nsid);
+	/* First, so that no change from now on is missed. */
+	if (r == 0)
+		v->known = bh_known_begin(l, inode, v->nsid);
 	if (r == 0)
 		r = bh_link_dump_links(l, v->nsid, &v->links);
 	if (r == 0)
 		r = bh_link_dump_addrs(l, v->nsid, &v->addrs);
 	/* Last: telling where a link leads gives our namespace an id if it had none. */
-	return r < 0 ? r : bh_link_get_nsid(l, l->own_fd, &v->own);
+	if (r == 0 && l->own_nsid == BH_NSID_NONE)
+		r = bh_link_get_nsid(l, l->own_fd, &l->own_nsid);
+	v->own = l->own_nsid;
+	return r;
 }
 
 static bool leads_here(const struct view *v, const struct bh_link_info *i)
@@ -54,20 +63,30 @@ static bool leads_here(const struct view *v, const struct bh_link_info *i)
 	return i->lower != 0 && v->own != BH_NSID_NONE && i->lower_nsid == v->own;
 }
 
+/* −ENODEV when it is not there; then, too, the answer relies on it. */
+static int get_host(struct bh_link *l, struct view *v, unsigned ifindex, struct bh_link_info *ret)
+{
+	int r = bh_link_get(l, ifindex, ret);
+
+	BH_GROW(v->hosts.item, v->hosts.n, v->hosts.cap);
+	v->hosts.item[v->hosts.n++] = r == 0 ? *ret : (struct bh_link_info){.ifindex = ifindex};
+	return r;
+}
+
 /* Each end of a veth names the other's ifindex and namespace: both must agree. What vanishes while
  * we look is simply not there. */
-static int find_host_side(struct bh_link *l, const struct view *v, const struct bh_link_info *i,
-	struct host_side *ret)
+static int find_host_side(
+	struct bh_link *l, struct view *v, const struct bh_link_info *i, struct host_side *ret)
 {
 	*ret = (struct host_side){};
 	if (!bh_streq(i->kind, "veth") || !leads_here(v, i))
 		return 0;
-	int r = bh_link_get(l, i->lower, &ret->veth);
+	int r = get_host(l, v, i->lower, &ret->veth);
 	if (r == 0 && (!bh_streq(ret->veth.kind, "veth") || ret->veth.lower != i->ifindex ||
 			      ret->veth.lower_nsid != v->nsid))
 		r = -ENODEV;
 	if (r == 0 && ret->veth.master != 0)
-		r = bh_link_get(l, ret->veth.master, &ret->master);
+		r = get_host(l, v, ret->veth.master, &ret->master);
 	if (r == 0)
 		return 0;
 	*ret = (struct host_side){};
@@ -162,7 +181,7 @@ static char *leads_elsewhere(const struct view *v)
 }
 
 /* Fills `to`, a scratch workload. */
-static int fill(struct bh_link *l, const struct view *v, struct bh_workload *to)
+static int fill(struct bh_link *l, struct view *v, struct bh_workload *to)
 {
 	size_t inner = 0;
 	bool reachable = false;
@@ -186,13 +205,15 @@ static int fill(struct bh_link *l, const struct view *v, struct bh_workload *to)
 	return 0;
 }
 
-static int inspect_other(struct bh_link *l, int fd, struct bh_workload *to)
+static int inspect_other(struct bh_link *l, int fd, uint64_t inode, struct bh_workload *to)
 {
 	struct view v = {.own = BH_NSID_NONE};
-	int r = view_read(l, fd, &v);
+	int r = view_read(l, fd, inode, &v);
 
 	if (r == 0)
 		r = fill(l, &v, to);
+	if (r == 0)
+		bh_known_relies(l, v.known, v.hosts.item, v.hosts.n);
 	view_finish(&v);
 	/* What kernels say that don't know the target namespace, or its id. */
 	return r == -EINVAL ? -EOPNOTSUPP : r;
@@ -222,7 +243,7 @@ int bh_link_inspect(struct bh_link *l, const char *path, struct bh_workload *w)
 	if (inode == l->own_netns)
 		scratch->unenforceable = bh_xstrdup("shares the host's network");
 	else
-		r = inspect_other(l, fd, scratch);
+		r = inspect_other(l, fd, inode, scratch);
 	if (r == 0)
 		replace(w, scratch, inode);
 	bh_workload_free(scratch);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The two sockets of this module, the identity of namespaces, change notices, and br_netfilter's
- * switches. What is read from a container's namespace is in inspect.c. */
+/* The identity of namespaces, and br_netfilter's switches. What is read from a container's
+ * namespace is in inspect.c, notices are in watch.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/nsfs.h>
-#include <linux/rtnetlink.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -12,9 +11,6 @@
 
 #include "link/netns.h"
 #include "link/private.h"
-
-#define WATCH_BUFFER (1 << 20)
-#define MAX_NOTICES 256 /* read in one drain */
 
 #ifndef NETLINK_GET_STRICT_CHK
 #define NETLINK_GET_STRICT_CHK 12
@@ -65,36 +61,21 @@ static int open_requests(struct bh_link *l)
 	return 0;
 }
 
-static int open_watch(struct bh_link *l)
-{
-	static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
-	int on = 1, size = WATCH_BUFFER;
-
-	l->watch = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!l->watch || mnl_socket_bind(l->watch, 0, MNL_SOCKET_AUTOPID) < 0)
-		return -errno;
-	setsockopt(mnl_socket_get_fd(l->watch), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	if (mnl_socket_setsockopt(l->watch, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) < 0)
-		return -errno;
-	for (size_t i = 0; i < BH_ARRAY_SIZE(groups); i++) {
-		int g = groups[i];
-		if (mnl_socket_setsockopt(l->watch, NETLINK_ADD_MEMBERSHIP, &g, sizeof(g)) < 0)
-			return -errno;
-	}
-	return 0;
-}
-
 int bh_link_open(struct bh_link **ret)
 {
 	struct bh_link *l = bh_xcalloc(1, sizeof(*l));
 
 	l->own_fd = -1;
+	l->own_nsid = BH_NSID_NONE;
 	l->buf = bh_xcalloc(1, BH_LINK_BUFFER);
 	int r = bh_netns_open("/proc/thread-self/ns/net", &l->own_fd, &l->own_netns);
 	if (r == 0)
 		r = open_requests(l);
 	if (r == 0)
-		r = open_watch(l);
+		r = bh_link_watch_open(l);
+	/* Soon enough so that notices of our own are told from others; also tried later. */
+	if (r == 0)
+		bh_link_assign_nsid(l, l->own_fd, &l->own_nsid);
 	if (r < 0) {
 		bh_link_close(l);
 		return r;
@@ -113,52 +94,10 @@ void bh_link_close(struct bh_link *l)
 		mnl_socket_close(l->watch);
 	if (l->own_fd >= 0)
 		close(l->own_fd);
+	bh_known_finish(l);
+	free(l->addr);
 	free(l->buf);
 	free(l);
-}
-
-int bh_link_watch_fd(struct bh_link *l)
-{
-	return mnl_socket_get_fd(l->watch);
-}
-
-static bool relevant(const struct nlmsghdr *nlh)
-{
-	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
-
-	switch (nlh->nlmsg_type) {
-	case RTM_NEWLINK:
-	case RTM_DELLINK:
-		/* Bridges also tell of their ports' states; which port is whose comes as AF_UNSPEC.
-		 */
-		return mnl_nlmsg_get_payload_len(nlh) >= sizeof(*ifi) &&
-		       ifi->ifi_family != AF_BRIDGE;
-	case RTM_NEWADDR:
-	case RTM_DELADDR:
-		return true;
-	default:
-		return false;
-	}
-}
-
-int bh_link_watch_drain(struct bh_link *l)
-{
-	bool changed = false, lost = false;
-
-	for (int i = 0; i < MAX_NOTICES; i++) {
-		ssize_t n = mnl_socket_recvfrom(l->watch, l->buf, BH_LINK_BUFFER);
-		if (n < 0 && (errno == ENOBUFS || errno == ENOSPC)) {
-			lost = true;
-			continue;
-		}
-		if (n < 0 && errno != EINTR)
-			break;
-		int left = n < 0 ? 0 : (int)n;
-		for (const struct nlmsghdr *m = (const void *)l->buf; mnl_nlmsg_ok(m, left);
-			m = mnl_nlmsg_next(m, &left))
-			changed |= relevant(m);
-	}
-	return lost ? -ENOBUFS : changed;
 }
 
 /* 1 = changed, 0 = was on, −errno. */

@@ -37,17 +37,36 @@ int bh_link_netns_inode(const char *path, uint64_t *ret);
  */
 int bh_link_inspect(struct bh_link *l, const char *path, struct bh_workload *w);
 
+/* The namespace with this inode is of no interest any more (until it is inspected again). */
+void bh_link_forget(struct bh_link *l, uint64_t netns);
+
 /* Adds the node's own addresses (all but loopback's 127/8 and ::1) and the subnets of every bridge
  * that is master of a host veth in inv, and of every routed host veth that has one; sealing makes
- * their broadcast addresses. fe80::/64 is everywhere and therefore never a subnet. */
-int bh_link_host(struct bh_link *l, struct bh_inventory *inv);
+ * their broadcast addresses. fe80::/64 is everywhere and therefore never a subnet. The addresses
+ * are those that notices told of since the kernel was last asked; `anew`: it is asked. 0 or −errno.
+ */
+int bh_link_host(struct bh_link *l, struct bh_inventory *inv, bool anew);
 
-/* Change notices of links and addresses, of our own and of all peer namespaces
- * that were inspected (NETLINK_LISTEN_ALL_NSID): poll fd, then drain; returns 1 if something
- * relevant changed, 0 if not, −ENOBUFS if some were lost (treat as changed). A drain reads a
- * bounded number of notices; if there are more, the fd stays readable. */
+/* Whom change notices concern. Zero-initialised is nobody; _finish empties it. */
+struct bh_link_news {
+	bool all; /* some were lost: whatever was inspected may be different now */
+	bool host; /* the node's own addresses */
+	uint64_t *netns; /* inodes of namespaces that may be different than inspected, each once */
+	size_t n, cap;
+};
+void bh_link_news_finish(struct bh_link_news *news);
+
+/*
+ * Change notices of links and addresses, of our own namespace and of all peer namespaces that have
+ * an id in ours, as those that were inspected have (NETLINK_LISTEN_ALL_NSID): poll fd, then drain.
+ * What concerns no namespace that was inspected, and none of the node's addresses, is left out. A
+ * drain reads a bounded number of notices; if there are more, the fd stays readable.
+ *
+ * A namespace is told of for as long as it is not forgotten, whatever became of it; whether it
+ * really is another now is for the next inspection to say.
+ */
 int bh_link_watch_fd(struct bh_link *l);
-int bh_link_watch_drain(struct bh_link *l);
+void bh_link_watch_drain(struct bh_link *l, struct bh_link_news *news); /* adds to news */
 
 /* net.bridge.bridge-nf-call-iptables and -ip6tables in our namespace: loads nothing, sets both
  * to 1. 1 = changed, 0 = were on already, −ENOENT = br_netfilter is not loaded, −errno. */

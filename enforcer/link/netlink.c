@@ -7,7 +7,6 @@
  * number.
  */
 #include <errno.h>
-#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
@@ -130,75 +129,17 @@ int bh_link_assign_nsid(struct bh_link *l, int fd, int32_t *ret)
 
 /* --- links --- */
 
-static void copy_string(char *to, size_t size, const struct nlattr *attr)
-{
-	size_t n = mnl_attr_get_payload_len(attr);
-
-	n = strnlen(mnl_attr_get_payload(attr), n);
-	if (n > size - 1)
-		n = size - 1;
-	memcpy(to, mnl_attr_get_payload(attr), n);
-	to[n] = '\0';
-}
-
-static uint32_t u32(const struct nlattr *attr)
-{
-	return mnl_attr_get_payload_len(attr) >= 4 ? mnl_attr_get_u32(attr) : 0;
-}
-
-static void link_attr(const struct nlattr *attr, struct bh_link_info *i)
-{
-	const struct nlattr *inner;
-
-	switch (mnl_attr_get_type(attr)) {
-	case IFLA_IFNAME:
-		copy_string(i->name, sizeof(i->name), attr);
-		break;
-	case IFLA_ADDRESS: /* tunnels have addresses of other lengths */
-		if (mnl_attr_get_payload_len(attr) == sizeof(i->mac))
-			memcpy(i->mac, mnl_attr_get_payload(attr), sizeof(i->mac));
-		break;
-	case IFLA_LINK:
-		i->lower = u32(attr);
-		break;
-	case IFLA_LINK_NETNSID:
-		i->lower_nsid = (int32_t)u32(attr);
-		break;
-	case IFLA_MASTER:
-		i->master = u32(attr);
-		break;
-	case IFLA_TARGET_NETNSID:
-		i->target_nsid = (int32_t)u32(attr);
-		break;
-	case IFLA_LINKINFO:
-		mnl_attr_for_each_nested(inner, attr)
-		{
-			if (mnl_attr_get_type(inner) == IFLA_INFO_KIND)
-				copy_string(i->kind, sizeof(i->kind), inner);
-		}
-		break;
-	}
-}
-
 static void on_link(const struct nlmsghdr *nlh, void *arg)
 {
 	struct bh_link_infos *to = arg;
-	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *attr;
+	struct bh_link_info i;
 
-	if (nlh->nlmsg_type != RTM_NEWLINK || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifi))
+	if (nlh->nlmsg_type != RTM_NEWLINK || !bh_link_parse_link(nlh, &i))
 		return;
 	if (to->n == MAX_INFOS) {
 		to->overflow = true;
 		return;
 	}
-	struct bh_link_info i = {
-		.ifindex = (unsigned)ifi->ifi_index,
-		.flags = ifi->ifi_flags,
-		.lower_nsid = BH_NSID_NONE,
-		.target_nsid = BH_NSID_NONE,
-	};
-	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) link_attr(attr, &i);
 	BH_GROW(to->item, to->n, to->cap);
 	to->item[to->n++] = i;
 }
@@ -262,58 +203,17 @@ void bh_link_infos_finish(struct bh_link_infos *i)
 
 /* --- addresses --- */
 
-static struct bh_addr read_addr(uint8_t family, const struct nlattr *attr)
-{
-	size_t size = family == AF_INET ? 4 : 16;
-
-	if (mnl_attr_get_payload_len(attr) != size)
-		return (struct bh_addr){};
-	return bh_addr_from_bytes(
-		family == AF_INET ? BH_IPV4 : BH_IPV6, mnl_attr_get_payload(attr));
-}
-
-static struct bh_prefix subnet_of(const struct bh_addr *a, unsigned len)
-{
-	struct bh_prefix p = {.addr = *a, .len = (uint8_t)len};
-
-	for (unsigned bit = len; bit < bh_addr_bits(a); bit++)
-		p.addr.b[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
-	return p;
-}
-
 static void on_addr(const struct nlmsghdr *nlh, void *arg)
 {
 	struct bh_addr_infos *to = arg;
-	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
-	struct bh_addr_info i = {.target_nsid = BH_NSID_NONE};
-	struct bh_addr addr = {}, local = {};
-	const struct nlattr *attr;
+	struct bh_addr_info i;
 
-	if (nlh->nlmsg_type != RTM_NEWADDR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*ifa) ||
-		(ifa->ifa_family != AF_INET && ifa->ifa_family != AF_INET6))
+	if (nlh->nlmsg_type != RTM_NEWADDR || !bh_link_parse_addr(nlh, &i) || i.failed)
 		return;
 	if (to->n == MAX_INFOS) {
 		to->overflow = true;
 		return;
 	}
-	mnl_attr_for_each(attr, nlh, sizeof(*ifa))
-	{
-		if (mnl_attr_get_type(attr) == IFA_ADDRESS)
-			addr = read_addr(ifa->ifa_family, attr);
-		else if (mnl_attr_get_type(attr) == IFA_LOCAL)
-			local = read_addr(ifa->ifa_family, attr);
-		else if (mnl_attr_get_type(attr) == IFA_TARGET_NETNSID)
-			i.target_nsid = (int32_t)u32(attr);
-	}
-	/* IFA_LOCAL is there with IPv4, and with a peer, whom IFA_ADDRESS then names. */
-	i.local = local.family != 0 ? local : addr;
-	if (addr.family == 0)
-		addr = local;
-	if (addr.family == 0 || ifa->ifa_prefixlen > bh_addr_bits(&addr) ||
-		(ifa->ifa_flags & IFA_F_DADFAILED)) /* somebody else's */
-		return;
-	i.ifindex = ifa->ifa_index;
-	i.subnet = subnet_of(&addr, ifa->ifa_prefixlen);
 	BH_GROW(to->item, to->n, to->cap);
 	to->item[to->n++] = i;
 }

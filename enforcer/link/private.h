@@ -7,6 +7,15 @@
 
 #include "link/link.h"
 
+/* By ascending key. */
+struct bh_link_table {
+	struct bh_link_entry {
+		uint64_t key;
+		void *value;
+	} * item;
+	size_t n, cap;
+};
+
 struct bh_link {
 	struct mnl_socket *nl;
 	struct mnl_socket *watch;
@@ -15,6 +24,14 @@ struct bh_link {
 	int own_fd; /* our own network namespace */
 	bool strict; /* NETLINK_GET_STRICT_CHK is on */
 	char *buf; /* BH_LINK_BUFFER */
+	int32_t own_nsid; /* our own id in ours; BH_NSID_NONE = none yet, so nothing points at us */
+	struct bh_link_table by_inode, by_nsid; /* → struct bh_known, the namespaces inspected */
+	struct bh_link_table hosts; /* ifindex → struct bh_known_link */
+	struct bh_known **told; /* to be in the next news */
+	size_t n_told, cap_told;
+	struct bh_addr_info *addr; /* the node's own, sorted; kept up by notices */
+	size_t n_addrs, cap_addrs;
+	bool addrs_known;
 };
 
 #define BH_LINK_BUFFER (128u << 10) /* kernel dumps come in pieces of at most 32 KiB */
@@ -37,8 +54,14 @@ struct bh_addr_info {
 	unsigned ifindex;
 	struct bh_addr local;
 	struct bh_prefix subnet; /* of the peer on a point-to-point link; host bits are zero */
+	bool failed; /* duplicate address detection says it is somebody else's */
 	int32_t target_nsid;
 };
+
+/* --- parse.c: false = it says nothing of use --- */
+
+bool bh_link_parse_link(const struct nlmsghdr *nlh, struct bh_link_info *ret);
+bool bh_link_parse_addr(const struct nlmsghdr *nlh, struct bh_addr_info *ret);
 
 /* --- netlink.c --- */
 
@@ -75,3 +98,43 @@ int bh_link_get(struct bh_link *l, unsigned ifindex, struct bh_link_info *ret);
 
 void bh_link_infos_finish(struct bh_link_infos *i);
 void bh_addr_infos_finish(struct bh_addr_infos *i);
+
+/* --- watch.c --- */
+
+int bh_link_watch_open(struct bh_link *l);
+
+/* --- table.c --- */
+
+void *bh_link_table_get(const struct bh_link_table *t, uint64_t key); /* NULL if absent */
+void bh_link_table_set(struct bh_link_table *t, uint64_t key, void *value);
+void bh_link_table_remove(struct bh_link_table *t, uint64_t key);
+
+/* --- known.c: what inspections relied on, to tell whom a notice concerns --- */
+
+/* An inspection begins: from now on what comes from the id `nsid` is about that namespace. */
+struct bh_known *bh_known_begin(struct bh_link *l, uint64_t inode, int32_t nsid);
+/* It is complete, and has looked at these links of the node: host sides and their masters. */
+void bh_known_relies(
+	struct bh_link *l, struct bh_known *k, const struct bh_link_info *link, size_t n);
+void bh_known_finish(struct bh_link *l);
+
+/* A notice of a change. */
+struct bh_link_notice {
+	int32_t nsid; /* from where; BH_NSID_NONE or l->own_nsid = our namespace */
+	bool gone; /* RTM_DELLINK, RTM_DELADDR */
+	enum { BH_NOTICE_LINK, BH_NOTICE_ADDR } what;
+	union {
+		struct bh_link_info link;
+		struct bh_addr_info addr;
+	};
+};
+void bh_known_hear(struct bh_link *l, const struct bh_link_notice *n, struct bh_link_news *news);
+/* Hands over who is concerned by what was heard since the last time. */
+void bh_known_tell(struct bh_link *l, struct bh_link_news *news);
+
+/* --- addrs.c: the node's own addresses --- */
+
+/* Asks the kernel, and sorts. 0 or −errno, then what was known stays. */
+int bh_own_addrs_ask(struct bh_link *l);
+/* True: there is one more or one less. */
+bool bh_own_addrs_hear(struct bh_link *l, const struct bh_addr_info *i, bool gone);

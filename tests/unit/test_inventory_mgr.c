@@ -29,7 +29,9 @@ static struct {
 	} ns[8];
 	unsigned inspections;
 	int pipe[2];
-	int drained; /* what the next drain returns */
+	bool told[16]; /* what the next drain says: namespaces by their index, or … */
+	bool lost, told_host;
+	uint64_t forgotten;
 	int host_err;
 	unsigned host_looks;
 	const char *host_addr; /* one more of the node's own */
@@ -78,7 +80,12 @@ int bh_link_inspect(struct bh_link *l, const char *path, struct bh_workload *w)
 	return 0;
 }
 
-int bh_link_host(struct bh_link *l, struct bh_inventory *inv)
+void bh_link_forget(struct bh_link *l BH_UNUSED, uint64_t netns)
+{
+	kernel.forgotten = netns;
+}
+
+int bh_link_host(struct bh_link *l, struct bh_inventory *inv, bool anew BH_UNUSED)
 {
 	struct bh_addr a;
 	struct bh_prefix p;
@@ -103,21 +110,49 @@ int bh_link_watch_fd(struct bh_link *l)
 	return kernel.pipe[0];
 }
 
-int bh_link_watch_drain(struct bh_link *l)
+void bh_link_watch_drain(struct bh_link *l BH_UNUSED, struct bh_link_news *news)
 {
 	char c[64];
-	int r = kernel.drained;
-	(void)l;
 	while (read(kernel.pipe[0], c, sizeof(c)) > 0)
 		continue;
-	kernel.drained = 0;
-	return r;
+	news->all |= kernel.lost;
+	news->host |= kernel.told_host || kernel.lost;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(kernel.ns); i++) {
+		if (!kernel.told[i])
+			continue;
+		BH_GROW(news->netns, news->n, news->cap);
+		news->netns[news->n++] = kernel.ns[i].inode;
+		kernel.told[i] = false;
+	}
+	kernel.lost = kernel.told_host = false;
 }
 
-static void notice(int result)
+void bh_link_news_finish(struct bh_link_news *news)
 {
-	kernel.drained = result;
+	free(news->netns);
+}
+
+static void ring(void)
+{
 	assert_int_equal(write(kernel.pipe[1], "x", 1), 1);
+}
+
+static void notice(unsigned i)
+{
+	kernel.told[i] = true;
+	ring();
+}
+
+static void notice_host(void)
+{
+	kernel.told_host = true;
+	ring();
+}
+
+static void notices_lost(void)
+{
+	kernel.lost = true;
+	ring();
 }
 
 /* --- a source --- */
@@ -364,34 +399,211 @@ static void test_told(void **state)
 	assert_int_equal(w->told, 4);
 }
 
+static void expect(struct world *w, const char *name, const char *addr)
+{
+	struct bh_inventory *inv = build(w);
+	struct bh_addr a;
+	bh_addr_parse(addr, &a);
+	int i = bh_inventory_owner(inv, &a);
+	if (name)
+		assert_string_equal(i < 0 ? "nobody" : inv->workload[i]->name, name);
+	else
+		assert_true(i < 0);
+	bh_inventory_unref(inv);
+}
+
+static void put_ns(unsigned i, const char *path, const char *addr)
+{
+	kernel.ns[i].path = path;
+	kernel.ns[i].inode = 11 + i;
+	kernel.ns[i].addr = addr;
+}
+
+/* Only whom a notice is about is looked at, and only what is new is told of. */
 static void test_notices(void **state)
 {
 	struct world *w = *state;
 	w->a = add_source(w, "a");
-	kernel.ns[0].path = "/n/1";
-	kernel.ns[0].inode = 11;
-	kernel.ns[0].addr = "192.0.2.11";
+	put_ns(0, "/n/1", "192.0.2.11");
+	put_ns(1, "/n/2", "192.0.2.12");
+	upsert(w->a, container("one", "/n/1", NULL));
+	upsert(w->a, container("also", "/n/1", NULL));
+	upsert(w->a, container("two", "/n/2", NULL));
+	run_for(w, 60);
+	bh_inventory_unref(build(w));
+	unsigned told = w->told, inspections = kernel.inspections, looks = kernel.host_looks;
+	bh_inventory_unref(build(w));
+	ring();
+	run_for(w, 60);
+	assert_int_equal(kernel.inspections, inspections); /* cached */
+	assert_int_equal(w->told, told); /* of no interest */
+	notice(1);
+	run_for(w, 60);
+	assert_int_equal(kernel.inspections, inspections + 1);
+	assert_int_equal(w->told, told); /* is what it was */
+	kernel.ns[0].addr = "192.0.2.13";
+	notice(0);
+	run_for(w, 60);
+	assert_int_equal(kernel.inspections, inspections + 3); /* both in that namespace */
+	assert_int_equal(kernel.host_looks, looks);
+	assert_int_equal(w->told, ++told);
+	expect(w, "name-also", "192.0.2.13");
+	notice_host();
+	run_for(w, 60);
+	assert_int_equal(w->told, told);
+	assert_int_equal(kernel.host_looks, looks + 1);
+	kernel.host_addr = "192.0.2.12";
+	notice_host();
+	run_for(w, 60);
+	assert_int_equal(w->told, ++told);
+	expect(w, NULL, "192.0.2.12");
+	assert_int_equal(kernel.inspections, inspections + 3);
+	w->a->sink.remove(w->a->sink.arg, "two");
+	bh_inventory_unref(build(w));
+	assert_int_equal(kernel.forgotten, 12);
+}
+
+static void test_lost(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	put_ns(0, "/n/1", "192.0.2.11");
+	put_ns(1, "/n/2", "192.0.2.12");
+	upsert(w->a, container("one", "/n/1", NULL));
+	upsert(w->a, container("two", "/n/2", NULL));
+	run_for(w, 60);
+	bh_inventory_unref(build(w));
+	unsigned told = w->told;
+	kernel.ns[0].addr = "192.0.2.13";
+	kernel.ns[1].addr = "192.0.2.14";
+	kernel.host_addr = "192.0.2.15";
+	notices_lost();
+	run_for(w, 60);
+	assert_true(w->told > told);
+	expect(w, "name-one", "192.0.2.13");
+	expect(w, "name-two", "192.0.2.14");
+	struct bh_inventory *inv = build(w);
+	assert_int_equal(inv->n_hosts, 2);
+	bh_inventory_unref(inv);
+}
+
+/* The first notice after a time of quiet is looked at when the loop comes round, those after it
+ * together; what a source says does not wait for them. */
+static void test_at_once(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	put_ns(0, "/n/1", "192.0.2.11");
 	upsert(w->a, container("one", "/n/1", NULL));
 	run_for(w, 60);
 	bh_inventory_unref(build(w));
 	unsigned told = w->told, inspections = kernel.inspections;
+	w->m->look_us = 250000; /* the next look but one waits for half a second */
+	w->m->looked_at = 0;
+	uv_update_time(&w->loop);
+	uv_timer_stop(&w->beat); /* nothing else makes the loop go on */
+	w->m->looked_at = uv_now(&w->loop) - BH_MGR_DELAY_MAX_MS;
+	kernel.ns[0].addr = "192.0.2.13";
+	notice(0);
+	for (unsigned i = 0; i < 3; i++)
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+	assert_int_equal(w->told, ++told);
+	assert_int_equal(kernel.inspections, ++inspections);
+	w->m->look_us = 250000;
+	kernel.ns[0].addr = "192.0.2.14";
+	for (unsigned i = 0; i < 5; i++) {
+		notice(0);
+		for (unsigned k = 0; k < 3; k++)
+			uv_run(&w->loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(w->told, told);
+	assert_int_equal(kernel.inspections, inspections);
+	upsert(w->a, container("two", "/none", NULL));
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	assert_int_equal(w->told, told + 1);
+	uv_timer_start(&w->beat, on_beat, 2, 2);
+	run_for(w, 700);
+	expect(w, "name-one", "192.0.2.14");
+}
+
+/* A notice that comes between a namespace's inspection and the inventory that has it. */
+static void test_notice_between(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	put_ns(0, "/n/1", "192.0.2.11");
+	upsert(w->a, container("one", "/n/1", NULL));
+	run_for(w, 60);
 	bh_inventory_unref(build(w));
-	assert_int_equal(kernel.inspections, inspections); /* cached */
+	kernel.told[0] = true; /* is about the namespace it was … */
+	kernel.ns[0].addr = "192.0.2.12";
+	ring();
+	uv_run(&w->loop, UV_RUN_NOWAIT);
+	kernel.ns[0].inode = 99; /* … but it is another one when it is looked at */
+	run_for(w, 60);
+	kernel.ns[0].addr = "192.0.2.13";
 	notice(0);
 	run_for(w, 60);
-	assert_int_equal(w->told, told); /* of no interest */
-	static const int results[] = {1, -ENOBUFS};
-	for (size_t i = 0; i < BH_ARRAY_SIZE(results); i++) {
-		kernel.ns[0].addr = i ? "192.0.2.13" : "192.0.2.12";
-		notice(results[i]);
-		run_for(w, 60);
-		assert_int_equal(w->told, ++told);
-		struct bh_inventory *inv = build(w);
-		struct bh_addr a;
-		bh_addr_parse(kernel.ns[0].addr, &a);
-		assert_int_equal(bh_inventory_owner(inv, &a), 0);
-		bh_inventory_unref(inv);
+	expect(w, "name-one", "192.0.2.13");
+}
+
+/* Without any notice: in its turn. */
+static void test_walk(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	put_ns(0, "/n/1", "192.0.2.11");
+	put_ns(1, "/n/2", "192.0.2.12");
+	upsert(w->a, container("one", "/n/1", NULL));
+	upsert(w->a, container("two", "/n/2", NULL));
+	run_for(w, 60);
+	bh_inventory_unref(build(w));
+	unsigned inspections = kernel.inspections, told = w->told;
+	kernel.ns[0].inode = 21; /* its path leads elsewhere */
+	kernel.ns[0].addr = "192.0.2.21";
+	for (unsigned i = 0; i < 2 * BH_MGR_ROUNDS; i++) {
+		w->m->walk.timer_cb(&w->m->walk);
+		assert_true(kernel.inspections <= inspections + 1); /* one after the other */
+		inspections = kernel.inspections;
+		if (i == 1)
+			expect(w, "name-one", "192.0.2.21");
+		if (i == 1)
+			kernel.ns[1].addr = "192.0.2.22"; /* and of this nothing tells at all */
 	}
+	expect(w, "name-two", "192.0.2.22");
+	assert_int_equal(w->told, told + 2);
+}
+
+/* A list that says what was known already costs no inspection. */
+static void test_same_list(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	put_ns(0, "/n/1", "192.0.2.11");
+	put_ns(1, "/n/2", "192.0.2.12");
+	struct bh_container *list[] = {container("one", "/n/1", NULL),
+		container("two", "/n/2", NULL), container("gone", "/n/1", NULL)};
+	w->a->sink.sync(w->a->sink.arg, list, 3);
+	struct bh_inventory *a = build(w);
+	unsigned inspections = kernel.inspections;
+	struct bh_container *again[] = {container("one", "/n/1", NULL),
+		container("two", "/n/2", NULL), container("one", "/n/1", NULL)};
+	w->a->sink.sync(w->a->sink.arg, again, 2);
+	bh_container_free(again[2]);
+	struct bh_inventory *b = build(w);
+	assert_int_equal(kernel.inspections, inspections);
+	assert_ptr_not_equal(a, b); /* "gone" named the workload */
+	kernel.ns[1].inode = 22;
+	struct bh_container *more[] = {container("one", "/n/1", "label"),
+		container("two", "/n/2", NULL), container("two", "/n/2", NULL)};
+	w->a->sink.sync(w->a->sink.arg, more, 3); /* one of them twice */
+	struct bh_inventory *c = build(w);
+	assert_int_equal(kernel.inspections, inspections + 2); /* it says otherwise; it moved */
+	assert_int_equal(c->n, 2);
+	bh_inventory_unref(a);
+	bh_inventory_unref(b);
+	bh_inventory_unref(c);
 }
 
 static void test_dead(void **state)
@@ -434,7 +646,8 @@ static void test_passing_fault(void **state)
 	bh_inventory_unref(build(w));
 	kernel.ns[0].err = -EINTR;
 	kernel.host_err = -EINTR;
-	notice(1);
+	notice_host();
+	notice(0);
 	run_for(w, 60);
 	struct bh_inventory *inv = build(w);
 	assert_int_equal(inv->n, 1);
@@ -443,8 +656,9 @@ static void test_passing_fault(void **state)
 	assert_int_equal(inv->n_networks, 1);
 	bh_inventory_unref(inv);
 	/* unless it is about another namespace by now */
+	notice(0);
+	uv_run(&w->loop, UV_RUN_NOWAIT);
 	kernel.ns[0].inode = 12;
-	notice(1);
 	run_for(w, 60);
 	inv = build(w);
 	assert_int_equal(inv->n, 0);
@@ -477,7 +691,7 @@ static void test_pid(void **state)
 	struct bh_record *r = bh_idmap_get(&w->m->source[0]->records, "one");
 	assert_true(r->start_time > 0);
 	r->start_time--; /* as if the pid had belonged to an earlier process */
-	notice(1);
+	notice(0);
 	run_for(w, 60);
 	inv = build(w);
 	assert_int_equal(inv->n, 0);
@@ -514,7 +728,7 @@ static void test_same_objects(void **state)
 	assert_true(bh_inventory_same_frame(a, c));
 	kernel.ns[0].addr = "192.0.2.13";
 	w->declared = "kube-system";
-	notice(1);
+	notice(0);
 	run_for(w, 60);
 	d = build(w);
 	assert_ptr_not_equal(named(c, "name-one"), named(d, "name-one"));
@@ -632,13 +846,13 @@ static void test_host(void **state)
 	bh_inventory_unref(build(w));
 	assert_int_equal(kernel.host_looks, looks + 2);
 	kernel.host_addr = "192.0.2.11"; /* from now on it is not the workload's */
-	notice(1);
+	notice_host();
 	run_for(w, 60);
 	struct bh_inventory *inv = build(w);
 	assert_int_equal(owner(inv, "192.0.2.11"), BH_OWNER_HOST);
 	bh_inventory_unref(inv);
 	kernel.host_addr = NULL;
-	notice(1);
+	notice_host();
 	run_for(w, 60);
 	inv = build(w);
 	assert_int_equal(owner(inv, "192.0.2.11"), 0);
@@ -670,13 +884,44 @@ static struct bh_container *some_container(void)
 	return c;
 }
 
-static void change_kernel(void)
+/* One more namespace is another, and mostly a notice says so. A path that comes or goes, or leads
+ * elsewhere, gives none. */
+static void change_kernel(struct world *w)
 {
 	static const char *const addrs[] = {"192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.1"};
 	unsigned i = pick(8);
-	kernel.ns[i].path = pick(5) ? paths[i] : NULL;
-	kernel.ns[i].inode = pick(8) ? 10 + pick(6) : OWN;
-	kernel.ns[i].addr = addrs[pick(4)];
+	if (pick(3) == 0) {
+		kernel.ns[i].path = pick(5) ? paths[i] : NULL;
+		kernel.ns[i].inode = pick(8) ? 10 + pick(6) : OWN;
+		bh_inventory_mgr_reload(w->m);
+	}
+	const char *addr = addrs[pick(4)];
+	for (unsigned k = 0; k < 8; k++) { /* it may have several names */
+		if (kernel.ns[k].inode == kernel.ns[i].inode)
+			kernel.ns[k].addr = addr;
+	}
+	if (pick(4))
+		notice(i);
+	else
+		notices_lost();
+	if (pick(3) == 0)
+		uv_run(&w->loop, UV_RUN_NOWAIT); /* heard, perhaps looked at */
+}
+
+/* Until all that was heard has been looked at, without waiting for it. */
+static void settle(struct world *w)
+{
+	uv_timer_t *const t[] = {&w->m->look, &w->m->walk};
+	do {
+		uv_run(&w->loop, UV_RUN_NOWAIT);
+		for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
+			if (i == 0 ? uv_is_active((uv_handle_t *)t[i]) : w->m->hurry > 0) {
+				uv_timer_stop(t[i]);
+				t[i]->timer_cb(t[i]);
+			}
+		}
+	} while (kernel.lost || kernel.told_host || w->m->heard_id.n > 0 || w->m->hurry > 0 ||
+		 uv_is_active((uv_handle_t *)&w->m->look));
 }
 
 static struct bh_inventory *build_anew(struct world *w)
@@ -722,9 +967,7 @@ static void some_change(struct world *w)
 	struct bh_source *s = pick(2) ? w->a : w->b;
 	switch (pick(6)) {
 	case 0:
-		change_kernel();
-		kernel.drained = 1;
-		bh_inventory_mgr_reload(w->m); /* as a notice, without its delay */
+		change_kernel(w);
 		break;
 	case 1: {
 		struct bh_container *list[4];
@@ -763,6 +1006,9 @@ static void test_history(void **state)
 	for (unsigned i = 0; i < 3000; i++) {
 		for (unsigned k = pick(4); k > 0; k--)
 			some_change(w);
+		if (pick(4) == 0)
+			bh_inventory_unref(build(w)); /* before all is heard */
+		settle(w);
 		struct bh_inventory *inv = build(w), *anew = build_anew(w);
 		same(inv, anew);
 		most = inv->n > most ? inv->n : most;
@@ -846,6 +1092,11 @@ int main(void)
 		T(test_generation),
 		T(test_told),
 		T(test_notices),
+		T(test_lost),
+		T(test_at_once),
+		T(test_notice_between),
+		T(test_walk),
+		T(test_same_list),
 		T(test_dead),
 		T(test_passing_fault),
 		T(test_pid),

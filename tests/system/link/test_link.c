@@ -220,7 +220,7 @@ static void test_host(void **state)
 	bh_inventory_add(inv, f->w);
 	bh_inventory_add(inv, routed);
 	f->w = NULL;
-	assert_int_equal(bh_link_host(f->l, inv), 0);
+	assert_int_equal(bh_link_host(f->l, inv, true), 0);
 	bh_inventory_seal(inv);
 
 	assert_true(has(inv->host, inv->n_hosts, "10.1.0.1"));
@@ -249,7 +249,7 @@ static void test_host_without_workloads(void **state)
 	struct bh_inventory *inv = bh_inventory_new();
 
 	SH("ip link add br0 up type bridge && ip addr add 10.1.0.1/24 dev br0");
-	assert_int_equal(bh_link_host(f->l, inv), 0);
+	assert_int_equal(bh_link_host(f->l, inv, true), 0);
 	assert_int_equal(inv->n_networks, 0);
 	assert_true(has(inv->host, inv->n_hosts, "10.1.0.1"));
 	bh_inventory_unref(inv);
@@ -398,67 +398,224 @@ static void test_recycled_ids(void **state)
 
 /* --- notices --- */
 
-static void settle(struct fixture *f, int quiet_ms)
+/* All that is heard until there is silence. */
+static struct bh_link_news heard(struct fixture *f, int quiet_ms)
 {
 	struct pollfd p = {bh_link_watch_fd(f->l), POLLIN, 0};
+	struct bh_link_news news = {};
 
 	while (poll(&p, 1, quiet_ms) > 0)
-		bh_link_watch_drain(f->l);
+		bh_link_watch_drain(f->l, &news);
+	return news;
 }
 
-static int noticed(struct fixture *f)
+static void settle(struct fixture *f)
 {
-	struct pollfd p = {bh_link_watch_fd(f->l), POLLIN, 0};
+	struct bh_link_news news = heard(f, 2500); /* addresses are tentative for so long */
 
-	return poll(&p, 1, 1000) > 0 ? bh_link_watch_drain(f->l) : 0;
+	bh_link_news_finish(&news);
 }
 
+static bool is_about(const struct bh_link_news *news, const struct bh_workload *w)
+{
+	for (size_t i = 0; i < news->n; i++)
+		if (news->netns[i] == w->netns)
+			return true;
+	return false;
+}
+
+/* That what was done since concerns these, and nobody else. */
+static void assert_about(struct fixture *f, const struct bh_workload *a,
+	const struct bh_workload *b, bool host, const char *what)
+{
+	struct bh_link_news news = heard(f, 300);
+
+	if (news.all || news.host != host || (a && !is_about(&news, a)) ||
+		(b && !is_about(&news, b)))
+		fail_msg("%s: all %d, host %d, %zu namespaces", what, news.all, news.host, news.n);
+	for (size_t i = 0; i < news.n; i++)
+		if (!(a && news.netns[i] == a->netns) && !(b && news.netns[i] == b->netns))
+			fail_msg("%s: of no concern to %llu", what,
+				(unsigned long long)news.netns[i]);
+	bh_link_news_finish(&news);
+}
+
+#define DO(a, b, host, ...)                                                                        \
+	do {                                                                                       \
+		SH(__VA_ARGS__);                                                                   \
+		assert_about(f, a, b, host, #__VA_ARGS__);                                         \
+	} while (0)
+
+/* Inspects. That it looks different tells it of itself once more, as others may know it as it was.
+ */
+static void look(struct fixture *f, pid_t pid, struct bh_workload *w)
+{
+	struct bh_link_news news = {};
+
+	assert_int_equal(inspect(f, pid, w), 0);
+	bh_link_watch_drain(f->l, &news);
+	assert_true(news.n <= 1 && !news.all && !news.host);
+	bh_link_news_finish(&news);
+}
+
+/* Three containers: two on one bridge, and one that nobody has inspected. */
 static void test_watch(void **state)
 {
 	struct fixture *f = *state;
-	pid_t pid = container(f);
+	pid_t pa = container(f), pb = container(f), pc = container(f);
+	struct bh_workload *a = f->w, *b = bh_workload_new();
+	struct bh_link_news nothing = {};
 
-	settle(f, 300);
-	assert_int_equal(bh_link_watch_drain(f->l), 0); /* nothing, and does not wait */
-	SH("ip link add br0 type bridge");
-	assert_int_equal(noticed(f), 1);
-	SH("ip addr add 10.1.0.1/24 dev br0");
-	assert_int_equal(noticed(f), 1);
-	bridged(pid, "v1", "br0", "10.1.0.2/24");
-	assert_int_equal(inspect(f, pid, f->w), 0);
-	settle(f, 300);
-	/* An address added later, inside the container. */
-	SH("nsenter -t %d -n ip addr add 10.1.0.77/24 dev eth0", pid);
-	assert_int_equal(noticed(f), 1);
-	settle(f, 300);
-	SH("nsenter -t %d -n ip addr add 2001:db8::77/64 dev eth0 nodad", pid);
-	assert_int_equal(noticed(f), 1);
-	assert_int_equal(inspect(f, pid, f->w), 0);
-	assert_true(has(f->w->iface[0].addr, f->w->iface[0].n_addrs, "10.1.0.77"));
-	assert_true(has(f->w->iface[0].addr, f->w->iface[0].n_addrs, "2001:db8::77"));
-	settle(f, 300);
-	SH("nsenter -t %d -n ip link set eth0 address 02:00:00:00:00:09", pid);
-	assert_int_equal(noticed(f), 1);
-	settle(f, 2500); /* duplicate address detection comes to its end */
-	assert_int_equal(inspect(f, pid, f->w), 0); /* looking is no change */
-	assert_int_equal(noticed(f), 0);
-	SH("ip link del v1");
-	assert_int_equal(noticed(f), 1);
+	bridged(pa, "v1", "br0", "10.1.0.2/24");
+	bridged(pb, "v2", "br0", "10.1.0.3/24");
+	SH("ip link add br1 up type bridge");
+	look(f, pa, a);
+	look(f, pb, b);
+	settle(f);
+	bh_link_watch_drain(f->l, &nothing); /* nothing, and does not wait */
+	assert_true(nothing.n == 0 && !nothing.all && !nothing.host);
+	struct bh_inventory *inv = bh_inventory_new();
+	assert_int_equal(bh_link_host(f->l, inv, true), 0);
+
+	DO(NULL, NULL, true, "ip addr add 10.1.0.1/24 dev br0");
+	DO(NULL, NULL, true, "ip addr del 10.1.0.1/24 dev br0");
+	DO(a, NULL, false, "nsenter -t %d -n ip addr add 10.1.0.77/24 dev eth0", pa);
+	DO(b, NULL, false, "nsenter -t %d -n ip addr add 2001:db8::7/64 dev eth0 nodad", pb);
+	DO(a, NULL, false, "nsenter -t %d -n ip link set eth0 address 02:00:00:00:00:09", pa);
+	DO(a, NULL, false, "nsenter -t %d -n ip link add d0 type bridge", pa);
+	DO(b, NULL, false, "ip link set v2 master br1");
+	look(f, pb, b);
+	assert_string_equal(b->iface[0].bridge, "br1");
+	DO(b, NULL, false, "ip link set br1 name br7");
+	look(f, pb, b);
+	DO(NULL, NULL, false, "ip link set br7 address 02:00:00:00:00:17");
+	DO(b, NULL, false, "ip link set v2 nomaster");
+	DO(b, NULL, false, "ip link set br7 name br1"); /* on which it was when it was inspected */
+	look(f, pb, b);
+	DO(b, NULL, false, "ip link set v2 master br0");
+	look(f, pb, b);
+	DO(a, b, true, "ip link del br0"); /* which had a link-local address */
+	bh_link_forget(f->l, a->netns);
+	DO(NULL, NULL, false, "nsenter -t %d -n ip addr add 10.1.0.78/24 dev eth0", pa);
+	DO(NULL, NULL, false, "nsenter -t %d -n ip link add d0 type bridge", pc);
+	look(f, pa, a);
+	DO(a, NULL, false, "ip link set v1 name v3");
+	DO(a, NULL, true, "ip link del v3"); /* it had a link-local address */
+	bh_workload_free(b);
+	bh_inventory_unref(inv);
+}
+
+/* A container that starts is of no concern to the others on the bridge. */
+static void test_watch_start(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pa = container(f), pb = container(f);
+	struct bh_workload *b = bh_workload_new();
+
+	bridged(pa, "v1", "br0", "10.1.0.2/24");
+	assert_int_equal(inspect(f, pa, f->w), 0);
+	settle(f);
+	bridged(pb, "v2", "br0", "10.1.0.3/24");
+	struct bh_link_news news = heard(f, 2500);
+	assert_true(news.host && !news.all); /* the host side's link-local address */
+	assert_int_equal(news.n, 0);
+	bh_link_news_finish(&news);
+	assert_int_equal(inspect(f, pb, b), 0);
+	DO(b, NULL, false, "nsenter -t %d -n ip addr add 10.1.0.77/24 dev eth0", pb);
+	bh_workload_free(b);
+}
+
+/* An id that is handed out again is not mistaken for who had it. */
+static void test_watch_recycled(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pa = container(f), pb;
+	struct bh_workload *b = bh_workload_new();
+
+	bridged(pa, "v1", "br0", "10.1.0.2/24");
+	assert_int_equal(inspect(f, pa, f->w), 0);
+	bh_ns_kill(pa);
+	f->ns[--f->n] = 0;
+	SH("for i in $(seq 100); do [ -e /sys/class/net/v1 ] || exit 0; sleep 0.05; done; exit 1");
+	settle(f);
+	pb = container(f);
+	bridged(pb, "v1", "br0", "10.1.0.3/24");
+	settle(f);
+	look(f, pb, b); /* and perhaps that the first is gone */
+	DO(b, NULL, false, "nsenter -t %d -n ip addr add 10.1.0.77/24 dev eth0", pb);
+	bh_workload_free(b);
+}
+
+/* What notices tell of the node's addresses is what the kernel says. */
+static void test_watch_host(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const change[] = {
+		"ip addr add 10.1.0.1/24 dev br0",
+		"ip addr add 10.1.0.1/16 dev br0",
+		"ip addr add 10.1.0.9/24 dev br0",
+		"ip addr add 10.4.0.1 peer 10.4.0.2/32 dev br0",
+		"ip addr add 2001:db8:1::1/64 dev br0",
+		"ip addr add 2001:db8:1::2/64 dev br0 nodad",
+		"ip addr replace 2001:db8:1::2/64 dev br0 preferred_lft 100 valid_lft 200",
+		"ip addr del 10.1.0.1/16 dev br0",
+		"ip addr add 10.1.0.9/24 dev br1",
+		"ip addr del 2001:db8:1::1/64 dev br0",
+		"ip link add v1 type veth peer name v2; ip link set v1 up; ip link set v2 up",
+		"ip addr flush dev br0",
+		"ip link del v1",
+		"ip link del br1",
+	};
+
+	SH("ip link add br0 up type bridge; ip link add br1 up type bridge");
+	settle(f);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(change); i++) {
+		struct bh_inventory *told = bh_inventory_new(), *asked = bh_inventory_new();
+		SH("%s", change[i]);
+		struct bh_link_news news = heard(f, i == 10 ? 2500 : 200);
+		if (i > 0) {
+			if (!news.host && i != 6)
+				fail_msg("nothing heard of: %s", change[i]);
+			assert_int_equal(bh_link_host(f->l, told, false), 0);
+		}
+		assert_int_equal(bh_link_host(f->l, asked, true), 0);
+		for (size_t k = 0; i > 0 && k < asked->n_hosts; k++)
+			assert_true(bh_addr_eq(&told->host[k], &asked->host[k]));
+		assert_true(i == 0 || told->n_hosts == asked->n_hosts);
+		bh_inventory_unref(told);
+		bh_inventory_unref(asked);
+		bh_link_news_finish(&news);
+	}
 }
 
 static void test_watch_overrun(void **state)
 {
 	struct fixture *f = *state;
-	int lost = 0, r, rounds = 0;
+	struct pollfd p = {bh_link_watch_fd(f->l), POLLIN, 0};
+	struct bh_link_news news = {};
+	struct bh_inventory *inv = bh_inventory_new();
+	int rounds = 0, tiny = 1;
 
 	SH("ip link add dev0 up type bridge");
-	SH("for i in $(seq 1 30); do for j in $(seq 1 200); do echo addr add 10.$i.$j.1/32 dev "
+	settle(f);
+	assert_int_equal(bh_link_host(f->l, inv, true), 0);
+	SH("for i in $(seq 1 10); do for j in $(seq 1 200); do echo addr add 10.$i.$j.1/32 dev "
 	   "dev0; done; done | ip -batch -");
-	while ((r = bh_link_watch_drain(f->l)) != 0 && rounds++ < 10000)
-		lost += r == -ENOBUFS;
-	assert_true(rounds > 5); /* bounded at a time */
-	assert_true(lost <= 2);
-	assert_int_equal(bh_link_watch_drain(f->l), 0);
+	for (; poll(&p, 1, 0) > 0; rounds++)
+		bh_link_watch_drain(f->l, &news);
+	assert_true(news.host);
+	assert_true(rounds > 5 || news.all); /* bounded at a time */
+	bh_link_news_finish(&news);
+	assert_int_equal(setsockopt(p.fd, SOL_SOCKET, SO_RCVBUFFORCE, &tiny, sizeof(tiny)), 0);
+	SH("for i in $(seq 20 30); do echo addr add 10.$i.0.1/32 dev dev0; done | ip -batch -");
+	news = heard(f, 300);
+	assert_true(news.all && news.host);
+	bh_link_news_finish(&news);
+	assert_int_equal(bh_link_host(f->l, inv, false), 0);
+	bh_inventory_seal(inv);
+	assert_true(has(inv->host, inv->n_hosts, "10.10.200.1"));
+	assert_true(has(inv->host, inv->n_hosts, "10.30.0.1")); /* asked for again by itself */
+	bh_inventory_unref(inv);
 }
 
 static void test_bridge_nf(void **state BH_UNUSED)
@@ -493,6 +650,9 @@ int main(void)
 		T(test_gone),
 		T(test_recycled_ids),
 		T(test_watch),
+		T(test_watch_start),
+		T(test_watch_recycled),
+		T(test_watch_host),
 		T(test_watch_overrun),
 		T(test_bridge_nf),
 	};
