@@ -105,7 +105,7 @@ void bh_core_cache_offer(struct bh_core *c, const struct bh_event *e)
 	want(c, (size_t)(x - k->mirror.item));
 }
 
-static void write_tuple(const struct bh_flow *f, struct bh_value v[static 4])
+void bh_core_write_tuple(const struct bh_flow *f, struct bh_value v[static 4])
 {
 	v[0] = bh_value_addr(&f->src);
 	v[1] = bh_value_addr(&f->dst);
@@ -127,7 +127,7 @@ static void send_set(struct bh_core *c, bool deny, bool v6, size_t n)
 		struct bh_cached *x = &k->mirror.item[k->wanted[i]];
 		if (x->deny != deny || (x->flow.src.family == BH_IPV6) != v6)
 			continue;
-		write_tuple(&x->flow, &k->value[4 * count++]);
+		bh_core_write_tuple(&x->flow, &k->value[4 * count++]);
 		x->sent = true;
 		x->sent_at = bh_core_now();
 		x->expires_ms = uv_now(c->loop) + (set ? set->timeout_s * 1000 : 0);
@@ -275,6 +275,7 @@ json_t *bh_core_cache_json(const struct bh_core *c)
 void bh_core_cache_init(struct bh_core *c)
 {
 	bh_mirror_init(&c->cache.mirror);
+	bh_mirror_init(&c->echo);
 	uv_timer_init(c->loop, &c->cache.send_timer);
 	uv_timer_init(c->loop, &c->cache.read_timer);
 	c->cache.send_timer.data = c->cache.read_timer.data = c;
@@ -283,6 +284,7 @@ void bh_core_cache_init(struct bh_core *c)
 void bh_core_cache_finish(struct bh_core *c)
 {
 	bh_mirror_finish(&c->cache.mirror);
+	bh_mirror_finish(&c->echo);
 	free(c->cache.wanted);
 	free(c->cache.value);
 }

@@ -199,6 +199,7 @@ struct bh_core {
 
 	struct bh_flow_batch flows;
 	struct bh_verdict_cache cache;
+	struct bh_mirror echo; /* see echo.c */
 	struct bh_pace pace;
 	uint64_t ct_lost; /* times conntrack events were lost */
 	uint64_t events_lost;
@@ -229,7 +230,13 @@ void bh_core_queues_recheck(struct bh_core *c); /* held packets are asked for ag
 void bh_core_queues_tick(struct bh_core *c);
 json_t *bh_core_queues_json(struct bh_core *c);
 void bh_core_queues_metrics(struct bh_core *c, struct bh_buf *b);
+/* echo.c: ways back of flows that were cut */
+void bh_core_echo_cut(struct bh_core *c, const struct bh_flow *cut);
+bool bh_core_echo_is(const struct bh_core *c, const struct bh_flow *f);
+void bh_core_echo_send(struct bh_core *c); /* those that the kernel does not know yet */
+void bh_core_echo_refresh(struct bh_core *c); /* the sets were emptied, or the state is another */
 /* revoke.c */
+bool bh_core_denied(const struct bh_snapshot *s, const struct bh_flow *f); /* by policy or feed */
 void bh_core_revoke(struct bh_core *c); /* from the loop at once, and again after 100 ms */
 int bh_core_revoke_now(struct bh_core *c); /* before it returns: how many, or −errno */
 void bh_core_sweep_cb(uv_timer_t *t);
@@ -255,6 +262,7 @@ void bh_core_cache_read(struct bh_core *c); /* counters → records */
 void bh_core_cache_before_commit(struct bh_core *c);
 int bh_core_cache_flush(struct bh_core *c, struct bh_nft_error *err);
 void bh_core_cache_forget(struct bh_core *c);
+void bh_core_write_tuple(const struct bh_flow *f, struct bh_value v[static 4]);
 json_t *bh_core_cache_json(const struct bh_core *c);
 /* pace.c */
 void bh_core_pace_init(struct bh_core *c);

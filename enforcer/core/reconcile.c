@@ -187,6 +187,7 @@ static int commit(struct bh_core *c, const struct bh_snapshot *s)
 
 static void after_commit(struct bh_core *c, int changes)
 {
+	bh_core_echo_refresh(c);
 	if (changes > 0) {
 		c->commits++;
 		c->last_commit = bh_core_now();
@@ -234,6 +235,7 @@ int bh_core_rebuild(struct bh_core *c)
 		return 0;
 	int r = bh_nft_rebuild(c->nft, c->installed, &err);
 	bh_core_cache_forget(c); /* the sets are empty, or nobody knows */
+	bh_core_echo_refresh(c);
 	if (r < 0) {
 		free(c->commit_error);
 		c->commit_error = bh_xasprintf("%s: %s", err.object, strerror(-r));

@@ -9,23 +9,32 @@
 
 #define SECOND_SWEEP_MS 100
 
-static bool denied_now(const struct bh_ct_entry *ct, void *arg)
+bool bh_core_denied(const struct bh_snapshot *s, const struct bh_flow *f)
 {
-	const struct bh_snapshot *s = arg;
 	const struct bh_ranges *feeds = bh_feed_index_ranges(s->feeds);
 	struct bh_decision d;
 
-	if (bh_ranges_contain(feeds, &ct->flow.src) || bh_ranges_contain(feeds, &ct->flow.dst))
+	if (bh_ranges_contain(feeds, &f->src) || bh_ranges_contain(feeds, &f->dst))
 		return true;
-	bh_engine_evaluate(s->engine, &ct->flow, &d);
+	bh_engine_evaluate(s->engine, f, &d);
 	return d.verdict != BH_ALLOW;
+}
+
+static bool denied_now(const struct bh_ct_entry *ct, void *arg)
+{
+	struct bh_core *c = arg;
+	if (!bh_core_denied(c->snap, &ct->flow))
+		return bh_core_echo_is(c, &ct->flow); /* it came back in the meantime */
+	bh_core_echo_cut(c, &ct->flow);
+	return true;
 }
 
 static int sweep(struct bh_core *c)
 {
 	if (!c->snap)
 		return 0;
-	int n = bh_ct_sweep(c->ct, denied_now, c->snap, NULL);
+	int n = bh_ct_sweep(c->ct, denied_now, c, NULL);
+	bh_core_echo_send(c);
 	if (n < 0)
 		bh_audit_event(c->audit, "revoke", "failure", strerror(-n), NULL, NULL);
 	else if (n > 0)

@@ -5,6 +5,7 @@
 #include <bulkhead/util.h>
 
 #define DEBOUNCE_MS 200
+#define PATIENCE_MS 1000 /* what changes all the time must not wait for ever */
 
 struct bh_watch {
 	uv_fs_event_t event;
@@ -12,6 +13,7 @@ struct bh_watch {
 	void (*fn)(void *arg);
 	void *arg;
 	char *name;
+	uint64_t since; /* the loop's time of the first event that waits */
 	int open_handles;
 };
 
@@ -25,6 +27,11 @@ static void on_event(uv_fs_event_t *e, const char *name, int events BH_UNUSED, i
 {
 	struct bh_watch *w = e->data;
 	if (status < 0 || (name && (w->name ? strcmp(name, w->name) != 0 : name[0] == '.')))
+		return;
+	uint64_t now = uv_now(e->loop);
+	if (!uv_is_active((uv_handle_t *)&w->timer))
+		w->since = now;
+	else if (now - w->since >= PATIENCE_MS)
 		return;
 	uv_timer_start(&w->timer, on_timer, DEBOUNCE_MS, 0);
 }

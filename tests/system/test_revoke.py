@@ -1,0 +1,365 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a change denies is cut within a second although it is established: both directions, streams that
+only the server feeds, with conntrack willing to pick up what it does not know. What stays allowed does
+not lose a packet."""
+import itertools, json, os, select, socket, struct, time
+
+from lab import Child, Failure, Suite, wait_for
+
+NP = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: %s, namespace: %s}\n"
+GAP = 0.005  # between two packets of a stream
+
+
+def _feed(s, until, to=None):
+    """Numbers until the time is over; returns how many."""
+    s.setblocking(False)
+    n = 0
+    while time.monotonic() < until:
+        try:
+            data = struct.pack("!Q", n)
+            n += (s.sendto(data, to) if to else s.send(data)) == 8
+        except (BlockingIOError, ConnectionRefusedError, PermissionError):
+            pass
+        except OSError:
+            break
+        time.sleep(GAP)
+    return n
+
+
+def _drink(s, until):
+    """[when, number] of what comes; a TCP stream is cut into its numbers again."""
+    s.setblocking(False)
+    buf, out = b"", []
+    while True:
+        left = until - time.monotonic()
+        if left <= 0 or not select.select([s], [], [], left)[0]:
+            return out
+        try:
+            got = s.recv(65536)
+        except OSError:
+            return out
+        if not got:
+            return out
+        buf += got
+        while len(buf) >= 8:
+            out.append([time.monotonic(), struct.unpack("!Q", buf[:8])[0]])
+            buf = buf[8:]
+
+
+def _server(proto, addr, port, push, until, ready):
+    kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
+    l = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET, kind)
+    l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    l.bind((addr, port))
+    peer = None
+    if proto == "tcp":
+        l.listen(1)
+        os.write(ready, b"1")
+        s, _ = l.accept()
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        s.recv(1)
+    else:
+        os.write(ready, b"1")
+        _, peer = l.recvfrom(1)
+        s = l
+    return _feed(s, until, peer) if push else _drink(s, until)
+
+
+def _client(proto, addr, port, push, until, sport):
+    kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
+    s = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET, kind)
+    s.settimeout(3)
+    if sport:
+        s.bind(("", sport))
+    s.connect((addr, port))
+    if proto == "tcp":
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    s.send(b"h")
+    return _drink(s, until) if push else _feed(s, until)
+
+
+class Stream:
+    """Numbers every 5 ms over one flow for `seconds`; push: the server feeds it."""
+
+    def __init__(self, lab, src, dst, addr, proto, port, push, seconds, sport=0):
+        self.name = f"{proto} to {addr}:{port} {'fed by the server' if push else 'fed by the client'}"
+        self.push = push
+        self.until = until = time.monotonic() + seconds
+        r, w = os.pipe()
+        self.server = Child(getattr(dst, "netns", dst), _server, proto, addr, port, push, until, w)
+        lab.children.append(self.server)
+        os.close(w)
+        if os.read(r, 1) != b"1":
+            raise Failure(self.name + ": no server")
+        os.close(r)
+        self.client = Child(getattr(src, "netns", src), _client, proto, addr, port, push, until, sport)
+        lab.children.append(self.client)
+
+    def end(self):
+        server, client = self.server.result(60), self.client.result(60)
+        self.sent, self.got = (server, client) if self.push else (client, server)
+
+    def check_cut(self, at):
+        """Flowed until `at`, and no longer than a second after it."""
+        before = [t for t, _ in self.got if t < at]
+        after = [t - at for t, _ in self.got if t > at + 1]
+        if len(before) < 20:
+            return f"{self.name}: did not flow ({len(before)} packets)"
+        if after:
+            return f"{self.name}: {len(after)} packets later than a second, the last after {after[-1]:.1f} s"
+
+    def check_whole(self):
+        numbers = [n for _, n in self.got]
+        if len(numbers) < 100 or numbers != list(range(len(numbers))):
+            holes = [(a, b) for a, b in zip(numbers, numbers[1:]) if b != a + 1]
+            return f"{self.name}: {len(numbers)} packets, holes {holes[:5]}"
+        if len(numbers) < self.sent - 2:
+            return f"{self.name}: {len(numbers)} of {self.sent} packets arrived"
+        if max(t for t, _ in self.got) < self.until - 0.5:
+            return f"{self.name}: ended early"
+
+
+ports = itertools.count(7000)
+
+
+def streams(lab, src, dst, addrs, seconds=5, protos=("tcp", "udp"), pushes=(False, True)):
+    return [Stream(lab, src, dst, addr, proto, next(ports), push, seconds)
+            for addr in addrs for proto in protos for push in pushes]
+
+
+def loose(lab):
+    for sysctl in ("nf_conntrack_tcp_loose=1", "nf_conntrack_tcp_be_liberal=1"):
+        lab.sh(lab.node, "sysctl -qw net.netfilter." + sysctl)
+
+
+def change(lab, cut, whole, act):
+    """Lets the streams flow, changes something, and sees who was cut."""
+    time.sleep(1)
+    act()
+    at = time.monotonic()
+    for s in cut + whole:
+        s.end()
+    wrong = [w for w in [s.check_cut(at) for s in cut] + [s.check_whole() for s in whole] if w]
+    if wrong:
+        raise Failure("\n".join(wrong))
+
+
+def world(lab, mode, policy=None, **conf):
+    """web may reach api, and keeps it; old may not after the change."""
+    web, old, api = (lab.container(n) for n in ("web", "old", "api"))
+    if policy:
+        lab.policy("p.yaml", policy)
+    lab.start(mode=mode, **conf)
+    loose(lab)
+    return web, old, api
+
+
+def ingress(peers):
+    return NP % ("api", "shop") + """\
+spec:
+  podSelector: {matchLabels: {app: api}}
+  policyTypes: [Ingress]
+  ingress: [{from: [%s]}]
+""" % ", ".join("{podSelector: {matchLabels: {%s}}}" % p for p in peers)
+
+
+def in_force(lab, n):
+    wait_for(f"version {n}", lambda: lab.status()["policies"]["generation"] >= n, step=0.01)
+
+
+def both(c):
+    return (c.v4, c.v6)
+
+
+def test_policy(lab):
+    web, old, api = world(lab, "enforce", ingress(["app: web", "app: old"]))
+    cut = streams(lab, old, api, both(api), protos=("tcp",)) + \
+        streams(lab, old, api, both(api), protos=("udp",), pushes=(False,))
+    whole = streams(lab, web, api, [api.v4])
+
+    def act():
+        lab.policy("p.yaml", ingress(["app: web"]))
+        in_force(lab, 2)
+    change(lab, cut, whole, act)
+    wait_for("the revocation on record", lambda: lab.audited("revoke"))
+
+
+def test_server_that_pushes_datagrams(lab):
+    """The server's next datagram looks like a new flow of its own, which its policy allows: it must
+    not carry the denied one on."""
+    web, old, api = world(lab, "enforce", ingress(["app: web", "app: old"]))
+    cut = streams(lab, old, api, both(api), protos=("udp",), pushes=(True,))
+    whole = streams(lab, web, api, [api.v4], protos=("udp",), pushes=(True,))
+
+    def act():
+        lab.policy("p.yaml", ingress(["app: web"]))
+        in_force(lab, 2)
+    change(lab, cut, whole, act)
+
+
+def test_a_service_at_both_ends(lab):
+    """Both ends use one port: what the server sends there is a flow of its own, which stays."""
+    web, old, api = world(lab, "enforce", ingress(["app: web", "app: old"]))
+    whole = [Stream(lab, old, api, api.v4, "udp", 7946, True, 5, sport=7946)]
+
+    def act():
+        lab.policy("p.yaml", ingress(["app: web"]))
+        in_force(lab, 2)
+    change(lab, [], whole, act)
+
+
+def test_allowed_again(lab):
+    """The way back is free again as soon as the flow is allowed."""
+    web, old, api = world(lab, "enforce", ingress(["app: old"]))
+    s = Stream(lab, old, api, api.v4, "udp", 7900, True, 7)
+    time.sleep(0.5)
+    lab.policy("p.yaml", ingress(["app: web"]))
+    in_force(lab, 2)
+    time.sleep(1.5)
+    closed = time.monotonic()
+    lab.policy("p.yaml", ingress(["app: old"]))
+    in_force(lab, 3)
+    at = time.monotonic()
+    s.end()
+    if [t for t, _ in s.got if closed - 0.4 < t < closed] or not [t for t, _ in s.got if t > at + 1]:
+        raise Failure("not cut, or not back: " + str([round(t - at, 1) for t, _ in s.got][::50]))
+
+
+def test_quarantine(lab):
+    """In learn mode too; what the others do goes on."""
+    web, old, api = world(lab, "learn")
+    cut = streams(lab, old, api, both(api)) + streams(lab, web, old, [old.v4])
+    whole = streams(lab, web, api, [api.v4])
+    change(lab, cut, whole, lambda: lab.cli("quarantine", "add", "shop/old"))
+
+
+def test_egress_of_the_client(lab):
+    """Only the client's egress is isolated, and only the server sends: the reverse direction is open."""
+    egress = NP % ("old", "shop") + """\
+spec:
+  podSelector: {matchLabels: {app: old}}
+  policyTypes: [Egress]
+  egress: [{to: [{podSelector: {matchLabels: {app: %s}}}]}]
+"""
+    web, old, api = world(lab, "enforce", egress % "api")
+    cut = streams(lab, old, api, both(api), protos=("tcp",))
+    whole = streams(lab, web, api, [api.v4])
+
+    def act():
+        lab.policy("p.yaml", egress % "nobody")
+        in_force(lab, 2)
+    change(lab, cut, whole, act)
+
+
+def test_labels_of_a_peer(lab):
+    web, old, api = world(lab, "enforce", ingress(['role: "ok"']))
+    for c in (web, old):
+        c.labels = {"app": c.name, "role": "ok"}
+    lab.static()
+    wait_for("labels known", lambda: lab.api("explain", "old", "api", "tcp/80")["verdict"] == "allow")
+    cut, whole = streams(lab, old, api, [api.v4]), streams(lab, web, api, [api.v4])
+
+    def act():
+        old.labels = {"app": "old"}
+        lab.static()
+        wait_for("labels gone", lambda: lab.api("explain", "old", "api", "tcp/80")["verdict"] == "drop", step=0.01)
+    change(lab, cut, whole, act)
+
+
+def test_labels_of_the_subject(lab):
+    policy = NP % ("closed", "shop") + "spec: {podSelector: {matchLabels: {closed: 'yes'}}, policyTypes: [Ingress, Egress]}\n"
+    web, old, api = world(lab, "enforce", policy)
+    cut = streams(lab, web, old, [old.v4]) + streams(lab, old, api, [api.v4])
+    whole = streams(lab, web, api, [api.v4])
+
+    def act():
+        old.labels = {"app": "old", "closed": "yes"}
+        lab.static()
+        wait_for("labels known", lambda: lab.api("explain", "old", "api", "tcp/80")["verdict"] == "drop", step=0.01)
+    change(lab, cut, whole, act)
+
+
+def test_labels_of_a_namespace(lab):
+    a, b, api = lab.container("a", "one"), lab.container("b", "two"), lab.container("api", "shop")
+    lab.policy("p.yaml", NP % ("api", "shop") + """\
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+  ingress: [{from: [{namespaceSelector: {matchLabels: {env: prod}}}]}]
+""")
+    lab.start(mode="enforce", namespaces={"one": {"env": "prod"}, "two": {"env": "prod"}})
+    loose(lab)
+    cut, whole = streams(lab, b, api, [api.v4]), streams(lab, a, api, [api.v4])
+
+    def act():
+        lab.config(mode="enforce", namespaces={"one": {"env": "prod"}, "two": {"env": "test"}})
+        wait_for("the label", lambda: lab.api("explain", "two/b", "api", "tcp/80")["verdict"] == "drop", step=0.01)
+    change(lab, cut, whole, act)
+
+
+def test_mode(lab):
+    web, old, api = world(lab, "learn", ingress(["app: web"]))
+    cut = streams(lab, old, api, both(api), protos=("tcp",)) + streams(lab, old, api, [api.v4], protos=("udp",))
+    whole = streams(lab, web, api, [api.v4])
+    change(lab, cut, whole, lambda: lab.cli("mode", "set", "enforce"))
+
+
+def test_feed(lab):
+    """A listed address is cut in every mode, whoever began and whoever sends."""
+    web, old, api = world(lab, "learn")
+    cut = streams(lab, web, lab.out, ["198.51.100.66"])
+    whole = streams(lab, web, lab.out, ["198.51.100.7"])
+
+    def act():
+        lab.write("bad.txt", "198.51.100.66\n")
+        lab.config(mode="learn", feeds=[{"name": "bad", "url": lab.dir + "/bad.txt"}])
+        wait_for("the feed in force", lambda: "198.51.100.66" in lab.nft(), step=0.01)
+    change(lab, cut, whole, act)
+
+
+def test_host_flows(lab):
+    """Container to node and node to container, once the node is an outside address."""
+    web, old, api = world(lab, "enforce", NP % ("all", "shop") + """\
+spec:
+  podSelector: {matchLabels: {app: api}}
+  policyTypes: [Ingress, Egress]
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]
+""")
+    cut = streams(lab, api, lab.node, ["10.77.0.1"]) + streams(lab, lab.node, api, [api.v4])
+    whole = streams(lab, web, api, [api.v4])
+
+    def act():
+        lab.config(mode="enforce", host="policy")
+        wait_for("host: policy", lambda: lab.api("explain", "api", "10.77.0.1", "tcp/80")["verdict"] == "drop", step=0.01)
+    change(lab, cut, whole, act)
+
+
+def test_fifty_changes_lose_nothing(lab):
+    """Streams of both protocols and directions, and new connections, through fifty versions of the very
+    policy that allows them."""
+    web, old, api = world(lab, "enforce")
+    api.serve(tcp=[80])
+    lab.cli("policy", "apply", lab.write("p.yaml", ingress(["app: web"])))
+    whole = streams(lab, web, api, both(api), seconds=14) + streams(lab, web, old, [old.v4], seconds=14)
+    time.sleep(0.5)
+    begin = time.monotonic()
+    for i in range(50):
+        lab.cli("policy", "apply", lab.write("p.yaml", ingress(["app: web", "extra: x%d" % i])))
+        if i % 5 == 0:
+            lab.expect([(web, api.v4, "tcp", 80, "open")], timeout=3)
+        time.sleep(max(0, begin + (i + 1) * 0.15 - time.monotonic()))
+    n = lab.status()["policies"]["generation"]
+    if n < 50:
+        raise Failure(f"only {n} versions were in force: the test shows nothing")
+    for s in whole:
+        s.end()
+    wrong = [w for w in (s.check_whole() for s in whole) if w]
+    if wrong:
+        raise Failure("\n".join(wrong))
+    if lab.audited("revoke"):
+        raise Failure("something was revoked")
+
+
+if __name__ == "__main__":
+    Suite("r").main(globals())
