@@ -105,31 +105,53 @@ static int put_clearing(
 	return 0;
 }
 
+/* Without bridge tables the other one has to do: better half of the rules than none. */
+static bool has_table(const struct bh_nft *n, uint8_t table)
+{
+	return table == BH_TABLE_INET || n->caps.bridge;
+}
+
+static int put_all_sets(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_ruleset *to,
+	struct bh_nft_error *error)
+{
+	bh_autofree size_t *order = bh_nft_set_order(to);
+	for (size_t i = 0; i < to->n_sets; i++) {
+		const struct bh_set *s = &to->set[order[i]];
+		int rc = has_table(n, s->table) ? bh_nft_put_set(b, s, ADD_NEW) : 0;
+		if (rc < 0)
+			return refuse(error, rc, "set", s->name);
+	}
+	return 0;
+}
+
 /* Sets, chains, elements, rules. Base chains without NLM_F_EXCL: one that stays is only told its
  * policy. */
 static int put_everything(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_ruleset *to,
 	struct bh_nft_error *error)
 {
-	int rc;
-	bh_autofree size_t *order = bh_nft_set_order(to);
-	for (size_t i = 0; i < to->n_sets; i++)
-		if ((rc = bh_nft_put_set(b, &to->set[order[i]], ADD_NEW)) < 0)
-			return refuse(error, rc, "set", to->set[order[i]].name);
+	int rc = put_all_sets(n, b, to, error);
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < to->n_chains; i++) {
 		const struct bh_chain *c = &to->chain[i];
+		if (!has_table(n, c->table))
+			continue;
 		if ((rc = bh_nft_put_chain(b, c, is_base(c) ? NLM_F_CREATE : ADD_NEW)) < 0)
 			return refuse(error, rc, "chain", c->name);
 	}
 	for (size_t i = 0; i < to->n_sets; i++) {
 		const struct bh_set *s = &to->set[i];
-		if (s->volatile_)
+		if (s->volatile_ || !has_table(n, s->table))
 			continue;
 		if ((rc = bh_nft_put_elems(b, s, NULL, s->n, NFT_MSG_NEWSETELEM, ADD_NEW)) < 0)
 			return refuse(error, rc, "elements of set", s->name);
 	}
-	for (size_t i = 0; i < to->n_chains; i++)
-		if ((rc = bh_nft_put_rules(b, &n->caps, &to->chain[i])) < 0)
-			return refuse(error, rc, "the rules of chain", to->chain[i].name);
+	for (size_t i = 0; i < to->n_chains; i++) {
+		const struct bh_chain *c = &to->chain[i];
+		rc = has_table(n, c->table) ? bh_nft_put_rules(b, &n->caps, c) : 0;
+		if (rc < 0)
+			return refuse(error, rc, "the rules of chain", c->name);
+	}
 	return 0;
 }
 
@@ -165,6 +187,8 @@ int bh_nft_rebuild(struct bh_nft *n, const struct bh_ruleset *to, struct bh_nft_
 
 static int put_change(struct bh_nft *n, struct bh_nft_batch *b, const struct bh_change *c)
 {
+	if (!has_table(n, c->set ? c->set->table : c->chain->table))
+		return 0;
 	/* The kernel has no error for adding what is there without NLM_F_EXCL: it would hide that
 	 * somebody else was at work. */
 	switch (c->kind) {

@@ -3,6 +3,8 @@
 #include "frames.h"
 #include "sample_link.h"
 
+#include <nft/private.h>
+
 #include <time.h>
 
 static void test_listing(void **state)
@@ -59,6 +61,32 @@ static void test_deltas(void **state)
 	     "nft add chain bridge bulkhead forward '{ type filter hook forward priority 7; }'");
 	rebuild(a);
 	assert_both_listed(a);
+	bh_ruleset_free(a);
+	bh_ruleset_free(b);
+}
+
+/* A kernel without: the other table is as it is to be, and changes as it is to. */
+static void test_kernel_without(void **state)
+{
+	(void)state;
+	struct bh_ruleset *a = sample_link(), *b = sample_link();
+	rule(find_chain(b, "guard"), BH_ACT_DROP, "new");
+	rule(find_chain(b, "forward"), BH_ACT_DROP, "new");
+	rebuild(a);
+	bh_autofree char *before = list();
+	assert_int_equal(bh_nft_flush(nft), 0);
+	nft->caps.bridge = false;
+	rebuild(a);
+	bh_autofree char *after = list();
+	assert_text(after, before);
+	apply(a, b);
+	apply(b, a);
+	rebuild(a);
+	bh_autofree char *again = list(), *none = list_bridge();
+	assert_text(again, before);
+	assert_non_null(strstr(none, "No such file"));
+	assert_int_equal(bh_nft_flush(nft), 0);
+	nft->caps.bridge = true;
 	bh_ruleset_free(a);
 	bh_ruleset_free(b);
 }
@@ -266,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_listing, clean),
 		cmocka_unit_test_teardown(test_deltas, clean),
+		cmocka_unit_test_teardown(test_kernel_without, clean),
 		cmocka_unit_test_teardown(test_hostile, clean),
 		cmocka_unit_test_teardown(test_frames, clean),
 	};
