@@ -42,6 +42,15 @@ void bh_core_bridge_nf(struct bh_core *c)
 		      : NULL;
 }
 
+void bh_core_bridges(struct bh_core *c)
+{
+	int r = c->snap ? bh_link_guard_bridges(c->link, bh_engine_inventory(c->snap->engine)) : 0;
+	if (r > 0)
+		bh_audit_event(c->audit, "sysctl", "success",
+			"bridges learn nothing any more from frames that no rule sees", NULL,
+			json_pack("{s:i}", "bridges", r));
+}
+
 /* Somebody else changed or flushed our table: put it back, on record. */
 void bh_core_nft_cb(uv_poll_t *p, int status BH_UNUSED, int events BH_UNUSED)
 {

@@ -293,6 +293,7 @@ json_t *bh_core_quarantine_row_json(const struct bh_core *c, const struct bh_qua
 int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
 /* guard.c */
 void bh_core_bridge_nf(struct bh_core *c);
+void bh_core_bridges(struct bh_core *c); /* no_linklocal_learn of those that workloads hang on */
 void bh_core_nft_cb(uv_poll_t *p, int status, int events);
 /* lifecycle.c */
 /* Watches a directory that was not there before. */

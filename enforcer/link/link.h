@@ -71,3 +71,10 @@ void bh_link_watch_drain(struct bh_link *l, struct bh_link_news *news); /* adds 
 /* net.bridge.bridge-nf-call-iptables and -ip6tables in our namespace: loads nothing, sets both
  * to 1. 1 = changed, 0 = were on already, −ENOENT = br_netfilter is not loaded, −errno. */
 int bh_link_enable_bridge_nf(void);
+
+/*
+ * Tells the bridges that workloads hang on to learn nothing from frames to the groups reserved for
+ * bridges, which no rule sees (the option no_linklocal_learn). The number of those changed, or
+ * −errno of one that could not be.
+ */
+int bh_link_guard_bridges(struct bh_link *l, const struct bh_inventory *inv);

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ways around by the link layer, on a bridge: c has raw sockets and speaks in others' names, in other
 protocols and in tagged frames. Each test first shows that all of it arrives without rules."""
+import json
+
 import frames as f
 from around import (CLOSED, GATEWAY4, GATEWAY6, OPEN, OUTSIDE4, OUTSIDE6, POLICY, Frames, bridged, deliver, expect,
                     expect_all, meet, node_mac)
@@ -253,6 +255,8 @@ def test_nobody_takes_a_mac_from_its_port(lab):
             raise Failure(f"without rules {how} does not take the MAC: the test shows nothing")
     meet(lab, a, b, c)
     lab.start(mode="enforce")
+    option = lambda: json.loads(run("ip", "-n", lab.node, "-d", "-j", "link", "show", "br0"))[0]["linkinfo"]["info_data"]
+    wait_for("the bridge learns nothing from what no rule sees", lambda: option().get("no_linklocal_learn"))
     got = []
     for how, dst in ways.items():
         lab.expect([(a, GATEWAY4, "udp", 9, "closed")])
