@@ -67,9 +67,9 @@ def saturation(lines):
     return f"CPUs busy {100 * statistics.median(l['busy'] for l in lines):.0f} %"
 
 
-def rates(lines, lab, base, aim, unit, scale, digits=0):
+def rates(lines, what, lab, base, aim, unit, scale, digits=0):
     r = ratio(lines, lab, base)
-    row(f"{lab} ÷ {base}", r.text(3),
+    row(f"{what}: {lab} ÷ {base}", r.text(3),
         f"{column(lines, lab, 'rate').median / scale:.{digits}f} : {column(lines, base, 'rate').median / scale:.{digits}f} {unit}",
         f">= {aim}" if aim else "", r.median >= aim if aim else None)
     row("  the same by CPU time", cpu_ratio(lines, lab, base).text(3))
@@ -101,8 +101,8 @@ def streams(b):
     title("1, 3. TCP throughput of open connections, one a CPU, both ends of it in one thread")
     labs = [b.none, b.tracking, *b.sizes]
     lines = load("stream", labs, rounds=2 * b.rounds, slice=50, threads=2)
-    rates(lines, b.full.name, "none", AIMS["stream"], "Gbit/s", 1e9, 1)
-    rates(lines, b.full.name, "tracking", None, "Gbit/s", 1e9, 1)
+    rates(lines, "throughput", b.full.name, "none", AIMS["stream"], "Gbit/s", 1e9, 1)
+    rates(lines, "throughput", b.full.name, "tracking", None, "Gbit/s", 1e9, 1)
     note(saturation(lines))
     flat(lines, b.sizes, "throughput")
 
@@ -111,9 +111,9 @@ def connections(b):
     title("2, 3, 5. New TCP connections (connect, a byte each way, reset), one thread a CPU")
     labs = [b.none, b.tracking, *b.sizes]
     lines = load("connect", labs, rounds=b.rounds, slice=b.slice, threads=2)
-    rates(lines, b.full.name, "none", AIMS["connect"], "/s", 1)
-    rates(lines, b.full.name, "tracking", None, "/s", 1)
-    rates(lines, "tracking", "none", None, "/s", 1)
+    rates(lines, "connections", b.full.name, "none", AIMS["connect"], "/s", 1)
+    rates(lines, "connections", b.full.name, "tracking", None, "/s", 1)
+    rates(lines, "connections", "tracking", "none", None, "/s", 1)
     latencies(lines, b.full.name, "as many as can be")
     daemon = Values(l["daemon_cpu"] / l["count"] * 1e6 for l in lines if l["lab"] == b.full.name)
     load_cpu = Values(l["cpu"] / l["count"] * 1e6 for l in lines if l["lab"] == b.full.name)
@@ -142,8 +142,8 @@ def learning(b):
     title("4, 5. The same in learn mode, the tuple learned before")
     time.sleep(0 if b.quick else 2)
     lines = load("connect", [b.none, b.tracking, b.learn], rounds=b.rounds, slice=b.slice, threads=2)
-    rates(lines, "learn", "none", AIMS["learn"], "/s", 1)
-    rates(lines, "learn", "tracking", None, "/s", 1)
+    rates(lines, "connections", "learn", "none", AIMS["learn"], "/s", 1)
+    rates(lines, "connections", "learn", "tracking", None, "/s", 1)
     queued(lines, [b.learn], "learned already")
     daemon = Values(l["daemon_cpu"] / l["count"] * 1e6 for l in lines if l["lab"] == "learn")
     note(f"CPU of the daemon for one connection {daemon.text(1)} µs; {saturation(lines)}")

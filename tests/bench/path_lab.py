@@ -172,9 +172,14 @@ class Lab:
 
     unpaced = False
 
+    def check(self):
+        """What a daemon that has died did not do would look fast."""
+        if self.daemon and self.daemon.poll() is not None:
+            with open(self.dir + "/log") as f:
+                raise Failure(f"bulkheadd of {self.name} exited with {self.daemon.returncode}:\n{f.read()[-2000:]}")
+
     def ready(self):
-        if self.daemon.poll() is not None:
-            raise Failure(f"bulkheadd exited {self.daemon.returncode}:\n" + open(self.dir + "/log").read())
+        self.check()
         try:
             return self.status()["ready"]
         except (Failure, KeyError, json.JSONDecodeError):
@@ -223,4 +228,6 @@ def load(command, labs, **options):
     out = subprocess.run(argv, stdout=subprocess.PIPE, text=True)
     if out.returncode:
         raise Failure(f"{' '.join(argv)}: exit {out.returncode}")
+    for lab in labs:
+        lab.check()
     return [l for l in map(json.loads, out.stdout.splitlines()) if l["round"] > 0]
