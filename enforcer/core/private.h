@@ -117,6 +117,15 @@ struct bh_verdict_cache {
 };
 
 #define BH_PACED_MAX 1024
+/* Forged frames and packets that the guard counted: forged.c */
+#define BH_FORGED_MAX 512
+struct bh_forgeries {
+	struct bh_forged *item; /* BH_FORGED_MAX */
+	size_t n;
+	uint64_t packets; /* since the start */
+	unsigned ticks;
+};
+
 struct bh_pace {
 	struct bh_paced *source; /* BH_PACED_MAX */
 	size_t n;
@@ -201,6 +210,7 @@ struct bh_core {
 	struct bh_verdict_cache cache;
 	struct bh_mirror echo; /* see echo.c */
 	struct bh_pace pace;
+	struct bh_forgeries forged;
 	uint64_t ct_lost; /* times conntrack events were lost */
 	uint64_t events_lost;
 	uint64_t kernel_lost[BH_QUEUES]; /* by the kernel alone, already reported as a gap */
@@ -264,6 +274,9 @@ int bh_core_cache_flush(struct bh_core *c, struct bh_nft_error *err);
 void bh_core_cache_forget(struct bh_core *c);
 void bh_core_write_tuple(const struct bh_flow *f, struct bh_value v[static 4]);
 json_t *bh_core_cache_json(const struct bh_core *c);
+/* forged.c */
+void bh_core_forged_tick(struct bh_core *c);
+void bh_core_forged_finish(struct bh_core *c);
 /* pace.c */
 void bh_core_pace_init(struct bh_core *c);
 void bh_core_pace_finish(struct bh_core *c);

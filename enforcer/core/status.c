@@ -302,6 +302,8 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		(double)c->cache.mirror.n);
 	gauge(&m.text, "cache_hits_total", "counter", "Packets that the kernel's cache decided.",
 		(double)c->cache.hits);
+	gauge(&m.text, "forged_packets_total", "counter",
+		"Frames and packets with a forged source, dropped.", (double)c->forged.packets);
 	gauge(&m.text, "paced_packets_total", "counter",
 		"Packets of sources faster than their pace, decided before the queue.",
 		(double)c->pace.packets);

@@ -75,17 +75,23 @@ static void udp_port(struct bh_rule *r, enum bh_match_kind kind, uint16_t port)
 	m->n_ports = 1;
 }
 
-/* Counts who sent what, for the daemon to report, and drops it. */
+/* To the chain that counts who sent what, for the daemon to report, and drops it. */
+static struct bh_rule *forged(struct bh_rule *r)
+{
+	bh_emit_go(r, BH_ACT_GOTO, "forged");
+	return r;
+}
+
+static struct bh_rule *misplaced(struct bh_rule *r)
+{
+	bh_emit_go(r, BH_ACT_GOTO, "misplaced");
+	return r;
+}
+
 static void drop_strict(struct bh_chain *c)
 {
-	struct bh_rule *r = bh_chain_add(c, NULL);
-	in_set(r, 0, "strict", read_port, 1, false);
-	struct bh_match *u = bh_rule_match_parts(
-		r, BH_MATCH_UPDATE, 0, "guard-dropped", read_dropped, BH_ARRAY_SIZE(read_dropped));
-	u->counter = true;
-	end(r, BH_ACT_NONE);
-	r = bh_chain_add(c, "spoofed, tagged or of another protocol");
-	end(in_set(r, 0, "strict", read_port, 1, false), BH_ACT_DROP);
+	struct bh_rule *r = bh_chain_add(c, "spoofed, tagged or of another protocol");
+	forged(in_set(r, 0, "strict", read_port, 1, false));
 }
 
 /* Somebody else's address: the workloads' and the node's own. */
@@ -109,7 +115,7 @@ static void drop_foreign(struct bh_chain *c)
 			else
 				bh_emit_set_match(
 					r, BH_MATCH_SADDR_SET, check[i].family, check[i].set[k]);
-			end(r, BH_ACT_DROP);
+			forged(r);
 		}
 }
 
@@ -119,14 +125,14 @@ static void drop_servers(struct bh_chain *c)
 	struct bh_rule *r = bh_chain_add(c, "DHCP server");
 	udp_port(r, BH_MATCH_SPORT, DHCP_SERVER);
 	udp_port(r, BH_MATCH_DPORT, DHCP_CLIENT);
-	end(in_set(r, 0, "strict", read_port, 1, false), BH_ACT_DROP);
+	forged(in_set(r, 0, "strict", read_port, 1, false));
 	r = bh_chain_add(c, "DHCPv6 server");
 	udp_port(r, BH_MATCH_DPORT, DHCP6_CLIENT);
-	end(in_set(r, 0, "strict", read_port, 1, false), BH_ACT_DROP);
+	forged(in_set(r, 0, "strict", read_port, 1, false));
 	for (int k = 0; k < 2; k++) {
 		r = bh_chain_add(c, k ? "redirect" : "router advertisement");
 		icmpv6(r, k ? ND_REDIRECT : ND_ROUTER_ADVERT);
-		end(in_set(r, 0, "strict", read_port, 1, false), BH_ACT_DROP);
+		forged(in_set(r, 0, "strict", read_port, 1, false));
 	}
 }
 
@@ -145,8 +151,7 @@ static void targets(
 				    false),
 				BH_ACT_ACCEPT);
 		else
-			end(in_set(r, 0, k ? "node-nd" : "identity-nd", read_nd, 1, false),
-				BH_ACT_DROP);
+			forged(in_set(r, 0, k ? "node-nd" : "identity-nd", read_nd, 1, false));
 	}
 }
 
@@ -168,7 +173,7 @@ static void accept_own(struct bh_chain *c)
 	for (int k = 0; k < 2; k++) {
 		r = bh_chain_add(c, "somebody else's address");
 		bh_emit_set_match(r, BH_MATCH_SADDR_SET, BH_IPV6, k ? "node6" : "identity6");
-		end(r, BH_ACT_DROP);
+		forged(r);
 	}
 	r = bh_chain_add(c, "link-local");
 	source6(r, "fe80::/10");
@@ -189,11 +194,11 @@ static void emit_stranger(struct bh_ruleset *rs)
 		else
 			bh_emit_set_match(r, BH_MATCH_SADDR_SET, k ? BH_IPV6 : BH_IPV4,
 				k ? "identity6" : "identity4");
-		end(r, BH_ACT_DROP);
+		forged(r);
 	}
 	struct bh_rule *r = bh_chain_add(c, "a workload's address");
 	icmpv6(r, ND_NEIGHBOUR_ADVERT);
-	end(in_set(r, 0, "identity-nd", read_nd, 1, false), BH_ACT_DROP);
+	forged(in_set(r, 0, "identity-nd", read_nd, 1, false));
 	end(bh_chain_add(c, NULL), BH_ACT_ACCEPT);
 }
 
@@ -237,13 +242,12 @@ static void drop_elsewhere(struct bh_chain *c)
 		uint8_t family = v6 ? BH_IPV6 : BH_IPV4;
 		r = bh_chain_add(c, "a workload's address from elsewhere");
 		bh_emit_set_match(r, BH_MATCH_SADDR_SET, family, v6 ? "known6" : "known4");
-		end(in_set(r, family, v6 ? "home6" : "home4", read_routed,
-			    BH_ARRAY_SIZE(read_routed), true),
-			BH_ACT_DROP);
+		misplaced(in_set(r, family, v6 ? "home6" : "home4", read_routed,
+			BH_ARRAY_SIZE(read_routed), true));
 	}
 	end(in_set(bh_chain_add(c, NULL), 0, "veths", read_port, 1, true), BH_ACT_ACCEPT);
 	r = bh_chain_add(c, "past its bridge");
-	end(in_set(r, 0, "routed", read_port, 1, true), BH_ACT_DROP);
+	misplaced(in_set(r, 0, "routed", read_port, 1, true));
 }
 
 static void emit_routed(struct bh_ruleset *rs)
@@ -262,24 +266,48 @@ static void emit_routed(struct bh_ruleset *rs)
 	source6(r, "fe80::/10");
 	end(r, BH_ACT_ACCEPT);
 	r = bh_chain_add(c, "not its own address");
-	end(in_set(r, 0, "routed-strict", read_port, 1, false), BH_ACT_DROP);
+	misplaced(in_set(r, 0, "routed-strict", read_port, 1, false));
 	for (int v6 = 0; v6 < 2; v6++) {
 		r = bh_chain_add(c, "somebody else's address");
 		bh_emit_set_match(r, BH_MATCH_SADDR_SET, v6 ? BH_IPV6 : BH_IPV4,
 			v6 ? "inhabited6" : "inhabited4");
-		end(r, BH_ACT_DROP);
+		misplaced(r);
 	}
+}
+
+static void emit_counter(struct bh_ruleset *rs, struct bh_chain *c, const char *set, uint8_t family,
+	const uint8_t *part, const uint8_t *read, size_t n)
+{
+	struct bh_set *s = bh_ruleset_add_concat_set(
+		rs, set, (enum bh_table)c->table, family, part, n, "who sent what is dropped");
+	s->volatile_ = BH_VOLATILE_DYNAMIC;
+	s->timeout_s = DROPPED_TIMEOUT_S;
+	s->size = DROPPED_SIZE;
+	struct bh_rule *r = bh_chain_add(c, NULL);
+	bh_rule_match_parts(r, BH_MATCH_UPDATE, family, set, read, n)->counter = true;
+	end(r, BH_ACT_NONE);
+}
+
+/* Counted by veth, and what it claimed: a MAC and protocol on a bridge, else an address. */
+static void emit_counters(struct bh_ruleset *rs)
+{
+	static const uint8_t frame[] = {BH_PART_IFNAME, BH_PART_ETHER, BH_PART_ETHERTYPE};
+	static const uint8_t packet[] = {BH_PART_IFNAME, BH_PART_ADDR};
+	struct bh_chain *c =
+		bh_ruleset_add_chain(rs, "forged", BH_HOOK_NONE, 0, "counted and dropped");
+	c->table = BH_TABLE_BRIDGE;
+	emit_counter(rs, c, "forged-frames", 0, frame, read_dropped, BH_ARRAY_SIZE(frame));
+	end(bh_chain_add(c, NULL), BH_ACT_DROP);
+	c = bh_ruleset_add_chain(rs, "misplaced", BH_HOOK_NONE, 0, "counted and dropped");
+	emit_counter(rs, c, "misplaced4", BH_IPV4, packet, read_routed, BH_ARRAY_SIZE(packet));
+	emit_counter(rs, c, "misplaced6", BH_IPV6, packet, read_routed, BH_ARRAY_SIZE(packet));
+	end(bh_chain_add(c, NULL), BH_ACT_DROP);
 }
 
 void bh_emit_guard(const struct bh_emit *m)
 {
-	static const uint8_t part[] = {BH_PART_IFNAME, BH_PART_ETHER, BH_PART_ETHERTYPE};
 	emit_bridge(m->rs);
 	emit_stranger(m->rs);
 	emit_routed(m->rs);
-	struct bh_set *s = bh_ruleset_add_concat_set(m->rs, "guard-dropped", BH_TABLE_BRIDGE, 0,
-		part, BH_ARRAY_SIZE(part), "who sent what is dropped");
-	s->volatile_ = BH_VOLATILE_DYNAMIC;
-	s->timeout_s = DROPPED_TIMEOUT_S;
-	s->size = DROPPED_SIZE;
+	emit_counters(m->rs);
 }
