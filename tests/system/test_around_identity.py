@@ -88,19 +88,32 @@ def test_an_address_of_another_stays_the_others(lab):
         raise Failure("c is no longer governed as c")
 
 
-def test_an_address_of_another_after_a_restart(lab):
+def steal_and_restart(lab, thief):
     """The daemon has no memory of who was first: nobody may gain by that."""
-    a, b, c = world(lab)
+    a, b, _ = world(lab)
+    c = bridged(lab, thief)[0]
     lab.start(mode="enforce")
     lab.sh(c.netns, f"ip addr add {a.v4}/24 dev eth0 && ip addr add 10.77.0.222/24 dev eth0")
-    wait_for("the daemon has read c's addresses", lambda: passes(c, b, "10.77.0.222", OPEN))
-    lab.stop()
-    lab.start()
-    wait_for("the daemon has read c's addresses", lambda: passes(c, b, "10.77.0.222", OPEN))
-    if passes(c, b, a.v4, CLOSED):
-        raise Failure("c speaks as a after a restart of the daemon")
-    if passes(c, b, "10.77.0.222", CLOSED):
-        raise Failure("c is no longer governed as c")
+    wait_for("the daemon has read its addresses", lambda: passes(c, b, "10.77.0.222", OPEN))
+    for when in ("", " after a restart of the daemon"):
+        if passes(c, b, a.v4, CLOSED):
+            raise Failure(f"{thief} speaks as a{when}")
+        if not passes(a, b, a.v4, CLOSED):
+            raise Failure(f"a lost its address to {thief}{when}")
+        if passes(c, b, "10.77.0.222", CLOSED):
+            raise Failure(f"{thief} is no longer governed as itself{when}")
+        if not when:
+            lab.stop()
+            lab.start()
+            wait_for("the daemon has read its addresses", lambda: passes(c, b, "10.77.0.222", OPEN))
+
+
+def test_an_address_of_another_after_a_restart(lab):
+    steal_and_restart(lab, "thief")
+
+
+def test_an_address_of_another_when_the_thief_has_an_earlier_name(lab):
+    steal_and_restart(lab, "0thief")
 
 
 def test_an_outside_address_is_no_way_into_a_block(lab):
