@@ -162,6 +162,17 @@ static void print_queues(const json_t *s)
 		cli_num(q, "num"), cli_str(q, "purpose") ?: "?", cli_num(q, "received"),
 		cli_num(q, "accepted"), cli_num(q, "dropped"),
 		cli_num(q, "kernel_dropped") + cli_num(q, "user_dropped") + cli_num(q, "bypassed"));
+	const json_t *k = json_object_get(s, "cache"), *p = json_object_get(s, "pace");
+	if (k)
+		line("cache",
+			"%" JSON_INTEGER_FORMAT " verdicts in the kernel, %" JSON_INTEGER_FORMAT
+			" packets decided there",
+			cli_num(k, "entries"), cli_num(k, "hits"));
+	if (p && cli_num(p, "packets"))
+		line("paced",
+			"%" JSON_INTEGER_FORMAT " sources in the last minute, %" JSON_INTEGER_FORMAT
+			" packets decided before the queue",
+			cli_num(p, "sources"), cli_num(p, "packets"));
 	const json_t *a = json_object_get(s, "audit");
 	line("audit log",
 		"%s: %" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT

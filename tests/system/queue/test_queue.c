@@ -365,6 +365,7 @@ static void test_full_fails_open(void **state)
 	assert_true(s.received >= 100);
 	assert_int_equal(s.accepted, s.received);
 	assert_int_equal(s.lost_ids, 1001 - s.received); /* none passed uncounted */
+	assert_int_equal(s.bypassed, s.lost_ids);
 	assert_int_equal(s.kernel_dropped, 0);
 	assert_kernel_queue_empty();
 	/* Not clogged afterwards. */
