@@ -311,10 +311,12 @@ static bool on_dumped(const struct bh_ct_entry *ct, void *arg)
 	return false;
 }
 
-void bh_core_ct_cb(uv_poll_t *p, int status BH_UNUSED, int events BH_UNUSED)
+void bh_core_ct_cb(uv_poll_t *p, int status, int events BH_UNUSED)
 {
 	struct bh_core *c = p->data;
 	int r = bh_ct_drain(c->ct, on_conntrack, c);
+	if (status < 0) /* lost notices are an error of the socket, which stops the polling */
+		uv_poll_start(p, UV_READABLE, bh_core_ct_cb);
 	if (r != -ENOBUFS)
 		return;
 	/* Lost notices: which flows were answered can still be read off the table itself. */

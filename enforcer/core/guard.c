@@ -52,12 +52,14 @@ void bh_core_bridges(struct bh_core *c)
 }
 
 /* Somebody else changed or flushed our table: put it back, on record. */
-void bh_core_nft_cb(uv_poll_t *p, int status BH_UNUSED, int events BH_UNUSED)
+void bh_core_nft_cb(uv_poll_t *p, int status, int events BH_UNUSED)
 {
 	struct bh_core *c = p->data;
 	int n = bh_nft_watch_drain(c->nft);
 	int64_t now = bh_core_now();
 
+	if (status < 0) /* lost notices are an error of the socket, which stops the polling */
+		uv_poll_start(p, UV_READABLE, bh_core_nft_cb);
 	if (n == 0 || !c->installed)
 		return;
 	int r = bh_core_rebuild(c);
