@@ -120,6 +120,8 @@ def connections(b):
     note(f"CPU for one connection: the two ends and the way between them {load_cpu.text(1)} µs, "
          f"the daemon's records {daemon.text(1)} µs; {saturation(lines)}")
     for lab in labs:
+        if lab.daemon and not column(lines, lab.name, "daemon_cpu")[-1]:
+            note(f"{lab.name}: the daemon hears of no connection any more; what it does not do looks fast")
         if n := sum(column(lines, lab.name, "failed")):
             note(f"{lab.name}: {n} of {sum(column(lines, lab.name, 'count'))} connections failed")
     flat(lines, b.sizes, "connections")
