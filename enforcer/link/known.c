@@ -8,7 +8,8 @@
  * Ids are handed out again when a namespace is gone, and so are inodes. But no two namespaces that
  * live have the same id, and a namespace keeps its id while it lives: each inspection binds the id
  * that it used to the namespace that it looked at, before it looks. At worst a notice is taken for
- * one about a namespace that it does not concern, and that one is inspected in vain.
+ * one about a namespace that it does not concern, and that one is inspected in vain. That a
+ * namespace is gone is told of as well: its path may lead to one that has its inode by now.
  *
  * All that a container start does to a bridge, and the bridge tells of, is of no concern to the
  * others on it: of a master only its kind and name count.
@@ -45,8 +46,21 @@ static void tell_users(struct bh_link *l, const struct bh_known_link *h)
 		tell(l, h->user[i]);
 }
 
-void bh_known_tell(struct bh_link *l, struct bh_link_news *news)
+/*
+ * A socket that has overrun takes no more until all that it holds has been read, and says so only
+ * once. So what is looked at before that may change without a notice, and what is still read is
+ * older than what was lost.
+ */
+static void tell_lost(struct bh_link *l, struct bh_link_news *news)
 {
+	l->lost = l->addrs_known = false;
+	news->all = news->host = true;
+}
+
+void bh_known_tell(struct bh_link *l, struct bh_link_news *news, bool silence)
+{
+	if (silence && l->lost)
+		tell_lost(l, news);
 	for (size_t i = 0; i < l->n_told; i++) {
 		BH_GROW(news->netns, news->n, news->cap);
 		news->netns[news->n++] = l->told[i]->inode;
@@ -226,6 +240,8 @@ void bh_known_hear(struct bh_link *l, const struct bh_link_notice *n, struct bh_
 		hear_of(l, n->nsid);
 	else if (n->what == BH_NOTICE_LINK)
 		hear_own_link(l, n);
+	else if (n->what == BH_NOTICE_ID_FREED)
+		hear_of(l, n->id);
 	else
 		news->host |= bh_own_addrs_hear(l, &n->addr, n->gone);
 }

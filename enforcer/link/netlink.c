@@ -74,16 +74,8 @@ int bh_link_request(struct bh_link *l, struct nlmsghdr *nlh, bh_link_message_fn 
 
 static void on_nsid(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct nlattr *attr;
-
-	if (nlh->nlmsg_type != RTM_NEWNSID)
-		return;
-	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg))
-	{
-		if (mnl_attr_get_type(attr) == NETNSA_NSID &&
-			mnl_attr_get_payload_len(attr) == sizeof(int32_t))
-			*(int32_t *)arg = (int32_t)mnl_attr_get_u32(attr);
-	}
+	if (nlh->nlmsg_type == RTM_NEWNSID)
+		bh_link_parse_nsid(nlh, arg);
 }
 
 static struct nlmsghdr *nsid_request(char *buf, uint16_t type, int fd)

@@ -2,6 +2,7 @@
 /* What messages of rtnetlink say of a link or an address, be they answers or notices. */
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 
 #include "link/private.h"
@@ -129,4 +130,22 @@ bool bh_link_parse_addr(const struct nlmsghdr *nlh, struct bh_addr_info *ret)
 			ret->target_nsid = (int32_t)u32(attr);
 	}
 	return complete(ret, &addr, ifa->ifa_prefixlen);
+}
+
+bool bh_link_parse_nsid(const struct nlmsghdr *nlh, int32_t *ret)
+{
+	const struct nlattr *attr;
+	bool found = false;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct rtgenmsg))
+		return false;
+	mnl_attr_for_each(attr, nlh, sizeof(struct rtgenmsg))
+	{
+		if (mnl_attr_get_type(attr) != NETNSA_NSID ||
+			mnl_attr_get_payload_len(attr) != sizeof(int32_t))
+			continue;
+		*ret = (int32_t)mnl_attr_get_u32(attr);
+		found = true;
+	}
+	return found;
 }

@@ -29,6 +29,7 @@ struct bh_link {
 	struct bh_link_table hosts; /* ifindex → struct bh_known_link */
 	struct bh_known **told; /* to be in the next news */
 	size_t n_told, cap_told;
+	bool lost; /* notices, since nothing was left to read */
 	struct bh_addr_info *addr; /* the node's own, sorted; kept up by notices */
 	size_t n_addrs, cap_addrs;
 	bool addrs_known;
@@ -62,6 +63,7 @@ struct bh_addr_info {
 
 bool bh_link_parse_link(const struct nlmsghdr *nlh, struct bh_link_info *ret);
 bool bh_link_parse_addr(const struct nlmsghdr *nlh, struct bh_addr_info *ret);
+bool bh_link_parse_nsid(const struct nlmsghdr *nlh, int32_t *ret);
 
 /* --- netlink.c --- */
 
@@ -122,15 +124,17 @@ void bh_known_finish(struct bh_link *l);
 struct bh_link_notice {
 	int32_t nsid; /* from where; BH_NSID_NONE or l->own_nsid = our namespace */
 	bool gone; /* RTM_DELLINK, RTM_DELADDR */
-	enum { BH_NOTICE_LINK, BH_NOTICE_ADDR } what;
+	enum { BH_NOTICE_LINK, BH_NOTICE_ADDR, BH_NOTICE_ID_FREED } what;
 	union {
+		int32_t id; /* of a namespace that is no more */
 		struct bh_link_info link;
 		struct bh_addr_info addr;
 	};
 };
 void bh_known_hear(struct bh_link *l, const struct bh_link_notice *n, struct bh_link_news *news);
-/* Hands over who is concerned by what was heard since the last time. */
-void bh_known_tell(struct bh_link *l, struct bh_link_news *news);
+/* Hands over who is concerned by what was heard since the last time. Silence: nothing is left to
+ * read. */
+void bh_known_tell(struct bh_link *l, struct bh_link_news *news, bool silence);
 
 /* --- addrs.c: the node's own addresses --- */
 

@@ -11,7 +11,8 @@
 
 int bh_link_watch_open(struct bh_link *l)
 {
-	static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
+	static const int groups[] = {
+		RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NSID};
 	int on = 1, size = WATCH_BUFFER;
 
 	l->watch = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -74,13 +75,17 @@ static void hear(
 		n.gone = m->nlmsg_type == RTM_DELADDR;
 		read = bh_link_parse_addr(m, &n.addr);
 		break;
+	case RTM_DELNSID:
+		n.what = BH_NOTICE_ID_FREED;
+		read = bh_link_parse_nsid(m, &n.id);
+		break;
 	default:
 		return;
 	}
 	if (read)
 		bh_known_hear(l, &n, news);
 	else
-		news->all = true;
+		l->lost = true;
 }
 
 /* Reads one datagram. False: there is none. */
@@ -103,13 +108,13 @@ static bool receive(struct bh_link *l, struct bh_link_news *news)
 	ssize_t n = recvmsg(mnl_socket_get_fd(l->watch), &msg, MSG_DONTWAIT);
 
 	if (n < 0) {
-		news->all |= errno == ENOBUFS;
+		l->lost |= errno == ENOBUFS;
 		return errno == ENOBUFS || errno == EINTR;
 	}
 	if (from.nl_pid != 0) /* not the kernel */
 		return true;
 	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-		news->all = true;
+		l->lost = true;
 	int left = (int)n;
 	for (const struct nlmsghdr *m = (const void *)l->buf; mnl_nlmsg_ok(m, left);
 		m = mnl_nlmsg_next(m, &left))
@@ -119,13 +124,11 @@ static bool receive(struct bh_link *l, struct bh_link_news *news)
 
 void bh_link_watch_drain(struct bh_link *l, struct bh_link_news *news)
 {
-	for (int i = 0; i < MAX_NOTICES && receive(l, news); i++)
-		continue;
-	if (news->all) {
-		l->addrs_known = false;
-		news->host = true;
-	}
-	bh_known_tell(l, news);
+	bool more = true;
+
+	for (int i = 0; more && i < MAX_NOTICES; i++)
+		more = receive(l, news);
+	bh_known_tell(l, news, !more);
 }
 
 void bh_link_news_finish(struct bh_link_news *news)

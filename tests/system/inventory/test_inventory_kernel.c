@@ -80,7 +80,8 @@ static int teardown(void **state)
 	bh_link_close(w->link);
 	for (unsigned i = 0; i < 3; i++)
 		bh_ns_kill(w->ns[i]);
-	bh_sh("for l in bhi0 bhi1 bhi2 br0; do ip link del $l 2>/dev/null; done; umount %s/ns "
+	bh_sh("for l in bhi0 bhi1 bhi2 bhi9 br0 br1 br2; do ip link del $l 2>/dev/null; done; "
+	      "umount %s/ns "
 	      "2>/dev/null; rm -r %s; true",
 		w->dir, w->dir);
 	free(w);
@@ -227,6 +228,148 @@ static void test_namespace_comes_and_goes(void **state)
 	assert_non_null(find(w, "late")->unenforceable);
 }
 
+/* All that a workload is known by: its addresses, MAC, and where it is attached. */
+static void until(struct world *w, bool (*holds)(struct world *w), const char *what)
+{
+	uint64_t end = uv_hrtime() + 3000 * 1000000ULL;
+	while (!w->inv || !holds(w)) {
+		if (uv_hrtime() > end)
+			fail_msg("not within 3 s: %s", what);
+		uv_run(&w->loop, UV_RUN_ONCE);
+	}
+}
+
+static const struct bh_interface *eth0(struct world *w)
+{
+	const struct bh_workload *x = find(w, "web");
+	return x->n_ifaces ? &x->iface[0] : NULL;
+}
+
+static bool on_br1(struct world *w)
+{
+	return eth0(w) && bh_streq(eth0(w)->bridge, "br1");
+}
+
+static bool on_br2(struct world *w)
+{
+	return eth0(w) && bh_streq(eth0(w)->bridge, "br2");
+}
+
+static bool routed(struct world *w)
+{
+	return eth0(w) && eth0(w)->host_name && !eth0(w)->bridge;
+}
+
+static bool other_mac(struct world *w)
+{
+	return eth0(w) && memcmp(eth0(w)->mac, "\x02\0\0\0\0\x63", 6) == 0;
+}
+
+static bool renamed(struct world *w)
+{
+	return eth0(w) && bh_streq(eth0(w)->host_name, "bhi9");
+}
+
+static bool cut_off(struct world *w)
+{
+	return !eth0(w);
+}
+
+static void list_web(struct world *w, unsigned others)
+{
+	bh_autofree char *text =
+		bh_xasprintf("workloads:\n- {name: web, netns: /proc/%d/ns/net}\n", w->ns[0]);
+	for (unsigned i = 1; i <= others; i++) {
+		char *more = bh_xasprintf(
+			"%s- {name: o%u, netns: /proc/%d/ns/net}\n", text, i, w->ns[i]);
+		free(text);
+		text = more;
+	}
+	put(w, text);
+	bh_inventory_mgr_add(w->m, bh_source_static_new(&w->loop, w->file));
+	until_owner(w, "10.9.0.10", "web", 3000);
+}
+
+/* Every change is noticed, long before anybody would look unasked. */
+static void change_all(struct world *w)
+{
+	SH("ip link add br1 up type bridge; ip link set bhi0 master br1");
+	until(w, on_br1, "moved to another bridge");
+	SH("ip link set br1 name br2");
+	until(w, on_br2, "bridge renamed");
+	SH("ip link set bhi0 nomaster");
+	until(w, routed, "taken off the bridge");
+	SH("nsenter -t %d -n ip link set eth0 address 02:00:00:00:00:63", w->ns[0]);
+	until(w, other_mac, "MAC changed");
+	SH("ip link set bhi0 name bhi9");
+	until(w, renamed, "host side renamed");
+	SH("nsenter -t %d -n ip addr add 10.9.0.99/24 dev eth0", w->ns[0]);
+	until_owner(w, "10.9.0.99", "web", 3000);
+	SH("nsenter -t %d -n ip addr del 10.9.0.10/24 dev eth0", w->ns[0]);
+	until_owner(w, "10.9.0.10", "", 3000);
+	SH("ip addr add 10.9.0.77/24 dev br0");
+	until_owner(w, "10.9.0.77", "host", 3000);
+	SH("ip link del bhi9; ip link del br2");
+	until(w, cut_off, "its veth deleted");
+}
+
+static void test_changes(void **state)
+{
+	struct world *w = *state;
+	connect_ns(w, 0);
+	list_web(w, 0);
+	change_all(w);
+}
+
+/* With room for one or two notices at a time: what is lost is made up for. */
+static void test_notices_lost(void **state)
+{
+	struct world *w = *state;
+	int tiny = 1, fd = bh_link_watch_fd(w->link);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &tiny, sizeof(tiny)), 0);
+	for (unsigned i = 0; i < 3; i++)
+		connect_ns(w, i);
+	list_web(w, 2);
+	change_all(w);
+	SH("for i in $(seq 50); do echo addr add 10.9.7.$i/24 dev eth0; done |"
+	   " nsenter -t %d -n ip -batch -;"
+	   "for i in $(seq 50); do echo addr add 10.9.8.$i/24 dev eth0; done |"
+	   " nsenter -t %d -n ip -batch -",
+		w->ns[1], w->ns[2]);
+	until_owner(w, "10.9.7.50", "o1", 3000);
+	until_owner(w, "10.9.8.50", "o2", 3000);
+}
+
+/* Another namespace at the same path, with the first one's inode as like as not. */
+static void test_replaced(void **state)
+{
+	struct world *w = *state;
+	bh_autofree char *text = bh_xasprintf("workloads: [{name: web, netns: %s/ns}]\n", w->dir);
+	connect_ns(w, 0);
+	SH("touch %s/ns && mount --bind /proc/%d/ns/net %s/ns", w->dir, w->ns[0], w->dir);
+	put(w, text);
+	bh_inventory_mgr_add(w->m, bh_source_static_new(&w->loop, w->file));
+	until_owner(w, "10.9.0.10", "web", 3000);
+	for (unsigned i = 1; i < 3; i++) {
+		char addr[20];
+		SH("umount %s/ns", w->dir);
+		bh_ns_kill(w->ns[i - 1]);
+		SH("for i in $(seq 100); do [ -e /sys/class/net/bhi%u ] || exit 0; sleep 0.05; "
+		   "done; exit 1",
+			i - 1);
+		bh_ns_kill(w->ns[i]);
+		w->ns[i - 1] = 0;
+		w->ns[i] = bh_ns_new();
+		connect_ns(w, i);
+		SH("mount --bind /proc/%d/ns/net %s/ns", w->ns[i], w->dir);
+		snprintf(addr, sizeof(addr), "10.9.0.%u", 10 + i);
+		until_owner(w, addr, "web", 3000);
+		snprintf(addr, sizeof(addr), "10.9.0.%u", 9 + i);
+		assert_string_equal(owner(w, addr), "");
+	}
+	SH("umount %s/ns", w->dir);
+}
+
 int main(void)
 {
 	bh_ns_leave();
@@ -236,6 +379,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_static, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_addresses_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_namespace_comes_and_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_notices_lost, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

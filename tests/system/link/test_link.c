@@ -428,7 +428,7 @@ static bool is_about(const struct bh_link_news *news, const struct bh_workload *
 static void assert_about(struct fixture *f, const struct bh_workload *a,
 	const struct bh_workload *b, bool host, const char *what)
 {
-	struct bh_link_news news = heard(f, 300);
+	struct bh_link_news news = heard(f, 500);
 
 	if (news.all || news.host != host || (a && !is_about(&news, a)) ||
 		(b && !is_about(&news, b)))
@@ -546,6 +546,19 @@ static void test_watch_recycled(void **state)
 	bh_workload_free(b);
 }
 
+/* Its inode may be another's at once, so that it is gone is told of even if nothing led to it. */
+static void test_watch_gone(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = container(f);
+
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	settle(f);
+	bh_ns_kill(pid);
+	f->ns[--f->n] = 0;
+	assert_about(f, f->w, NULL, false, "gone");
+}
+
 /* What notices tell of the node's addresses is what the kernel says. */
 static void test_watch_host(void **state)
 {
@@ -652,6 +665,7 @@ int main(void)
 		T(test_watch),
 		T(test_watch_start),
 		T(test_watch_recycled),
+		T(test_watch_gone),
 		T(test_watch_host),
 		T(test_watch_overrun),
 		T(test_bridge_nf),
