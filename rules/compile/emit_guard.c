@@ -235,7 +235,11 @@ static void emit_bridge(struct bh_ruleset *rs)
  */
 static void drop_elsewhere(struct bh_chain *c)
 {
+	/* The node's own packets, and what it refuses to itself in a workload's name. */
 	struct bh_rule *r = bh_chain_add(c, NULL);
+	bh_rule_match(r, BH_MATCH_IIF_LO);
+	end(r, BH_ACT_ACCEPT);
+	r = bh_chain_add(c, NULL);
 	source6(r, "fe80::/10");
 	end(in_set(r, 0, "veths", read_port, 1, true), BH_ACT_ACCEPT);
 	for (int v6 = 0; v6 < 2; v6++) {
