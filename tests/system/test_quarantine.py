@@ -255,21 +255,49 @@ def test_container_made_again_in_enforce(lab):
     made_again(lab, "enforce")
 
 
-def test_cut_by_id_when_renamed(lab):
-    """A static workload's id is made of its name; that is why a store of another container is made up."""
-    web, db, admin = shop(lab, mode="learn")
-    lab.cli("quarantine", "add", "web")
+def stored(lab, sql):
+    """A static workload's id is made of its name: what is stored is made that of another container."""
     lab.stop()
     with sqlite3.connect(lab.dir + "/state/bulkhead.db") as s:
-        s.execute("UPDATE quarantine SET name = 'before'")
+        s.execute(sql)
     s.close()
     lab.start()
+
+
+def test_cut_by_id_when_renamed(lab):
+    web, db, admin = shop(lab, mode="learn")
+    lab.cli("quarantine", "add", "web")
+    stored(lab, "UPDATE quarantine SET name = 'before'")
     got = entry(lab, "shop/before")
     need(f"{got}", got["state"] == "in force" and got["matches"][0]["by"] == "id")
     lab.expect([(web, db.v4, "tcp", 80, "drop"), (admin, web.v4, "tcp", 80, "drop")])
     lab.cli("quarantine", "rm", "web")  # the workload's name will do
     need("still there", entry(lab, "shop/before") is None)
     lab.expect([(web, db.v4, "tcp", 80, "open")])
+
+
+def test_cut_by_name_when_made_again(lab):
+    web, db, admin = shop(lab, mode="learn")
+    lab.cli("quarantine", "add", "web")
+    stored(lab, "UPDATE quarantine SET id = '0123456789abcdef'")
+    got = entry(lab)
+    need(f"{got}", got["state"] == "in force" and got["matches"][0]["by"] == "name")
+    need("the table does not say by what", "name: static:shop/web" in lab.cli("quarantine", "list"))
+    lab.expect([(web, db.v4, "tcp", 80, "drop"), (admin, web.v4, "tcp", 80, "drop")])
+    lab.cli("quarantine", "rm", "0123")  # the entry's own id
+    lab.expect([(web, db.v4, "tcp", 80, "open")])
+
+
+def test_the_same_container_counts_before_the_same_name(lab):
+    web, db, admin = shop(lab, mode="learn")
+    lab.cli("quarantine", "add", "web", "--allow", db.v4 + ":80")
+    stored(lab, "INSERT INTO quarantine SELECT namespace, 'old', id, '" + db.v4 +
+           ":22', reason, at, uid, pid FROM quarantine")
+    stored(lab, "UPDATE quarantine SET id = 'another' WHERE name = 'web'")
+    lab.expect([(web, db.v4, "tcp", 80, "drop"), (web, db.v4, "tcp", 22, "open")])
+    lab.cli("quarantine", "rm", "shop/web")
+    need("an entry that means it is left", not lab.api("quarantine", "list")["quarantine"])
+    lab.expect([(web, db.v4, "tcp", 80, "open"), (admin, web.v4, "tcp", 80, "open")])
 
 
 def test_wrong_words(lab):
