@@ -9,6 +9,7 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <linux/if_ether.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <net/if.h>
 
 /* Where a part is: a field of a header, or packet metadata. */
@@ -32,11 +33,18 @@ static const struct field fields[] = {
 	[BH_READ_L4PROTO] = {true, 0, NFT_META_L4PROTO, 1},
 	[BH_READ_SPORT] = {false, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2},
 	[BH_READ_DPORT] = {false, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2},
+	[BH_READ_CT_ORIGINAL_SADDR] = {false, 0, 0, 0},
+	[BH_READ_CT_REPLY_SADDR] = {false, 0, 0, 0},
 };
+
+static bool is_ct(uint8_t read)
+{
+	return read == BH_READ_CT_ORIGINAL_SADDR || read == BH_READ_CT_REPLY_SADDR;
+}
 
 static bool is_addr(uint8_t read)
 {
-	return read == BH_READ_SADDR || read == BH_READ_DADDR;
+	return read == BH_READ_SADDR || read == BH_READ_DADDR || is_ct(read);
 }
 
 static bool is_link(uint8_t read)
@@ -72,6 +80,16 @@ static uint32_t reg_at(size_t offset)
 	return (uint32_t)(offset % 16 ? NFT_REG32_00 + offset / 4 : NFT_REG_1 + offset / 16);
 }
 
+static void load_ct(struct nftnl_rule *r, uint8_t family, uint8_t read, uint32_t reg)
+{
+	struct nftnl_expr *e = bh_nft_add_expr(r, "ct");
+	nftnl_expr_set_u32(
+		e, NFTNL_EXPR_CT_KEY, family == BH_IPV4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR,
+		read == BH_READ_CT_ORIGINAL_SADDR ? IP_CT_DIR_ORIGINAL : IP_CT_DIR_REPLY);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
+}
+
 static int load(struct nftnl_rule *r, const struct bh_match *m)
 {
 	size_t offset = 0;
@@ -83,7 +101,9 @@ static int load(struct nftnl_rule *r, const struct bh_match *m)
 		}
 		if (offset + f.len > BH_NFT_KEY_MAX)
 			return -EINVAL;
-		if (f.meta)
+		if (is_ct(m->read[i]))
+			load_ct(r, m->family, m->read[i], reg_at(offset));
+		else if (f.meta)
 			bh_nft_add_meta(r, f.offset, reg_at(offset));
 		else
 			bh_nft_add_payload(r, f.base, f.offset, f.len, reg_at(offset));

@@ -13,7 +13,8 @@
 #include <linux/if_ether.h>
 #include <net/if.h>
 
-#define CT_STATE_ESTABLISHED_RELATED 6 /* NF_CT_STATE_BIT() of the kernel */
+#define CT_STATE_ESTABLISHED 2 /* NF_CT_STATE_BIT() of the kernel */
+#define CT_STATE_RELATED 4
 #define CT_STATE_NEW 8
 #define TCP_FLAGS_OFFSET 13
 #define TCP_FIN_SYN_RST_ACK 0x17
@@ -176,6 +177,21 @@ static void match_prefix(struct nftnl_rule *r, const struct bh_match *m, bool so
 	add_cmp(r, op, p->addr.b, len);
 }
 
+static void match_ip_option(
+	struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known)
+{
+	static const uint8_t present = 1;
+	need_ip(r, BH_IPV4, known, BH_TABLE_INET);
+	struct nftnl_expr *e = bh_nft_add_expr(r, "exthdr");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, m->proto);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, 0);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, 1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV4);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT);
+	add_cmp(r, NFT_CMP_EQ, &present, sizeof(present));
+}
+
 static void match_ct_state(struct nftnl_rule *r, uint32_t bits)
 {
 	static const uint32_t zero;
@@ -314,7 +330,13 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 		need_ip(r, m->family, known, place->table);
 		return 0;
 	case BH_MATCH_CT_ESTABLISHED:
-		match_ct_state(r, CT_STATE_ESTABLISHED_RELATED);
+		match_ct_state(r, CT_STATE_ESTABLISHED);
+		return 0;
+	case BH_MATCH_CT_RELATED:
+		match_ct_state(r, CT_STATE_RELATED);
+		return 0;
+	case BH_MATCH_IP_OPTION:
+		match_ip_option(r, m, known);
 		return 0;
 	case BH_MATCH_CT_NEW:
 		match_ct_state(r, CT_STATE_NEW);

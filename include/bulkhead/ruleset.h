@@ -87,7 +87,8 @@ struct bh_port_range {
 /* One match of a rule. `neg` turns set membership round where it is given. */
 enum bh_match_kind {
 	BH_MATCH_NFPROTO, /* meta nfproto ipv4|ipv6 (family) */
-	BH_MATCH_CT_ESTABLISHED, /* ct state established,related */
+	BH_MATCH_CT_ESTABLISHED, /* ct state established */
+	BH_MATCH_CT_RELATED, /* ct state related */
 	BH_MATCH_CT_NEW, /* ct state new */
 	BH_MATCH_SADDR_SET, /* ip|ip6 saddr [!=] @name */
 	BH_MATCH_DADDR_SET, /* ip|ip6 daddr [!=] @name */
@@ -103,6 +104,7 @@ enum bh_match_kind {
 	BH_MATCH_OIF_LO,
 	BH_MATCH_LIMIT, /* limit rate N/second burst M packets */
 	BH_MATCH_MARK, /* meta mark & MASK == MARK */
+	BH_MATCH_IP_OPTION, /* ip option lsrr|ssrr exists (proto: the option's number, RFC 791) */
 	/* ether type [!=] TYPE | { … } (ports: first = last = type). Bridge table only. Not needed
 	 * before a match of the rule that implies the same type, as all do that read an address,
 	 * ARP or ICMPv6; nft would not list it then. Types come from the frame: a tagged one is
@@ -135,6 +137,10 @@ enum bh_read {
 	BH_READ_L4PROTO, /* meta l4proto */
 	BH_READ_SPORT, /* th sport: any transport protocol with ports */
 	BH_READ_DPORT,
+	/* ct original|reply ip|ip6 saddr: of an ICMP error that is related, the flow it is about.
+	 */
+	BH_READ_CT_ORIGINAL_SADDR,
+	BH_READ_CT_REPLY_SADDR,
 };
 
 /* `deny: reject` cannot be said in a verdict on a queued packet: the daemon answers NF_REPEAT with

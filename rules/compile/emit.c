@@ -13,6 +13,7 @@
 #include "internal.h"
 
 #include <netinet/in.h>
+#include <netinet/ip.h>
 
 #define PRIORITY (-10) /* filter - 10: before Docker's own chains, whose drops still count */
 
@@ -152,6 +153,9 @@ static struct bh_chain *base_chain(struct bh_emit *m, const char *name, enum bh_
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	bh_rule_match(r, BH_MATCH_CT_ESTABLISHED);
 	r->action = BH_ACT_ACCEPT;
+	r = bh_chain_add(c, NULL);
+	bh_rule_match(r, BH_MATCH_CT_RELATED);
+	bh_emit_go(r, BH_ACT_JUMP, "related");
 	emit_mid_stream(c);
 	if (m->e->plan->opts.reject) {
 		struct bh_match *mark;
@@ -163,9 +167,21 @@ static struct bh_chain *base_chain(struct bh_emit *m, const char *name, enum bh_
 	return c;
 }
 
+/* The header names the node here, and the next address in the option behind this hook. */
+static void emit_source_routes(struct bh_chain *c)
+{
+	for (int k = 0; k < 2; k++) {
+		struct bh_rule *r = bh_chain_add(c, "source route");
+		bh_rule_match(r, BH_MATCH_IP_OPTION)->proto = k ? IPOPT_SSRR : IPOPT_LSRR;
+		r->counter = true;
+		r->action = BH_ACT_DROP;
+	}
+}
+
 static void emit_forward(struct bh_emit *m)
 {
 	struct bh_chain *c = base_chain(m, "forward", BH_HOOK_FORWARD);
+	emit_source_routes(c);
 	emit_plumbing(c, false);
 	emit_vmaps(c, BH_MAP_QUARANTINE, BH_EGRESS);
 	emit_vmaps(c, BH_MAP_QUARANTINE, BH_INGRESS);

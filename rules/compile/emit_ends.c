@@ -127,6 +127,32 @@ static void emit_mid_stream_chain(const struct bh_emit *m)
 		}
 }
 
+/*
+ * Errors about a flow, and connections that a helper expects. Routers send errors about the flows
+ * of others, workloads do not: what a workload says of a flow that it has no part in is decided
+ * like anything new.
+ */
+static void emit_related(const struct bh_emit *m)
+{
+	static const uint8_t reads[2][2] = {{BH_READ_CT_ORIGINAL_SADDR, BH_READ_SADDR},
+		{BH_READ_CT_REPLY_SADDR, BH_READ_SADDR}};
+	struct bh_chain *c =
+		bh_ruleset_add_chain(m->rs, "related", BH_HOOK_NONE, 0, "to a flow that is known");
+	for (int family = BH_IPV4; family <= BH_IPV6; family += 2) {
+		enum bh_family f = (enum bh_family)family;
+		struct bh_rule *r = bh_chain_add(c, NULL);
+		bh_emit_set_match(r, BH_MATCH_SADDR_SET, f, of(f, "known4", "known6"));
+		r->match[0].neg = true;
+		r->action = BH_ACT_ACCEPT;
+		for (int k = 0; k < 2; k++) {
+			r = bh_chain_add(c, NULL);
+			bh_rule_match_parts(r, BH_MATCH_CONCAT_SET, (uint8_t)family,
+				of(f, "self4", "self6"), reads[k], 2);
+			r->action = BH_ACT_ACCEPT;
+		}
+	}
+}
+
 /* --- the ends --- */
 
 static void counted(struct bh_chain *c, enum bh_action action, const char *comment)
@@ -198,6 +224,7 @@ static void emit_hold(const struct bh_emit *m)
 void bh_emit_ends(const struct bh_emit *m)
 {
 	emit_mid_stream_chain(m);
+	emit_related(m);
 	emit_denied(m);
 	emit_observed(m, "observed", "learn and audit: passes, is recorded", "new flow observed");
 	if (!m->e->plan->opts.host_policy)

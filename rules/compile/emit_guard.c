@@ -190,10 +190,10 @@ static void emit_stranger(struct bh_ruleset *rs)
 	for (int k = 0; k < 3; k++) {
 		struct bh_rule *r = bh_chain_add(c, "a workload's address");
 		if (k == 1)
-			in_set(r, BH_IPV4, "identity4", read_arp_ip, 1, false);
+			in_set(r, BH_IPV4, "bound4", read_arp_ip, 1, false);
 		else
 			bh_emit_set_match(r, BH_MATCH_SADDR_SET, k ? BH_IPV6 : BH_IPV4,
-				k ? "identity6" : "identity4");
+				k ? "bound6" : "bound4");
 		forged(r);
 	}
 	struct bh_rule *r = bh_chain_add(c, "a workload's address");
@@ -245,7 +245,7 @@ static void drop_elsewhere(struct bh_chain *c)
 	for (int v6 = 0; v6 < 2; v6++) {
 		uint8_t family = v6 ? BH_IPV6 : BH_IPV4;
 		r = bh_chain_add(c, "a workload's address from elsewhere");
-		bh_emit_set_match(r, BH_MATCH_SADDR_SET, family, v6 ? "known6" : "known4");
+		bh_emit_set_match(r, BH_MATCH_SADDR_SET, family, v6 ? "homed6" : "homed4");
 		misplaced(in_set(r, family, v6 ? "home6" : "home4", read_routed,
 			BH_ARRAY_SIZE(read_routed), true));
 	}

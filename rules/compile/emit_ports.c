@@ -171,7 +171,7 @@ static void put_targets(const struct bh_engine *e, size_t workload, struct bh_se
 {
 	const struct bh_workload *w = e->inv->workload[workload];
 	bh_autofree char *comment = bh_xasprintf("%s/%s", w->namespace, w->name);
-	for (size_t i = 0; i < w->n_ifaces; i++)
+	for (size_t i = 0; bh_emit_is_homed(w) && i < w->n_ifaces; i++)
 		for (size_t k = 0; k < w->iface[i].n_addrs; k++) {
 			const struct bh_addr *a = &w->iface[i].addr[k];
 			if (a->family == BH_IPV6 && bh_inventory_owner(e->inv, a) == (int)workload)

@@ -110,6 +110,21 @@ static void put_enforcing(const struct bh_engine *e, size_t workload, struct bh_
 		bh_emit_addresses(e, workload, s, NULL);
 }
 
+/* Those of which it is known by which interface they come. */
+bool bh_emit_is_homed(const struct bh_workload *w)
+{
+	bool homed = false;
+	for (size_t i = 0; i < w->n_ifaces; i++)
+		homed |= w->iface[i].host_name != NULL;
+	return homed;
+}
+
+static void put_homed(const struct bh_engine *e, size_t workload, struct bh_set *s)
+{
+	if (bh_emit_is_homed(e->inv->workload[workload]) && governed(e, workload))
+		bh_emit_addresses(e, workload, s, NULL);
+}
+
 static void put_self(const struct bh_engine *e, size_t workload, struct bh_set *s)
 {
 	struct pairs p = {e, s, workload};
@@ -129,6 +144,10 @@ static const struct address_set {
 	{{"identity4", "identity6"}, BH_SET_ADDR, BH_TABLE_BRIDGE, "all workloads", put_inhabited},
 	{{"enforcing4", "enforcing6"}, BH_SET_ADDR, BH_TABLE_INET,
 		"workloads with an enforcing group", put_enforcing},
+	{{"homed4", "homed6"}, BH_SET_ADDR, BH_TABLE_INET, "workloads whose veths are known",
+		put_homed},
+	{{"bound4", "bound6"}, BH_SET_ADDR, BH_TABLE_BRIDGE, "workloads whose veths are known",
+		put_homed},
 	{{"self4", "self6"}, BH_SET_PAIR, BH_TABLE_INET, "a workload and itself", put_self},
 };
 

@@ -369,6 +369,7 @@ void bh_emit_ports(
 void bh_emit_surroundings(const struct bh_emit *m);
 
 /* emit_workloads.c: the sets that workloads fill, from all (which NULL) or some of them */
+bool bh_emit_is_homed(const struct bh_workload *w);
 enum bh_map { BH_MAP_OBSERVE, BH_MAP_ENFORCE, BH_MAP_QUARANTINE, BH_MAPS };
 const char *bh_emit_map_name(
 	enum bh_map map, enum bh_direction d, enum bh_family family, char buf[static 24]);

@@ -102,11 +102,16 @@ static void print_reads(const struct bh_match *m, struct bh_buf *out)
 		[BH_READ_L4PROTO] = "meta l4proto",
 		[BH_READ_SPORT] = "th sport",
 		[BH_READ_DPORT] = "th dport",
+		[BH_READ_CT_ORIGINAL_SADDR] = "saddr",
+		[BH_READ_CT_REPLY_SADDR] = "saddr",
 	};
+	static const char *const before[] = {[BH_READ_CT_ORIGINAL_SADDR] = "ct original ",
+		[BH_READ_CT_REPLY_SADDR] = "ct reply "};
 	for (size_t i = 0; i < m->n_reads; i++) {
-		bool addr = m->read[i] == BH_READ_SADDR || m->read[i] == BH_READ_DADDR;
-		bh_buf_printf(out, "%s%s%s%s", i ? " . " : "", addr ? ip(m->family) : "",
-			addr ? " " : "", text[m->read[i]]);
+		const char *ct = m->read[i] < BH_ARRAY_SIZE(before) ? before[m->read[i]] : NULL;
+		bool addr = m->read[i] == BH_READ_SADDR || m->read[i] == BH_READ_DADDR || ct;
+		bh_buf_printf(out, "%s%s%s%s%s", i ? " . " : "", ct ? ct : "",
+			addr ? ip(m->family) : "", addr ? " " : "", text[m->read[i]]);
 	}
 }
 
@@ -143,7 +148,13 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 			bh_buf_printf(out, "meta nfproto ipv%s", m->family == BH_IPV4 ? "4" : "6");
 		break;
 	case BH_MATCH_CT_ESTABLISHED:
-		bh_buf_str(out, "ct state established,related");
+		bh_buf_str(out, "ct state established");
+		break;
+	case BH_MATCH_CT_RELATED:
+		bh_buf_str(out, "ct state related");
+		break;
+	case BH_MATCH_IP_OPTION:
+		bh_buf_printf(out, "ip option %s exists", m->proto == 131 ? "lsrr" : "ssrr");
 		break;
 	case BH_MATCH_CT_NEW:
 		bh_buf_str(out, "ct state new");

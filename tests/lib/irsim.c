@@ -109,6 +109,9 @@ static bool matches(struct sim *s, const struct bh_match *m)
 		return f->src.family == m->family;
 	case BH_MATCH_CT_ESTABLISHED:
 		return s->p->established;
+	case BH_MATCH_CT_RELATED:
+	case BH_MATCH_IP_OPTION:
+		return false;
 	case BH_MATCH_CT_NEW:
 		return !s->p->established;
 	case BH_MATCH_SADDR_SET:
