@@ -22,9 +22,21 @@ struct bh_interface {
 	unsigned host_ifindex; /* 0 if none */
 	char *bridge; /* master of host_name; NULL if routed */
 	unsigned bridge_ifindex;
-	uint8_t mac[6];
+	uint8_t mac[6]; /* all zero: none that counts */
 	struct bh_addr *addr;
 	size_t n_addrs;
+	/*
+	 * Since when each address is there, to tell who keeps one that several claim: the smaller
+	 * number does. 0: the workload's source says that it is its own; else the kernel's time of
+	 * its making. NULL: all 0.
+	 */
+	uint64_t *since;
+	/* What it gives itself and is not its own: shown, and nothing else. */
+	struct bh_addr *refused; /* not on its network */
+	size_t n_refused;
+	bool mac_refused; /* another port of its bridge has it: refused_mac, and mac is the last
+			     good */
+	uint8_t refused_mac[6];
 };
 
 struct bh_named_port {
@@ -95,7 +107,8 @@ struct bh_inventory {
 	 */
 	uint64_t seed;
 	/* Set by seal. What did not change is shared with the inventory this was derived from. */
-	size_t n_conflicts; /* addresses that two workloads claim; the earlier in order keeps it */
+	size_t n_conflicts; /* addresses that two workloads claim: the smaller `since` keeps it, of
+			     * two alike the earlier in order */
 	struct bh_inventory_part *part[BH_INVENTORY_PARTS]; /* ns, network, broadcast, host, node */
 	struct bh_inventory_hold **hold; /* the references on the workloads, in runs */
 	size_t n_holds;
@@ -183,7 +196,10 @@ struct bh_workload *bh_workload_ref(struct bh_workload *w);
 void bh_workload_unref(struct bh_workload *w); /* NULL is fine */
 void bh_workload_free(struct bh_workload *w); /* bh_workload_unref by its older name */
 struct bh_interface *bh_workload_add_interface(struct bh_workload *w); /* zeroed, borrowed */
-void bh_interface_add_addr(struct bh_interface *i, const struct bh_addr *a);
+void bh_interface_add_addr(struct bh_interface *i, const struct bh_addr *a); /* since 0 */
+void bh_interface_add_addr_since(struct bh_interface *i, const struct bh_addr *a, uint64_t since);
+uint64_t bh_interface_since(const struct bh_interface *i, size_t addr);
+void bh_interface_refuse(struct bh_interface *i, const struct bh_addr *a); /* adds to refused */
 void bh_workload_clear_interfaces(struct bh_workload *w);
 /* Has it something that can be governed? A veth beside an unenforceable interface stays governed: a
  * container must not escape by adding a macvlan. */

@@ -50,23 +50,41 @@ size_t bh_inventory_lower_bound(const struct bh_inventory *inv, const struct bh_
 	return lo;
 }
 
+/* Each claim there is; false: how many there are of an address is not known now. */
+static bool claim_all(struct bh_inventory *inv, bool count)
+{
+	struct bh_addr_table *t = inv->by_addr;
+	int32_t loser;
+	int r = 0;
+	for (size_t i = 0; i < inv->n_hosts; i++)
+		if (count)
+			bh_addrs_count(t, &inv->host[i], 0, BH_OWNER_HOST);
+		else
+			r |= bh_addrs_claim(t, &inv->host[i], 0, BH_OWNER_HOST, inv->index, &loser);
+	for (int32_t w = 0; w < (int32_t)inv->n; w++)
+		for (size_t i = 0; i < inv->workload[w]->n_ifaces; i++) {
+			const struct bh_interface *f = &inv->workload[w]->iface[i];
+			for (size_t k = 0; k < f->n_addrs; k++)
+				if (count)
+					bh_addrs_count(t, &f->addr[k], bh_interface_since(f, k), w);
+				else
+					r |= bh_addrs_claim(t, &f->addr[k],
+						bh_interface_since(f, k), w, inv->index, &loser);
+		}
+	return r == 0;
+}
+
 static void seal_addresses(struct bh_inventory *inv)
 {
 	size_t total = inv->n_hosts;
-	int32_t loser;
 	for (size_t w = 0; w < inv->n; w++)
 		for (size_t i = 0; i < inv->workload[w]->n_ifaces; i++)
 			total += inv->workload[w]->iface[i].n_addrs;
 	inv->by_addr = bh_addrs_new(inv->seed, total);
-	for (size_t i = 0; i < inv->n_hosts; i++)
-		bh_addrs_claim(inv->by_addr, &inv->host[i], BH_OWNER_HOST, inv->index, &loser);
-	for (size_t w = 0; w < inv->n; w++)
-		for (size_t i = 0; i < inv->workload[w]->n_ifaces; i++) {
-			const struct bh_interface *f = &inv->workload[w]->iface[i];
-			for (size_t k = 0; k < f->n_addrs; k++)
-				bh_addrs_claim(
-					inv->by_addr, &f->addr[k], (int32_t)w, inv->index, &loser);
-		}
+	if (!claim_all(inv, false)) {
+		bh_addrs_uncount(inv->by_addr);
+		claim_all(inv, true);
+	}
 	inv->n_conflicts = inv->by_addr->n_conflicts;
 }
 

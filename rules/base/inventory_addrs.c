@@ -147,13 +147,56 @@ static size_t conflicts(const struct bh_addr_claim *c)
 	return c->owner == BH_OWNER_HOST || bh_addr_is_link_local(&c->addr) ? 0 : c->n_others;
 }
 
-/* Whether `a` keeps an address against `b`: the node does, else the earlier workload. */
-static bool before(const uint32_t *index, int32_t a, int32_t b)
+/* Whether an address goes to `a` rather than to who has it: to the node; from one that is going;
+ * to who was there first; else to the earlier workload. */
+static bool before(
+	const uint32_t *index, int32_t a, uint64_t since, const struct bh_addr_claim *has)
 {
-	return a == BH_OWNER_HOST || (b != BH_OWNER_HOST && index[a] < index[b]);
+	if (a == BH_OWNER_HOST || has->owner == BH_OWNER_HOST)
+		return a == BH_OWNER_HOST;
+	if (index[has->owner] == BH_PLACE_NONE || since == has->since)
+		return index[a] < index[has->owner];
+	return since < has->since;
 }
 
-int bh_addrs_claim(struct bh_addr_table *t, const struct bh_addr *a, int32_t owner,
+static void own_first(struct bh_addr_claim *c, uint64_t since)
+{
+	c->n_own = c->n_first = 1;
+	c->since = since;
+	c->next = BH_SINCE_UNKNOWN;
+}
+
+static void own_claim(struct bh_addr_claim *c, uint64_t since)
+{
+	c->n_own++;
+	if (since == c->since) {
+		c->n_first++;
+	} else if (since < c->since) {
+		c->next = c->since;
+		c->since = since;
+		c->n_first = 1;
+	} else if (since < c->next) {
+		c->next = since;
+	}
+}
+
+/* −EAGAIN: who owns it now, and since when, is not to be told from here. */
+static int own_release(struct bh_addr_claim *c, uint64_t since)
+{
+	c->n_own--;
+	if (since == c->next)
+		c->next = BH_SINCE_UNKNOWN;
+	if (since != c->since || --c->n_first > 0 || c->n_own + c->n_others == 0)
+		return 0;
+	if (c->n_others || c->next == BH_SINCE_UNKNOWN)
+		return -EAGAIN;
+	c->since = c->next;
+	c->n_first = 1;
+	c->next = BH_SINCE_UNKNOWN;
+	return 0;
+}
+
+int bh_addrs_claim(struct bh_addr_table *t, const struct bh_addr *a, uint64_t since, int32_t owner,
 	const uint32_t *index, int32_t *ret_loser)
 {
 	*ret_loser = BH_OWNER_NONE;
@@ -165,7 +208,8 @@ int bh_addrs_claim(struct bh_addr_table *t, const struct bh_addr *a, int32_t own
 	struct bh_addr_page *p = writable(t, h);
 	struct bh_addr_claim *c = slot(p, a, h);
 	if (!c->addr.family) {
-		*c = (struct bh_addr_claim){.addr = *a, .owner = owner, .n_own = 1};
+		*c = (struct bh_addr_claim){.addr = *a, .owner = owner};
+		own_first(c, since);
 		p->n++;
 		t->n++;
 		return 0;
@@ -173,20 +217,46 @@ int bh_addrs_claim(struct bh_addr_table *t, const struct bh_addr *a, int32_t own
 	t->n_conflicts -= conflicts(c);
 	int r = 0;
 	if (c->owner == owner) {
-		c->n_own++;
-	} else if (before(index, owner, c->owner)) {
-		/* When the owner is going, one of the others may come before this one. */
-		if (owner != BH_OWNER_HOST && index[c->owner] == BH_PLACE_NONE && c->n_others)
+		own_claim(c, since);
+	} else if (before(index, owner, since, c)) {
+		/* Some of the others' may be its own, or of somebody who comes before it when the
+		 * owner is going. */
+		if (owner != BH_OWNER_HOST && c->n_others)
 			r = -EAGAIN;
 		*ret_loser = c->owner;
 		c->n_others += c->n_own;
-		c->n_own = 1;
 		c->owner = owner;
+		own_first(c, since);
 	} else {
 		c->n_others++;
 	}
 	t->n_conflicts += conflicts(c);
 	return r;
+}
+
+void bh_addrs_uncount(struct bh_addr_table *t)
+{
+	t->n_conflicts = 0;
+	for (size_t i = 0; i <= t->mask; i++)
+		for (uint32_t k = 0; t->page[i] && k <= t->page[i]->mask; k++) {
+			struct bh_addr_claim *c = &t->page[i]->claim[k];
+			c->n_own = c->n_others = c->n_first = 0;
+			c->next = BH_SINCE_UNKNOWN;
+		}
+}
+
+void bh_addrs_count(struct bh_addr_table *t, const struct bh_addr *a, uint64_t since, int32_t owner)
+{
+	if (bh_addr_is_loopback(a))
+		return;
+	uint64_t h = hash(t, a);
+	struct bh_addr_claim *c = slot(t->page[h & t->mask], a, h);
+	t->n_conflicts -= conflicts(c);
+	if (c->owner == owner)
+		own_claim(c, since);
+	else
+		c->n_others++;
+	t->n_conflicts += conflicts(c);
 }
 
 /* Takes a claim out of an open addressing table without leaving a gap in a chain. */
@@ -205,7 +275,8 @@ static void erase(struct bh_addr_table *t, struct bh_addr_page *p, struct bh_add
 	t->n--;
 }
 
-int bh_addrs_release(struct bh_addr_table *t, const struct bh_addr *a, int32_t owner)
+int bh_addrs_release(
+	struct bh_addr_table *t, const struct bh_addr *a, uint64_t since, int32_t owner)
 {
 	if (bh_addr_is_loopback(a))
 		return 0;
@@ -216,8 +287,8 @@ int bh_addrs_release(struct bh_addr_table *t, const struct bh_addr *a, int32_t o
 	t->n_conflicts -= conflicts(c);
 	if (c->owner != owner)
 		c->n_others--;
-	else if (--c->n_own == 0 && c->n_others)
-		r = -EAGAIN;
+	else
+		r = own_release(c, since);
 	t->n_conflicts += conflicts(c);
 	if (c->n_own == 0 && c->n_others == 0)
 		erase(t, p, c);

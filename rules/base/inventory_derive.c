@@ -202,32 +202,38 @@ static void replace_loser(struct bh_derive *d, int32_t place)
 	d->inv->workload[at] = d->copy[d->n_copies++] = bh_workload_copy(w);
 }
 
-static int claim(struct bh_derive *d, const struct bh_addr *a, size_t n, int32_t owner)
+/* since: NULL = 0 for all. */
+static int claim(struct bh_derive *d, const struct bh_addr *a, const uint64_t *since, size_t n,
+	int32_t owner)
 {
 	int r = 0;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		int32_t loser;
-		r = bh_addrs_claim(d->inv->by_addr, &a[i], owner, d->inv->index, &loser);
+		r = bh_addrs_claim(
+			d->inv->by_addr, &a[i], since ? since[i] : 0, owner, d->inv->index, &loser);
 		replace_loser(d, loser);
 	}
 	return r;
 }
 
-static int release(struct bh_derive *d, const struct bh_addr *a, size_t n, int32_t owner)
+static int release(struct bh_derive *d, const struct bh_addr *a, const uint64_t *since, size_t n,
+	int32_t owner)
 {
 	int r = 0;
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = bh_addrs_release(d->inv->by_addr, &a[i], owner);
+		r = bh_addrs_release(d->inv->by_addr, &a[i], since ? since[i] : 0, owner);
 	return r;
 }
 
 /* `change` for each address of a workload. */
 static int each_address(struct bh_derive *d, const struct bh_workload *w, uint32_t place,
-	int (*change)(struct bh_derive *, const struct bh_addr *, size_t, int32_t))
+	int (*change)(
+		struct bh_derive *, const struct bh_addr *, const uint64_t *, size_t, int32_t))
 {
 	int r = 0;
 	for (size_t i = 0; i < w->n_ifaces && r == 0; i++)
-		r = change(d, w->iface[i].addr, w->iface[i].n_addrs, (int32_t)place);
+		r = change(d, w->iface[i].addr, w->iface[i].since, w->iface[i].n_addrs,
+			(int32_t)place);
 	return r;
 }
 
@@ -242,9 +248,9 @@ static int patch_hosts(struct bh_derive *d)
 	}
 	while (same < n_a && same < n_b && bh_addr_eq(&a[same], &b[same]))
 		same++;
-	int r = n_b > same ? claim(d, b + same, n_b - same, BH_OWNER_HOST) : 0;
+	int r = n_b > same ? claim(d, b + same, NULL, n_b - same, BH_OWNER_HOST) : 0;
 	if (r == 0 && n_a > same)
-		r = release(d, a + same, n_a - same, BH_OWNER_HOST);
+		r = release(d, a + same, NULL, n_a - same, BH_OWNER_HOST);
 	return r;
 }
 

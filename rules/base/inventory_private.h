@@ -10,6 +10,7 @@
 #include <bulkhead/workload.h>
 
 #define BH_PLACE_NONE UINT32_MAX
+#define BH_SINCE_UNKNOWN UINT64_MAX
 
 struct bh_if_owner {
 	unsigned ifindex;
@@ -26,13 +27,17 @@ int bh_if_owner_cmp(const void *a, const void *b);
 /* --- inventory_addrs.c: address → who owns it --- */
 
 /*
- * One address. The node owns it if it is its own, else the first workload in order that claims it.
- * Claims are counted, so that those that do not decide can be taken back.
+ * One address. The node owns it if it is its own, else the workload that claims it since the
+ * smallest number, of those the first in order. Claims are counted, so that those that do not
+ * decide can be taken back.
  */
 struct bh_addr_claim {
 	struct bh_addr addr; /* family 0 = empty */
 	int32_t owner; /* place, or BH_OWNER_HOST */
 	uint32_t n_own, n_others; /* claims by the owner and by others */
+	uint32_t n_first; /* of n_own those since `since`; maybe some more that nobody counts */
+	uint64_t since; /* smallest of the owner's */
+	uint64_t next; /* the next of the owner's; BH_SINCE_UNKNOWN = none, or not known */
 };
 /* The addresses of one residue of the hash: open addressing, power of two, at most half full. */
 struct bh_addr_page {
@@ -53,13 +58,17 @@ void bh_addrs_free(struct bh_addr_table *t);
 int32_t bh_addrs_owner(const struct bh_addr_table *t, const struct bh_addr *a); /* place, HOST… */
 /*
  * `index` orders places; one that is going is BH_PLACE_NONE. 0, or −EAGAIN if it takes a look at
- * all workloads to tell who owns the address now. *ret_loser: the place that owned it before, or
- * BH_OWNER_NONE.
+ * all workloads to tell who owns the address now, or how many claim it. *ret_loser: the place that
+ * owned it before, or BH_OWNER_NONE.
  */
-int bh_addrs_claim(struct bh_addr_table *t, const struct bh_addr *a, int32_t owner,
+int bh_addrs_claim(struct bh_addr_table *t, const struct bh_addr *a, uint64_t since, int32_t owner,
 	const uint32_t *index, int32_t *ret_loser);
-int bh_addrs_release(
-	struct bh_addr_table *t, const struct bh_addr *a, int32_t owner); /* or EAGAIN */
+int bh_addrs_release(struct bh_addr_table *t, const struct bh_addr *a, uint64_t since,
+	int32_t owner); /* or EAGAIN */
+/* The owners stay, and all claims are counted anew: nobody shares the table. */
+void bh_addrs_uncount(struct bh_addr_table *t);
+void bh_addrs_count(
+	struct bh_addr_table *t, const struct bh_addr *a, uint64_t since, int32_t owner);
 
 /* --- inventory_frame.c --- */
 enum { BH_PART_NS, BH_PART_NETWORK, BH_PART_BROADCAST, BH_PART_HOST, BH_PART_NODE };

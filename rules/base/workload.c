@@ -36,6 +36,11 @@ static void copy_interface(struct bh_interface *to, const struct bh_interface *f
 	to->bridge = bh_xstrdup(from->bridge);
 	to->addr =
 		from->n_addrs ? bh_xmemdup(from->addr, from->n_addrs * sizeof(*from->addr)) : NULL;
+	to->since =
+		from->since ? bh_xmemdup(from->since, from->n_addrs * sizeof(*from->since)) : NULL;
+	to->refused = from->n_refused
+			      ? bh_xmemdup(from->refused, from->n_refused * sizeof(*from->refused))
+			      : NULL;
 }
 
 struct bh_workload *bh_workload_copy(const struct bh_workload *w)
@@ -103,7 +108,32 @@ void bh_interface_add_addr(struct bh_interface *i, const struct bh_addr *a)
 {
 	struct bh_addr copy = *a; /* may lie in the array that moves */
 	i->addr = bh_xrealloc(i->addr, i->n_addrs + 1, sizeof(*i->addr));
+	if (i->since) {
+		i->since = bh_xrealloc(i->since, i->n_addrs + 1, sizeof(*i->since));
+		i->since[i->n_addrs] = 0;
+	}
 	i->addr[i->n_addrs++] = copy;
+}
+
+void bh_interface_add_addr_since(struct bh_interface *i, const struct bh_addr *a, uint64_t since)
+{
+	bh_interface_add_addr(i, a);
+	if (!since)
+		return;
+	if (!i->since)
+		i->since = bh_xcalloc(i->n_addrs, sizeof(*i->since));
+	i->since[i->n_addrs - 1] = since;
+}
+
+uint64_t bh_interface_since(const struct bh_interface *i, size_t addr)
+{
+	return i->since ? i->since[addr] : 0;
+}
+
+void bh_interface_refuse(struct bh_interface *i, const struct bh_addr *a)
+{
+	i->refused = bh_xrealloc(i->refused, i->n_refused + 1, sizeof(*i->refused));
+	i->refused[i->n_refused++] = *a;
 }
 
 void bh_workload_clear_interfaces(struct bh_workload *w)
@@ -113,10 +143,25 @@ void bh_workload_clear_interfaces(struct bh_workload *w)
 		free(w->iface[i].host_name);
 		free(w->iface[i].bridge);
 		free(w->iface[i].addr);
+		free(w->iface[i].since);
+		free(w->iface[i].refused);
 	}
 	free(w->iface);
 	w->iface = NULL;
 	w->n_ifaces = 0;
+}
+
+static bool addrs_equal(const struct bh_addr *a, size_t n_a, const struct bh_addr *b, size_t n_b)
+{
+	return n_a == n_b && (n_a == 0 || memcmp(a, b, n_a * sizeof(*a)) == 0);
+}
+
+static bool since_equal(const struct bh_interface *a, const struct bh_interface *b)
+{
+	for (size_t i = 0; (a->since || b->since) && i < a->n_addrs; i++)
+		if (bh_interface_since(a, i) != bh_interface_since(b, i))
+			return false;
+	return true;
 }
 
 static bool interface_equal(const struct bh_interface *a, const struct bh_interface *b)
@@ -124,8 +169,10 @@ static bool interface_equal(const struct bh_interface *a, const struct bh_interf
 	return bh_streq(a->name, b->name) && bh_streq(a->host_name, b->host_name) &&
 	       bh_streq(a->bridge, b->bridge) && a->ifindex == b->ifindex &&
 	       a->host_ifindex == b->host_ifindex && a->bridge_ifindex == b->bridge_ifindex &&
-	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 && a->n_addrs == b->n_addrs &&
-	       (a->n_addrs == 0 || memcmp(a->addr, b->addr, a->n_addrs * sizeof(*a->addr)) == 0);
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 && a->mac_refused == b->mac_refused &&
+	       memcmp(a->refused_mac, b->refused_mac, sizeof(a->refused_mac)) == 0 &&
+	       addrs_equal(a->addr, a->n_addrs, b->addr, b->n_addrs) && since_equal(a, b) &&
+	       addrs_equal(a->refused, a->n_refused, b->refused, b->n_refused);
 }
 
 static bool lists_equal(const struct bh_workload *a, const struct bh_workload *b)

@@ -58,7 +58,7 @@ static struct bh_workload *some_workload(unsigned id, unsigned n_addrs)
 		f->host_ifindex = pick(3) ? pick(200) : 0;
 		for (unsigned k = 0, m = pick(4); k < m; k++) {
 			struct bh_addr a = some_addr(n_addrs);
-			bh_interface_add_addr(f, &a);
+			bh_interface_add_addr_since(f, &a, pick(3) ? pick(4) : 0);
 		}
 	}
 	w->mode = pick(3);
@@ -129,6 +129,31 @@ static void same_owner(
 	assert_int_equal(bh_inventory_owner(a, addr), bh_inventory_owner(b, addr));
 }
 
+/* By the rule itself: who claims it since the smallest number, of two alike the earlier. */
+static void rightful_owner(const struct bh_inventory *inv, const struct bh_addr *a)
+{
+	int owner = BH_OWNER_NONE;
+	uint64_t best = 0;
+	for (size_t i = 0; i < inv->n; i++)
+		for (size_t k = 0; k < inv->workload[i]->n_ifaces; k++) {
+			const struct bh_interface *f = &inv->workload[i]->iface[k];
+			for (size_t n = 0; n < f->n_addrs; n++) {
+				uint64_t since = bh_interface_since(f, n);
+				if (bh_addr_eq(&f->addr[n], a) &&
+					(owner == BH_OWNER_NONE || since < best)) {
+					owner = (int)i;
+					best = since;
+				}
+			}
+		}
+	for (size_t i = 0; i < inv->n_hosts; i++)
+		if (bh_addr_eq(&inv->host[i], a))
+			owner = BH_OWNER_HOST;
+	if (bh_addr_is_loopback(a))
+		owner = BH_OWNER_NONE;
+	assert_int_equal(bh_inventory_owner(inv, a), owner);
+}
+
 static void same_resolve(
 	const struct bh_inventory *a, const struct bh_inventory *b, const char *what)
 {
@@ -160,8 +185,10 @@ static void same_answers(const struct bh_inventory *a, const struct bh_inventory
 	for (size_t i = 0; i < b->n_hosts; i++)
 		same_owner(a, b, &b->host[i]);
 	for (unsigned i = 0; i < 60; i++) {
-		struct bh_addr any = some_addr(64);
+		struct bh_addr any = some_addr(i % 2 ? 12 : 64);
 		same_owner(a, b, &any);
+		if (i < 16)
+			rightful_owner(a, &any);
 		assert_int_equal(
 			bh_inventory_in_network(a, &any), bh_inventory_in_network(b, &any));
 	}

@@ -200,6 +200,53 @@ static void test_workload_copy(void **state BH_UNUSED)
 	bh_workload_free(NULL);
 }
 
+static void differs(
+	const struct bh_workload *w, void (*change)(struct bh_interface *, const struct bh_addr *))
+{
+	struct bh_addr a = addr("198.51.100.7");
+	struct bh_workload *c = bh_workload_copy(w), *again;
+	assert_true(bh_workload_equal(w, c));
+	change(&c->iface[0], &a);
+	assert_false(bh_workload_equal(w, c));
+	assert_false(bh_workload_equal(c, w));
+	again = bh_workload_copy(c);
+	assert_true(bh_workload_equal(again, c));
+	bh_workload_free(again);
+	bh_workload_free(c);
+}
+
+static void later(struct bh_interface *f, const struct bh_addr *a BH_UNUSED)
+{
+	f->since[2]++;
+}
+
+static void refuse_mac(struct bh_interface *f, const struct bh_addr *a BH_UNUSED)
+{
+	f->mac_refused = true;
+}
+
+static void refuse_other_mac(struct bh_interface *f, const struct bh_addr *a BH_UNUSED)
+{
+	f->refused_mac[5] = 1;
+}
+
+/* Since when it has its addresses, and what it was refused, are part of what it is. */
+static void test_workload_claims(void **state BH_UNUSED)
+{
+	struct bh_workload *w = workload("n", "a", "id", 3, "10.0.0.1 fe80::1");
+	struct bh_addr a = addr("10.0.0.3"), b = addr("10.0.0.4");
+	bh_interface_add_addr_since(&w->iface[0], &a, 77);
+	bh_interface_add_addr(&w->iface[0], &b);
+	assert_int_equal(bh_interface_since(&w->iface[0], 0), 0);
+	assert_int_equal(bh_interface_since(&w->iface[0], 2), 77);
+	assert_int_equal(bh_interface_since(&w->iface[0], 3), 0);
+	differs(w, bh_interface_refuse);
+	differs(w, refuse_mac);
+	differs(w, refuse_other_mac);
+	differs(w, later);
+	bh_workload_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_inventory_resolve),
 		cmocka_unit_test(test_inventory_empty_and_large),
 		cmocka_unit_test(test_workload_copy),
+		cmocka_unit_test(test_workload_claims),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
