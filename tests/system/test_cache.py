@@ -34,11 +34,16 @@ def cached(lab, n):
     wait_for(f"{n} verdicts in the cache", lambda: cache(lab)["added"] >= n)
 
 
-def _spray(addr, port, n):
-    """n datagrams, each a flow of its own."""
+sports = 20000
+
+
+def _spray(addr, port, n, sport=0):
+    """n datagrams, each a flow of its own: the kernel's choice of ports would repeat itself."""
     family = socket.AF_INET6 if ":" in addr else socket.AF_INET
     for i in range(n):
         s = socket.socket(family, socket.SOCK_DGRAM)
+        if sport:
+            s.bind(("", sport + i))
         s.connect((addr, port))
         try:
             s.send(b"x")
@@ -56,7 +61,9 @@ def _connects(addr, port, n):
 
 
 def spray(lab, src, addr, port, n):
-    return Child(src.netns, _spray, addr, port, n).result()
+    global sports
+    sports += n
+    return Child(src.netns, _spray, addr, port, n, sports - n).result()
 
 
 def flow_count(lab, **match):
