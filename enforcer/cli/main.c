@@ -10,6 +10,21 @@
 
 #include "cli/cli.h"
 
+#if defined(__has_feature) && !defined(__SANITIZE_ADDRESS__)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1 /* as gcc has it */
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+/* Freed memory that waits for its detection counts against the bounds that hostile documents are
+ * held to. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=4:thread_local_quarantine_size_kb=64:malloc_context_size=8";
+}
+#endif
+
 static const struct cli_command commands[] = {
 	{"status", "", "Is it enforcing, what is wrong, how does it fail",
 		"Problems come first, each with what to do about it.", 0, 0, {{0}}, cli_status},
