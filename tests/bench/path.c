@@ -32,7 +32,7 @@ static void usage(void)
 
 static unsigned number(const char *s, unsigned most)
 {
-	uint64_t v;
+	uint64_t v = 0;
 	if (!s || bh_parse_u64(s, most, &v) < 0)
 		usage();
 	return (unsigned)v;

@@ -327,7 +327,6 @@ def go_first():
 
 def measure(quick, parts):
     b, begin = Bench(quick), time.monotonic()
-    os.makedirs(path_lab.WORK, exist_ok=True)
     b.set_up(parts)
     print(f"{b.rounds} rounds, slices of {b.slice} ms; set-up took {time.monotonic() - begin:.0f} s; "
           f"median (least-greatest) of the rounds")
@@ -349,7 +348,7 @@ def measure(quick, parts):
 
 def isolate():
     """Again, in namespaces of its own: nothing is left behind, whatever happens."""
-    inner = 'mount -t tmpfs tmpfs /run/netns && mkdir -p "$0" && mount -t tmpfs tmpfs "$0" && exec "$@"'
+    inner = 'mount -t tmpfs tmpfs /run/netns && mkdir "$0" && exec "$@"'
     os.makedirs("/run/netns", exist_ok=True)
     os.environ["BULKHEAD_BENCH_INSIDE"] = "1"
     os.execvp("unshare", ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
