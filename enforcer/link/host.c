@@ -59,3 +59,35 @@ int bh_link_host(struct bh_link *l, struct bh_inventory *inv, bool anew)
 	free(ours.item);
 	return 0;
 }
+
+/* Of the sorted addresses, the first of the interface. */
+static size_t first_of(const struct bh_link *l, unsigned ifindex)
+{
+	size_t lo = 0, hi = l->n_addrs;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (l->addr[mid].ifindex < ifindex)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+int bh_link_networks(struct bh_link *l, unsigned ifindex, struct bh_prefix **ret)
+{
+	struct bh_prefix *p = NULL;
+	size_t n = 0, cap = 0;
+	int r = l->addrs_known ? 0 : bh_own_addrs_ask(l);
+
+	if (r < 0)
+		return r;
+	for (size_t i = first_of(l, ifindex); i < l->n_addrs && l->addr[i].ifindex == ifindex; i++)
+		if (is_network(&l->addr[i])) {
+			BH_GROW(p, n, cap);
+			p[n++] = l->addr[i].subnet;
+		}
+	*ret = p;
+	return (int)n;
+}

@@ -9,6 +9,7 @@
  * into a workload that is not governed.
  */
 #include <errno.h>
+#include <time.h>
 
 #include "link/netns.h"
 #include "link/private.h"
@@ -144,6 +145,17 @@ static char *out_of_reach(
 	return NULL;
 }
 
+/* Without wrapping (after 497 days), and never 0. The clock may be a little behind the kernel's. */
+static uint64_t made_at(uint32_t made)
+{
+	const uint64_t ahead = 10ull * 24 * 3600 * 100;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	uint64_t t = (uint64_t)now.tv_sec * 100 + (uint64_t)now.tv_nsec / 10000000 + ahead;
+	return 1 + t - (uint32_t)(t - made);
+}
+
 static void add_interface(struct bh_workload *to, const struct view *v,
 	const struct bh_link_info *i, const struct host_side *host)
 {
@@ -163,7 +175,8 @@ static void add_interface(struct bh_workload *to, const struct view *v,
 	}
 	for (size_t k = 0; k < v->addrs.n && n < MAX_ADDRS_PER_IFACE; k++)
 		if (v->addrs.item[k].ifindex == i->ifindex) {
-			bh_interface_add_addr(f, &v->addrs.item[k].local);
+			bh_interface_add_addr_since(
+				f, &v->addrs.item[k].local, made_at(v->addrs.item[k].made));
 			n++;
 		}
 }

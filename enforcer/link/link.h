@@ -22,10 +22,12 @@ int bh_link_netns_inode(const char *path, uint64_t *ret);
 /*
  * Fills w->iface, w->netns and w->unenforceable anew from the namespace at `path`; on failure they
  * are untouched. Loopback is left out; link-local and tentative IPv6 addresses are kept, as are
- * interfaces that are down or have no address. Bytes of interface names that are not printable
- * ASCII become '?', as they are the container's to choose; those of host_name are left alone.
- * Recipe: RTM_GETNSID/NEWNSID, then RTM_GETLINK and RTM_GETADDR with a target nsid and
- * NETLINK_GET_STRICT_CHK, the echoed id verified; where the kernel refuses, −EOPNOTSUPP.
+ * interfaces that are down or have no address. An address's `since` is when the kernel made it, in
+ * hundredths of a second since boot, and one more: the same for whoever asks, and whenever. Bytes
+ * of interface names that are not printable ASCII become '?', as they are the container's to
+ * choose; those of host_name are left alone. Recipe: RTM_GETNSID/NEWNSID, then RTM_GETLINK and
+ * RTM_GETADDR with a target nsid and NETLINK_GET_STRICT_CHK, the echoed id verified; where the
+ * kernel refuses, −EOPNOTSUPP.
  *
  * w->unenforceable is set when it is our own namespace ("shares the host's network"), when an
  * interface sits on a device of this node without being a veth, or is a device itself ("interface
@@ -46,6 +48,10 @@ void bh_link_forget(struct bh_link *l, uint64_t netns);
  * are those that notices told of since the kernel was last asked; `anew`: it is asked. 0 or −errno.
  */
 int bh_link_host(struct bh_link *l, struct bh_inventory *inv, bool anew);
+
+/* The subnets of one interface of the node, of its addresses as bh_link_host knows them. Owned
+ * (free); their number, or −errno. */
+int bh_link_networks(struct bh_link *l, unsigned ifindex, struct bh_prefix **ret);
 
 /* Whom change notices concern. Zero-initialised is nobody; _finish empties it. */
 struct bh_link_news {

@@ -106,6 +106,16 @@ static bool complete(struct bh_addr_info *i, const struct bh_addr *addr, unsigne
 	return true;
 }
 
+/* The kernel's own account: nothing that a namespace's owner can set. */
+static uint32_t made(const struct nlattr *attr)
+{
+	struct ifa_cacheinfo info = {};
+
+	if (mnl_attr_get_payload_len(attr) >= sizeof(info))
+		memcpy(&info, mnl_attr_get_payload(attr), sizeof(info));
+	return info.cstamp;
+}
+
 bool bh_link_parse_addr(const struct nlmsghdr *nlh, struct bh_addr_info *ret)
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
@@ -126,6 +136,8 @@ bool bh_link_parse_addr(const struct nlmsghdr *nlh, struct bh_addr_info *ret)
 			addr = read_addr(ifa->ifa_family, attr);
 		else if (mnl_attr_get_type(attr) == IFA_LOCAL)
 			ret->local = read_addr(ifa->ifa_family, attr);
+		else if (mnl_attr_get_type(attr) == IFA_CACHEINFO)
+			ret->made = made(attr);
 		else if (mnl_attr_get_type(attr) == IFA_TARGET_NETNSID)
 			ret->target_nsid = (int32_t)u32(attr);
 	}

@@ -56,6 +56,7 @@ struct bh_addr_info {
 	struct bh_addr local;
 	struct bh_prefix subnet; /* of the peer on a point-to-point link; host bits are zero */
 	bool failed; /* duplicate address detection says it is somebody else's */
+	uint32_t made; /* when, hundredths of a second since boot; wraps */
 	int32_t target_nsid;
 };
 
