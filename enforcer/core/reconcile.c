@@ -52,9 +52,19 @@ static void add_frame(struct bh_inventory *frame, void *core)
 	}
 }
 
+static void on_claim(const struct bh_workload *w, const char *what, void *core)
+{
+	struct bh_core *c = core;
+	bh_autofree char *text = bh_xasprintf("%s/%s %s", w->namespace, w->name, what);
+	bh_audit_event(c->audit, "identity.refused", NULL, text, NULL,
+		json_pack("{s:s, s:s, s:s}", "id", w->id, "namespace", w->namespace, "name",
+			w->name));
+}
+
 static struct bh_inventory *build_inventory(struct bh_core *c)
 {
-	const struct bh_inventory_settings settings = {mode_of, add_frame, c, quarantine_of};
+	const struct bh_inventory_settings settings = {
+		mode_of, add_frame, c, quarantine_of, on_claim};
 	return bh_inventory_mgr_build(c->inventory, &settings);
 }
 

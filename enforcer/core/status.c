@@ -7,6 +7,7 @@
 
 #define SOURCES_MAX 16
 #define FEEDS_MAX 256
+#define CLAIMS_MAX 16
 
 static void problem(json_t *list, const char *fmt, ...) BH_PRINTF(2, 3);
 static void problem(json_t *list, const char *fmt, ...)
@@ -94,6 +95,32 @@ static json_t *sources_json(struct bh_core *c, json_t *problems)
 		problem(problems, "no source of workloads: no /run/docker.sock was found at the "
 				  "start and the configuration names none");
 	return list;
+}
+
+struct claims {
+	json_t *problems;
+	const struct bh_workload *w;
+	size_t n;
+};
+
+static void add_claim(const char *what, void *arg)
+{
+	struct claims *s = arg;
+	if (s->n++ < CLAIMS_MAX)
+		problem(s->problems, "%s/%s %s", s->w->namespace, s->w->name, what);
+}
+
+/* What containers gave themselves and do not have. */
+static void claim_problems(const struct bh_inventory *inv, json_t *problems)
+{
+	struct claims s = {.problems = problems};
+	for (size_t i = 0; i < inv->n; i++) {
+		s.w = inv->workload[i];
+		bh_workload_claims(s.w, add_claim, &s);
+	}
+	if (s.n > CLAIMS_MAX)
+		problem(problems, "and %zu more such claims; `bulkhead ps -o json` shows them",
+			s.n - CLAIMS_MAX);
 }
 
 static json_t *workloads_json(struct bh_core *c)
@@ -188,6 +215,8 @@ struct bh_answer bh_core_status(struct bh_core *c)
 			"the rules of the run before, if any, stay in force");
 	kernel_problems(c, problems);
 	other_problems(c, problems);
+	if (c->snap)
+		claim_problems(bh_engine_inventory(c->snap->engine), problems);
 	json_t *o = json_pack("{s:s, s:i, s:s, s:s, s:b, s:b}", "version", BH_VERSION, "pid",
 		(int)getpid(), "node", c->node, "mode", bh_mode_name(bh_core_node_mode(c)),
 		"enforcing", enforcing, "ready", c->ready);

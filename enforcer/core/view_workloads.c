@@ -43,6 +43,18 @@ static json_t *policies_json(const struct bh_engine *e, size_t w)
 	return list;
 }
 
+static void add_claim(const char *what, void *list)
+{
+	json_array_append_new(list, json_string(what));
+}
+
+static json_t *claims_json(const struct bh_workload *w)
+{
+	json_t *list = json_array();
+	bh_workload_claims(w, add_claim, list);
+	return list;
+}
+
 static json_t *workload_json(const struct bh_engine *e, size_t i)
 {
 	const struct bh_workload *w = bh_engine_inventory(e)->workload[i];
@@ -69,6 +81,7 @@ static json_t *workload_json(const struct bh_engine *e, size_t i)
 			bh_engine_isolated(e, i, BH_EGRESS)));
 	json_object_set_new(o, "policies", policies_json(e, i));
 	json_object_set_new(o, "interfaces", ifaces);
+	json_object_set_new(o, "refused", claims_json(w));
 	return o;
 }
 

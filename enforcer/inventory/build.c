@@ -59,8 +59,11 @@ static void merge(struct bh_workload *w, const struct bh_container *c)
 	free(some.port);
 }
 
-static void copy_interfaces(struct bh_workload *w, const struct bh_workload *seen)
+/* What it was seen with; of MACs and addresses only what is its own. */
+static void copy_interfaces(struct bh_inventory_mgr *m, const struct bh_space *s,
+	struct bh_record *const *r, size_t n, struct bh_workload *w)
 {
+	const struct bh_workload *seen = r[0]->seen;
 	for (size_t i = 0; i < seen->n_ifaces; i++) {
 		const struct bh_interface *from = &seen->iface[i];
 		struct bh_interface *to = bh_workload_add_interface(w);
@@ -68,10 +71,15 @@ static void copy_interfaces(struct bh_workload *w, const struct bh_workload *see
 		to->name = bh_xstrdup(from->name);
 		to->host_name = bh_xstrdup(from->host_name);
 		to->bridge = bh_xstrdup(from->bridge);
-		to->addr = NULL;
-		to->n_addrs = 0;
-		for (size_t j = 0; j < from->n_addrs; j++)
-			bh_interface_add_addr(to, &from->addr[j]);
+		to->addr = to->refused = NULL;
+		to->since = NULL;
+		to->n_addrs = to->n_refused = 0;
+		bh_mgr_take_addrs(m, seen, i, r, n, to);
+		to->mac_refused = !bh_mgr_mac_is_own(m, s, from);
+		if (to->mac_refused) {
+			memcpy(to->refused_mac, from->mac, sizeof(to->mac));
+			memset(to->mac, 0, sizeof(to->mac));
+		}
 	}
 }
 
@@ -88,18 +96,19 @@ static uint64_t generation_of(
 	return s->generation;
 }
 
-static void add_seen(struct bh_inventory_mgr *m, struct bh_space *s, const struct bh_record *r,
-	struct bh_workload *w)
+static void add_seen(struct bh_inventory_mgr *m, struct bh_space *s, struct bh_record *const *r,
+	size_t n, struct bh_workload *w)
 {
-	w->netns = r->seen->netns;
-	w->unenforceable = bh_xstrdup(r->seen->unenforceable);
-	if (r->seen->netns == bh_link_own_netns(m->link)) {
+	const struct bh_workload *seen = r[0]->seen;
+	w->netns = seen->netns;
+	w->unenforceable = bh_xstrdup(seen->unenforceable);
+	if (seen->netns == bh_link_own_netns(m->link)) {
 		if (!w->unenforceable)
 			w->unenforceable = bh_xstrdup("shares the host's network");
 		return;
 	}
-	copy_interfaces(w, r->seen);
-	w->generation = generation_of(m, s, r->container);
+	copy_interfaces(m, s, r, n, w);
+	w->generation = generation_of(m, s, r[0]->container);
 }
 
 struct bh_workload *bh_mgr_make(
@@ -107,7 +116,7 @@ struct bh_workload *bh_mgr_make(
 {
 	struct bh_workload *w = new_workload(r[0]->container);
 	if (r[0]->seen)
-		add_seen(m, s, r[0], w);
+		add_seen(m, s, r, n, w);
 	else
 		w->unenforceable = bh_record_reason(r[0]);
 	for (size_t i = 1; i < n; i++)

@@ -28,6 +28,10 @@ struct bh_container *bh_container_copy(const struct bh_container *c)
 		n->port[i].name = bh_xstrdup(c->port[i].name);
 	}
 	n->n_ports = c->n_ports;
+	for (size_t i = 0; i < c->n_addrs; i++)
+		bh_container_declare(n, &c->addr[i]);
+	for (size_t i = 0; i < c->n_macs; i++)
+		bh_container_declare_mac(n, c->mac[i].b);
 	return n;
 }
 
@@ -46,7 +50,24 @@ void bh_container_free(struct bh_container *c)
 	for (size_t i = 0; i < c->n_ports; i++)
 		free(c->port[i].name);
 	free(c->port);
+	free(c->addr);
+	free(c->mac);
 	free(c);
+}
+
+void bh_container_declare(struct bh_container *c, const struct bh_addr *a)
+{
+	for (size_t i = 0; i < c->n_addrs; i++)
+		if (bh_addr_eq(&c->addr[i], a))
+			return;
+	c->addr = bh_xrealloc(c->addr, c->n_addrs + 1, sizeof(*c->addr));
+	c->addr[c->n_addrs++] = *a;
+}
+
+void bh_container_declare_mac(struct bh_container *c, const uint8_t mac[static 6])
+{
+	c->mac = bh_xrealloc(c->mac, c->n_macs + 1, sizeof(*c->mac));
+	memcpy(c->mac[c->n_macs++].b, mac, 6);
 }
 
 static bool ports_equal(const struct bh_container *a, const struct bh_container *b)
@@ -61,6 +82,16 @@ static bool ports_equal(const struct bh_container *a, const struct bh_container 
 	return true;
 }
 
+static bool declare_the_same(const struct bh_container *a, const struct bh_container *b)
+{
+	if (a->n_addrs != b->n_addrs || a->n_macs != b->n_macs)
+		return false;
+	for (size_t i = 0; i < a->n_addrs; i++)
+		if (!bh_addr_eq(&a->addr[i], &b->addr[i]))
+			return false;
+	return a->n_macs == 0 || memcmp(a->mac, b->mac, a->n_macs * sizeof(*a->mac)) == 0;
+}
+
 bool bh_container_equal(const struct bh_container *a, const struct bh_container *b)
 {
 	return bh_streq(a->id, b->id) && bh_streq(a->runtime, b->runtime) &&
@@ -68,7 +99,7 @@ bool bh_container_equal(const struct bh_container *a, const struct bh_container 
 	       bh_streq(a->digest, b->digest) && bh_streq(a->namespace, b->namespace) &&
 	       bh_labels_equal(&a->labels, &b->labels) && a->pid == b->pid &&
 	       bh_streq(a->netns_path, b->netns_path) && a->joined == b->joined &&
-	       ports_equal(a, b);
+	       ports_equal(a, b) && declare_the_same(a, b);
 }
 
 /* Bytewise on purpose: the locale must not decide who belongs to which namespace. */

@@ -213,6 +213,46 @@ static bool is_joined(const json_t *j)
 	return mode && strncmp(mode, "container:", 10) == 0;
 }
 
+static void take_addr(const json_t *network, const char *key, struct bh_container *c)
+{
+	struct bh_addr a;
+	const char *s = text_of(json_object_get(network, key));
+	if (s && bh_addr_parse(s, &a) == 0)
+		bh_container_declare(c, &a);
+}
+
+static void take_mac(const json_t *network, struct bh_container *c)
+{
+	unsigned v[6];
+	uint8_t mac[6];
+	int end = 0;
+	const char *s = text_of(json_object_get(network, "MacAddress"));
+	if (!s || strlen(s) != 17 ||
+		sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", v, v + 1, v + 2, v + 3, v + 4, v + 5,
+			&end) != 6 ||
+		end != 17)
+		return;
+	for (size_t i = 0; i < 6; i++)
+		mac[i] = (uint8_t)v[i];
+	bh_container_declare_mac(c, mac);
+}
+
+/* What the engine gave it. Nothing is no fault: none, or another's. */
+static void take_networks(const json_t *j, struct bh_container *c)
+{
+	json_t *all = json_object_get(json_object_get(j, "NetworkSettings"), "Networks"), *network;
+	const char *name;
+	size_t n = 0;
+	json_object_foreach(all, name, network)
+	{
+		if (n++ == BH_DOCKER_MAX_NETWORKS)
+			break;
+		take_addr(network, "IPAddress", c);
+		take_addr(network, "GlobalIPv6Address", c);
+		take_mac(network, c);
+	}
+}
+
 static void free_container_p(struct bh_container **c)
 {
 	bh_container_free(*c);
@@ -245,6 +285,7 @@ int bh_docker_parse_container(const char *text, size_t len, const char *id,
 	c->name = take_name(j, told);
 	c->image = take_image(config);
 	c->joined = is_joined(j);
+	take_networks(j, c);
 	c->netns_path = bh_xasprintf("/proc/%d/ns/net", c->pid);
 	take_image_id(text_of(json_object_get(j, "Image")), image);
 	ret->container = BH_TAKE_PTR(c);

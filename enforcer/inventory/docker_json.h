@@ -15,6 +15,7 @@
 #define BH_DOCKER_MAX_LABEL_VALUE 4096 /* bytes; longer values are cut, selectors stop at 63 */
 #define BH_DOCKER_MAX_NAME 255
 #define BH_DOCKER_MAX_IMAGE 512
+#define BH_DOCKER_MAX_NETWORKS 256 /* of one container; what further ones say is not heard */
 
 typedef char bh_docker_id[BH_DOCKER_ID_LEN + 1];
 

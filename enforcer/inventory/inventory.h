@@ -22,10 +22,19 @@ struct bh_container {
 		      */
 	struct bh_named_port *port;
 	size_t n_ports;
+	/* Its own by the source's account, whoever else claims them and wherever they are from. */
+	struct bh_addr *addr;
+	size_t n_addrs;
+	struct bh_mac {
+		uint8_t b[6];
+	} * mac;
+	size_t n_macs;
 };
 struct bh_container *bh_container_new(void);
 struct bh_container *bh_container_copy(const struct bh_container *c);
 void bh_container_free(struct bh_container *c); /* NULL is fine */
+void bh_container_declare(struct bh_container *c, const struct bh_addr *a); /* once each */
+void bh_container_declare_mac(struct bh_container *c, const uint8_t mac[static 6]);
 bool bh_container_equal(const struct bh_container *a, const struct bh_container *b);
 /*
  * The namespace a container belongs to: its own if the source gave one, else its compose project
@@ -68,13 +77,21 @@ struct bh_source *bh_source_docker_new(
 struct bh_source *bh_source_static_new(uv_loop_t *loop, const char *path);
 
 /*
- * Parses `workloads: [{name, namespace, labels, image, netns, ports: [{name, port, protocol}]}]`.
- * Pure. name and netns are required; netns must be absolute. All mistakes are added to `diags`;
- * with any error −EINVAL and ret untouched. An empty file is a mistake (`workloads: []` says
- * none), so that one being rewritten does not drop every workload. Array and containers owned.
+ * Parses `workloads: [{name, namespace, labels, image, netns, addresses, ports: [{name, port,
+ * protocol}]}]`. Pure. name and netns are required; netns must be absolute. All mistakes are added
+ * to `diags`; with any error −EINVAL and ret untouched. An empty file is a mistake (`workloads: []`
+ * says none), so that one being rewritten does not drop every workload. Array and containers owned.
  */
 int bh_static_parse(const char *file, const char *text, size_t len, struct bh_diags *diags,
 	struct bh_container ***ret, size_t *ret_n);
+
+/*
+ * Calls fn with each claim of a workload that was refused, for people: "claims 198.51.100.7, which
+ * is not on its network", "claims the MAC …, which another port of its bridge has".
+ */
+#define BH_CLAIMS_TOLD 16
+void bh_workload_claims(
+	const struct bh_workload *w, void (*fn)(const char *what, void *arg), void *arg);
 
 /* The manager. */
 struct bh_inventory_mgr;
@@ -109,6 +126,9 @@ struct bh_inventory_settings {
 	void *arg;
 	/* Borrowed, NULL: it is in none. May be NULL: nobody is. */
 	struct bh_quarantine *(*quarantine)(const struct bh_workload *w, void *arg);
+	/* The workload claims what is not its own (see bh_workload_claims), for the first time in
+	 * its network namespace. At most BH_CLAIMS_TOLD times for each. May be NULL. */
+	void (*claims)(const struct bh_workload *w, const char *what, void *arg);
 };
 /* They will answer otherwise. A reload implies it. */
 void bh_inventory_mgr_settings_changed(struct bh_inventory_mgr *m);

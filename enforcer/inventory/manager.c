@@ -12,8 +12,8 @@ static void on_tell(uv_timer_t *t)
 	m->fn(m->arg);
 }
 
-/* When the loop comes round: a source that says much at once is not told of piece by piece. */
-static void tell(struct bh_inventory_mgr *m)
+/* A source that says much at once is not told of piece by piece. */
+void bh_mgr_tell(struct bh_inventory_mgr *m)
 {
 	if (!uv_is_active((uv_handle_t *)&m->tell))
 		uv_timer_start(&m->tell, on_tell, 0, 0);
@@ -46,7 +46,7 @@ static void on_tick(uv_timer_t *t)
 	if (m->host_anew || m->host_failed)
 		news |= bh_mgr_host_look(m);
 	if (news)
-		tell(m);
+		bh_mgr_tell(m);
 }
 
 static size_t index_of(const struct bh_mgr_source *s)
@@ -94,14 +94,14 @@ static void sink_sync(void *arg, struct bh_container **c, size_t n)
 	bh_idmap_finish(&s->records, bh_record_free);
 	s->records = records;
 	s->synced = true;
-	tell(s->mgr);
+	bh_mgr_tell(s->mgr);
 }
 
 static void sink_upsert(void *arg, struct bh_container *c)
 {
 	struct bh_mgr_source *s = arg;
 	put(s, &s->records, c);
-	tell(s->mgr);
+	bh_mgr_tell(s->mgr);
 }
 
 static void sink_remove(void *arg, const char *id)
@@ -110,7 +110,7 @@ static void sink_remove(void *arg, const char *id)
 	struct bh_record *r = bh_idmap_remove(&s->records, id);
 	if (r) {
 		bh_mgr_mark(s->mgr, r->container->id);
-		tell(s->mgr);
+		bh_mgr_tell(s->mgr);
 	}
 	bh_record_free(r);
 }
@@ -148,7 +148,7 @@ int bh_inventory_mgr_new(uv_loop_t *loop, struct bh_link *link, bh_inventory_cha
 	bh_mgr_listen(m);
 	bh_mgr_walk_start(m);
 	uv_timer_start(&m->tick, on_tick, BH_MGR_TICK_MS, BH_MGR_TICK_MS);
-	tell(m); /* the node itself is news, even without any source */
+	bh_mgr_tell(m); /* the node itself is news, even without any source */
 	*ret = m;
 	return 0;
 }
@@ -177,7 +177,7 @@ void bh_inventory_mgr_reload(struct bh_inventory_mgr *m)
 		m->source[i]->source->ops->reload(m->source[i]->source);
 	bh_mgr_mark_all(m);
 	m->host_stale = m->host_anew = m->settings_changed = true;
-	tell(m);
+	bh_mgr_tell(m);
 }
 
 void bh_inventory_mgr_settings_changed(struct bh_inventory_mgr *m)
@@ -232,6 +232,8 @@ void bh_inventory_mgr_free(struct bh_inventory_mgr *m)
 	bh_mgr_ids_finish(m);
 	bh_mgr_spaces_finish(m);
 	free(m->attached);
+	bh_mgr_networks_finish(m);
+	bh_mgr_macs_finish(m);
 	free(m->network);
 	free(m->host);
 	uv_close((uv_handle_t *)&m->tell, on_closed);

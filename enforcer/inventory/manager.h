@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The manager's inside: manager.c listens to sources, heard.c to the kernel, walk.c looks again
  * unasked, record.c looks at one container's network namespace, ids.c knows the containers,
- * spaces.c sorts them into namespaces and makes inventories, build.c makes a workload, node.c looks
- * at the node. */
+ * spaces.c sorts them into namespaces and makes inventories, build.c makes a workload, own.c and
+ * macs.c say what is its own, node.c looks at the node. */
 #pragma once
 
 #include "inventory/idmap.h"
@@ -63,6 +63,24 @@ struct bh_space {
 	struct bh_workload *built; /* as in the last inventory; NULL = not in it */
 	char *who; /* holds it; another holder is another generation */
 	uint64_t generation;
+	struct bh_mgr_mac *mac; /* those it claims, each once on a bridge */
+	size_t n_macs;
+	char *told[BH_CLAIMS_TOLD]; /* claims that it was told of */
+	size_t n_told;
+};
+
+struct bh_mgr_mac {
+	unsigned bridge; /* ifindex */
+	struct bh_mac mac;
+	unsigned port; /* ifindex of the host side of the veth */
+	bool declared; /* by its source */
+};
+
+/* The subnets of a bridge, as they were when workloads on it were made. */
+struct bh_mgr_networks {
+	unsigned ifindex;
+	struct bh_prefix *item;
+	size_t n;
 };
 
 /* An interface of this node behind which workloads live. */
@@ -97,6 +115,10 @@ struct bh_inventory_mgr {
 	uint64_t generation;
 	struct bh_mgr_attached *attached; /* sorted */
 	size_t n_attached, cap_attached;
+	struct bh_mgr_networks *networks; /* of bridges */
+	size_t n_bridges, cap_bridges;
+	struct bh_idmap macs; /* bridge and MAC → who claims it, the one who has it first */
+	uint64_t builds;
 	bool host_stale; /* look at the node's own addresses … */
 	bool host_anew; /* … and don't rely on notices */
 	bool host_failed; /* those known are from an earlier time */
@@ -140,7 +162,27 @@ void bh_mgr_on_look(uv_timer_t *t);
 void bh_mgr_walk_start(struct bh_inventory_mgr *m);
 void bh_mgr_hurry(struct bh_inventory_mgr *m); /* everybody, as soon as is bearable */
 
+/* manager.c */
+void bh_mgr_tell(
+	struct bh_inventory_mgr *m); /* there is something new, when the loop comes round */
+
+/* own.c: which of its addresses are a workload's own */
+void bh_mgr_take_addrs(struct bh_inventory_mgr *m, const struct bh_workload *seen, size_t iface,
+	struct bh_record *const *r, size_t n, struct bh_interface *to);
+/* The node's addresses may be others: workloads whose bridges have other subnets are marked. True:
+ * there are some. */
+bool bh_mgr_networks_look(struct bh_inventory_mgr *m);
+void bh_mgr_networks_finish(struct bh_inventory_mgr *m);
+
+/* macs.c: who has a MAC on a bridge. Spaces whose answer is another are marked. */
+void bh_mgr_macs_claim(
+	struct bh_inventory_mgr *m, struct bh_space *s, struct bh_record *const *r, size_t n);
+bool bh_mgr_mac_is_own(
+	const struct bh_inventory_mgr *m, const struct bh_space *s, const struct bh_interface *f);
+void bh_mgr_macs_finish(struct bh_inventory_mgr *m);
+
 /* spaces.c */
+void bh_mgr_mark_space(struct bh_inventory_mgr *m, struct bh_space *s);
 struct bh_space *bh_mgr_space(const struct bh_inventory_mgr *m, uint64_t netns); /* or NULL */
 void bh_mgr_spaces_finish(struct bh_inventory_mgr *m);
 

@@ -106,6 +106,8 @@ bool bh_mgr_host_look(struct bh_inventory_mgr *m)
 	bool news = !m->host_failed && !(same_networks(m, inv) && same_hosts(m, inv));
 	if (news)
 		keep(m, inv);
+	if (!m->host_failed)
+		news |= bh_mgr_networks_look(m);
 	bh_inventory_unref(inv);
 	return news;
 }

@@ -15,7 +15,7 @@ struct build {
 	size_t n_removed, cap_removed, n_added, cap_added;
 };
 
-static void mark_space(struct bh_inventory_mgr *m, struct bh_space *s)
+void bh_mgr_mark_space(struct bh_inventory_mgr *m, struct bh_space *s)
 {
 	if (s->dirty)
 		return;
@@ -24,11 +24,19 @@ static void mark_space(struct bh_inventory_mgr *m, struct bh_space *s)
 	m->dirty_space[m->n_dirty_spaces++] = s;
 }
 
+static void forget_claims(struct bh_space *s)
+{
+	while (s->n_told > 0)
+		free(s->told[--s->n_told]);
+}
+
 static void free_space(void *space)
 {
 	struct bh_space *s = space;
 	bh_workload_unref(s->built);
 	free(s->member);
+	free(s->mac);
+	forget_claims(s);
 	free(s->who);
 	free(s->key);
 	free(s);
@@ -74,7 +82,7 @@ static void leave(struct bh_inventory_mgr *m, struct bh_mgr_id *id)
 		i++;
 	s->member[i] = s->member[--s->n];
 	id->space = NULL;
-	mark_space(m, s);
+	bh_mgr_mark_space(m, s);
 }
 
 static void join(struct bh_inventory_mgr *m, struct bh_mgr_id *id, char *key)
@@ -88,7 +96,7 @@ static void join(struct bh_inventory_mgr *m, struct bh_mgr_id *id, char *key)
 	BH_GROW(s->member, s->n, s->cap);
 	s->member[s->n++] = id;
 	id->space = s;
-	mark_space(m, s);
+	bh_mgr_mark_space(m, s);
 }
 
 static void place(struct bh_inventory_mgr *m, struct bh_mgr_id *id)
@@ -99,7 +107,7 @@ static void place(struct bh_inventory_mgr *m, struct bh_mgr_id *id)
 	bh_autofree char *key = key_of(m, r);
 	id->dirty = false;
 	if (id->space && bh_streq(id->space->key, key)) {
-		mark_space(m, id->space);
+		bh_mgr_mark_space(m, id->space);
 	} else {
 		leave(m, id);
 		if (key)
@@ -116,12 +124,49 @@ static struct bh_quarantine *quarantine_of(const struct build *b, const struct b
 	return b->settings->quarantine ? b->settings->quarantine(w, b->settings->arg) : NULL;
 }
 
+/* In their order. Array owned by the caller (free). */
+static struct bh_record **records(const struct bh_inventory_mgr *m, const struct bh_space *s)
+{
+	struct bh_record **r = bh_xcalloc(s->n, sizeof(struct bh_record *));
+	for (size_t i = 0; i < s->n; i++)
+		r[i] = bh_mgr_record(m, s->member[i]);
+	if (s->n > 1)
+		qsort(r, s->n, sizeof(struct bh_record *), bh_record_order);
+	return r;
+}
+
+struct claims {
+	const struct build *b;
+	struct bh_space *s;
+	const struct bh_workload *w;
+};
+
+static void tell_claim(const char *what, void *arg)
+{
+	const struct claims *c = arg;
+	struct bh_space *s = c->s;
+	for (size_t i = 0; i < s->n_told; i++)
+		if (strcmp(s->told[i], what) == 0)
+			return;
+	if (s->n_told == BH_CLAIMS_TOLD)
+		return;
+	s->told[s->n_told++] = bh_xstrdup(what);
+	c->b->settings->claims(c->w, what, c->b->settings->arg);
+}
+
+/* Each once, and not without end: a container may claim as often as it likes. */
+static void tell_claims(const struct build *b, struct bh_space *s, const struct bh_workload *w)
+{
+	struct claims c = {b, s, w};
+	if (s->built && s->built->generation != w->generation)
+		forget_claims(s); /* another's */
+	if (b->settings->claims)
+		bh_workload_claims(w, tell_claim, &c);
+}
+
 static struct bh_workload *make(struct build *b, struct bh_space *s)
 {
-	bh_autofree struct bh_record **r = bh_xcalloc(s->n, sizeof(struct bh_record *));
-	for (size_t i = 0; i < s->n; i++)
-		r[i] = bh_mgr_record(b->m, s->member[i]);
-	qsort(r, s->n, sizeof(struct bh_record *), bh_record_order);
+	bh_autofree struct bh_record **r = records(b->m, s);
 	struct bh_workload *w = bh_mgr_make(b->m, s, r, s->n);
 	w->mode = b->settings->mode(w, b->settings->arg);
 	w->quarantine = bh_quarantine_ref(quarantine_of(b, w));
@@ -145,6 +190,7 @@ static void update(struct build *b, struct bh_space *s)
 		return;
 	}
 	if (w) {
+		tell_claims(b, s, w);
 		BH_GROW(b->added, b->n_added, b->cap_added);
 		b->added[b->n_added++] = w;
 		bh_mgr_attach(b->m, w, 1);
@@ -175,7 +221,7 @@ static void mark_decided(struct build *b)
 		for (struct bh_idmap_slot *k = spaces->bucket[i]; k; k = k->next) {
 			struct bh_space *s = k->value;
 			if (s->built && decided_otherwise(b, s->built))
-				mark_space(b->m, s);
+				bh_mgr_mark_space(b->m, s);
 		}
 	}
 }
@@ -190,6 +236,12 @@ static struct bh_inventory *nobody(void)
 	return inv;
 }
 
+static void claim_macs(struct bh_inventory_mgr *m, struct bh_space *s)
+{
+	bh_autofree struct bh_record **r = records(m, s);
+	bh_mgr_macs_claim(m, s, r, s->n);
+}
+
 static void find_changes(struct build *b)
 {
 	struct bh_inventory_mgr *m = b->m;
@@ -198,6 +250,9 @@ static void find_changes(struct build *b)
 	m->dirty_id.n = 0;
 	if (m->settings_changed)
 		mark_decided(b);
+	/* What one gives up another may have: that one is among them then. */
+	for (size_t i = 0; i < m->n_dirty_spaces; i++)
+		claim_macs(m, m->dirty_space[i]);
 	for (size_t i = 0; i < m->n_dirty_spaces; i++)
 		update(b, m->dirty_space[i]);
 	m->n_dirty_spaces = 0;
@@ -224,6 +279,9 @@ struct bh_inventory *bh_inventory_mgr_build(
 	uint64_t start = uv_hrtime();
 	if (!m->last)
 		m->last = nobody();
+	m->builds++;
+	if (m->host_stale && m->n_bridges)
+		bh_mgr_host_look(m); /* whose subnets decide what is made now */
 	find_changes(&b);
 	struct bh_inventory *f = frame(&b);
 	if (f || b.n_removed || b.n_added) {
@@ -234,6 +292,8 @@ struct bh_inventory *bh_inventory_mgr_build(
 	}
 	free(b.removed);
 	free(b.added);
+	if (m->n_dirty_spaces)
+		bh_mgr_tell(m); /* subnets turned out to be others meanwhile */
 	m->build_us = (uv_hrtime() - start) / 1000;
 	return bh_inventory_ref(m->last);
 }

@@ -15,6 +15,7 @@
 #define MAX_WORKLOADS 16384
 #define MAX_PORTS 64
 #define MAX_LABELS 256
+#define MAX_ADDRESSES 256
 
 struct parse {
 	struct bh_reader r;
@@ -233,6 +234,31 @@ static void read_ports(
 	}
 }
 
+static void read_addresses(
+	struct parse *p, const struct bh_node *w, const char *at, struct bh_container *c)
+{
+	const struct bh_node *n = bh_node_get(w, "addresses");
+	bh_autofree char *path = bh_xasprintf("%s.addresses", at);
+	if (bh_node_is_null(n) || bh_read_seq(&p->r, n, path) < 0)
+		return;
+	if (n->n > MAX_ADDRESSES) {
+		bh_read_error(&p->r, n, path, NULL, "at most %d addresses", MAX_ADDRESSES);
+		return;
+	}
+	for (size_t i = 0; i < n->n; i++) {
+		struct bh_addr a;
+		const char *s;
+		bh_autofree char *item = bh_xasprintf("%s[%zu]", path, i);
+		if (bh_read_string(&p->r, n->child[i], item, &s) < 0)
+			continue;
+		if (bh_addr_parse(s, &a) < 0)
+			bh_read_error(&p->r, n->child[i], item,
+				"write it without a prefix length: 10.0.0.2", "is not an address");
+		else
+			bh_container_declare(c, &a);
+	}
+}
+
 /* Two entries for one name would be one workload with two accounts of it. */
 static void identify(
 	struct parse *p, const struct bh_node *w, const char *at, struct bh_container *c)
@@ -249,7 +275,7 @@ static void identify(
 static void read_workload(struct parse *p, const struct bh_node *w, size_t index)
 {
 	static const char *const known[] = {
-		"name", "namespace", "labels", "image", "netns", "ports", NULL};
+		"name", "namespace", "labels", "image", "netns", "addresses", "ports", NULL};
 	bh_autofree char *at = bh_xasprintf("workloads[%zu]", index);
 	if (bh_read_map(&p->r, w, at) < 0)
 		return;
@@ -261,6 +287,7 @@ static void read_workload(struct parse *p, const struct bh_node *w, size_t index
 	read_labels(p, w, at, &c->labels);
 	read_image(p, w, at, &c->image);
 	read_netns(p, w, at, &c->netns_path);
+	read_addresses(p, w, at, c);
 	read_ports(p, w, at, c);
 	identify(p, w, at, c);
 	BH_GROW(p->c, p->n, p->cap);

@@ -24,7 +24,10 @@ static struct {
 		const char *path;
 		uint64_t inode;
 		const char *addr;
-		unsigned bridge;
+		unsigned bridge, port;
+		uint8_t mac; /* its last byte */
+		uint64_t since;
+		const char *more; /* a second address */
 		int err; /* of inspecting */
 	} ns[8];
 	unsigned inspections;
@@ -35,6 +38,7 @@ static struct {
 	int host_err;
 	unsigned host_looks;
 	const char *host_addr; /* one more of the node's own */
+	const char *subnet[8]; /* of interfaces of the node */
 } kernel;
 
 uint64_t bh_link_own_netns(const struct bh_link *l)
@@ -74,8 +78,14 @@ int bh_link_inspect(struct bh_link *l, const char *path, struct bh_workload *w)
 	f->name = bh_xstrdup("eth0");
 	f->host_name = bh_xstrdup("veth0");
 	f->bridge_ifindex = kernel.ns[i].bridge;
+	f->host_ifindex = kernel.ns[i].port;
+	f->mac[5] = kernel.ns[i].mac;
 	bh_addr_parse(kernel.ns[i].addr, &a);
-	bh_interface_add_addr(f, &a);
+	bh_interface_add_addr_since(f, &a, kernel.ns[i].since);
+	if (kernel.ns[i].more) {
+		bh_addr_parse(kernel.ns[i].more, &a);
+		bh_interface_add_addr_since(f, &a, 100 + kernel.ns[i].since);
+	}
 	w->netns = kernel.ns[i].inode;
 	return 0;
 }
@@ -102,6 +112,16 @@ int bh_link_host(struct bh_link *l, struct bh_inventory *inv, bool anew BH_UNUSE
 	bh_inventory_add_host(inv, &a);
 	bh_inventory_add_network(inv, &p);
 	return 0;
+}
+
+int bh_link_networks(struct bh_link *l BH_UNUSED, unsigned ifindex, struct bh_prefix **ret)
+{
+	const char *subnet = kernel.subnet[ifindex];
+	if (!subnet)
+		return 0;
+	*ret = bh_xcalloc(1, sizeof(**ret));
+	bh_prefix_parse(subnet, *ret);
+	return 1;
 }
 
 int bh_link_watch_fd(struct bh_link *l)
@@ -175,6 +195,7 @@ struct world {
 	unsigned told;
 	const char *enforced, *declared; /* namespaces */
 	struct bh_quarantine *quarantine; /* of "name-one" */
+	char claims[4000]; /* what was told of, a line each */
 };
 
 static void on_changed(void *arg)
@@ -274,9 +295,17 @@ static struct bh_quarantine *quarantine_of(const struct bh_workload *x, void *ar
 	return bh_streq(x->name, "name-one") ? w->quarantine : NULL;
 }
 
+static void on_claim(const struct bh_workload *x, const char *what, void *arg)
+{
+	struct world *w = arg;
+	size_t n = strlen(w->claims);
+	snprintf(w->claims + n, sizeof(w->claims) - n, "%s %s\n", x->name, what);
+}
+
 static struct bh_inventory *build(struct world *w)
 {
-	const struct bh_inventory_settings settings = {mode_of, add_frame, w, quarantine_of};
+	const struct bh_inventory_settings settings = {
+		mode_of, add_frame, w, quarantine_of, on_claim};
 	return bh_inventory_mgr_build(w->m, &settings);
 }
 

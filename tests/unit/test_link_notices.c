@@ -183,22 +183,69 @@ static struct bh_inventory *build_anew(struct world *w)
 	return inv;
 }
 
+/* As it was seen, whoever has its MACs: that depends on who was first. */
+static struct bh_workload *seen(const struct bh_workload *w)
+{
+	struct bh_workload *x = bh_workload_copy(w);
+
+	x->generation = 0; /* counts what this manager saw */
+	for (size_t i = 0; i < x->n_ifaces; i++) {
+		struct bh_interface *f = &x->iface[i];
+		if (f->mac_refused)
+			memcpy(f->mac, f->refused_mac, sizeof(f->mac));
+		memset(f->refused_mac, 0, sizeof(f->refused_mac));
+		f->mac_refused = false;
+	}
+	return x;
+}
+
+/* Whether another workload on the bridge of `of` has this MAC. */
+static bool taken(const struct bh_inventory *inv, size_t but, const struct bh_interface *of,
+	const uint8_t mac[static 6])
+{
+	for (size_t i = 0; i < inv->n; i++)
+		for (size_t k = 0; i != but && k < inv->workload[i]->n_ifaces; k++) {
+			const struct bh_interface *f = &inv->workload[i]->iface[k];
+			if (f->bridge_ifindex == of->bridge_ifindex && !f->mac_refused &&
+				memcmp(f->mac, mac, sizeof(f->mac)) == 0)
+				return true;
+		}
+	return false;
+}
+
+/* One has each MAC on a bridge, and whom it is refused is not the one. */
+static void one_has_it(const struct bh_inventory *inv, unsigned round, unsigned *refused)
+{
+	static const uint8_t none[6];
+
+	for (size_t i = 0; i < inv->n; i++)
+		for (size_t k = 0; k < inv->workload[i]->n_ifaces; k++) {
+			const struct bh_interface *f = &inv->workload[i]->iface[k];
+			const uint8_t *mac = f->mac_refused ? f->refused_mac : f->mac;
+			if (!f->bridge_ifindex || memcmp(mac, none, sizeof(none)) == 0)
+				continue;
+			*refused += f->mac_refused;
+			if (taken(inv, i, f, mac) != f->mac_refused)
+				fail_msg("round %u: a MAC of %s", round, inv->workload[i]->name);
+		}
+}
+
 static void same(const struct bh_inventory *a, const struct bh_inventory *b, unsigned round)
 {
 	assert_int_equal(a->n, b->n);
 	if (!bh_inventory_same_frame(a, b))
 		fail_msg("round %u: the node is another", round);
 	for (size_t i = 0; i < a->n; i++) {
-		struct bh_workload *x = bh_workload_copy(a->workload[i]);
-		x->generation = b->workload[i]->generation; /* counts what this manager saw */
-		if (!bh_workload_equal(x, b->workload[i]))
+		struct bh_workload *x = seen(a->workload[i]), *y = seen(b->workload[i]);
+		if (!bh_workload_equal(x, y))
 			fail_msg("round %u: %s is another", round, x->name);
 		bh_workload_unref(x);
+		bh_workload_unref(y);
 	}
 }
 
 struct counts {
-	unsigned reachable, bridged, addressed;
+	unsigned reachable, bridged, addressed, refused, mac_refused;
 };
 
 static void count(const struct bh_inventory *inv, struct counts *c)
@@ -209,6 +256,7 @@ static void count(const struct bh_inventory *inv, struct counts *c)
 			c->reachable += f->host_ifindex != 0;
 			c->bridged += f->bridge != NULL;
 			c->addressed += f->n_addrs > 0;
+			c->refused += f->n_refused > 0;
 		}
 }
 
@@ -225,6 +273,8 @@ static void history(unsigned seed, unsigned rounds, struct counts *c)
 		struct bh_inventory *anew = build_anew(&w);
 		same(w.inv, anew, i);
 		count(w.inv, c);
+		one_has_it(w.inv, i, &c->mac_refused);
+		one_has_it(anew, i, &c->mac_refused);
 		bh_inventory_unref(anew);
 		settle(&w);
 		assert_int_equal(w.told, told); /* and then there is silence */
@@ -242,6 +292,8 @@ static void test_histories(void **state BH_UNUSED)
 	assert_true(c.reachable > 2000);
 	assert_true(c.bridged > 500);
 	assert_true(c.addressed > 2000);
+	assert_true(c.refused > 500);
+	assert_true(c.mac_refused > 30);
 }
 
 int main(void)

@@ -39,7 +39,7 @@ static void on_changed(void *arg)
 {
 	struct world *w = arg;
 	bh_inventory_unref(w->inv);
-	const struct bh_inventory_settings settings = {mode_of, add_frame, NULL, NULL};
+	const struct bh_inventory_settings settings = {mode_of, add_frame, NULL, NULL, NULL};
 	w->inv = bh_inventory_mgr_build(w->m, &settings);
 	w->told++;
 }
