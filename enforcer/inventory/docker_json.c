@@ -223,17 +223,15 @@ static void take_addr(const json_t *network, const char *key, struct bh_containe
 
 static void take_mac(const json_t *network, struct bh_container *c)
 {
-	unsigned v[6];
 	uint8_t mac[6];
-	int end = 0;
 	const char *s = text_of(json_object_get(network, "MacAddress"));
-	if (!s || strlen(s) != 17 ||
-		sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x%n", v, v + 1, v + 2, v + 3, v + 4, v + 5,
-			&end) != 6 ||
-		end != 17)
+	if (!s || strlen(s) != 17)
 		return;
-	for (size_t i = 0; i < 6; i++)
-		mac[i] = (uint8_t)v[i];
+	for (size_t i = 0; i < 6; i++) {
+		if (!is_hex(s + 3 * i, 2) || (i < 5 && s[3 * i + 2] != ':'))
+			return;
+		mac[i] = (uint8_t)strtoul(s + 3 * i, NULL, 16);
+	}
 	bh_container_declare_mac(c, mac);
 }
 

@@ -49,6 +49,20 @@ static void test_namespace(void **state)
 	}
 }
 
+static void declare(struct bh_container *c, const char *text)
+{
+	struct bh_addr a;
+	assert_int_equal(bh_addr_parse(text, &a), 0);
+	bh_container_declare(c, &a);
+}
+
+static void declares(const struct bh_container *c, size_t i, const char *text)
+{
+	char found[BH_ADDR_STRLEN];
+	assert_true(i < c->n_addrs);
+	assert_string_equal(bh_addr_format(&c->addr[i], found), text);
+}
+
 static void test_copy(void **state)
 {
 	(void)state;
@@ -59,11 +73,25 @@ static void test_copy(void **state)
 	c->port[0] = (struct bh_named_port){.name = bh_xstrdup("http"), .proto = 6, .port = 80};
 	c->n_ports = 1;
 	bh_labels_set(&c->labels, "a", "b");
+	declare(c, "10.0.0.2");
+	declare(c, "10.0.0.2");
+	bh_container_declare_mac(c, (const uint8_t[6]){2, 0, 0, 0, 0, 1});
+	assert_int_equal(c->n_addrs, 1);
 	struct bh_container *d = bh_container_copy(c);
 	assert_true(bh_container_equal(c, d));
 	d->port[0].port = 81;
 	assert_false(bh_container_equal(c, d));
 	d->port[0].port = 80;
+	declare(d, "fd00::2");
+	assert_false(bh_container_equal(c, d));
+	d->n_addrs--;
+	d->addr[0].b[3] = 3;
+	assert_false(bh_container_equal(c, d));
+	d->addr[0].b[3] = 2;
+	d->mac[0].b[5] = 2;
+	assert_false(bh_container_equal(c, d));
+	d->mac[0].b[5] = 1;
+	assert_true(bh_container_equal(c, d));
 	d->pid = 5;
 	assert_false(bh_container_equal(c, d));
 	bh_container_free(c);
@@ -130,6 +158,7 @@ static void test_static_good(void **state)
 				"  labels: {app: web, tier: \"1\", empty: \"\"}\n"
 				"  image: nginx:1.25\n"
 				"  netns: /run/netns/web\n"
+				"  addresses: [10.0.0.2, \"fd00::2\"]\n"
 				"  ports:\n"
 				"  - {name: http, port: 80}\n"
 				"  - {port: 53, protocol: UDP}\n"
@@ -148,6 +177,9 @@ static void test_static_good(void **state)
 	assert_string_equal(c->netns_path, "/run/netns/web");
 	assert_int_equal(c->pid, 0);
 	assert_string_equal(bh_labels_get(&c->labels, "tier"), "1");
+	assert_int_equal(c->n_addrs, 2);
+	declares(c, 0, "10.0.0.2");
+	declares(c, 1, "fd00::2");
 	assert_int_equal(c->n_ports, 2);
 	assert_string_equal(c->port[0].name, "http");
 	assert_int_equal(c->port[0].proto, IPPROTO_TCP);
@@ -195,6 +227,9 @@ static void test_static_bad(void **state)
 		{"workloads: [{name: a, netns: /a, ports: [{name: x, port: 1}, {name: x, port: 2}]}"
 		 "]\n",
 			"another port has this name", 1},
+		{"workloads: [{name: a, netns: /a, addresses: [10.0.0.2/24, x]}]\n",
+			"addresses[0]: is not an address", 2},
+		{"workloads: [{name: a, netns: /a, addresses: 10.0.0.2}]\n", "addresses", 1},
 		{"workloads: [{name: a, netns: /a}, {name: a, netns: /b}]\n",
 			"default/a is listed twice", 1},
 		{"workloads: [{name: a, namespace: default, netns: /a}, {name: a, netns: /b}]\n",
@@ -250,6 +285,38 @@ static void test_container_good(void **state)
 	assert_int_equal(
 		container("{\"Id\":\"" ID "\",\"State\":{\"Running\":true,\"Pid\":0}}", &c, &f), 0);
 	assert_null(c.container); /* being restarted */
+}
+
+/* What the engine says that it gave. Anything else is passed over. */
+static void test_container_networks(void **state)
+{
+	struct bh_docker_container c = {0};
+	struct bh_docker_fault f;
+	(void)state;
+	assert_int_equal(
+		container("{\"Id\":\"" ID "\",\"State\":{\"Running\":true,\"Pid\":42},"
+			  "\"NetworkSettings\":{\"Networks\":{\"shop\":{"
+			  "\"IPAddress\":\"172.18.0.2\",\"GlobalIPv6Address\":\"fd00:18::2\","
+			  "\"MacAddress\":\"02:42:ac:12:00:02\"},"
+			  "\"old\":{\"IPAddress\":\"172.19.0.2\",\"GlobalIPv6Address\":"
+			  "\"\",\"MacAddress\":\"\"},\"odd\":{\"IPAddress\":7,"
+			  "\"GlobalIPv6Address\":\"fd00::2/64\",\"MacAddress\":"
+			  "\"02:42:ac:12:00:+2\"},\"none\":[]}}}",
+			&c, &f),
+		0);
+	assert_int_equal(c.container->n_addrs, 3);
+	declares(c.container, 0, "172.18.0.2");
+	declares(c.container, 1, "fd00:18::2");
+	declares(c.container, 2, "172.19.0.2");
+	assert_int_equal(c.container->n_macs, 1);
+	assert_memory_equal(c.container->mac[0].b, "\x02\x42\xac\x12\x00\x02", 6);
+	bh_container_free(c.container);
+	assert_int_equal(container("{\"Id\":\"" ID "\",\"State\":{\"Running\":true,\"Pid\":42},"
+				   "\"NetworkSettings\":{\"Networks\":[1]}}",
+				 &c, &f),
+		0);
+	assert_int_equal(c.container->n_addrs, 0);
+	bh_container_free(c.container);
 }
 
 static void test_container_bad(void **state)
@@ -398,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_static_good),
 		cmocka_unit_test(test_static_bad),
 		cmocka_unit_test(test_container_good),
+		cmocka_unit_test(test_container_networks),
 		cmocka_unit_test(test_container_bad),
 		cmocka_unit_test(test_labels_bounded),
 		cmocka_unit_test(test_list),
