@@ -46,8 +46,8 @@ static int send_family(struct bh_core *c, uint8_t family)
 {
 	static struct bh_value value[4 * SEND_MAX]; /* the loop's thread only */
 	const struct bh_set *set =
-		c->installed ? bh_ruleset_find_set(c->installed, family == BH_IPV4 ? "cache-deny4"
-										   : "cache-deny6")
+		c->installed ? bh_ruleset_find_set(c->installed,
+				       family == BH_IPV4 ? "cache-deny4" : "cache-deny6")
 			     : NULL;
 	struct bh_nft_error err = {0};
 	size_t n = 0;

@@ -136,7 +136,7 @@ static const char sample_text[] =
 	"\t\telements = { 2001:db8::1 : jump g_web }\n\t}\n\n"
 	"\tchain forward {\n"
 	"\t\ttype filter hook forward priority filter - 10; policy accept;\n"
-	"\t\tct state established,related counter accept comment \"established\"\n"
+	"\t\tct state established counter accept comment \"established\"\n"
 	"\t\tct state new tcp flags != syn / fin,syn,rst,ack drop comment \"mid-stream\"\n"
 	"\t\ticmpv6 type { nd-router-solicit, nd-neighbor-solicit } accept\n"
 	"\t\ticmpv6 type nd-neighbor-advert accept\n"
