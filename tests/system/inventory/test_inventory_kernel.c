@@ -60,7 +60,7 @@ static int setup(void **state)
 	strcpy(w->dir, "/tmp/bh-test-inventory-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	snprintf(w->file, sizeof(w->file), "%s/w.yaml", w->dir);
-	SH("ip link set lo up; ip link add br0 up type bridge; ip addr add 10.9.0.1/24 dev br0");
+	SH("ip link set lo up; ip link add br0 up type bridge; ip addr add 10.9.0.1/16 dev br0");
 	for (unsigned i = 0; i < 3; i++) {
 		w->ns[i] = bh_ns_new();
 		assert_true(w->ns[i] > 0);
