@@ -280,8 +280,6 @@ struct bh_inventory *bh_inventory_mgr_build(
 	if (!m->last)
 		m->last = nobody();
 	m->builds++;
-	if (m->host_stale && m->n_bridges)
-		bh_mgr_host_look(m); /* whose subnets decide what is made now */
 	find_changes(&b);
 	struct bh_inventory *f = frame(&b);
 	if (f || b.n_removed || b.n_added) {

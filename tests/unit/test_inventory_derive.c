@@ -58,7 +58,8 @@ static struct bh_workload *some_workload(unsigned id, unsigned n_addrs)
 		f->host_ifindex = pick(3) ? pick(200) : 0;
 		for (unsigned k = 0, m = pick(4); k < m; k++) {
 			struct bh_addr a = some_addr(n_addrs);
-			bh_interface_add_addr_since(f, &a, pick(3) ? pick(4) : 0);
+			for (unsigned again = pick(6) ? 1 : 2; again > 0; again--)
+				bh_interface_add_addr_since(f, &a, pick(3) ? pick(6) : 0);
 		}
 	}
 	w->mode = pick(3);
@@ -386,6 +387,43 @@ static void test_frame_changes(void **state BH_UNUSED)
 	bh_inventory_unref(d);
 }
 
+/* One that claims an address since the numbers given. */
+static struct bh_workload *claimant(const char *name, uint64_t since, uint64_t also)
+{
+	struct bh_addr a;
+	struct bh_workload *w = bh_workload_new();
+	w->id = bh_xstrdup(name);
+	w->name = bh_xstrdup(name);
+	w->namespace = bh_xstrdup("n");
+	bh_addr_parse("10.0.0.1", &a);
+	struct bh_interface *f = bh_workload_add_interface(w);
+	f->name = bh_xstrdup("eth0");
+	bh_interface_add_addr_since(f, &a, since);
+	if (also)
+		bh_interface_add_addr_since(f, &a, also);
+	return w;
+}
+
+/* Of two claims neither is there any more, but a later one: it is not taken for one of them. */
+static void test_claimed_twice(void **state BH_UNUSED)
+{
+	struct bh_inventory *inv = bh_inventory_new(), *to;
+	struct bh_workload *again = claimant("a", 7, 0), *other = claimant("b", 6, 0);
+	struct bh_addr a;
+	uint32_t at = 0;
+	bh_addr_parse("10.0.0.1", &a);
+	bh_inventory_add(inv, claimant("a", 5, 1));
+	bh_inventory_seal(inv);
+	to = bh_inventory_derive(inv, NULL, &at, 1, &again, 1);
+	bh_inventory_unref(inv);
+	inv = bh_inventory_derive(to, NULL, NULL, 0, &other, 1);
+	assert_int_equal(bh_inventory_owner(inv, &a), 1);
+	bh_inventory_unref(to);
+	bh_inventory_unref(inv);
+	bh_workload_unref(again);
+	bh_workload_unref(other);
+}
+
 /* --- many threads, each dropping what others still read --- */
 struct shared {
 	pthread_mutex_t lock;
@@ -450,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_frame_changes),
+		cmocka_unit_test(test_claimed_twice),
 		cmocka_unit_test(test_references),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

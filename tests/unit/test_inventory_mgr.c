@@ -1180,6 +1180,28 @@ static void test_own_network(void **state)
 		"name-one claims 10.0.0.1, which is not on its network\n");
 }
 
+/* That a subnet is another is found only when all workloads have been made. */
+static void test_subnet_found_late(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	ns(0, "/n/1", "10.0.0.1", 3);
+	ns(1, "/n/2", "10.0.0.2", 4);
+	kernel.subnet[3] = "198.51.100.0/24";
+	upsert(w->a, container("one", "/n/1", NULL));
+	settle(w);
+	is_now(w, (const char *const[]){"name-one", NULL}, "one: 10.0.0.1! ~0");
+	settle(w);
+	kernel.subnet[3] = "10.0.0.0/24"; /* no notice of it */
+	upsert(w->a, container("two", "/n/2", NULL)); /* on another bridge: the node is looked at */
+	settle(w);
+	bh_inventory_unref(build(w));
+	unsigned told = w->told;
+	settle(w);
+	assert_true(w->told > told);
+	is_now(w, both, "one: 10.0.0.1 ~0; two: 10.0.0.2 ~0");
+}
+
 /* A container that claims without end is told of so many times. */
 static void test_claims_bounded(void **state)
 {
@@ -1340,6 +1362,7 @@ int main(void)
 		T(test_history),
 		T(test_first_holder),
 		T(test_own_network),
+		T(test_subnet_found_late),
 		T(test_claims_bounded),
 		T(test_macs),
 		T(test_macs_at_start),
