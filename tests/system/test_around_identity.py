@@ -132,6 +132,14 @@ def test_an_outside_address_is_no_way_into_a_block(lab):
         raise Failure(f"c gets in as {got}")
     if lab.probe(lab.out, b.v4, "udp", FROM_OUTSIDE, source=OUTSIDE4) != "closed":
         raise Failure("the outside address is shut out because c took it")
+    problems = lab.status()["problems"]
+    for address in (OUTSIDE4, OUTSIDE6):
+        text = f"shop/c claims {address}, which is not on its network"
+        if text not in problems:
+            raise Failure(f"{address} is not shown as refused: {problems}")
+        said = [r for r in lab.audit() if r["event"]["action"] == "identity.refused" and text in str(r)]
+        if len(said) != 1:
+            raise Failure(f"{address} is recorded {len(said)} times")
 
 
 def test_a_new_mac_is_learned(lab):
