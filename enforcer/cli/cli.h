@@ -162,6 +162,9 @@ int cli_ps(struct cli *cli, int argc, char **argv);
 int cli_flows(struct cli *cli, int argc, char **argv);
 int cli_learn_status(struct cli *cli, int argc, char **argv);
 int cli_learn_export(struct cli *cli, int argc, char **argv);
+/* plan_state.c. Answers as POST /v1/policies/plan; *ret is owned. in NULL: the first state. */
+int cli_plan_from_state(
+	const char *state, const char *in, bool prune, const struct cli_files *f, json_t **ret);
 int cli_policy_check(struct cli *cli, int argc, char **argv);
 int cli_policy_test(struct cli *cli, int argc, char **argv);
 int cli_policy_compile(struct cli *cli, int argc, char **argv);

@@ -88,10 +88,14 @@ static const struct cli_command commands[] = {
 	{"policy plan", "FILE|DIR…", "Say what an apply would change, and what opens and closes",
 		"Changes nothing. What opens and closes is told of the workloads that are there\n"
 		"now, as if all were enforced. Exits with 0 whether there are changes or not:\n"
-		"`changes` in the JSON tells.",
+		"`changes` in the JSON tells. With --state no daemon is asked: the workloads and "
+		"the\n"
+		"policies of before are the file's.",
 		1, -1,
 		{{0, "prune", NULL, "as apply --prune"},
-			{0, "diff", NULL, "show the changed lines too"}},
+			{0, "diff", NULL, "show the changed lines too"},
+			{0, "state", "FILE", "a world, as `bulkhead state` prints it"},
+			{0, "in", "STATE", "which of its states; the first"}},
 		cli_policy_plan},
 	{"policy delete", "NAMESPACE/NAME|cnp:NAME", "Remove a policy", NULL, 1, 1, {{0}},
 		cli_policy_delete},

@@ -107,12 +107,43 @@ static int add_diff(struct cli *cli, const struct cli_files *f, json_t *reply)
 	return CLI_OK;
 }
 
+static void print_plan(struct cli *cli, const json_t *reply)
+{
+	cli_print_actions(cli, reply);
+	cli_print_changes(cli, json_object_get(reply, "diff"), "in force", "planned");
+	print_delta(cli, reply);
+	print_summary(reply);
+}
+
+static int plan_from_state(struct cli *cli, int argc, char **argv)
+{
+	struct cli_files f = {0};
+	json_t *reply = NULL;
+
+	if (cli->opt[1])
+		return cli_usage_error(
+			NULL, "--diff compares with what is in force; not with --state");
+	int e = cli_files_read(argc, argv, &f);
+	if (e != CLI_OK)
+		return e;
+	e = cli_plan_from_state(cli->opt[2], cli->opt[3], cli->opt[0] != NULL, &f, &reply);
+	cli_files_finish(&f);
+	if (e == CLI_OK && cli->json)
+		cli_print_json(cli, reply);
+	else if (e == CLI_OK)
+		print_plan(cli, reply);
+	json_decref(reply);
+	return e;
+}
+
 int cli_policy_plan(struct cli *cli, int argc, char **argv)
 {
 	struct cli_reply cli_autoreply r = {0};
 	struct cli_files f = {0};
 	json_t *body = NULL;
 
+	if (cli->opt[2])
+		return plan_from_state(cli, argc, argv);
 	int e = cli_policy_body(argc, argv, &f, &body);
 	if (e != CLI_OK)
 		return e;
@@ -125,10 +156,7 @@ int cli_policy_plan(struct cli *cli, int argc, char **argv)
 	if (cli->json && r.json) {
 		cli_print_json(cli, r.json);
 	} else if (e == CLI_OK) {
-		cli_print_actions(cli, r.json);
-		cli_print_changes(cli, json_object_get(r.json, "diff"), "in force", "planned");
-		print_delta(cli, r.json);
-		print_summary(r.json);
+		print_plan(cli, r.json);
 	}
 	return e;
 }

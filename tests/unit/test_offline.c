@@ -86,6 +86,37 @@ static void expect_end(const char *args, int want, const char *line)
 	"policies:\n- |\n  apiVersion: networking.k8s.io/v1\n  kind: NetworkPolicy\n"              \
 	"  metadata: {name: p, namespace: x}\n  spec:\n    podSelector: {}\n"
 
+/* What a change opens and closes, of the state's workloads; policies that are not among the files
+ * stay, unless they are pruned. */
+static void test_plan(void **state BH_UNUSED)
+{
+	static const char open[] =
+		"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+		"metadata: {name: %s, namespace: x}\nspec:\n  podSelector: {}\n"
+		"  ingress: [{from: [{podSelector: {}}], ports: [{port: 80}]}]\n";
+	char bh_autofree *same = bh_xasprintf(open, "p"), *other = bh_xasprintf(open, "q");
+	write_file("w.yaml", WORLD CLOSED);
+	write_file("p.yaml", same);
+	write_file("q.yaml", other);
+	expect("policy plan --state $T/w.yaml $T/p.yaml", 0, "+ opens  x/a");
+	assert_non_null(strstr(out, "tcp/80"));
+	expect("policy plan --state $T/w.yaml $T/p.yaml", 0,
+		"plan: 0 to create, 1 to change, 0 to delete, 0 unchanged");
+	expect("policy plan --state $T/w.yaml $T/q.yaml", 0,
+		"plan: 1 to create, 0 to change, 0 to delete, 0 unchanged");
+	expect("policy plan --prune --state $T/w.yaml $T/q.yaml", 0,
+		"plan: 1 to create, 0 to change, 1 to delete, 0 unchanged");
+	run("-o json policy plan --state $T/w.yaml $T/p.yaml");
+	json_t *o = json_loads(out, 0, NULL);
+	assert_true(json_is_true(json_object_get(o, "changes")));
+	assert_true(json_integer_value(json_object_get(json_object_get(o, "delta"), "opens")) > 0);
+	json_decref(o);
+	write_file("bad.yaml", "kind: NetworkPolicy\n");
+	expect("policy plan --state $T/w.yaml $T/bad.yaml", 1, "bad.yaml:1:1: apiVersion");
+	expect("policy plan --state $T/none.yaml $T/p.yaml", 1, "none.yaml");
+	expect("policy plan --diff --state $T/w.yaml $T/p.yaml", 2, "--diff");
+}
+
 static void test_cases(void **state BH_UNUSED)
 {
 	unsigned long passed = 0, failed = 1;
@@ -282,6 +313,7 @@ static void test_nft(void **state BH_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(test_plan),
 		T(test_cases),
 		T(test_failing),
 		T(test_unreadable),
