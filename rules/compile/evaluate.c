@@ -129,21 +129,6 @@ static void ask_workloads(const struct query *q, const struct bh_row *r, struct 
 	}
 }
 
-static void ask_addresses(const struct query *q, const struct bh_row *r, struct best *b)
-{
-	const struct bh_kset *s = r->block[q->addr->family == BH_IPV6];
-	if (!s || !bh_ranges_contain(&s->ranges, q->addr))
-		return;
-	if (!s->n_peers)
-		consider(b, r->first, -1); /* quarantine's list: no policy says it */
-	for (size_t i = 0; i < s->n_peers; i++) {
-		if (!bh_ranges_contain(&q->e->plan->peer[s->peer[i]].ranges, q->addr))
-			continue;
-		const struct bh_hit *h = hit_of(r, s->peer[i]);
-		consider(b, h->order, h->index);
-	}
-}
-
 static void ask_row(const struct query *q, const struct bh_row *r, struct best *b)
 {
 	if ((b->order >= 0 && b->order < r->first) || !port_matches(q, r))
@@ -152,7 +137,9 @@ static void ask_row(const struct query *q, const struct bh_row *r, struct best *
 		consider(b, r->any, -1);
 	if (q->other)
 		ask_workloads(q, r, b);
-	ask_addresses(q, r, b);
+	const struct bh_span *span = r->n_spans ? bh_span_of(r, q->addr) : NULL;
+	if (span)
+		consider(b, span->order, span->index);
 }
 
 /* The first rule of the tier, in order, that matches the flow. */

@@ -126,6 +126,13 @@ struct bh_hit {
 	int32_t index; /* in that rule */
 };
 
+/* Addresses of which one rule and peer is the first to speak. */
+struct bh_span {
+	struct bh_addr first, last;
+	uint32_t order;
+	int32_t index; /* of the peer; −1: quarantine's list, which no policy says */
+};
+
 /* What rules of one run (neighbours with the same action, whose order does not matter) say of the
  * same ports: one look-up for the evaluator, one or two rules for the kernel. */
 struct bh_row {
@@ -140,6 +147,8 @@ struct bh_row {
 	size_t n_hits, cap_hits;
 	struct bh_word *word; /* the peers that mean workloads, as bits */
 	size_t n_words;
+	struct bh_span *span; /* addresses: sorted, disjoint */
+	size_t n_spans;
 	struct bh_kset *block[2]; /* by family: IPv4, IPv6; NULL = nobody */
 	struct bh_kset *ports; /* the single ones of `port`, if there are several; else NULL */
 	uint32_t first; /* order of its first rule */
@@ -283,6 +292,10 @@ void bh_rows_finish(struct bh_tier_rows *t);
  * port; sorted, unique. Owned, may be NULL. */
 struct bh_port_range *bh_own_ports(
 	const struct bh_workload *w, const char *name, uint8_t proto, size_t *ret_n);
+
+/* spans.c */
+void bh_compile_spans(const struct bh_plan *p, struct bh_row *row);
+const struct bh_span *bh_span_of(const struct bh_row *row, const struct bh_addr *a); /* or NULL */
 
 /* segments.c */
 void bh_compile_segments(struct bh_tier_rows *t);

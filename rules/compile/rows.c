@@ -219,6 +219,7 @@ static void finish_row(struct bh_plan *p, struct bh_row *row)
 			row->hit[n++] = row->hit[i];
 	row->n_hits = n;
 	add_ksets(p, row);
+	bh_compile_spans(p, row);
 }
 
 /* A new run begins where the order starts to matter. */
@@ -271,6 +272,10 @@ void bh_compile_quarantine(struct bh_plan *p, const struct bh_quarantine *q, str
 		*row = (struct bh_row){.proto = a->proto, .named = -1, .any = -1, .n_ports = 1};
 		row->port = bh_xmemdup(&port, sizeof(port));
 		row->block[a->cidr.addr.family == BH_IPV6] = bh_kset_prefix(p, &a->cidr);
+		struct bh_range all = bh_prefix_range(&a->cidr);
+		struct bh_span span = {all.first, all.last, 0, -1};
+		row->span = bh_xmemdup(&span, sizeof(span));
+		row->n_spans = 1;
 		bh_buf_str(&row->comment, "quarantine allows ");
 		bh_quarantine_format(a, &row->comment);
 	}
@@ -282,6 +287,7 @@ void bh_rows_finish(struct bh_tier_rows *t)
 		free(t->row[i].port);
 		free(t->row[i].hit);
 		free(t->row[i].word);
+		free(t->row[i].span);
 		bh_buf_finish(&t->row[i].comment);
 	}
 	free(t->row);
