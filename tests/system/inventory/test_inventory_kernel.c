@@ -295,7 +295,7 @@ static void change_all(struct world *w)
 {
 	SH("ip link add br1 up type bridge; ip link set bhi0 master br1");
 	until(w, on_br1, "moved to another bridge");
-	SH("ip link set br1 name br2");
+	SH("ip link set br1 down; ip link set br1 name br2 && ip link set br2 up");
 	until(w, on_br2, "bridge renamed");
 	SH("ip link set bhi0 nomaster");
 	until(w, routed, "taken off the bridge");
