@@ -6,6 +6,7 @@
 #include <bulkhead/delta.h>
 
 #include "cli/decision.h"
+#include "core/delta_json.h"
 
 static struct bh_policy_set *parse(const struct bh_policy_source *src, size_t n,
 	const struct bh_scenario_state *st, bool strict)
@@ -80,36 +81,12 @@ static json_t *actions(const struct bh_policy_set *before, const struct bh_polic
 	return list;
 }
 
-static json_t *taken(struct bh_buf *b)
-{
-	json_t *o = json_string(b->s ? b->s : "");
-	bh_buf_finish(b);
-	return o ? o : json_string("?");
-}
-
-static json_t *edge_json(const struct bh_delta *d, const struct bh_delta_edge *e)
-{
-	struct bh_buf src = {0}, dst = {0}, services = {0}, why = {0};
-	bh_delta_end_format(d, &e->src, &src);
-	bh_delta_end_format(d, &e->dst, &dst);
-	bh_delta_services_format(e, &services);
-	bh_delta_why_format(e, &why);
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "change", e->opens ? "opens" : "closes",
-		"source", taken(&src), "destination", taken(&dst), "services", taken(&services),
-		"why", taken(&why));
-}
-
 static json_t *delta_json(const struct bh_scenario_state *st, struct bh_policy_set *after)
 {
 	struct bh_delta d = {0};
 	if (bh_delta_policies(st->policies, after, st->inv, &st->opts, true, NULL, &d) < 0)
 		return json_null();
-	json_t *edges = json_array();
-	for (size_t i = 0; i < d.n; i++)
-		json_array_append_new(edges, edge_json(&d, &d.edge[i]));
-	json_t *o = json_pack("{s:I, s:I, s:b, s:I, s:o}", "opens", (json_int_t)d.n_opens, "closes",
-		(json_int_t)d.n_closes, "truncated", d.truncated, "skipped", (json_int_t)d.skipped,
-		"edges", edges);
+	json_t *o = bh_delta_json(&d);
 	bh_delta_finish(&d);
 	return o;
 }
