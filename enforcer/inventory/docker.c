@@ -49,36 +49,14 @@ int bh_docker_get(struct bh_docker *d, const char *path,
 	return bh_http_get(d->http, &o, NULL, done, arg, ret);
 }
 
-/* Doubles from `retry` to `retry_max`; the upper half is random, so that many do not retry in
- * step. */
 uint64_t bh_docker_backoff(const struct bh_docker *d, unsigned failures)
 {
-	uint64_t ms = d->timing.retry, noise = 0;
-	for (unsigned i = 1; i < failures && ms < d->timing.retry_max; i++)
-		ms *= 2;
-	if (ms > d->timing.retry_max)
-		ms = d->timing.retry_max;
-	uv_random(NULL, NULL, &noise, sizeof(noise), 0, NULL);
-	return ms / 2 + noise % (ms / 2 + 1);
+	return bh_answer_backoff(d->timing.retry, d->timing.retry_max, failures);
 }
 
-void bh_docker_state(struct bh_docker *d, bool ok, const char *fmt, ...)
+int bh_docker_check(const struct bh_http_result *r, struct bh_fault *fault)
 {
-	bh_autobuf struct bh_buf b = {0};
-	va_list ap;
-	va_start(ap, fmt);
-	bh_autofree char *text = NULL;
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	if (!ok)
-		bh_buf_printf(&b, "%s: %s", d->base.name, text ? text : "");
-	d->base.sink.state(d->base.sink.arg, ok, b.s ? b.s : "");
-}
-
-int bh_docker_check(const struct bh_http_result *r, struct bh_docker_fault *fault)
-{
-	struct bh_docker_fault said;
+	struct bh_fault said;
 	switch (r->err) {
 	case 0:
 		break;
@@ -86,14 +64,14 @@ int bh_docker_check(const struct bh_http_result *r, struct bh_docker_fault *faul
 	case -ECONNREFUSED:
 	case -EACCES:
 	case -EPERM: /* libcurl's words for all of these are "Couldn't connect" */
-		return bh_docker_faulty(fault, r->err, "cannot connect: %s", strerror(-r->err));
+		return bh_faulty(fault, r->err, "cannot connect: %s", strerror(-r->err));
 	default:
-		return bh_docker_faulty(fault, r->err, "%s", r->message);
+		return bh_faulty(fault, r->err, "%s", r->message);
 	}
 	if (r->status == 200)
 		return 0;
 	bh_docker_parse_error(r->body, r->len, &said);
-	return bh_docker_faulty(fault, -EREMOTEIO, "the engine answered with status %ld%s%.150s",
+	return bh_faulty(fault, -EREMOTEIO, "the engine answered with status %ld%s%.150s",
 		r->status, said.text[0] ? ": " : "", said.text);
 }
 
@@ -147,7 +125,8 @@ static void lost(struct bh_docker *d, int err, const char *why)
 	d->phase = BH_DOCKER_WAITING;
 	uint64_t ms = bh_docker_backoff(d, ++d->failures);
 	uv_timer_start(&d->wait, on_wait, ms, 0);
-	bh_docker_state(d, false, "%s; %s; retrying in %.1f s", why, remedy(err), (double)ms / 1e3);
+	bh_source_say(
+		&d->base, false, "%s; %s; retrying in %.1f s", why, remedy(err), (double)ms / 1e3);
 }
 
 /* Inspected at once: what was never known, and what is known but no longer listed. Everything, when
@@ -180,7 +159,7 @@ static void on_refresh(uv_timer_t *t)
 static void on_list(const struct bh_http_result *r, void *arg)
 {
 	struct bh_docker *d = arg;
-	struct bh_docker_fault fault;
+	struct bh_fault fault;
 	bh_docker_id *id = NULL;
 	size_t n = 0;
 	d->list = NULL;
@@ -225,7 +204,7 @@ static void on_opened(void *arg)
 static bool take_event(struct bh_docker *d, const char *line, size_t n)
 {
 	bh_docker_id id;
-	struct bh_docker_fault fault;
+	struct bh_fault fault;
 	while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == ' '))
 		n--;
 	if (n == 0)
@@ -280,11 +259,11 @@ static int on_chunk(const char *p, size_t n, void *arg)
 static void on_stream_end(const struct bh_http_result *r, void *arg)
 {
 	struct bh_docker *d = arg;
-	struct bh_docker_fault fault;
+	struct bh_fault fault;
 	d->stream = NULL;
 	int err = bh_docker_check(r, &fault);
 	if (!err)
-		err = bh_docker_faulty(&fault, -ECONNRESET, "the engine closed the event stream");
+		err = bh_faulty(&fault, -ECONNRESET, "the engine closed the event stream");
 	lost(d, err, fault.text);
 }
 

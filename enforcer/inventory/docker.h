@@ -78,10 +78,9 @@ struct bh_source *bh_source_docker_new_timed(uv_loop_t *loop, struct bh_http *ht
 int bh_docker_get(struct bh_docker *d, const char *path,
 	void (*done)(const struct bh_http_result *r, void *arg), void *arg,
 	struct bh_http_request **ret);
-uint64_t bh_docker_backoff(const struct bh_docker *d, unsigned failures); /* ms, with jitter */
-void bh_docker_state(struct bh_docker *d, bool ok, const char *fmt, ...) BH_PRINTF(3, 4);
+uint64_t bh_docker_backoff(const struct bh_docker *d, unsigned failures); /* ms */
 /* 0, or −errno with the reason: an answer that is no 200. */
-int bh_docker_check(const struct bh_http_result *r, struct bh_docker_fault *fault);
+int bh_docker_check(const struct bh_http_result *r, struct bh_fault *fault);
 
 /* docker_inspect.c */
 /* Asks about a container (again); an unknown one becomes known. */

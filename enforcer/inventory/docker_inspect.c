@@ -29,7 +29,7 @@ static void recovered(struct bh_docker_entry *e)
 		return;
 	e->failures = 0;
 	if (--d->failing == 0 && d->phase == BH_DOCKER_LIVE)
-		bh_docker_state(d, true, "%s", "");
+		bh_source_say(&d->base, true, "%s", "");
 }
 
 static void enqueue(struct bh_docker_entry *e)
@@ -142,8 +142,9 @@ static void bad(struct bh_docker_entry *e, const char *why)
 	e->again = false;
 	e->retry_at = uv_now(d->loop) + ms;
 	schedule_retry(d, e->retry_at);
-	bh_docker_state(d, false, "container %.*s: %s; retrying in %.1f s%s", BH_DOCKER_SHORT_ID,
-		e->id, why, (double)ms / 1e3, d->failing > 1 ? "; others fail as well" : "");
+	bh_source_say(&d->base, false, "container %.*s: %s; retrying in %.1f s%s",
+		BH_DOCKER_SHORT_ID, e->id, why, (double)ms / 1e3,
+		d->failing > 1 ? "; others fail as well" : "");
 }
 
 void bh_docker_on_retry(uv_timer_t *t)
@@ -175,7 +176,7 @@ static void on_image(const struct bh_http_result *r, void *arg)
 {
 	struct bh_docker_entry *e = arg;
 	struct bh_docker *d = e->docker;
-	struct bh_docker_fault fault;
+	struct bh_fault fault;
 	char *digest = NULL;
 	e->request = NULL;
 	d->in_flight--;
@@ -215,7 +216,7 @@ static void on_inspect(const struct bh_http_result *r, void *arg)
 {
 	struct bh_docker_entry *e = arg;
 	struct bh_docker *d = e->docker;
-	struct bh_docker_fault fault;
+	struct bh_fault fault;
 	e->request = NULL;
 	d->in_flight--;
 	int err = bh_docker_check(r, &fault);
@@ -247,7 +248,7 @@ static void end_sync(struct bh_docker *d)
 	d->live_since = uv_now(d->loop);
 	d->base.sink.sync(d->base.sink.arg, c, n);
 	if (d->failing == 0)
-		bh_docker_state(d, true, "%s", "");
+		bh_source_say(&d->base, true, "%s", "");
 	if (d->list_again) {
 		uv_timer_stop(&d->refresh);
 		d->base.ops->reload(&d->base);

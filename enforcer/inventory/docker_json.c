@@ -7,19 +7,6 @@
 
 #define PID_MAX 4194304 /* PID_MAX_LIMIT of linux/threads.h */
 
-int bh_docker_faulty(struct bh_docker_fault *f, int err, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(f->text, sizeof(f->text), fmt, ap);
-	va_end(ap);
-	for (char *c = f->text; *c; c++) {
-		if (*c < ' ' || *c > '~')
-			*c = '?';
-	}
-	return err;
-}
-
 static void decref_p(json_t **j)
 {
 	json_decref(*j);
@@ -28,13 +15,13 @@ static void decref_p(json_t **j)
 
 /* Integers become reals, so that a 64-bit limit somewhere in an answer (jansson holds signed ones)
  * does not lose the container; NULs are let in here and refused where a string is used. */
-static int load(const char *text, size_t len, json_t **ret, struct bh_docker_fault *f)
+static int load(const char *text, size_t len, json_t **ret, struct bh_fault *f)
 {
 	json_error_t e;
 	json_t *j = json_loadb(
 		text, len, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
 	if (!j)
-		return bh_docker_faulty(
+		return bh_faulty(
 			f, -EINVAL, "not JSON: %s (line %d, column %d)", e.text, e.line, e.column);
 	*ret = j;
 	return 0;
@@ -89,25 +76,24 @@ static size_t without_repeats(bh_docker_id *id, size_t n)
 	return kept;
 }
 
-int bh_docker_parse_list(const char *text, size_t len, bh_docker_id **ret, size_t *ret_n,
-	struct bh_docker_fault *fault)
+int bh_docker_parse_list(
+	const char *text, size_t len, bh_docker_id **ret, size_t *ret_n, struct bh_fault *fault)
 {
 	autojson json_t *j = NULL;
 	int err = load(text, len, &j, fault);
 	if (err)
 		return err;
 	if (!json_is_array(j))
-		return bh_docker_faulty(fault, -EINVAL, "the list of containers is not an array");
+		return bh_faulty(fault, -EINVAL, "the list of containers is not an array");
 	size_t n = json_array_size(j);
 	if (n > BH_DOCKER_MAX_CONTAINERS)
-		return bh_docker_faulty(fault, -E2BIG, "%zu containers, at most %d are handled", n,
+		return bh_faulty(fault, -E2BIG, "%zu containers, at most %d are handled", n,
 			BH_DOCKER_MAX_CONTAINERS);
 	bh_autofree void *list = bh_xcalloc(n, sizeof(bh_docker_id));
 	bh_docker_id *id = list;
 	for (size_t i = 0; i < n; i++) {
 		if (!take_id(text_of(json_object_get(json_array_get(j, i), "Id")), id[i]))
-			return bh_docker_faulty(
-				fault, -EINVAL, "[%zu].Id is not a container id", i);
+			return bh_faulty(fault, -EINVAL, "[%zu].Id is not a container id", i);
 	}
 	*ret_n = without_repeats(id, n);
 	*ret = BH_TAKE_PTR(list);
@@ -126,13 +112,13 @@ static char *bounded(const char *s, size_t max)
 	return bh_xstrndup(s, n);
 }
 
-static int take_labels(const json_t *config, struct bh_labels *ret, struct bh_docker_fault *f)
+static int take_labels(const json_t *config, struct bh_labels *ret, struct bh_fault *f)
 {
 	json_t *labels = json_object_get(config, "Labels");
 	if (!labels || json_is_null(labels))
 		return 0;
 	if (!json_is_object(labels))
-		return bh_docker_faulty(f, -EINVAL, "Config.Labels is not an object");
+		return bh_faulty(f, -EINVAL, "Config.Labels is not an object");
 	const char *key;
 	json_t *v;
 	json_object_foreach(labels, key, v)
@@ -140,12 +126,12 @@ static int take_labels(const json_t *config, struct bh_labels *ret, struct bh_do
 		if (bh_label_key_check(key))
 			continue;
 		if (!json_is_string(v))
-			return bh_docker_faulty(f, -EINVAL, "label %s is not a string", key);
+			return bh_faulty(f, -EINVAL, "label %s is not a string", key);
 		const char *value = text_of(v);
 		if (!value)
-			return bh_docker_faulty(f, -EINVAL, "label %s holds a NUL character", key);
+			return bh_faulty(f, -EINVAL, "label %s holds a NUL character", key);
 		if (ret->n == BH_DOCKER_MAX_LABELS)
-			return bh_docker_faulty(f, -E2BIG, "more than %d labels; remove some",
+			return bh_faulty(f, -E2BIG, "more than %d labels; remove some",
 				BH_DOCKER_MAX_LABELS);
 		bh_autofree char *cut = bounded(value, BH_DOCKER_MAX_LABEL_VALUE);
 		bh_labels_set(ret, key, cut);
@@ -189,11 +175,11 @@ static char *take_image(const json_t *config)
 }
 
 /* A container that is being restarted is "running" with pid 0: not there yet. */
-static int take_pid(const json_t *state, int *ret, struct bh_docker_fault *f)
+static int take_pid(const json_t *state, int *ret, struct bh_fault *f)
 {
 	json_t *running = json_object_get(state, "Running");
 	if (!json_is_boolean(running))
-		return bh_docker_faulty(f, -EINVAL, "State.Running is not a boolean");
+		return bh_faulty(f, -EINVAL, "State.Running is not a boolean");
 	if (!json_is_true(running)) {
 		*ret = 0;
 		return 0;
@@ -201,7 +187,7 @@ static int take_pid(const json_t *state, int *ret, struct bh_docker_fault *f)
 	double pid = json_real_value(json_object_get(state, "Pid"));
 	if (!json_is_real(json_object_get(state, "Pid")) || pid < 0 || pid > PID_MAX ||
 		pid != (double)(int)pid)
-		return bh_docker_faulty(f, -EINVAL, "State.Pid is not a process id");
+		return bh_faulty(f, -EINVAL, "State.Pid is not a process id");
 	*ret = (int)pid;
 	return 0;
 }
@@ -257,7 +243,7 @@ static void free_container_p(struct bh_container **c)
 }
 
 int bh_docker_parse_container(const char *text, size_t len, const char *id,
-	struct bh_docker_container *ret, struct bh_docker_fault *fault)
+	struct bh_docker_container *ret, struct bh_fault *fault)
 {
 	autojson json_t *j = NULL;
 	__attribute__((cleanup(free_container_p))) struct bh_container *c = bh_container_new();
@@ -266,7 +252,7 @@ int bh_docker_parse_container(const char *text, size_t len, const char *id,
 	if (err)
 		return err;
 	if (!take_id(text_of(json_object_get(j, "Id")), told) || strcmp(told, id) != 0)
-		return bh_docker_faulty(fault, -EINVAL, "the answer is not about this container");
+		return bh_faulty(fault, -EINVAL, "the answer is not about this container");
 	err = take_pid(json_object_get(j, "State"), &c->pid, fault);
 	if (err)
 		return err;
@@ -300,15 +286,14 @@ static const char *digest_of(const char *s)
 											  : NULL;
 }
 
-int bh_docker_parse_image(
-	const char *text, size_t len, char **ret_digest, struct bh_docker_fault *fault)
+int bh_docker_parse_image(const char *text, size_t len, char **ret_digest, struct bh_fault *fault)
 {
 	autojson json_t *j = NULL;
 	int err = load(text, len, &j, fault);
 	if (err)
 		return err;
 	if (!json_is_object(j))
-		return bh_docker_faulty(fault, -EINVAL, "the image is not an object");
+		return bh_faulty(fault, -EINVAL, "the image is not an object");
 	const char *first = NULL, *digest = NULL;
 	json_t *list = json_object_get(j, "RepoDigests");
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -343,8 +328,7 @@ static bool matters(const char *type, const char *action)
 	return false;
 }
 
-int bh_docker_parse_event(
-	const char *text, size_t len, bh_docker_id ret_id, struct bh_docker_fault *fault)
+int bh_docker_parse_event(const char *text, size_t len, bh_docker_id ret_id, struct bh_fault *fault)
 {
 	autojson json_t *j = NULL;
 	int err = load(text, len, &j, fault);
@@ -354,25 +338,25 @@ int bh_docker_parse_event(
 	const char *action = text_of(json_object_get(j, "Action"));
 	json_t *actor = json_object_get(j, "Actor");
 	if (!type || !action || !json_is_object(actor))
-		return bh_docker_faulty(fault, -EINVAL, "the event lacks Type, Action or Actor");
+		return bh_faulty(fault, -EINVAL, "the event lacks Type, Action or Actor");
 	if (!matters(type, action))
 		return 0;
 	const char *id = text_of(json_object_get(actor, "ID"));
 	if (strcmp(type, "network") == 0)
 		id = text_of(json_object_get(json_object_get(actor, "Attributes"), "container"));
 	if (!take_id(id, ret_id))
-		return bh_docker_faulty(fault, -EINVAL, "the event names no container");
+		return bh_faulty(fault, -EINVAL, "the event names no container");
 	return 1;
 }
 
-void bh_docker_parse_error(const char *text, size_t len, struct bh_docker_fault *ret)
+void bh_docker_parse_error(const char *text, size_t len, struct bh_fault *ret)
 {
 	autojson json_t *j = NULL;
-	struct bh_docker_fault ignored;
+	struct bh_fault ignored;
 	ret->text[0] = '\0';
 	if (load(text, len, &j, &ignored))
 		return;
 	const char *s = text_of(json_object_get(j, "message"));
 	if (s)
-		bh_docker_faulty(ret, 0, "%s", s);
+		bh_faulty(ret, 0, "%s", s);
 }

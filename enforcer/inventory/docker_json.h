@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "inventory/inventory.h"
+#include "inventory/answer.h"
 
 #define BH_DOCKER_ID_LEN 64 /* hex digits */
 #define BH_DOCKER_SHORT_ID 12 /* as the engine itself prints it */
@@ -19,17 +19,10 @@
 
 typedef char bh_docker_id[BH_DOCKER_ID_LEN + 1];
 
-/* What is wrong, for people: printable, no line breaks. Set when a function below fails. */
-struct bh_docker_fault {
-	char text[200];
-};
-/* Sets it and returns err. */
-int bh_docker_faulty(struct bh_docker_fault *f, int err, const char *fmt, ...) BH_PRINTF(3, 4);
-
 /* GET /containers/json: the ids, in the engine's order, no two alike. Owned array (free). 0,
  * −EINVAL (no such answer; entries without a good id are faults too), −E2BIG (too many). */
-int bh_docker_parse_list(const char *text, size_t len, bh_docker_id **ret, size_t *ret_n,
-	struct bh_docker_fault *fault);
+int bh_docker_parse_list(
+	const char *text, size_t len, bh_docker_id **ret, size_t *ret_n, struct bh_fault *fault);
 
 /* GET /containers/ID/json */
 struct bh_docker_container {
@@ -43,17 +36,16 @@ struct bh_docker_container {
  * out of the policy that selects it. 0, −EINVAL, −E2BIG.
  */
 int bh_docker_parse_container(const char *text, size_t len, const char *id,
-	struct bh_docker_container *ret, struct bh_docker_fault *fault);
+	struct bh_docker_container *ret, struct bh_fault *fault);
 
 /* GET /images/ID/json: the digest of RepoDigests (the first in order), "sha256:…"; NULL if the
  * image came from no registry. Owned. */
-int bh_docker_parse_image(
-	const char *text, size_t len, char **ret_digest, struct bh_docker_fault *fault);
+int bh_docker_parse_image(const char *text, size_t len, char **ret_digest, struct bh_fault *fault);
 
 /* One line of GET /events: the container whose state may have changed. 1 = there is one, 0 = the
  * event is of no interest, −EINVAL. */
 int bh_docker_parse_event(
-	const char *text, size_t len, bh_docker_id ret_id, struct bh_docker_fault *fault);
+	const char *text, size_t len, bh_docker_id ret_id, struct bh_fault *fault);
 
 /* The "message" of an error answer, printable, or "" if it has none. */
-void bh_docker_parse_error(const char *text, size_t len, struct bh_docker_fault *ret);
+void bh_docker_parse_error(const char *text, size_t len, struct bh_fault *ret);

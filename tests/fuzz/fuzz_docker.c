@@ -22,7 +22,7 @@ static bool is_id(const char *s)
 	return strlen(s) == BH_DOCKER_ID_LEN && strspn(s, "0123456789abcdef") == BH_DOCKER_ID_LEN;
 }
 
-static void check_fault(int err, const struct bh_docker_fault *f)
+static void check_fault(int err, const struct bh_fault *f)
 {
 	must(err < 0 && f->text[0]);
 	for (const char *c = f->text; *c; c++)
@@ -51,7 +51,7 @@ static void check_container(const struct bh_docker_container *d)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
-	struct bh_docker_fault f = {0};
+	struct bh_fault f = {0};
 	struct bh_docker_container c = {0};
 	bh_docker_id id = "", *list = NULL;
 	char *digest = NULL;

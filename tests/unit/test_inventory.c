@@ -251,7 +251,7 @@ static void test_static_bad(void **state)
 
 /* --- the engine's answers --- */
 
-static int container(const char *json, struct bh_docker_container *ret, struct bh_docker_fault *f)
+static int container(const char *json, struct bh_docker_container *ret, struct bh_fault *f)
 {
 	return bh_docker_parse_container(json, strlen(json), ID, ret, f);
 }
@@ -259,7 +259,7 @@ static int container(const char *json, struct bh_docker_container *ret, struct b
 static void test_container_good(void **state)
 {
 	struct bh_docker_container c = {0};
-	struct bh_docker_fault f;
+	struct bh_fault f;
 	(void)state;
 	assert_int_equal(container("{\"Id\":\"" ID "\",\"Name\":\"/web\",\"Image\":\"" ID "\","
 				   "\"State\":{\"Running\":true,\"Pid\":42},"
@@ -291,7 +291,7 @@ static void test_container_good(void **state)
 static void test_container_networks(void **state)
 {
 	struct bh_docker_container c = {0};
-	struct bh_docker_fault f;
+	struct bh_fault f;
 	(void)state;
 	assert_int_equal(
 		container("{\"Id\":\"" ID "\",\"State\":{\"Running\":true,\"Pid\":42},"
@@ -346,7 +346,7 @@ static void test_container_bad(void **state)
 		"{\"Id\":\"" ID "\",\"Id\":\"" ID "\",\"State\":{\"Running\":true,\"Pid\":1}}",
 	};
 	struct bh_docker_container c = {0};
-	struct bh_docker_fault f;
+	struct bh_fault f;
 	(void)state;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++) {
 		f.text[0] = '\0';
@@ -360,7 +360,7 @@ static void test_container_bad(void **state)
 static void test_labels_bounded(void **state)
 {
 	struct bh_docker_container c = {0};
-	struct bh_docker_fault f;
+	struct bh_fault f;
 	(void)state;
 	for (unsigned n = BH_DOCKER_MAX_LABELS; n <= BH_DOCKER_MAX_LABELS + 1; n++) {
 		bh_autobuf struct bh_buf b = {0};
@@ -383,7 +383,7 @@ static void test_list(void **state)
 {
 	bh_docker_id *list = NULL;
 	size_t n = 9;
-	struct bh_docker_fault f;
+	struct bh_fault f;
 	(void)state;
 	const char *good = "[{\"Id\":\"" ID "\"},{\"Id\":\"" ID "\"},{\"Id\":\"00" ID "\"}]";
 	assert_int_equal(bh_docker_parse_list(good, strlen(good), &list, &n, &f), -EINVAL);
@@ -425,7 +425,7 @@ static void test_event(void **state)
 	(void)state;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++) {
 		bh_docker_id id = "";
-		struct bh_docker_fault f;
+		struct bh_fault f;
 		int r = bh_docker_parse_event(all[i].json, strlen(all[i].json), id, &f);
 		if (r != all[i].result)
 			fail_msg("%s gave %d", all[i].json, r);
@@ -444,7 +444,7 @@ static void test_image(void **state)
 		{"{\"RepoDigests\":null}", NULL},
 		{"{}", NULL},
 	};
-	struct bh_docker_fault f;
+	struct bh_fault f;
 	(void)state;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++) {
 		bh_autofree char *d = NULL;
