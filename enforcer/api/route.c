@@ -122,6 +122,12 @@ static struct bh_answer mode_set(struct bh_core *core, const struct bh_api_call 
 	return bh_core_mode_set(core, call->body, &call->who);
 }
 
+static struct bh_answer mode_clear(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_mode_clear(
+		core, query(call, "namespace"), query(call, "selector"), &call->who);
+}
+
 static struct bh_answer quarantine(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_quarantine(core);
@@ -194,6 +200,8 @@ static const struct bh_api_route routes[] = {
 	{"DELETE", "/v1/policies/*/*", .changes = true, .fn = policy_delete},
 	{"GET", "/v1/mode", .fn = mode},
 	{"PUT", "/v1/mode", .changes = true, .body = true, .fn = mode_set},
+	{"DELETE", "/v1/mode", .changes = true, .query = {"namespace", "selector"},
+		.fn = mode_clear},
 	{"GET", "/v1/quarantine", .fn = quarantine},
 	{"POST", "/v1/quarantine", .changes = true, .body = true, .fn = quarantine_add},
 	{"DELETE", "/v1/quarantine", .changes = true, .query = {"workload"}, .fn = quarantine_rm},

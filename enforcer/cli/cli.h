@@ -78,6 +78,8 @@ int cli_try(struct cli *cli, const char *method, const char *target, const json_
 /* For the common case: GET and, for -o json, print. *ret_done: nothing is left to print. */
 int cli_get(struct cli *cli, const char *target, struct cli_reply *ret, bool *ret_done);
 char *cli_urlencode(const char *s); /* owned */
+/* Adds "?name=value&…" for those of the first n options that are given. */
+void cli_add_query(const struct cli *cli, const char *const *name, size_t n, struct bh_buf *target);
 void cli_print_json(const struct cli *cli, const json_t *json);
 
 /* --- text.c: everything that is printed and not ours goes through here --- */
@@ -85,6 +87,8 @@ char *cli_safe(const char *s); /* control and bidi characters and non-UTF-8 esca
 char *cli_safe_lines(const char *s); /* the same, but newlines and tabs stay */
 int cli_width(const char *s); /* columns on a terminal, of what cli_safe gave */
 const char *cli_time(const char *rfc3339, char buf[static 24]); /* "2026-01-02 03:04:05" or "-" */
+/* "90", "60s", "5m", "2h", "7d" in seconds, 1..max. */
+bool cli_seconds(const char *text, uint64_t max, uint64_t *ret);
 const char *cli_paint(const struct cli *cli, const char *sgr); /* "\033[…m" or "" */
 const char *cli_colour_of(const char *word); /* sgr for a mode, verdict; NULL = none */
 /* Members of JSON objects that need not be there. */
@@ -180,6 +184,7 @@ int cli_policy_delete(struct cli *cli, int argc, char **argv);
 int cli_policy_list(struct cli *cli, int argc, char **argv);
 int cli_mode_get(struct cli *cli, int argc, char **argv);
 int cli_mode_set(struct cli *cli, int argc, char **argv);
+int cli_mode_clear(struct cli *cli, int argc, char **argv);
 int cli_quarantine_add(struct cli *cli, int argc, char **argv);
 int cli_quarantine_rm(struct cli *cli, int argc, char **argv);
 int cli_quarantine_list(struct cli *cli, int argc, char **argv);

@@ -32,6 +32,17 @@ char *cli_urlencode(const char *s)
 	return bh_buf_take(&b);
 }
 
+void cli_add_query(const struct cli *cli, const char *const *name, size_t n, struct bh_buf *target)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!cli->opt[i])
+			continue;
+		char bh_autofree *value = cli_urlencode(cli->opt[i]);
+		bh_buf_printf(
+			target, "%c%s=%s", strchr(target->s, '?') ? '&' : '?', name[i], value);
+	}
+}
+
 void cli_print_json(const struct cli *cli, const json_t *json)
 {
 	/* JSON escapes the C0 controls; on a terminal nothing but ASCII is safe without a look. */

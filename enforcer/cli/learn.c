@@ -87,12 +87,7 @@ int cli_learn_export(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 	struct bh_buf bh_autobuf target = {0};
 
 	bh_buf_printf(&target, "/v1/learn/export?evidence=%d", cli->opt[2] ? 0 : 1);
-	for (size_t i = 0; i < BH_ARRAY_SIZE(name); i++) {
-		if (!cli->opt[i])
-			continue;
-		char bh_autofree *value = cli_urlencode(cli->opt[i]);
-		bh_buf_printf(&target, "&%s=%s", name[i], value);
-	}
+	cli_add_query(cli, name, BH_ARRAY_SIZE(name), &target);
 	int e = cli_ask(cli, "GET", target.s, NULL, &r);
 	if (e != CLI_OK)
 		return e;

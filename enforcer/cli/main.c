@@ -126,10 +126,23 @@ static const struct cli_command commands[] = {
 	{"policy list", "", "List the policies in force", NULL, 0, 0, {{0}}, cli_policy_list},
 	{"mode get", "", "Show the modes: learn, audit or enforce", NULL, 0, 0, {{0}},
 		cli_mode_get},
-	{"mode set", "learn|audit|enforce", "Set the mode of the node or of a namespace",
+	{"mode set", "learn|audit|enforce",
+		"Set the mode of the node, of a namespace, or of selected workloads",
 		"learn: unmatched flows pass and are recorded; audit: they pass and are logged as\n"
-		"would-be denials; enforce: they are denied and logged.",
-		1, 1, {{0, "namespace", "N", "of this namespace, not of the node"}}, cli_mode_set},
+		"would-be denials; enforce: they are denied and logged. The more particular wins:\n"
+		"a selector in a namespace, a selector, a namespace, the configuration's `modes`, "
+		"the\n"
+		"node. With --for it ends by itself, also while no daemon runs, and what was set\n"
+		"for good before comes back.",
+		1, 1,
+		{{0, "namespace", "N", "of this namespace, not of the node"},
+			{0, "selector", "S", "of those it means: app=web, \"tier in (db,cache)\""},
+			{0, "for", "TIME", "only so long: 30m, 2h, 7d"}},
+		cli_mode_set},
+	{"mode clear", "", "Forget a mode that was set by command; the configuration decides again",
+		NULL, 0, 0,
+		{{0, "namespace", "N", "as of mode set"}, {0, "selector", "S", "as of mode set"}},
+		cli_mode_clear},
 	{"quarantine add", "WORKLOAD", "Cut a workload off from everything, its own node included",
 		"Above policies and modes, in both directions, at once: established connections\n"
 		"end, but for those that --allow names. Kept when the daemon or the container\n"

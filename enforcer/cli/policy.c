@@ -36,25 +36,16 @@ int cli_policy_body(int argc, char **argv, struct cli_files *ret_files, json_t *
 
 int cli_confirm_within(const char *text, json_t *body)
 {
-	static const struct {
-		const char *unit;
-		uint64_t seconds;
-	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}};
-	size_t digits = text ? strspn(text, "0123456789") : 0;
-	char bh_autofree *number = bh_xstrndup(text ? text : "", digits);
-	uint64_t n = 0;
-
+	uint64_t seconds;
 	if (!text)
 		return CLI_OK;
-	for (size_t i = 0; i < BH_ARRAY_SIZE(units); i++)
-		if (bh_streq(text + digits, units[i].unit) &&
-			bh_parse_u64(number, 3600 / units[i].seconds, &n) == 0 && n > 0) {
-			json_object_set_new(body, "confirm_within",
-				json_integer((json_int_t)(n * units[i].seconds)));
-			return CLI_OK;
-		}
-	return cli_usage_error(NULL,
-		"--confirm-within takes a time such as 60s or 5m, from 1s to 1h, not \"%s\"", text);
+	if (!cli_seconds(text, 3600, &seconds))
+		return cli_usage_error(NULL,
+			"--confirm-within takes a time such as 60s or 5m, from 1s to 1h, not "
+			"\"%s\"",
+			text);
+	json_object_set_new(body, "confirm_within", json_integer((json_int_t)seconds));
+	return CLI_OK;
 }
 
 static int set_message(const char *text, json_t *body)

@@ -65,6 +65,25 @@ const char *cli_time(const char *t, char buf[static 24])
 	return buf;
 }
 
+bool cli_seconds(const char *text, uint64_t max, uint64_t *ret)
+{
+	static const struct {
+		const char *unit;
+		uint64_t seconds;
+	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+	size_t digits = strspn(text, "0123456789");
+	char bh_autofree *number = bh_xstrndup(text, digits);
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(units); i++)
+		if (bh_streq(text + digits, units[i].unit) &&
+			bh_parse_u64(number, max / units[i].seconds, &n) == 0 && n > 0) {
+			*ret = n * units[i].seconds;
+			return true;
+		}
+	return false;
+}
+
 const char *cli_paint(const struct cli *cli, const char *sgr)
 {
 	return cli->colour ? sgr : "";

@@ -54,9 +54,13 @@ struct bh_answer bh_core_policy_rollback(
 struct bh_answer bh_core_policy_confirm(struct bh_core *c, const struct bh_core_actor *who);
 struct bh_answer bh_core_policy_cancel(struct bh_core *c, const struct bh_core_actor *who);
 struct bh_answer bh_core_mode(struct bh_core *c);
-/* body: {"mode": "enforce", "namespace": null|"shop"} */
+/* body: {"mode": "enforce", "namespace": null|"shop", "selector": null|"tier=db", "for": SECONDS}
+ */
 struct bh_answer bh_core_mode_set(
 	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+/* Both NULL: the node's. Then the configuration decides again. */
+struct bh_answer bh_core_mode_clear(
+	struct bh_core *c, const char *ns, const char *selector, const struct bh_core_actor *who);
 struct bh_answer bh_core_quarantine(struct bh_core *c);
 /* body: {"workload": text, "allow": ["CIDR:PORT/proto"…], "reason": text} */
 struct bh_answer bh_core_quarantine_add(

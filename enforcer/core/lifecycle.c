@@ -356,9 +356,7 @@ void bh_core_free(struct bh_core *c)
 	if (c->link)
 		bh_link_close(c->link);
 	bh_nft_close(c->nft);
-	for (size_t i = 0; i < c->n_overrides; i++)
-		free(c->override[i].scope);
-	free(c->override);
+	bh_core_modes_finish(c);
 	bh_core_quarantine_finish(c);
 	bh_core_cache_finish(c);
 	bh_core_pace_finish(c);

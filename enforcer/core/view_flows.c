@@ -134,6 +134,23 @@ static bool parse_service(
 	return true;
 }
 
+/* Where a side's mode comes from: the two may differ, and one may be for a time only. */
+static void mode_lines(struct bh_core *c, const struct bh_decision *d, struct bh_buf *text)
+{
+	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
+	for (int side = BH_EGRESS; side <= BH_INGRESS; side++) {
+		if (d->side[side].workload < 0)
+			continue;
+		const struct bh_workload *w = inv->workload[d->side[side].workload];
+		if (side == BH_INGRESS && d->side[BH_EGRESS].workload == d->side[side].workload)
+			continue;
+		bh_buf_printf(text, "mode of %s/%s: %s, ", w->namespace, w->name,
+			bh_mode_name(d->side[side].mode));
+		bh_core_mode_origin(c, w, text);
+		bh_buf_printf(text, "; its %s decides by it\n", bh_direction_name(side));
+	}
+}
+
 static struct bh_answer explain(struct bh_core *c, const struct bh_flow *f)
 {
 	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
@@ -145,6 +162,7 @@ static struct bh_answer explain(struct bh_core *c, const struct bh_flow *f)
 	feed_lines(c->snap, &f->src, &blocked, &text);
 	feed_lines(c->snap, &f->dst, &blocked, &text);
 	bh_engine_explain(c->snap->engine, f, &text);
+	mode_lines(c, &d, &text);
 	return bh_answer_json(
 		200, json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:s}", "verdict",
 			     blocked ? "drop" : bh_verdict_name(d.verdict), "reason",

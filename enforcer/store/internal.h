@@ -7,7 +7,7 @@
 
 #include "store/store.h"
 
-#define BH_STORE_VERSION 3 /* user_version of the schema that this program writes */
+#define BH_STORE_VERSION 4 /* user_version of the schema that this program writes */
 
 /* Prepared statements, kept for the life of the connection. */
 enum bh_store_stmt {
@@ -23,6 +23,7 @@ enum bh_store_stmt {
 	BH_STMT_FLOWS_NEWEST,
 	BH_STMT_PUT_MODE,
 	BH_STMT_LOAD_MODES,
+	BH_STMT_DROP_MODE,
 	BH_STMT_PUT_QUARANTINE,
 	BH_STMT_DROP_QUARANTINE,
 	BH_STMT_LOAD_QUARANTINE,

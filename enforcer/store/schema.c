@@ -57,12 +57,16 @@ static const char *const migration[BH_STORE_VERSION] = {
 	"CREATE TABLE quarantine (namespace TEXT NOT NULL, name TEXT NOT NULL, id TEXT NOT NULL,"
 	" allow TEXT NOT NULL, reason TEXT NOT NULL, at INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	" pid INTEGER NOT NULL, PRIMARY KEY (namespace, name)) WITHOUT ROWID;",
+
+	/* Modes for a time: until when, and what comes back. */
+	"ALTER TABLE mode ADD COLUMN until INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE mode ADD COLUMN back TEXT NOT NULL DEFAULT '';",
 };
 
 /* Fails if a table or column that this version uses is not there. */
 static const char probe[] = "SELECT key, src, dst, images FROM tuple LIMIT 1;"
 			    "SELECT seq, rule, src_id, count FROM flow LIMIT 1;"
-			    "SELECT scope, mode, set_at, uid FROM mode LIMIT 1;"
+			    "SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"
 			    "SELECT namespace, name, id, allow, pid FROM quarantine LIMIT 1;"
 			    "SELECT number, sha256, uid, comment FROM version LIMIT 1;"
 			    "SELECT version, position, file, text FROM version_file LIMIT 1;"

@@ -10,7 +10,8 @@ int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m)
 	int r = bh_store_begin(s);
 	if (r == 0)
 		r = bh_store_statement(s, BH_STMT_PUT_MODE,
-			"INSERT OR REPLACE INTO mode (scope, mode, set_at, uid) VALUES (?,?,?,?)",
+			"INSERT OR REPLACE INTO mode (scope, mode, set_at, uid, until, back)"
+			" VALUES (?,?,?,?,?,?)",
 			&st);
 	if (r < 0)
 		return r;
@@ -18,7 +19,34 @@ int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m)
 	bh_store_bind_text(st, 2, bh_mode_name(m->mode));
 	sqlite3_bind_int64(st, 3, m->set_at);
 	sqlite3_bind_int64(st, 4, m->uid);
+	sqlite3_bind_int64(st, 5, m->until);
+	bh_store_bind_text(st, 6, m->has_back ? bh_mode_name(m->back) : "");
 	return bh_store_run(s, st);
+}
+
+int bh_store_drop_mode(struct bh_store *s, const char *scope)
+{
+	sqlite3_stmt *st;
+	int r = bh_store_begin(s);
+	if (r == 0)
+		r = bh_store_statement(
+			s, BH_STMT_DROP_MODE, "DELETE FROM mode WHERE scope = ?", &st);
+	if (r < 0)
+		return r;
+	bh_store_bind_text(st, 1, scope);
+	return bh_store_run(s, st);
+}
+
+static bool read_mode(sqlite3_stmt *st, struct bh_mode_row *m)
+{
+	const char *mode = (const char *)sqlite3_column_text(st, 1);
+	const char *back = (const char *)sqlite3_column_text(st, 5);
+	m->set_at = sqlite3_column_int64(st, 2);
+	m->uid = (uint32_t)sqlite3_column_int64(st, 3);
+	m->until = sqlite3_column_int64(st, 4);
+	m->has_back = back && *back;
+	return m->scope && mode && bh_mode_parse(mode, &m->mode) == 0 &&
+	       (!m->has_back || bh_mode_parse(back, &m->back) == 0);
 }
 
 int bh_store_load_modes(
@@ -27,19 +55,17 @@ int bh_store_load_modes(
 	sqlite3_stmt *st;
 	size_t bad = 0;
 	int rc, r = bh_store_statement(s, BH_STMT_LOAD_MODES,
-			"SELECT scope, mode, set_at, uid FROM mode ORDER BY scope", &st);
+			"SELECT scope, mode, set_at, uid, until, back FROM mode ORDER BY scope",
+			&st);
 	if (r < 0)
 		return r;
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct bh_mode_row m = {.set_at = sqlite3_column_int64(st, 2),
-			.uid = (uint32_t)sqlite3_column_int64(st, 3)};
 		char bh_autofree *scope = bh_xstrdup((const char *)sqlite3_column_text(st, 0));
-		const char *mode = (const char *)sqlite3_column_text(st, 1);
-		m.scope = scope;
-		if (!scope || !mode || bh_mode_parse(mode, &m.mode) < 0)
-			bad++;
-		else
+		struct bh_mode_row m = {.scope = scope};
+		if (read_mode(st, &m))
 			fn(&m, arg);
+		else
+			bad++;
 	}
 	r = bh_store_finish_read(s, st, rc);
 	if (r == 0 && bad)

@@ -47,14 +47,22 @@ int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t 
 int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg);
 
-/* Modes set at run time: scope "" = node, else a namespace. */
+/*
+ * Modes set at run time. scope: "" = the node, "shop" = a namespace, "shop?tier=db" = those in it
+ * that the selector means, "?tier=db" = those of any namespace. `until` 0: for good; else `mode`
+ * ends then, and the scope goes back to `back` (has_back), or is nothing any more.
+ */
 struct bh_mode_row {
 	char *scope;
 	enum bh_mode mode;
 	int64_t set_at; /* µs */
 	uint32_t uid;
+	int64_t until; /* µs */
+	bool has_back;
+	enum bh_mode back;
 };
-int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m);
+int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m); /* replaces */
+int bh_store_drop_mode(struct bh_store *s, const char *scope);
 int bh_store_load_modes(
 	struct bh_store *s, void (*fn)(const struct bh_mode_row *, void *), void *arg);
 

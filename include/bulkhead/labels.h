@@ -55,4 +55,7 @@ bool bh_selector_equal(const struct bh_selector *a, const struct bh_selector *b)
 void bh_selector_copy(struct bh_selector *to, const struct bh_selector *from);
 /* kubectl's form: "app=web,tier in (a,b),!old"; "<all>" when empty. */
 void bh_selector_format(const struct bh_selector *s, struct bh_buf *out);
+/* Reads that form, and "a!=b" and "a==b". 0, or −EINVAL with *ret_why (static text). At most 4096
+ * bytes. */
+int bh_selector_parse(const char *text, struct bh_selector *ret, const char **ret_why);
 void bh_selector_finish(struct bh_selector *s);

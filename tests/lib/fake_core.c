@@ -276,11 +276,22 @@ struct bh_answer bh_core_policy_delete(struct bh_core *c BH_UNUSED, const char *
 
 struct bh_answer bh_core_mode(struct bh_core *c)
 {
-	return bh_answer_json(
-		200, json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:s}], s:[{s:n, s:s, s:s}]}", "mode",
-			     c->mode, "set_by", "command", "configured", "learn", "namespaces",
-			     "namespace", "shop", "mode", c->shop, "set_by", "configuration",
-			     "selectors", "namespace", "selector", "tier=db", "mode", "audit"));
+	return bh_answer_json(200,
+		json_pack("{s:s, s:s, s:s, s:[{s:s, s:s, s:s}], s:[{s:n, s:s, s:s, s:s, s:s}]}",
+			"mode", c->mode, "set_by", "command", "configured", "learn", "namespaces",
+			"namespace", "shop", "mode", c->shop, "set_by", "configuration",
+			"selectors", "namespace", "selector", "tier=db", "mode", "audit", "set_by",
+			"command", "until", "2026-01-02T03:04:05.000000Z"));
+}
+
+struct bh_answer bh_core_mode_clear(struct bh_core *c, const char *ns, const char *selector,
+	const struct bh_core_actor *who BH_UNUSED)
+{
+	struct bh_answer a = bh_core_mode(c);
+	json_object_set_new(
+		a.json, "asked", json_pack("{s:s?, s:s?}", "namespace", ns, "selector", selector));
+	json_object_set_new(a.json, "warning", json_string("nobody \033[31m"));
+	return a;
 }
 
 struct bh_answer bh_core_mode_set(
@@ -292,6 +303,7 @@ struct bh_answer bh_core_mode_set(
 		return bh_answer_error(400, NULL, "mode must be learn, audit or enforce");
 	snprintf(ns ? c->shop : c->mode, sizeof(c->mode), "%s", mode);
 	struct bh_answer a = bh_core_mode(c);
+	json_object_set(a.json, "asked", (json_t *)body);
 	json_object_set_new(a.json, "actor", actor(who));
 	return a;
 }

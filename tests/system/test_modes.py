@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Learn, audit and enforce with real packets: allowed passes AND denied fails, both families, both
 protocols, all three modes, and what the records say of it."""
-import time
+import json, signal, time
 
 from lab import Failure, Suite, wait_for
 
@@ -133,6 +133,62 @@ spec: {{podSelector: {{}}, policyTypes: [Ingress]}}
     modes = {w["name"]: w["mode"] for w in lab.workloads()}
     if modes != {"a": "audit", "b": "enforce", "c": "enforce"}:
         raise Failure(f"modes: {modes}")
+
+
+DENY_ALL = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+"""
+
+
+def test_mode_by_group(lab):
+    """Selectors, in a namespace and without, for a time; each side by its own mode; on record."""
+    db, db2 = (lab.container(n, labels={"tier": "db", "n": n}) for n in ("db", "db2"))
+    web = lab.container("web", labels={"tier": "web"})
+    for x in (db, db2, web):
+        x.serve(tcp=[80])
+    lab.policy("deny.yaml", DENY_ALL)
+    lab.start(mode="learn")
+    lab.expect([(web, x.v4, "tcp", 80, "open") for x in (db, db2)])
+    lab.cli("mode", "set", "enforce", "--selector", "tier=db")
+    lab.expect([(web, db.v4, "tcp", 80, "drop"), (web, db2.v6, "tcp", 80, "drop"), (db, web.v4, "tcp", 80, "open")])
+    # A selector in a namespace is more particular than one without, whichever came first.
+    lab.cli("mode", "set", "audit", "--namespace", "shop", "--selector", "n in (db)")
+    lab.cli("mode", "set", "enforce", "--selector", "n=db")
+    lab.expect([(web, db.v4, "tcp", 80, "open"), (web, db2.v4, "tcp", 80, "drop")])
+    text = lab.cli("explain", "web", "db2", "tcp/80")
+    for line in ("mode of shop/web: learn, configured for the node; its egress decides by it",
+                 "mode of shop/db2: enforce, set by command for selector tier=db; its ingress decides by it"):
+        if line not in text:
+            raise Failure(f"explain lacks {line!r}:\n{text}")
+    for bad in (["--selector", "tier=a,"], ["--namespace", "a b"], ["--selector", "a=b c"]):
+        if lab.cli("mode", "set", "learn", *bad, check=False).returncode != 1:
+            raise Failure(f"accepted: {bad}")
+    # For a time: over, it is what it was before.
+    lab.cli("mode", "set", "learn", "--selector", "tier=db", "--for", "2s")
+    lab.expect([(web, db2.v4, "tcp", 80, "open")])
+    shown = lab.cli("mode", "get")
+    if "tier=db" not in shown or "then enforce" not in shown:
+        raise Failure(f"mode get: {shown}")
+    wait_for("the time to be over", lambda: any("deadline" in json.dumps(r) for r in lab.audited("mode.change")))
+    lab.expect([(web, db2.v4, "tcp", 80, "drop"), (web, db.v4, "tcp", 80, "open")])
+    # Over while no daemon runs: taken back before anything is put in force.
+    lab.cli("mode", "set", "learn", "--selector", "tier=db", "--for", "1s")
+    lab.cli("mode", "set", "learn", "--namespace", "shop", "--selector", "tier=web", "--for", "1h")
+    lab.stop(signal.SIGKILL)
+    time.sleep(1.2)
+    lab.start()
+    lab.expect([(web, db2.v4, "tcp", 80, "drop"), (web, db.v4, "tcp", 80, "open")])
+    scopes = {(s["namespace"], s["selector"], s["mode"], bool(s["until"])) for s in lab.api("mode", "get")["selectors"]}
+    if scopes != {(None, "tier=db", "enforce", False), ("shop", "n=db", "audit", False), (None, "n=db", "enforce", False),
+                  ("shop", "tier=web", "learn", True)}:
+        raise Failure(f"after the restart: {scopes}")
+    lab.cli("mode", "clear", "--selector", "tier=db")
+    lab.expect([(web, db2.v4, "tcp", 80, "open")])
+    if lab.cli("mode", "clear", "--selector", "tier=db", check=False).returncode != 1:
+        raise Failure("cleared twice")
 
 
 def test_enforcing_destination_of_a_learning_source(lab):

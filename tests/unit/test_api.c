@@ -191,6 +191,9 @@ static void test_changing_routes(void **state BH_UNUSED)
 	expect("POST", "/v1/policies/cancel", NULL, 409, "no version awaits");
 	expect("PUT", "/v1/mode", "{\"mode\":\"audit\",\"namespace\":null}", 200, self);
 	expect("GET", "/v1/mode", NULL, 200, "\"mode\":\"audit\"");
+	expect("DELETE", "/v1/mode?namespace=shop&selector=a%3Db", NULL, 200,
+		"\"asked\":{\"namespace\":\"shop\",\"selector\":\"a=b\"}");
+	expect("DELETE", "/v1/mode?scope=x", NULL, 400, "unknown parameter scope");
 	expect("POST", "/v1/quarantine", "{\"workload\":\"shop/web\"}", 200, self);
 	expect("POST", "/v1/quarantine", "{\"workload\":\"nobody\"}", 404, "nobody");
 	expect("DELETE", "/v1/quarantine?workload=shop/web%20x", NULL, 200,

@@ -135,6 +135,56 @@ static void test_selector_canonical(void **state BH_UNUSED)
 	bh_selector_finish(&c);
 }
 
+static void expect_parsed(const char *text, const char *want)
+{
+	struct bh_selector s = {0}, again = {0};
+	struct bh_buf bh_autobuf out = {0};
+	const char *why = NULL;
+	if (bh_selector_parse(text, &s, &why) < 0)
+		fail_msg("\"%s\": %s", text, why);
+	bh_selector_format(&s, &out);
+	assert_string_equal(out.s, want);
+	assert_int_equal(bh_selector_parse(out.s, &again, &why), 0);
+	assert_true(bh_selector_equal(&s, &again));
+	bh_selector_finish(&s);
+	bh_selector_finish(&again);
+}
+
+static void test_selector_parse(void **state BH_UNUSED)
+{
+	static const char *const bad[] = {"", ",", "a=b,", "a=b,,c", "=b", "a b", "a in", "a in b",
+		"a in (b", "a in (b,c d)", "!", "!a=b", "a=b c", "a=-b", "-a", "a in (b)x", "a/b/c",
+		"a=b;c", "a==b==c", "a!b", "a(", "\xff=b", "a=\n"};
+	expect_parsed("app=web", "app=web");
+	expect_parsed(" tier in ( db , cache ),app==web ", "app=web,tier in (cache,db)");
+	expect_parsed(
+		"a!=b,!old,new,index=1,in in (x),notin", "a notin (b),in=x,index=1,new,notin,!old");
+	expect_parsed("a notin(b,b)", "a notin (b)");
+	expect_parsed("a=,b in (,c)", "a=,b in (,c)");
+	expect_parsed("x.io/y=z", "x.io/y=z");
+	expect_parsed("<all>", "<all>");
+	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
+		struct bh_selector s = {0};
+		const char *why = NULL;
+		if (bh_selector_parse(bad[i], &s, &why) == 0)
+			fail_msg("accepted: \"%s\"", bad[i]);
+		assert_non_null(why);
+		assert_int_equal(s.n, 0);
+	}
+	struct bh_buf bh_autobuf many = {0};
+	struct bh_selector s = {0};
+	const char *why = NULL;
+	bh_buf_str(&many, "a in (");
+	for (int i = 0; i < 300; i++)
+		bh_buf_printf(&many, "%d,", i);
+	bh_buf_str(&many, "x)");
+	assert_int_equal(bh_selector_parse(many.s, &s, &why), -EINVAL);
+	for (int i = 0; i < 1000; i++)
+		bh_buf_str(&many, ",aaaa");
+	assert_int_equal(bh_selector_parse(many.s, &s, &why), -EINVAL);
+	assert_string_equal(why, "too long");
+}
+
 static void test_diag_text(void **state BH_UNUSED)
 {
 	static const struct {
@@ -228,6 +278,7 @@ int main(void)
 		cmocka_unit_test(test_label_syntax),
 		cmocka_unit_test(test_selector_semantics),
 		cmocka_unit_test(test_selector_canonical),
+		cmocka_unit_test(test_selector_parse),
 		cmocka_unit_test(test_diag_text),
 		cmocka_unit_test(test_diags),
 		cmocka_unit_test(test_names),

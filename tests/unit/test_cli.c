@@ -547,6 +547,8 @@ static void test_lists(void **state BH_UNUSED)
 	expect("mode get", 0, "command (configured: learn)", "");
 	assert_non_null(strstr(last.out, "namespace shop"));
 	assert_non_null(strstr(last.out, "tier=db"));
+	assert_non_null(
+		strstr(last.out, "command until 2026-01-02 03:04:05 UTC, then what else is set"));
 	expect_json("mode get -o json", "selectors");
 	expect("quarantine list", 0, "shop/web  in force  name: fedcba987654", "");
 	assert_non_null(strstr(last.out, "10.0.0.5/32:22/tcp,[fd00::/8]:53/udp"));
@@ -587,6 +589,12 @@ static void test_changes(void **state BH_UNUSED)
 	expect("mode set audit", 0, "node            audit", "");
 	expect("mode set enforce --namespace shop", 0, "namespace shop  enforce", "");
 	expect_json("mode set learn -o json", "mode");
+	expect("mode set learn --selector 'tier in (db)' --for 2h -o json", 0, "\"for\": 7200", "");
+	assert_non_null(strstr(last.out, "\"selector\": \"tier in (db)\""));
+	expect("mode set learn --for 0", 2, "", "--for takes a time such as 30m");
+	expect("mode set learn --for 367d", 2, "", "up to 366d");
+	expect("mode clear --namespace shop --selector 'a=b&c' -o json", 0,
+		"\"selector\": \"a=b&c\"", "warning: nobody \\x1b[31m");
 	expect("mode set block", 2, "", "learn, audit or enforce");
 	expect("mode set", 2, "", "needs learn|audit|enforce");
 	expect("feed refresh", 0, "loading 1 feed;", "");
@@ -629,8 +637,9 @@ static void test_usage(void **state BH_UNUSED)
 	static const char *const verbs[] = {"status", "ps", "flows", "learn status", "learn export",
 		"policy check", "policy apply", "policy delete", "policy list", "policy plan",
 		"policy diff", "policy history", "policy show", "policy rollback", "policy confirm",
-		"policy cancel", "mode get", "mode set", "quarantine add", "quarantine rm",
-		"quarantine list", "feed list", "feed refresh", "explain", "flush", "version"};
+		"policy cancel", "mode get", "mode set", "mode clear", "quarantine add",
+		"quarantine rm", "quarantine list", "feed list", "feed refresh", "explain", "flush",
+		"version"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(verbs); i++) {
 		char bh_autofree *args = bh_xasprintf("%s --help", verbs[i]);
 		char bh_autofree *usage = bh_xasprintf("usage: bulkhead %s", verbs[i]);

@@ -248,6 +248,9 @@ static void keep_mode(const struct bh_mode_row *m, void *arg)
 	struct bh_buf *b = arg;
 	bh_buf_printf(b, "[%s]=%s@%lld/%u ", m->scope, bh_mode_name(m->mode), (long long)m->set_at,
 		m->uid);
+	if (m->until)
+		bh_buf_printf(b, "until %lld then %s ", (long long)m->until,
+			m->has_back ? bh_mode_name(m->back) : "-");
 }
 
 static void keep_policy(const struct bh_policy_source *p, void *arg)
@@ -261,20 +264,33 @@ static void test_state(void **state BH_UNUSED)
 {
 	struct bh_store *s = open_store(0);
 	struct bh_buf bh_autobuf b = {0};
-	struct bh_mode_row node = {(char *)"", BH_MODE_AUDIT, 5, 0},
-			   shop = {(char *)"shop", BH_MODE_ENFORCE, 6, UINT32_MAX};
+	struct bh_mode_row node = {.scope = (char *)"", .mode = BH_MODE_AUDIT, .set_at = 5},
+			   shop = {.scope = (char *)"shop",
+				   .mode = BH_MODE_ENFORCE,
+				   .set_at = 6,
+				   .uid = UINT32_MAX},
+			   db = {.scope = (char *)"?tier=db",
+				   .mode = BH_MODE_LEARN,
+				   .until = 9,
+				   .has_back = true,
+				   .back = BH_MODE_ENFORCE},
+			   gone = {.scope = (char *)"gone"};
 	uint64_t v = 7;
 	assert_int_equal(bh_store_put_mode(s, &shop), 0);
 	assert_int_equal(bh_store_put_mode(s, &node), 0);
 	node.mode = BH_MODE_LEARN;
 	assert_int_equal(bh_store_put_mode(s, &node), 0);
+	assert_int_equal(bh_store_put_mode(s, &db), 0);
+	assert_int_equal(bh_store_put_mode(s, &gone), 0);
+	assert_int_equal(bh_store_drop_mode(s, "gone"), 0);
 	assert_int_equal(bh_store_get_u64(s, "seq", &v), -ENOENT);
 	assert_int_equal(v, 7);
 	assert_int_equal(bh_store_put_u64(s, "seq", UINT64_MAX), 0);
 	bh_store_close(s);
 	s = open_store(0);
 	assert_int_equal(bh_store_load_modes(s, keep_mode, &b), 0);
-	assert_string_equal(b.s, "[]=learn@5/0 [shop]=enforce@6/4294967295 ");
+	assert_string_equal(b.s, "[]=learn@5/0 [?tier=db]=learn@0/0 until 9 then enforce "
+				 "[shop]=enforce@6/4294967295 ");
 	assert_int_equal(bh_store_get_u64(s, "seq", &v), 0);
 	assert_true(v == UINT64_MAX);
 	bh_store_close(s);
@@ -460,9 +476,13 @@ static void test_versions_are_bounded(void **state BH_UNUSED)
 static void test_older_schema(void **state BH_UNUSED)
 {
 	struct bh_version got = {0};
+	struct bh_buf bh_autobuf modes = {0};
 	bh_store_close(open_store(0));
 	run_sql("DROP TABLE version; DROP TABLE version_file; DROP TABLE policy_text;"
-		"DROP TABLE quarantine;"
+		"DROP TABLE quarantine; DROP TABLE mode;"
+		"CREATE TABLE mode (scope TEXT PRIMARY KEY, mode TEXT NOT NULL,"
+		" set_at INTEGER NOT NULL, uid INTEGER NOT NULL);"
+		"INSERT INTO mode VALUES ('shop', 'audit', 4, 1000);"
 		"CREATE TABLE policy (position INTEGER PRIMARY KEY, file TEXT NOT NULL,"
 		" text BLOB NOT NULL);"
 		"CREATE TABLE policy_hash (one INTEGER PRIMARY KEY CHECK (one = 1),"
@@ -477,6 +497,8 @@ static void test_older_schema(void **state BH_UNUSED)
 	assert_true(got.policies == 2 && got.at == 0);
 	bh_version_finish(&got);
 	expect_files(s, 7, "/etc/a.yaml:one /etc/b.yaml:two ");
+	assert_int_equal(bh_store_load_modes(s, keep_mode, &modes), 0);
+	assert_string_equal(modes.s, "[shop]=audit@4/1000 ");
 	/* and nothing of it is in the way of the next */
 	struct bh_policy_source p[] = {{"a", "one", 3}, {"c", "new", 3}};
 	struct bh_version v = {.number = 8};
