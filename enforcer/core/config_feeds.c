@@ -113,7 +113,6 @@ static void read_feed(
 {
 	static const char *const keys[] = {"name", "url", "format", "action", "interval",
 		"min_entries", "max_shrink_percent", NULL};
-	static const char *const formats[] = {"auto", "plain", NULL};
 	static const char *const actions[] = {"block", "alert", NULL};
 	bh_autofree char *name = NULL, *url = NULL, *format = NULL, *action = NULL;
 	const struct bh_node *n;
@@ -133,8 +132,8 @@ static void read_feed(
 	else
 		bh_read_error(&x->r, map, path, NULL, "url is missing");
 	if ((n = conf_field(map, path, "format", false, &format)))
-		i = conf_choice(x, n, format, formats);
-	ret->format = bh_xstrdup(formats[i > 0 ? i : 0]);
+		i = conf_choice(x, n, format, bh_feed_formats);
+	ret->format = bh_xstrdup(bh_feed_formats[i > 0 ? i : 0]);
 	if ((n = conf_field(map, path, "action", false, &action)))
 		ret->alert_only = conf_choice(x, n, action, actions) == 1;
 	read_guards(x, map, path, ret);

@@ -154,6 +154,21 @@ static void keep(struct bh_feed *f, const char *text, size_t len)
 	free(BH_TAKE_PTR(f->meta.last_modified));
 }
 
+static int read_text(const struct bh_feed *f, const char *text, size_t len, struct bh_diags *d,
+	struct bh_indicators *ret)
+{
+	const struct bh_feed_read_opts o = {
+		.name = f->conf.name, .format = f->conf.format, .now = time(NULL)};
+	struct bh_feed_text t;
+	int r = bh_feed_read(&o, text, len, d, &t);
+	if (r < 0)
+		return r;
+	*ret = t.ind;
+	t.ind = (struct bh_indicators){0};
+	bh_feed_text_finish(&t);
+	return 0;
+}
+
 void bh_feed_accept(struct bh_feed *f, const char *text, size_t len, const char *etag,
 	const char *last_modified)
 {
@@ -168,7 +183,7 @@ void bh_feed_accept(struct bh_feed *f, const char *text, size_t len, const char 
 		bh_feed_unchanged(f);
 		return;
 	}
-	if (bh_feed_parse(f->conf.name, text, len, &d, &ind) < 0) {
+	if (read_text(f, text, len, &d, &ind) < 0) {
 		const struct bh_diag *first = first_diag(&d, BH_ERROR);
 		bh_feed_failed(f, "refused: it %s", first ? first->what : "cannot be read");
 		return;
@@ -204,7 +219,7 @@ void bh_feed_load_kept(struct bh_feed *f)
 
 	int r = f->keep_path ? bh_feed_kept(f->keep_path, &m, &checked_at, &text, &len) : -ENOENT;
 	if (r == 0)
-		r = bh_feed_parse(f->conf.name, text, len, &d, &ind);
+		r = read_text(f, text, len, &d, &ind);
 	free(f->failure);
 	f->failure = NULL;
 	if (r < 0) {

@@ -11,27 +11,49 @@
 
 #include "http/http.h"
 
-/* --- parsing: pure, fuzzed --- */
+/* --- reading: pure, fuzzed --- */
 struct bh_indicator {
 	struct bh_range range;
 	uint32_t line; /* 1-based, in the feed's text */
+	uint32_t expires; /* s since the epoch; 0 = never */
 };
 struct bh_indicators {
 	struct bh_indicator *item;
 	size_t n, cap;
-	size_t lines; /* lines that held something */
-	size_t rejected; /* of those, lines that could not be read */
+	size_t lines; /* lines or records that held something */
+	size_t rejected; /* of those, the ones that could not be read */
 };
 #define BH_FEED_MAX_INDICATORS 4000000
 #define BH_FEED_MAX_BYTES (128u << 20)
+#define BH_FEED_WIDEST_V4 8 /* prefix length; wider indicators are left out */
+#define BH_FEED_WIDEST_V6 19
+
+struct bh_feed_read_opts {
+	const char *name; /* for diagnostics */
+	const char *format; /* one of bh_feed_formats; NULL = auto */
+	int64_t now; /* s since the epoch: what has expired is left out; 0 = keep all */
+	unsigned widest4, widest6; /* 0 = the defaults above */
+	unsigned max_rejected_percent; /* 0 = 50 */
+	int64_t min_confidence; /* STIX, ThreatFox: 0-100; Suricata's score: 0-127 */
+};
+extern const char *const bh_feed_formats[]; /* NULL-terminated; the first is "auto" */
+
+struct bh_feed_text {
+	struct bh_indicators ind;
+	struct bh_indicators removed; /* CrowdSec: taken back since the last answer */
+	const char *format; /* what it was read as */
+	int64_t declared; /* how many entries the text says that it has; −1: it says nothing */
+	char *credit, *dated; /* its own words; NULL: none */
+};
 /*
- * One address or CIDR a line (also a dotted mask and a-b ranges); comments #, ;, // whole-line and
- * inline; BOM, CRLF, tabs, no final newline. Unreadable lines are counted and the first 20 reported
- * in diags as warnings with file and line. −EINVAL: not a list at all (HTML, NUL bytes, more than
- * half of at least 10 lines unreadable), with an error in diags.
+ * BOM, CRLF, tabs, no final newline and comments as the format has them; IPv4-mapped addresses are
+ * IPv4. What cannot be read is counted, and the first 20 reported in diags as warnings with file
+ * and line. −EINVAL: not a feed at all (HTML, NUL bytes, a document that ends in the middle, too
+ * many unreadable lines of at least 10), with one error in diags (may be NULL).
  */
-int bh_feed_parse(const char *name, const char *text, size_t len, struct bh_diags *diags,
-	struct bh_indicators *ret);
+int bh_feed_read(const struct bh_feed_read_opts *opts, const char *text, size_t len,
+	struct bh_diags *diags, struct bh_feed_text *ret);
+void bh_feed_text_finish(struct bh_feed_text *t);
 void bh_indicators_finish(struct bh_indicators *i);
 
 /* --- index --- */
@@ -55,7 +77,7 @@ size_t bh_feed_index_count(const struct bh_feed_index *i);
 /* --- the manager --- */
 struct bh_feed_conf {
 	char *name, *url; /* url: http(s)://, file:// or a path */
-	char *format; /* "auto" | "plain" */
+	char *format; /* one of bh_feed_formats */
 	bool alert_only; /* action: alert */
 	uint64_t interval_s;
 	uint64_t min_entries; /* fewer: the download is refused; default 1 */

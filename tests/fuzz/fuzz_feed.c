@@ -34,10 +34,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bh_diags d = {0};
 	if (!protect.n)
 		bh_feeds_protected_ranges(NULL, &protect);
-	int r = bh_feed_parse("fuzz", (const char *)data, size, &d, &ind);
+	const struct bh_feed_read_opts o = {.name = "fuzz", .format = "plain"};
+	struct bh_feed_text t = {0};
+	int r = bh_feed_read(&o, (const char *)data, size, &d, &t);
 	must((r == 0) == (d.n_errors == 0));
 	must(d.n <= 43);
 	if (r == 0) {
+		ind = t.ind;
+		t.ind = (struct bh_indicators){0};
+		bh_feed_text_finish(&t);
 		must(ind.rejected <= ind.lines && ind.n + ind.rejected == ind.lines);
 		bh_indicators_sort(&ind);
 		struct bh_feed_input in = {.name = "fuzz", .indicators = &ind};

@@ -9,10 +9,24 @@
 
 #include <cmocka.h>
 
+static int read_feed(const char *name, const char *text, size_t len, struct bh_diags *d,
+	struct bh_indicators *ret)
+{
+	const struct bh_feed_read_opts o = {.name = name};
+	struct bh_feed_text t;
+	int r = bh_feed_read(&o, text, len, d, &t);
+	if (r < 0)
+		return r;
+	*ret = t.ind;
+	t.ind = (struct bh_indicators){0};
+	bh_feed_text_finish(&t);
+	return 0;
+}
+
 static struct bh_indicators parse(const char *text, size_t len, struct bh_diags *d)
 {
 	struct bh_indicators ind = {0};
-	assert_int_equal(bh_feed_parse("feed", text, len, d, &ind), 0);
+	assert_int_equal(read_feed("feed", text, len, d, &ind), 0);
 	return ind;
 }
 
@@ -101,15 +115,15 @@ static void test_bad_lines(void **state BH_UNUSED)
 		{"-192.0.2.1", "is not an address"},
 		{"192.0.2.1-192.0.2.2-192.0.2.3", "is not an address"},
 		{"192.0.2.0/24-192.0.3.0/24", "is not an address"},
-		{"0.0.0.0/0", "wider than /8"},
-		{"0.0.0.0/1", "wider than /8"},
-		{"8.0.0.0/7", "wider than /8"},
-		{"0.0.0.0-255.255.255.255", "wider than /8"},
-		{"11.0.0.0-12.0.0.0", "wider than /8"},
-		{"::/0", "wider than /19"},
-		{"2000::/18", "wider than /19"},
-		{"::ffff:0.0.0.0/96", "wider than /8"},
-		{"0.0.0.0/0.0.0.0", "wider than /8"},
+		{"0.0.0.0/0", "wider than"},
+		{"0.0.0.0/1", "wider than"},
+		{"8.0.0.0/7", "wider than"},
+		{"0.0.0.0-255.255.255.255", "wider than"},
+		{"11.0.0.0-12.0.0.0", "wider than"},
+		{"::/0", "wider than"},
+		{"2000::/18", "wider than"},
+		{"::ffff:0.0.0.0/96", "wider than"},
+		{"0.0.0.0/0.0.0.0", "wider than"},
 	};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
 		struct bh_diags bh_autodiags d = {0};
@@ -147,14 +161,14 @@ static void refused(const char *text, size_t len, const char *why)
 {
 	struct bh_diags bh_autodiags d = {0};
 	struct bh_indicators ind = {.n = 77};
-	assert_int_equal(bh_feed_parse("feed", text, len, &d, &ind), -EINVAL);
+	assert_int_equal(read_feed("feed", text, len, &d, &ind), -EINVAL);
 	assert_int_equal(ind.n, 77); /* untouched */
 	assert_true(d.n_errors == 1);
 	bool found = false;
 	for (size_t i = 0; i < d.n; i++)
 		found = found || strstr(d.item[i].what, why);
 	assert_true(found);
-	assert_int_equal(bh_feed_parse("feed", text, len, NULL, &ind), -EINVAL);
+	assert_int_equal(read_feed("feed", text, len, NULL, &ind), -EINVAL);
 }
 
 static void test_not_a_list(void **state BH_UNUSED)
@@ -228,8 +242,8 @@ static struct bh_feed_index *build(const struct list *list, size_t n,
 	struct bh_indicators ind[8] = {0};
 	struct bh_feed_input own[8];
 	for (size_t i = 0; i < n; i++) {
-		assert_int_equal(bh_feed_parse(list[i].name, list[i].text, strlen(list[i].text),
-					 NULL, &ind[i]),
+		assert_int_equal(
+			read_feed(list[i].name, list[i].text, strlen(list[i].text), NULL, &ind[i]),
 			0);
 		bh_indicators_sort(&ind[i]);
 		own[i] = (struct bh_feed_input){
@@ -460,8 +474,8 @@ static void check_address(
 		struct bh_range same = *best; /* another of equal size may be named */
 		if (strcmp(text, hit[k].indicator) != 0) {
 			struct bh_indicators got = {0};
-			assert_int_equal(bh_feed_parse("x", hit[k].indicator,
-						 strlen(hit[k].indicator), NULL, &got),
+			assert_int_equal(read_feed("x", hit[k].indicator, strlen(hit[k].indicator),
+						 NULL, &got),
 				0);
 			assert_int_equal(got.n, 1);
 			assert_true(contains(&got.item[0].range, &a));
@@ -483,7 +497,7 @@ static void one_round(void)
 		for (size_t i = 0; i < n; i++) {
 			BH_GROW(x.ind[f].item, x.ind[f].n, x.ind[f].cap);
 			x.ind[f].item[x.ind[f].n++] =
-				(struct bh_indicator){random_range(), (uint32_t)i + 1};
+				(struct bh_indicator){random_range(), (uint32_t)i + 1, 0};
 		}
 		bh_indicators_sort(&x.ind[f]);
 		x.in[f] = (struct bh_feed_input){
@@ -520,7 +534,7 @@ static void test_hostile_nesting(void **state BH_UNUSED)
 		ind.item[ind.n++] =
 			(struct bh_indicator){{bh_addr_of_number(BH_IPV4, 0x08000000u + i),
 						      bh_addr_of_number(BH_IPV4, 0x08ffffffu - i)},
-				i + 1};
+				i + 1, 0};
 	}
 	bh_indicators_sort(&ind);
 	struct bh_feed_input in = {.name = "deep", .indicators = &ind};
