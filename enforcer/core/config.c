@@ -220,11 +220,28 @@ static void read_pace(struct conf_ctx *x, const struct bh_node *map, const char 
 		x->c->pace_burst = (uint32_t)v;
 }
 
+static void read_history(struct conf_ctx *x, const struct bh_node *map, const char *path)
+{
+	static const char *const keys[] = {"keep", "max", NULL};
+	bh_autofree char *keep = NULL, *max = NULL;
+	const struct bh_node *n;
+	int64_t v;
+
+	if (bh_read_map(&x->r, map, path) < 0)
+		return;
+	bh_read_known_keys(&x->r, map, path, keys);
+	if ((n = conf_field(map, path, "keep", false, &keep)))
+		conf_duration(x, n, keep, 3650, &x->c->history_keep_s);
+	n = conf_field(map, path, "max", false, &max);
+	if (n && bh_read_int(&x->r, n, max, 100, 1000000, &v) == 0)
+		x->c->history_max = (uint32_t)v;
+}
+
 static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
 		"table_owner", "policies", "state", "socket", "sources", "namespaces", "nodes",
-		"feeds", "audit", "queue", "pace", NULL};
+		"feeds", "audit", "queue", "pace", "history", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);
@@ -237,6 +254,7 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 		{"audit", read_audit},
 		{"queue", read_queue},
 		{"pace", read_pace},
+		{"history", read_history},
 	};
 
 	if (bh_read_map(&x->r, doc, NULL) < 0)
@@ -265,6 +283,8 @@ static struct bh_config *defaults(void)
 	c->queue_length = 16384;
 	c->pace_rate = 1000;
 	c->pace_burst = 2000;
+	c->history_keep_s = 30 * 86400;
+	c->history_max = 100000;
 	return c;
 }
 

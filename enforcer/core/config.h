@@ -66,6 +66,9 @@ struct bh_config {
 	/* What a single source may ask the daemon: packets per second, and how many at once. */
 	uint32_t pace_rate; /* pace.rate: 1000, 0 (no limit)..1000000 */
 	uint32_t pace_burst; /* pace.burst: 2000, 1..1000000 */
+	/* Workloads that are gone: so long and so many of them are kept. */
+	uint64_t history_keep_s; /* history.keep: 30d, 1s..3650d; in seconds */
+	uint32_t history_max; /* history.max: 100000, 100..1000000; those that are there included */
 };
 
 /* `file` names it in diagnostics and anchors every relative path in it: what is kept is relative to

@@ -6,8 +6,7 @@
 #include "config_private.h"
 
 #define FEEDS_MAX 256
-#define INTERVAL_MIN 1
-#define INTERVAL_MAX (30 * 86400)
+#define INTERVAL_MAX_DAYS 30
 
 static int read_name(struct conf_ctx *x, const struct bh_node *n, const char *path, char **ret)
 {
@@ -61,10 +60,10 @@ static void read_url(struct conf_ctx *x, const struct bh_node *n, const char *pa
 	*ret = http || file ? bh_xstrdup(s) : conf_anchor(x, s);
 }
 
-/* "90s", "30m", "1h", "1d". */
-static void read_interval(
-	struct conf_ctx *x, const struct bh_node *n, const char *path, uint64_t *ret)
+void conf_duration(struct conf_ctx *x, const struct bh_node *n, const char *path, unsigned max_days,
+	uint64_t *ret)
 {
+	const uint64_t max = (uint64_t)max_days * 86400;
 	static const struct {
 		char unit;
 		uint64_t seconds;
@@ -82,14 +81,13 @@ static void read_interval(
 	for (size_t i = 0; i < BH_ARRAY_SIZE(units); i++) {
 		if (!len || s[len - 1] != units[i].unit)
 			continue;
-		if (bh_parse_u64(number, INTERVAL_MAX, &v) < 0 ||
-			v * units[i].seconds < INTERVAL_MIN || v * units[i].seconds > INTERVAL_MAX)
+		if (bh_parse_u64(number, max, &v) < 0 || v == 0 || v * units[i].seconds > max)
 			break;
 		*ret = v * units[i].seconds;
 		return;
 	}
-	bh_read_error(
-		&x->r, n, path, "such as 90s, 30m, 1h or 1d", "must be a duration from 1s to 30d");
+	bh_read_error(&x->r, n, path, "such as 90s, 30m, 1h or 1d",
+		"must be a duration from 1s to %ud", max_days);
 }
 
 static void read_guards(
@@ -99,7 +97,7 @@ static void read_guards(
 	const struct bh_node *n;
 	int64_t v;
 	if ((n = conf_field(map, path, "interval", false, &interval)))
-		read_interval(x, n, interval, &ret->interval_s);
+		conf_duration(x, n, interval, INTERVAL_MAX_DAYS, &ret->interval_s);
 	if ((n = conf_field(map, path, "min_entries", false, &min)) &&
 		bh_read_int(&x->r, n, min, 0, BH_FEED_MAX_INDICATORS, &v) == 0)
 		ret->min_entries = (uint64_t)v;

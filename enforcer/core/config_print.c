@@ -168,5 +168,7 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 	put_field(out, "  path", c->audit_path);
 	bh_buf_printf(out, "  flows: %s\n", flows[c->audit_flows]);
 	bh_buf_printf(out, "queue:\n  base: %u\n  length: %u\n", c->queue_base, c->queue_length);
+	bh_buf_printf(out, "history:\n  keep: %llus\n  max: %u\n",
+		(unsigned long long)c->history_keep_s, c->history_max);
 	bh_buf_printf(out, "pace:\n  rate: %u\n  burst: %u\n", c->pace_rate, c->pace_burst);
 }

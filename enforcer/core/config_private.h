@@ -31,6 +31,10 @@ int conf_namespace(struct conf_ctx *x, const struct bh_node *n, const char *path
 /* Owned: `file` itself or beside the configuration file. */
 char *conf_anchor(const struct conf_ctx *x, const char *file);
 
+/* "90s", "30m", "1h", "1d" in seconds, from 1s to max_days. */
+void conf_duration(struct conf_ctx *x, const struct bh_node *n, const char *path, unsigned max_days,
+	uint64_t *ret);
+
 /* Each reads one key of the document into x->c. n is neither absent nor null. */
 void conf_read_modes(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_namespaces(struct conf_ctx *x, const struct bh_node *n, const char *path);

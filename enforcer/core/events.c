@@ -311,12 +311,9 @@ static bool on_dumped(const struct bh_ct_entry *ct, void *arg)
 	return false;
 }
 
-void bh_core_ct_cb(uv_poll_t *p, int status, int events BH_UNUSED)
+static void read_conntrack(struct bh_core *c)
 {
-	struct bh_core *c = p->data;
 	int r = bh_ct_drain(c->ct, on_conntrack, c);
-	if (status < 0) /* lost notices are an error of the socket, which stops the polling */
-		uv_poll_start(p, UV_READABLE, bh_core_ct_cb);
 	if (r != -ENOBUFS)
 		return;
 	/* Lost notices: which flows were answered can still be read off the table itself. */
@@ -325,4 +322,17 @@ void bh_core_ct_cb(uv_poll_t *p, int status, int events BH_UNUSED)
 		"conntrack events were lost; allowed flows may be missing from the flow list", NULL,
 		json_pack("{s:s}", "class", "conntrack"));
 	bh_ct_sweep(c->ct, on_dumped, c, NULL);
+}
+
+void bh_core_ct_cb(uv_poll_t *p, int status, int events BH_UNUSED)
+{
+	if (status < 0) /* lost notices are an error of the socket, which stops the polling */
+		uv_poll_start(p, UV_READABLE, bh_core_ct_cb);
+	read_conntrack(p->data);
+}
+
+void bh_core_seen_now(struct bh_core *c)
+{
+	if (c->snap)
+		read_conntrack(c);
 }

@@ -80,7 +80,12 @@ static enum bh_mode mode_of(const struct bh_decision *d)
 	return out->workload >= 0 ? out->mode : in->mode;
 }
 
-static void fill(const struct bh_event *e, struct bh_flow_row *r)
+static uint64_t stay_of(const struct bh_core *c, const struct bh_inventory *inv, int32_t owner)
+{
+	return owner >= 0 ? bh_core_stay_of(c, inv->workload[owner]) : 0;
+}
+
+static void fill(const struct bh_core *c, const struct bh_event *e, struct bh_flow_row *r)
 {
 	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
 	const struct bh_side *out = &e->decision.side[BH_EGRESS];
@@ -99,6 +104,8 @@ static void fill(const struct bh_event *e, struct bh_flow_row *r)
 		.src_addr = bh_xstrdup(bh_addr_format(&e->flow.src, text)),
 		.src_id = out->workload >= 0 ? bh_xstrdup(inv->workload[out->workload]->id) : NULL,
 		.dst_id = in->workload >= 0 ? bh_xstrdup(inv->workload[in->workload]->id) : NULL,
+		.src_stay = stay_of(c, inv, out->workload),
+		.dst_stay = stay_of(c, inv, in->workload),
 		.proto = e->flow.proto,
 		.port = e->flow.dport,
 		.verdict = bh_xstrdup(verdict_text(e)),
@@ -113,6 +120,8 @@ static void fill(const struct bh_event *e, struct bh_flow_row *r)
 static uint64_t key_hash(const struct bh_flow_row *r)
 {
 	uint64_t h = bh_hash(&r->proto, 1, bh_hash(&r->port, 2, BH_HASH_SEED));
+	h = bh_hash(&r->src_stay, sizeof(r->src_stay), h);
+	h = bh_hash(&r->dst_stay, sizeof(r->dst_stay), h);
 	const char *part[] = {r->src, r->dst, r->src_addr, r->dst_addr, r->verdict, r->reason,
 		r->mode, r->rule ? r->rule : ""};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(part); i++)
@@ -122,11 +131,11 @@ static uint64_t key_hash(const struct bh_flow_row *r)
 
 static bool same_key(const struct bh_flow_row *a, const struct bh_flow_row *b)
 {
-	return a->proto == b->proto && a->port == b->port && bh_streq(a->src, b->src) &&
-	       bh_streq(a->dst, b->dst) && bh_streq(a->src_addr, b->src_addr) &&
-	       bh_streq(a->dst_addr, b->dst_addr) && bh_streq(a->verdict, b->verdict) &&
-	       bh_streq(a->reason, b->reason) && bh_streq(a->mode, b->mode) &&
-	       bh_streq(a->rule, b->rule);
+	return a->proto == b->proto && a->port == b->port && a->src_stay == b->src_stay &&
+	       a->dst_stay == b->dst_stay && bh_streq(a->src, b->src) && bh_streq(a->dst, b->dst) &&
+	       bh_streq(a->src_addr, b->src_addr) && bh_streq(a->dst_addr, b->dst_addr) &&
+	       bh_streq(a->verdict, b->verdict) && bh_streq(a->reason, b->reason) &&
+	       bh_streq(a->mode, b->mode) && bh_streq(a->rule, b->rule);
 }
 
 void bh_core_flow_row(struct bh_core *c, struct bh_flow_row *r)
@@ -144,6 +153,7 @@ void bh_core_flow_row(struct bh_core *c, struct bh_flow_row *r)
 			continue;
 		have->last_seen = r->last_seen;
 		have->count += r->count;
+		have->bytes += r->bytes;
 		bh_flow_row_finish(r);
 		return;
 	}
@@ -162,7 +172,7 @@ void bh_core_flow_note(struct bh_core *c, const struct bh_event *e)
 		e->kind == BH_EVENT_DECISION && !e->dropped &&
 		e->decision.reason != BH_REASON_UNKNOWN_WORKLOAD)
 		return; /* nothing of ours */
-	fill(e, &r);
+	fill(c, e, &r);
 	bh_core_flow_row(c, &r);
 }
 

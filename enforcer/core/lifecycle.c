@@ -116,6 +116,9 @@ static int open_records(struct bh_core *c, char **why)
 			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
 	bh_core_versions_load(c);
 	bh_core_modes_load(c);
+	if ((r = bh_core_history_load(c)) < 0)
+		return fail(
+			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
 	/* Without the list the first commit would set the quarantined free. */
 	if ((r = bh_core_quarantine_load(c)) < 0)
 		return fail(
@@ -313,8 +316,10 @@ void bh_core_stop(struct bh_core *c)
 			bh_core_wake_cb(&c->wake);
 			bh_core_cache_read(c);
 		}
-		if (c->store)
+		if (c->store) {
+			bh_core_history_stop(c);
 			bh_core_flows_save(c);
+		}
 		uv_handle_t *all[] = {(uv_handle_t *)&c->reconcile_timer,
 			(uv_handle_t *)&c->sweep_timer, (uv_handle_t *)&c->tick,
 			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->confirm_timer,
@@ -358,6 +363,7 @@ void bh_core_free(struct bh_core *c)
 	bh_nft_close(c->nft);
 	bh_core_modes_finish(c);
 	bh_core_quarantine_finish(c);
+	bh_core_history_finish(c);
 	bh_core_cache_finish(c);
 	bh_core_pace_finish(c);
 	bh_core_forged_finish(c);

@@ -76,6 +76,7 @@ static void note_row(struct bh_core *c, const struct bh_paced *s, int owner, boo
 		.src_addr = bh_xstrdup(bh_addr_format(&s->addr, text)),
 		.dst_addr = bh_xstrdup(""),
 		.src_id = w ? bh_xstrdup(w->id) : NULL,
+		.src_stay = w ? bh_core_stay_of(c, w) : 0,
 		.verdict = bh_xstrdup(enforced ? "drop" : "allow"),
 		.reason = bh_xstrdup("scan"),
 		.mode = bh_xstrdup(w ? bh_mode_name(w->mode) : ""),

@@ -13,6 +13,7 @@
 #include "conntrack/conntrack.h"
 #include "core/config.h"
 #include "core/core.h"
+#include "core/history.h"
 #include "core/lifecycle.h"
 #include "core/mirror.h"
 #include "core/recent.h"
@@ -208,6 +209,7 @@ struct bh_core {
 	int64_t last_tamper;
 	bool sources_ok;
 
+	struct bh_history history;
 	struct bh_flow_batch flows;
 	struct bh_verdict_cache cache;
 	struct bh_mirror echo; /* see echo.c */
@@ -255,6 +257,7 @@ void bh_core_sweep_cb(uv_timer_t *t);
 /* events.c */
 void bh_core_wake_cb(uv_async_t *a);
 void bh_core_ct_cb(uv_poll_t *p, int status, int events);
+void bh_core_seen_now(struct bh_core *c); /* takes what conntrack has to tell */
 void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg);
 /* Records, learns and counts what was decided. */
 void bh_core_event(struct bh_core *c, const struct bh_event *e);
@@ -291,6 +294,16 @@ void bh_core_flows_save(struct bh_core *c);
 /* The end of a flow as people read it: "ns/name", "host" or the address. */
 void bh_core_end_name(
 	const struct bh_inventory *inv, int32_t owner, const struct bh_addr *a, struct bh_buf *out);
+/* history.c */
+int bh_core_history_load(struct bh_core *c); /* what the run before left open */
+/* Another inventory is in force; from NULL: it is the first one. */
+void bh_core_history_follow(
+	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to);
+uint64_t bh_core_stay_of(const struct bh_core *c, const struct bh_workload *w); /* 0: none */
+void bh_core_history_save(struct bh_core *c); /* what changed, into the store's transaction */
+void bh_core_history_tick(struct bh_core *c);
+void bh_core_history_stop(struct bh_core *c);
+void bh_core_history_finish(struct bh_core *c);
 /* modes.c */
 void bh_core_modes_load(struct bh_core *c);
 void bh_core_modes_tick(struct bh_core *c); /* those whose time is over */

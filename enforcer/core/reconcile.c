@@ -216,6 +216,8 @@ int bh_core_reconcile(struct bh_core *c)
 	uv_timer_stop(&c->reconcile_timer);
 	if (c->stopping || c->starting || !bh_inventory_mgr_synced(c->inventory))
 		return 0;
+	/* What was seen until now is about those who are there until now. */
+	bh_core_seen_now(c);
 	struct bh_snapshot *s = build_snapshot(c);
 	bh_core_cache_before_commit(c);
 	int r = commit(c, s);
@@ -230,6 +232,8 @@ int bh_core_reconcile(struct bh_core *c)
 	uv_timer_stop(&c->retry_timer);
 	c->options_changed = false;
 	bh_core_cache_forget(c);
+	bh_core_history_follow(c, c->snap ? bh_engine_inventory(c->snap->engine) : NULL,
+		bh_engine_inventory(s->engine));
 	bh_snapshot_unref(c->snap);
 	c->snap = bh_snapshot_ref(s);
 	bh_shared_publish(&c->shared, s);

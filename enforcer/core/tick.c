@@ -31,7 +31,9 @@ void bh_core_tick_cb(uv_timer_t *t)
 	bh_core_modes_tick(c);
 	free(c->store_error);
 	c->store_error = NULL;
+	bh_core_history_save(c); /* before the flows, which name its numbers */
 	bh_core_flows_save(c);
+	bh_core_history_tick(c);
 	int r = bh_learn_save(c->learn);
 	if (r == 0)
 		r = bh_store_commit(c->store);

@@ -54,6 +54,16 @@ static char *unescape(const char *s, size_t len)
 	return bh_buf_take(&out);
 }
 
+void bh_store_format_labels(const struct bh_labels *l, struct bh_buf *out)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		bh_buf_str(out, i ? "," : "");
+		add_escaped(out, l->item[i].key);
+		bh_buf_str(out, "=");
+		add_escaped(out, l->item[i].value);
+	}
+}
+
 void bh_store_format_end(const struct bh_end *e, struct bh_buf *out)
 {
 	char text[BH_ADDR_STRLEN];
@@ -70,15 +80,10 @@ void bh_store_format_end(const struct bh_end *e, struct bh_buf *out)
 	bh_buf_str(out, "role ");
 	add_escaped(out, e->namespace ? e->namespace : "");
 	bh_buf_str(out, " ");
-	for (size_t i = 0; i < e->selector.n; i++) {
-		bh_buf_str(out, i ? "," : "");
-		add_escaped(out, e->selector.item[i].key);
-		bh_buf_str(out, "=");
-		add_escaped(out, e->selector.item[i].value);
-	}
+	bh_store_format_labels(&e->selector, out);
 }
 
-static int parse_labels(const char *text, struct bh_labels *ret)
+int bh_store_parse_labels(const char *text, struct bh_labels *ret)
 {
 	size_t n = 0;
 	while (*text) {
@@ -105,7 +110,7 @@ static int parse_role(const char *text, struct bh_end *ret)
 	if (!space)
 		return -EINVAL;
 	char bh_autofree *ns = unescape(text, (size_t)(space - text));
-	if (!ns || parse_labels(space + 1, &labels) < 0) {
+	if (!ns || bh_store_parse_labels(space + 1, &labels) < 0) {
 		bh_labels_finish(&labels);
 		return -EINVAL;
 	}

@@ -28,7 +28,23 @@ static const char *or_empty(const char *s)
 	return s ? s : "";
 }
 
-/* The key of a row, at parameters 1 to 7 of both statements. No rule is the empty text, because
+size_t bh_store_addr_key(const struct bh_addr *a, uint8_t key[static BH_STORE_KEY_MAX])
+{
+	key[0] = a->family;
+	memcpy(key + 1, a->b, bh_addr_size(a));
+	return 1 + bh_addr_size(a);
+}
+
+void bh_store_bind_range(
+	sqlite3_stmt *st, int at, const struct bh_range *r, struct bh_store_range_key *key)
+{
+	sqlite3_bind_blob(
+		st, at, key->first, (int)bh_store_addr_key(&r->first, key->first), SQLITE_STATIC);
+	sqlite3_bind_blob(
+		st, at + 1, key->last, (int)bh_store_addr_key(&r->last, key->last), SQLITE_STATIC);
+}
+
+/* The key of a row, at parameters 1 to 11 of both statements. No rule is the empty text, because
  * NULLs are all different to UNIQUE. */
 static void bind_key(sqlite3_stmt *st, const struct bh_flow_row *r)
 {
@@ -39,29 +55,33 @@ static void bind_key(sqlite3_stmt *st, const struct bh_flow_row *r)
 	bh_store_bind_text(st, 5, or_empty(r->verdict));
 	bh_store_bind_text(st, 6, or_empty(r->reason));
 	bh_store_bind_text(st, 7, or_empty(r->rule));
+	bh_store_bind_text(st, 8, or_empty(r->src_addr));
+	bh_store_bind_text(st, 9, or_empty(r->dst_addr));
+	bh_store_bind_u64(st, 10, r->src_stay);
+	bh_store_bind_u64(st, 11, r->dst_stay);
 }
 
 static void bind_rest(sqlite3_stmt *st, const struct bh_flow_row *r, uint64_t seq)
 {
-	bh_store_bind_u64(st, 8, seq);
-	bh_store_bind_text(st, 9, or_empty(r->mode));
-	bh_store_bind_text(st, 10, or_empty(r->src_addr));
-	bh_store_bind_text(st, 11, or_empty(r->dst_addr));
-	bh_store_bind_text(st, 12, r->src_id);
-	bh_store_bind_text(st, 13, r->dst_id);
-	sqlite3_bind_int64(st, 14, r->first_seen);
-	sqlite3_bind_int64(st, 15, r->last_seen);
-	bh_store_bind_u64(st, 16, r->count);
+	bh_store_bind_u64(st, 12, seq);
+	bh_store_bind_text(st, 13, or_empty(r->mode));
+	bh_store_bind_text(st, 14, r->src_id);
+	bh_store_bind_text(st, 15, r->dst_id);
+	sqlite3_bind_int64(st, 16, r->first_seen);
+	sqlite3_bind_int64(st, 17, r->last_seen);
+	bh_store_bind_u64(st, 18, r->count);
+	bh_store_bind_u64(st, 19, r->bytes);
 }
 
 static int update(struct bh_store *s, const struct bh_flow_row *r)
 {
 	sqlite3_stmt *st;
 	int err = bh_store_statement(s, BH_STMT_UPDATE_FLOW,
-		"UPDATE flow SET seq = ?8, mode = ?9, src_addr = ?10, dst_addr = ?11, src_id = ?12,"
-		" dst_id = ?13, first_seen = min(first_seen, ?14), last_seen = max(last_seen, ?15),"
-		" count = count + ?16 WHERE src = ?1 AND dst = ?2 AND proto = ?3 AND port = ?4 AND"
-		" verdict = ?5 AND reason = ?6 AND rule = ?7",
+		"UPDATE flow SET seq = ?12, mode = ?13, src_id = ?14, dst_id = ?15,"
+		" first_seen = min(first_seen, ?16), last_seen = max(last_seen, ?17),"
+		" count = count + ?18, bytes = bytes + ?19 WHERE src = ?1 AND dst = ?2 AND"
+		" proto = ?3 AND port = ?4 AND verdict = ?5 AND reason = ?6 AND rule = ?7 AND"
+		" src_addr = ?8 AND dst_addr = ?9 AND src_stay = ?10 AND dst_stay = ?11",
 		&st);
 	if (err < 0)
 		return err;
@@ -74,10 +94,10 @@ static int insert(struct bh_store *s, const struct bh_flow_row *r)
 {
 	sqlite3_stmt *st;
 	int err = bh_store_statement(s, BH_STMT_INSERT_FLOW,
-		"INSERT INTO flow (src, dst, proto, port, verdict, reason, rule, seq, mode, "
-		"src_addr,"
-		" dst_addr, src_id, dst_id, first_seen, last_seen, count)"
-		" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+		"INSERT INTO flow (src, dst, proto, port, verdict, reason, rule, src_addr,"
+		" dst_addr, src_stay, dst_stay, seq, mode, src_id, dst_id, first_seen, last_seen,"
+		" count, bytes, src_key, dst_key) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,"
+		"?13,?14,?15,?16,?17,?18,?19,bh_addr_key(?8),bh_addr_key(?9))",
 		&st);
 	if (err < 0)
 		return err;
@@ -144,6 +164,9 @@ static void read_row(sqlite3_stmt *st, struct bh_flow_row *ret)
 		.first_seen = sqlite3_column_int64(st, 13),
 		.last_seen = sqlite3_column_int64(st, 14),
 		.count = (uint64_t)sqlite3_column_int64(st, 15),
+		.bytes = (uint64_t)sqlite3_column_int64(st, 16),
+		.src_stay = (uint64_t)sqlite3_column_int64(st, 17),
+		.dst_stay = (uint64_t)sqlite3_column_int64(st, 18),
 	};
 	if (ret->rule && !*ret->rule) {
 		free(ret->rule);
@@ -153,13 +176,30 @@ static void read_row(sqlite3_stmt *st, struct bh_flow_row *ret)
 
 #define COLUMNS                                                                                    \
 	"src, dst, proto, port, verdict, reason, rule, seq, mode, src_addr, dst_addr, src_id,"     \
-	" dst_id, first_seen, last_seen, count"
+	" dst_id, first_seen, last_seen, count, bytes, src_stay, dst_stay"
+
+static int read_rows(struct bh_store *s, sqlite3_stmt *st,
+	void (*fn)(const struct bh_flow_row *, void *), void *arg)
+{
+	int rc;
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		struct bh_flow_row row;
+		read_row(st, &row);
+		fn(&row, arg);
+		bh_flow_row_finish(&row);
+	}
+	return bh_store_finish_read(s, st, rc);
+}
+
+static void bind_limit(sqlite3_stmt *st, int at, uint64_t limit)
+{
+	bh_store_bind_u64(st, at, limit > INT64_MAX ? INT64_MAX : limit);
+}
 
 int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg)
 {
 	sqlite3_stmt *st;
-	int rc;
 	int r = since ? bh_store_statement(s, BH_STMT_FLOWS_SINCE,
 				"SELECT " COLUMNS " FROM flow WHERE seq > ?2 ORDER BY seq LIMIT ?1",
 				&st)
@@ -169,14 +209,42 @@ int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
 				&st);
 	if (r < 0)
 		return r;
-	bh_store_bind_u64(st, 1, limit > INT64_MAX ? INT64_MAX : limit);
+	bind_limit(st, 1, limit);
 	if (since)
-		bh_store_bind_u64(st, 2, since > INT64_MAX ? INT64_MAX : since);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		struct bh_flow_row row;
-		read_row(st, &row);
-		fn(&row, arg);
-		bh_flow_row_finish(&row);
-	}
-	return bh_store_finish_read(s, st, rc);
+		bind_limit(st, 2, since);
+	return read_rows(s, st, fn, arg);
+}
+
+/* seq is the row id, by which rows of one stay are sorted in the index already. */
+int bh_store_flows_of_stay(struct bh_store *s, enum bh_flow_end end, uint64_t stay, size_t limit,
+	void (*fn)(const struct bh_flow_row *, void *), void *arg)
+{
+	static const char *const sql[] = {
+		"SELECT " COLUMNS " FROM flow WHERE src_stay = ? ORDER BY seq DESC LIMIT ?",
+		"SELECT " COLUMNS " FROM flow WHERE dst_stay = ? ORDER BY seq DESC LIMIT ?",
+	};
+	sqlite3_stmt *st;
+	int r = bh_store_statement(s, BH_STMT_FLOWS_SRC_STAY + (int)end, sql[end], &st);
+	if (r < 0)
+		return r;
+	bh_store_bind_u64(st, 1, stay);
+	bind_limit(st, 2, limit);
+	return read_rows(s, st, fn, arg);
+}
+
+int bh_store_flows_of_range(struct bh_store *s, enum bh_flow_end end, const struct bh_range *range,
+	size_t limit, void (*fn)(const struct bh_flow_row *, void *), void *arg)
+{
+	static const char *const sql[] = {
+		"SELECT " COLUMNS " FROM flow WHERE src_key BETWEEN ? AND ? LIMIT ?",
+		"SELECT " COLUMNS " FROM flow WHERE dst_key BETWEEN ? AND ? LIMIT ?",
+	};
+	struct bh_store_range_key key;
+	sqlite3_stmt *st;
+	int r = bh_store_statement(s, BH_STMT_FLOWS_SRC_RANGE + (int)end, sql[end], &st);
+	if (r < 0)
+		return r;
+	bh_store_bind_range(st, 1, range, &key);
+	bind_limit(st, 3, limit);
+	return read_rows(s, st, fn, arg);
 }

@@ -7,7 +7,7 @@
 
 #include "store/store.h"
 
-#define BH_STORE_VERSION 4 /* user_version of the schema that this program writes */
+#define BH_STORE_VERSION 5 /* user_version of the schema that this program writes */
 
 /* Prepared statements, kept for the life of the connection. */
 enum bh_store_stmt {
@@ -21,6 +21,23 @@ enum bh_store_stmt {
 	BH_STMT_TRIM_FLOWS,
 	BH_STMT_FLOWS_SINCE,
 	BH_STMT_FLOWS_NEWEST,
+	BH_STMT_FLOWS_SRC_STAY,
+	BH_STMT_FLOWS_DST_STAY,
+	BH_STMT_FLOWS_SRC_RANGE,
+	BH_STMT_FLOWS_DST_RANGE,
+	BH_STMT_UPDATE_STAY,
+	BH_STMT_INSERT_STAY,
+	BH_STMT_NTH_STOP,
+	BH_STMT_CLEAR_STAY_ADDRS,
+	BH_STMT_PUT_STAY_ADDR,
+	BH_STMT_LOAD_STAY_ADDRS,
+	BH_STMT_TRIM_STAY_ADDRS,
+	BH_STMT_TRIM_STAYS,
+	BH_STMT_STAYS, /* and one for each enum bh_stay_by */
+	BH_STMT_STAYS_LAST = BH_STMT_STAYS + BH_STAY_DIGEST,
+	BH_STMT_GET_STAY,
+	BH_STMT_STAYS_RANGE,
+	BH_STMT_NEXT_IMAGE,
 	BH_STMT_PUT_MODE,
 	BH_STMT_LOAD_MODES,
 	BH_STMT_DROP_MODE,
@@ -54,6 +71,9 @@ struct bh_store {
 	uint64_t changes; /* put into the running transaction */
 	uint64_t seq; /* last one given to a flow row */
 	uint64_t flow_rows; /* rows in table flow, the running transaction included */
+	uint64_t stay_rows; /* likewise in table stay */
+	uint64_t stay; /* the last number given */
+	uint64_t losses; /* transactions rolled back */
 	sqlite3_stmt *stmt[BH_STMT_MAX];
 };
 
@@ -78,8 +98,20 @@ int bh_store_finish_read(struct bh_store *s, sqlite3_stmt *st, int rc); /* after
 void bh_store_bind_text(sqlite3_stmt *st, int at, const char *text);
 void bh_store_bind_u64(sqlite3_stmt *st, int at, uint64_t v);
 
+/* An address as the indexes have it: the family and its bytes, so that memcmp() orders them. */
+#define BH_STORE_KEY_MAX 17
+size_t bh_store_addr_key(const struct bh_addr *a, uint8_t key[static BH_STORE_KEY_MAX]);
+/* A range of them as two parameters, borrowed until the statement is stepped. */
+struct bh_store_range_key {
+	uint8_t first[BH_STORE_KEY_MAX], last[BH_STORE_KEY_MAX];
+};
+void bh_store_bind_range(
+	sqlite3_stmt *st, int at, const struct bh_range *r, struct bh_store_range_key *key);
+
 /* ends.c: "host", "addr 203.0.113.9", "role shop app=web,tier=db"; words are %-escaped. */
 void bh_store_format_end(const struct bh_end *e, struct bh_buf *out);
 int bh_store_parse_end(const char *text, struct bh_end *ret); /* 0 or −EINVAL; ret is owned */
+void bh_store_format_labels(const struct bh_labels *l, struct bh_buf *out);
+int bh_store_parse_labels(const char *text, struct bh_labels *ret); /* into an empty one */
 void bh_store_format_words(char *const *word, size_t n, struct bh_buf *out);
 int bh_store_parse_words(const char *text, size_t max, char ***ret, size_t *ret_n);

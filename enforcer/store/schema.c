@@ -61,17 +61,50 @@ static const char *const migration[BH_STORE_VERSION] = {
 	/* Modes for a time: until when, and what comes back. */
 	"ALTER TABLE mode ADD COLUMN until INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE mode ADD COLUMN back TEXT NOT NULL DEFAULT '';",
+
+	/* Stays, and flows that name them. Flows of before name none. */
+	"CREATE TABLE stay (number INTEGER PRIMARY KEY, id TEXT NOT NULL, runtime TEXT NOT NULL,"
+	" name TEXT NOT NULL, namespace TEXT NOT NULL, image TEXT, digest TEXT,"
+	" labels TEXT NOT NULL, mark TEXT NOT NULL, started INTEGER NOT NULL,"
+	" early INTEGER NOT NULL, stopped INTEGER NOT NULL, unseen INTEGER NOT NULL);"
+	"CREATE INDEX stay_id ON stay (id); CREATE INDEX stay_name ON stay (name);"
+	"CREATE INDEX stay_image ON stay (image); CREATE INDEX stay_digest ON stay (digest);"
+	"CREATE INDEX stay_stopped ON stay (stopped);"
+	"CREATE TABLE stay_addr (stay INTEGER NOT NULL, addr BLOB NOT NULL,"
+	" since INTEGER NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (stay, addr, since))"
+	" WITHOUT ROWID;"
+	"CREATE INDEX stay_addr_addr ON stay_addr (addr);"
+	"CREATE TABLE flow_new (seq INTEGER PRIMARY KEY, src TEXT NOT NULL, dst TEXT NOT NULL,"
+	" proto INTEGER NOT NULL, port INTEGER NOT NULL, verdict TEXT NOT NULL,"
+	" reason TEXT NOT NULL, rule TEXT NOT NULL, mode TEXT NOT NULL,"
+	" src_addr TEXT NOT NULL, dst_addr TEXT NOT NULL, src_id TEXT, dst_id TEXT,"
+	" first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, count INTEGER NOT NULL,"
+	" bytes INTEGER NOT NULL, src_stay INTEGER NOT NULL, dst_stay INTEGER NOT NULL,"
+	" src_key BLOB NOT NULL, dst_key BLOB NOT NULL,"
+	" UNIQUE (src, dst, proto, port, verdict, reason, rule, src_addr, dst_addr, src_stay,"
+	" dst_stay));"
+	"INSERT INTO flow_new SELECT seq, src, dst, proto, port, verdict, reason, rule, mode,"
+	" src_addr, dst_addr, src_id, dst_id, first_seen, last_seen, count, 0, 0, 0,"
+	" bh_addr_key(src_addr), bh_addr_key(dst_addr) FROM flow;"
+	"DROP TABLE flow; ALTER TABLE flow_new RENAME TO flow;"
+	"CREATE INDEX flow_src_stay ON flow (src_stay);"
+	"CREATE INDEX flow_dst_stay ON flow (dst_stay);"
+	"CREATE INDEX flow_src_key ON flow (src_key);"
+	"CREATE INDEX flow_dst_key ON flow (dst_key);",
 };
 
 /* Fails if a table or column that this version uses is not there. */
-static const char probe[] = "SELECT key, src, dst, images FROM tuple LIMIT 1;"
-			    "SELECT seq, rule, src_id, count FROM flow LIMIT 1;"
-			    "SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"
-			    "SELECT namespace, name, id, allow, pid FROM quarantine LIMIT 1;"
-			    "SELECT number, sha256, uid, comment FROM version LIMIT 1;"
-			    "SELECT version, position, file, text FROM version_file LIMIT 1;"
-			    "SELECT id, hash, text FROM policy_text LIMIT 1;"
-			    "SELECT name, value FROM value LIMIT 1;";
+static const char probe[] =
+	"SELECT key, src, dst, images FROM tuple LIMIT 1;"
+	"SELECT seq, rule, src_id, count, bytes, src_stay, dst_key FROM flow LIMIT 1;"
+	"SELECT number, id, digest, mark, unseen FROM stay LIMIT 1;"
+	"SELECT stay, addr, since, until FROM stay_addr LIMIT 1;"
+	"SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"
+	"SELECT namespace, name, id, allow, pid FROM quarantine LIMIT 1;"
+	"SELECT number, sha256, uid, comment FROM version LIMIT 1;"
+	"SELECT version, position, file, text FROM version_file LIMIT 1;"
+	"SELECT id, hash, text FROM policy_text LIMIT 1;"
+	"SELECT name, value FROM value LIMIT 1;";
 
 /* One integer or text cell of a pragma; text goes to the optional buffer. */
 static int pragma(sqlite3 *db, const char *sql, int64_t *ret_value, char *text, size_t size)
@@ -99,6 +132,16 @@ static int check(sqlite3 *db)
 	if (rc == SQLITE_OK && !bh_streq(text, "ok"))
 		rc = SQLITE_CORRUPT;
 	return rc;
+}
+
+/* bh_addr_key(TEXT): what a flow row's src_key and dst_key are; empty if it is no address. */
+static void sql_addr_key(sqlite3_context *x, int n BH_UNUSED, sqlite3_value **v)
+{
+	const char *text = (const char *)sqlite3_value_text(v[0]);
+	uint8_t key[BH_STORE_KEY_MAX];
+	struct bh_addr a;
+	size_t len = text && bh_addr_parse(text, &a) == 0 ? bh_store_addr_key(&a, key) : 0;
+	sqlite3_result_blob(x, key, (int)len, SQLITE_TRANSIENT);
 }
 
 static int migrate(sqlite3 *db)
@@ -130,6 +173,8 @@ static int prepare_database(sqlite3 *db)
 	sqlite3_busy_timeout(db, 500); /* a person's sqlite3 shell, or a backup */
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_create_function(db, "bh_addr_key", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL,
+		sql_addr_key, NULL, NULL);
 	int rc = check(db);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db,

@@ -107,14 +107,22 @@ static void describe(struct bh_store *s, int err, const char *sqlite, uint64_t l
 	bh_store_set_message(s, "%s", b.s);
 }
 
-static void count_flows(struct bh_store *s)
+static uint64_t ask_number(struct bh_store *s, const char *sql)
 {
 	sqlite3_stmt *st;
-	if (sqlite3_prepare_v2(s->db, "SELECT count(*) FROM flow", -1, &st, NULL) != SQLITE_OK)
-		return;
+	uint64_t v = 0;
+	if (sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) != SQLITE_OK)
+		return 0;
 	if (sqlite3_step(st) == SQLITE_ROW)
-		s->flow_rows = (uint64_t)sqlite3_column_int64(st, 0);
+		v = (uint64_t)sqlite3_column_int64(st, 0);
 	sqlite3_finalize(st);
+	return v;
+}
+
+static void count_rows(struct bh_store *s)
+{
+	s->flow_rows = ask_number(s, "SELECT count(*) FROM flow");
+	s->stay_rows = ask_number(s, "SELECT count(*) FROM stay");
 }
 
 /* SQLite's manual (lang_transaction, "Response To Errors Within A Transaction"): FULL, IOERR, NOMEM
@@ -137,7 +145,8 @@ int bh_store_fail(struct bh_store *s, int rc)
 		s->in_transaction = false;
 		s->changes = 0;
 		s->failed = err;
-		count_flows(s);
+		s->losses++;
+		count_rows(s);
 	}
 	describe(s, err, text, lost);
 	return err;
@@ -254,6 +263,29 @@ static void start_sequence(struct bh_store *s, bool set_aside)
 	}
 }
 
+/* Likewise for the numbers of stays, which flows name that may outlive them. */
+static void start_stays(struct bh_store *s)
+{
+	static const char *const last[] = {"SELECT max(number) FROM stay",
+		"SELECT max(src_stay) FROM flow", "SELECT max(dst_stay) FROM flow"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(last); i++) {
+		uint64_t v = ask_number(s, last[i]);
+		s->stay = v > s->stay ? v : s->stay;
+	}
+	if (s->stay)
+		s->stay += 1u << 20;
+}
+
+uint64_t bh_store_losses(const struct bh_store *s)
+{
+	return s->losses;
+}
+
+bool bh_store_has_changes(const struct bh_store *s)
+{
+	return s->changes > 0;
+}
+
 int bh_store_open(const char *dir, struct bh_store **ret)
 {
 	sqlite3 *db;
@@ -263,7 +295,8 @@ int bh_store_open(const char *dir, struct bh_store **ret)
 	struct bh_store *s = bh_xcalloc(1, sizeof(*s));
 	s->db = db;
 	start_sequence(s, r == 1);
-	count_flows(s);
+	count_rows(s);
+	start_stays(s);
 	*ret = s;
 	return r;
 }

@@ -27,17 +27,22 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t);
 int bh_store_load_tuples(
 	struct bh_store *s, void (*fn)(const struct bh_tuple *, void *), void *arg);
 
-/* Flows, aggregated by (ends, proto, port, verdict, reason, rule). */
+/*
+ * Flows, aggregated by (ends, their addresses and stays, proto, port, verdict, reason, rule): who
+ * comes to a name or an address later begins rows of its own.
+ */
 struct bh_flow_row {
 	int64_t first_seen, last_seen; /* µs since the epoch */
 	char *src, *dst; /* "ns/name", an address or "host" */
 	char *src_addr, *dst_addr;
 	char *src_id, *dst_id; /* workload ids, may be NULL */
+	uint64_t src_stay, dst_stay; /* numbers of struct bh_stay; 0: no workload, or not known */
 	uint8_t proto;
 	uint16_t port;
 	char *verdict, *reason, *mode;
 	char *rule; /* "ns/policy egress rule 0", feed and indicator, or NULL */
 	uint64_t count;
+	uint64_t bytes; /* both ways, of the connections that ended; 0 without accounting */
 	uint64_t seq; /* grows with every change of the row: cursor for `flows -f` */
 };
 void bh_flow_row_finish(struct bh_flow_row *r);
@@ -46,6 +51,70 @@ int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t 
 /* Rows with seq > since, ascending by seq, at most `limit`; the newest ones if since is 0. */
 int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg);
+
+/*
+ * Rows with that end, at most `limit`: of a stay the newest first; of addresses from first to last
+ * in the addresses' order, which makes none of them the oldest. Each is one walk along an index.
+ */
+enum bh_flow_end { BH_FLOW_SRC, BH_FLOW_DST };
+int bh_store_flows_of_stay(struct bh_store *s, enum bh_flow_end end, uint64_t stay, size_t limit,
+	void (*fn)(const struct bh_flow_row *, void *), void *arg);
+int bh_store_flows_of_range(struct bh_store *s, enum bh_flow_end end, const struct bh_range *r,
+	size_t limit, void (*fn)(const struct bh_flow_row *, void *), void *arg);
+
+/*
+ * Stays: a workload's life on this node, from the first inventory that had it to the last. One that
+ * is made again, and one that is stopped and started, is another stay.
+ */
+struct bh_stay_addr {
+	struct bh_addr addr;
+	int64_t since, until; /* µs since the epoch; until 0: it still has it */
+};
+struct bh_stay {
+	uint64_t number; /* by bh_store_new_stay; 0 is none */
+	char *id, *runtime, *name, *namespace;
+	char *image, *digest; /* may be NULL */
+	struct bh_labels labels;
+	char *mark; /* whether what is there after a restart of the daemon is the same */
+	int64_t started; /* µs since the epoch */
+	bool early; /* it was there when somebody first looked: it started before `started` */
+	int64_t stopped; /* 0: it is there */
+	bool unseen; /* nobody saw it stop: `stopped` is when it was last seen */
+	struct bh_stay_addr *addr;
+	size_t n_addrs;
+};
+void bh_stay_finish(struct bh_stay *y);
+uint64_t bh_store_new_stay(struct bh_store *s); /* a number that no row names */
+/* Adds it, or replaces the one of that number with its addresses. */
+int bh_store_put_stay(struct bh_store *s, const struct bh_stay *y);
+/* Forgets what stopped before `before` (µs), and the oldest of those that are more than max; those
+ * that are there stay. At most 1,000 in a call. */
+int bh_store_trim_stays(struct bh_store *s, int64_t before, uint64_t max);
+uint64_t bh_store_count_stays(const struct bh_store *s);
+
+enum bh_stay_by {
+	BH_STAY_OPEN, /* those that are there */
+	BH_STAY_GONE, /* the last to stop first */
+	BH_STAY_ID, /* text: the beginning of an id */
+	BH_STAY_NAME, /* text: the name, in whatever namespace; the last to start first */
+	BH_STAY_IMAGE, /* text: the reference, to the letter */
+	BH_STAY_DIGEST, /* text: the beginning of a digest */
+};
+/* fn gets borrowed stays and says whether it wants more; at most `limit` are read. */
+typedef bool (*bh_stay_fn)(const struct bh_stay *y, void *arg);
+int bh_store_list_stays(struct bh_store *s, enum bh_stay_by by, const char *text, size_t limit,
+	bh_stay_fn fn, void *arg);
+int bh_store_get_stay(struct bh_store *s, uint64_t number, struct bh_stay *ret); /* -ENOENT */
+/* Those that had an address of the range at any time; in no order. */
+int bh_store_stays_of_range(
+	struct bh_store *s, const struct bh_range *r, size_t limit, bh_stay_fn fn, void *arg);
+/* Every reference of an image that a stay has, sorted, at most `limit` of them. */
+int bh_store_list_images(
+	struct bh_store *s, size_t limit, void (*fn)(const char *image, void *arg), void *arg);
+
+/* Times that changes were rolled back: what was put since the last commit has to be put again. */
+uint64_t bh_store_losses(const struct bh_store *s);
+bool bh_store_has_changes(const struct bh_store *s); /* that wait for their commit */
 
 /*
  * Modes set at run time. scope: "" = the node, "shop" = a namespace, "shop?tier=db" = those in it

@@ -41,7 +41,7 @@ static void assert_prints_again(const struct bh_config *c)
 static void test_defaults(void **state BH_UNUSED)
 {
 	static const char *const texts[] = {NULL, "", "# nothing\n", "---\n", "{}", "modes:\n",
-		"sources:\nnamespaces:\nnodes:\nfeeds:\naudit:\nqueue:\npace:\n",
+		"sources:\nnamespaces:\nnodes:\nfeeds:\naudit:\nqueue:\npace:\nhistory:\n",
 		"sources: auto\n"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++) {
 		struct bh_config *c = parse("/etc/bulkhead/bulkhead.yaml", texts[i]);
@@ -60,6 +60,8 @@ static void test_defaults(void **state BH_UNUSED)
 		assert_int_equal(c->queue_length, 16384);
 		assert_int_equal(c->pace_rate, 1000);
 		assert_int_equal(c->pace_burst, 2000);
+		assert_int_equal(c->history_keep_s, 30 * 86400);
+		assert_int_equal(c->history_max, 100000);
 		assert_prints_again(c);
 		bh_config_free(c);
 	}
@@ -101,7 +103,8 @@ static const char everything[] =
 	"  max_shrink_percent: 100\n"
 	"audit: {path: audit.jsonl, flows: none}\n"
 	"queue: {base: 65533, length: 256}\n"
-	"pace: {rate: 0, burst: 1}\n";
+	"pace: {rate: 0, burst: 1}\n"
+	"history: {keep: 1s, max: 100}\n";
 
 static void test_everything(void **state BH_UNUSED)
 {
@@ -149,6 +152,8 @@ static void test_everything(void **state BH_UNUSED)
 	assert_int_equal(c->queue_length, 256);
 	assert_int_equal(c->pace_rate, 0);
 	assert_int_equal(c->pace_burst, 1);
+	assert_int_equal(c->history_keep_s, 1);
+	assert_int_equal(c->history_max, 100);
 	assert_prints_again(c);
 	bh_config_free(c);
 }
@@ -280,6 +285,11 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"pace: {rate: 1000001}\n", 1, 14, "pace.rate", "from 0 to 1000000"},
 		{"pace: {burst: 0}\n", 1, 15, "pace.burst", "from 1 to 1000000"},
 		{"pace: {speed: 1}\n", 1, 8, "pace", "unknown field"},
+		{"history: {keep: 0d}\n", 1, 17, "history.keep", "from 1s to 3650d"},
+		{"history: {keep: 3651d}\n", 1, 17, "history.keep", "from 1s to 3650d"},
+		{"history: {keep: 30}\n", 1, 17, "history.keep", "lacks its unit"},
+		{"history: {max: 99}\n", 1, 16, "history.max", "from 100 to 1000000"},
+		{"history: {days: 1}\n", 1, 11, "history", "unknown field"},
 	};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
 		bh_autodiags struct bh_diags d = {0};

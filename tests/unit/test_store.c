@@ -472,7 +472,8 @@ static void test_versions_are_bounded(void **state BH_UNUSED)
 	assert_int_equal(count_rows("SELECT count(*) FROM policy_text"), BH_VERSIONS_KEPT);
 }
 
-/* A database of before versions were kept: what was in force last is the first of them. */
+/* A database of before versions were kept: what was in force last is the first of them. Its flows
+ * stay, and can be found by their addresses. */
 static void test_older_schema(void **state BH_UNUSED)
 {
 	struct bh_version got = {0};
@@ -483,6 +484,15 @@ static void test_older_schema(void **state BH_UNUSED)
 		"CREATE TABLE mode (scope TEXT PRIMARY KEY, mode TEXT NOT NULL,"
 		" set_at INTEGER NOT NULL, uid INTEGER NOT NULL);"
 		"INSERT INTO mode VALUES ('shop', 'audit', 4, 1000);"
+		"DROP TABLE stay; DROP TABLE stay_addr; DROP TABLE flow;"
+		"CREATE TABLE flow (seq INTEGER PRIMARY KEY, src TEXT NOT NULL, dst TEXT NOT NULL,"
+		" proto INTEGER NOT NULL, port INTEGER NOT NULL, verdict TEXT NOT NULL,"
+		" reason TEXT NOT NULL, rule TEXT NOT NULL, mode TEXT NOT NULL,"
+		" src_addr TEXT NOT NULL, dst_addr TEXT NOT NULL, src_id TEXT, dst_id TEXT,"
+		" first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, count INTEGER NOT NULL,"
+		" UNIQUE (src, dst, proto, port, verdict, reason, rule));"
+		"INSERT INTO flow VALUES (7, 'shop/web', '203.0.113.9', 6, 443, 'allow', 'policy',"
+		" '', 'enforce', '10.0.0.2', '203.0.113.9', 'abc', NULL, 100, 200, 42);"
 		"CREATE TABLE policy (position INTEGER PRIMARY KEY, file TEXT NOT NULL,"
 		" text BLOB NOT NULL);"
 		"CREATE TABLE policy_hash (one INTEGER PRIMARY KEY CHECK (one = 1),"
@@ -505,6 +515,13 @@ static void test_older_schema(void **state BH_UNUSED)
 	assert_int_equal(bh_store_put_version(s, &v, p, 2), 0);
 	expect_files(s, 8, "a:one c:new ");
 	expect_files(s, 7, "/etc/a.yaml:one /etc/b.yaml:two ");
+	struct bh_prefix net;
+	struct rows x = {0};
+	assert_int_equal(bh_prefix_parse("203.0.113.0/24", &net), 0);
+	const struct bh_range r = bh_prefix_range(&net);
+	assert_int_equal(bh_store_flows_of_range(s, BH_FLOW_DST, &r, 10, keep_row, &x), 0);
+	assert_int_equal(x.n, 1);
+	assert_true(x.seq[0] == 7 && x.count[0] == 42 && x.port[0] == 443);
 	bh_store_close(s);
 }
 
