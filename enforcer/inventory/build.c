@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Makes one workload of the containers that share a network namespace. It is named after the
- * container that the namespace was made for (one that did not join another's), sources in their
- * order, then ids; the others add the labels and ports that it lacks.
+ * container that the namespace was made for (one that did not join another's), sources by rank and
+ * in their order, then ids; the others add what it lacks: labels and ports, its namespace, and the
+ * image where it has none, as what holds a pod's namespaces has not.
  */
 #include "inventory/manager.h"
 
@@ -25,13 +26,29 @@ static bool has_port_name(const struct bh_workload *w, const char *name)
 	return false;
 }
 
+static bool has_image(const struct bh_container *c)
+{
+	return c->image || c->digest;
+}
+
+/* Of the first that says one. Those who joined another's namespace do not move it to theirs, unless
+ * they joined what is there for nothing else. */
+static char *namespace_of(const struct bh_inventory_mgr *m, struct bh_record *const *r, size_t n)
+{
+	const char *const *label = (const char *const *)m->namespace_label;
+	char *ns = NULL;
+	for (size_t i = 0; !ns && i < n; i++)
+		if (i == 0 || !r[i]->container->joined || !has_image(r[0]->container))
+			ns = bh_container_namespace(r[i]->container, label);
+	return ns ? ns : bh_xstrdup(BH_NAMESPACE_DEFAULT);
+}
+
 static struct bh_workload *new_workload(const struct bh_container *c)
 {
 	struct bh_workload *w = bh_workload_new();
 	w->id = bh_xstrdup(c->id);
 	w->runtime = bh_xstrdup(c->runtime);
 	w->name = bh_xstrdup(c->name ? c->name : c->id);
-	w->namespace = bh_container_namespace(c);
 	bh_labels_copy(&w->labels, &c->labels);
 	/* Last, so that a container cannot give itself another's name. */
 	bh_labels_set(&w->labels, "bulkhead.io/name", w->name);
@@ -44,6 +61,12 @@ static struct bh_workload *new_workload(const struct bh_container *c)
 
 static void merge(struct bh_workload *w, const struct bh_container *c)
 {
+	if (!w->image && !w->digest) {
+		w->image = bh_xstrdup(c->image);
+		w->digest = bh_xstrdup(c->digest);
+	}
+	if (w->pid == 0)
+		w->pid = c->pid;
 	for (size_t i = 0; i < c->labels.n; i++) {
 		const struct bh_label *l = &c->labels.item[i];
 		if (!bh_labels_get(&w->labels, l->key))
@@ -115,6 +138,7 @@ struct bh_workload *bh_mgr_make(
 	struct bh_inventory_mgr *m, struct bh_space *s, struct bh_record *const *r, size_t n)
 {
 	struct bh_workload *w = new_workload(r[0]->container);
+	w->namespace = namespace_of(m, r, n);
 	if (r[0]->seen)
 		add_seen(m, s, r, n, w);
 	else

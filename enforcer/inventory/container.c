@@ -125,17 +125,15 @@ static char *dns_label(const char *s)
 	return n ? bh_xstrndup(out, n) : NULL;
 }
 
-char *bh_container_namespace(const struct bh_container *c)
+const char *const bh_namespace_labels[] = {
+	"com.docker.compose.project", "io.podman.compose.project", "bulkhead.io/namespace", NULL};
+
+char *bh_container_namespace(const struct bh_container *c, const char *const *label)
 {
-	const char *candidate[] = {
-		c->namespace,
-		bh_labels_get(&c->labels, "com.docker.compose.project"),
-		bh_labels_get(&c->labels, "bulkhead.io/namespace"),
-	};
-	for (size_t i = 0; i < BH_ARRAY_SIZE(candidate); i++) {
-		char *ns = dns_label(candidate[i]);
-		if (ns)
-			return ns;
-	}
-	return bh_xstrdup("default");
+	char *ns = dns_label(c->namespace);
+	if (!label)
+		label = bh_namespace_labels;
+	for (; !ns && *label; label++)
+		ns = dns_label(bh_labels_get(&c->labels, *label));
+	return ns;
 }

@@ -75,23 +75,25 @@ int bh_docker_check(const struct bh_http_result *r, struct bh_fault *fault)
 		r->status, said.text[0] ? ": " : "", said.text);
 }
 
-static const char *remedy(int err)
+/* Owned. */
+static char *remedy(const struct bh_docker *d, int err)
 {
 	switch (err) {
 	case -ENOENT:
-		return "is the engine installed and running? else change `sources` in the "
-		       "configuration";
+		return bh_xasprintf("is %s installed and running (%s)? else change `sources` in "
+				    "the configuration",
+			d->engine->name, d->engine->start);
 	case -ECONNREFUSED:
-		return "start the engine (systemctl start docker)";
+		return bh_xasprintf("start the engine (%s)", d->engine->start);
 	case -EACCES:
 	case -EPERM:
-		return "run bulkheadd as root, or give it access to the socket";
+		return bh_xstrdup("run bulkheadd as root, or give it access to the socket");
 	case -EINVAL:
 	case -EPROTO:
 	case -EFBIG:
-		return "is this the socket of a Docker engine?";
+		return bh_xasprintf("is this the socket of %s?", d->engine->name);
 	default:
-		return "look at the engine's log (journalctl -u docker)";
+		return bh_xasprintf("look at the engine's log (%s)", d->engine->log);
 	}
 }
 
@@ -123,10 +125,10 @@ static void lost(struct bh_docker *d, int err, const char *why)
 	if (d->phase == BH_DOCKER_LIVE && uv_now(d->loop) - d->live_since > d->timing.retry_max)
 		d->failures = 0;
 	d->phase = BH_DOCKER_WAITING;
+	bh_autofree char *help = remedy(d, err);
 	uint64_t ms = bh_docker_backoff(d, ++d->failures);
 	uv_timer_start(&d->wait, on_wait, ms, 0);
-	bh_source_say(
-		&d->base, false, "%s; %s; retrying in %.1f s", why, remedy(err), (double)ms / 1e3);
+	bh_source_say(&d->base, false, "%s; %s; retrying in %.1f s", why, help, (double)ms / 1e3);
 }
 
 /* Inspected at once: what was never known, and what is known but no longer listed. Everything, when
@@ -283,13 +285,13 @@ static void connect_engine(struct bh_docker *d)
 		uv_timer_start(&d->wait, on_wait, d->timing.opened, 0);
 }
 
-static void source_start(struct bh_source *s)
+void bh_docker_start(struct bh_source *s)
 {
 	connect_engine((struct bh_docker *)s);
 }
 
 /* Without a connection: try at once. With one: look at everything again. */
-static void source_reload(struct bh_source *s)
+void bh_docker_reload(struct bh_source *s)
 {
 	struct bh_docker *d = (struct bh_docker *)s;
 	if (d->phase == BH_DOCKER_WAITING) {
@@ -309,7 +311,7 @@ static void on_closed(uv_handle_t *h)
 		free(d);
 }
 
-static void source_free(struct bh_source *s)
+void bh_docker_free(struct bh_source *s)
 {
 	struct bh_docker *d = (struct bh_docker *)s;
 	drop_connection(d);
@@ -324,17 +326,29 @@ static void source_free(struct bh_source *s)
 
 static const struct bh_source_ops docker_ops = {
 	.kind = "docker",
-	.start = source_start,
-	.reload = source_reload,
-	.free = source_free,
+	.rank = BH_RANK_DOCKER,
+	.start = bh_docker_start,
+	.reload = bh_docker_reload,
+	.free = bh_docker_free,
+};
+
+const struct bh_docker_engine bh_docker_engine = {
+	.kind = "docker",
+	.name = "Docker",
+	.containers = "",
+	.start = "systemctl start docker",
+	.log = "journalctl -u docker",
+	.ops = &docker_ops,
 };
 
 struct bh_source *bh_source_docker_new_timed(uv_loop_t *loop, struct bh_http *http,
-	const char *socket_path, const struct bh_docker_timing *timing)
+	const struct bh_docker_engine *engine, const char *socket_path,
+	const struct bh_docker_timing *timing)
 {
 	struct bh_docker *d = bh_xcalloc(1, sizeof(*d));
-	d->base.ops = &docker_ops;
-	d->base.name = bh_xasprintf("docker %s", socket_path);
+	d->engine = engine;
+	d->base.ops = engine->ops;
+	d->base.name = bh_xasprintf("%s %s", engine->kind, socket_path);
 	d->loop = loop;
 	d->http = http;
 	d->socket = bh_xstrdup(socket_path);
@@ -350,5 +364,6 @@ struct bh_source *bh_source_docker_new_timed(uv_loop_t *loop, struct bh_http *ht
 struct bh_source *bh_source_docker_new(
 	uv_loop_t *loop, struct bh_http *http, const char *socket_path)
 {
-	return bh_source_docker_new_timed(loop, http, socket_path, &bh_docker_default_timing);
+	return bh_source_docker_new_timed(
+		loop, http, &bh_docker_engine, socket_path, &bh_docker_default_timing);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The Docker source's inside: docker.c keeps the connection (event stream, list, back-off),
- * docker_inspect.c asks about containers one by one.
+ * The inside of the sources Docker and Podman: docker.c keeps the connection (event stream, list,
+ * back-off), docker_inspect.c asks about containers one by one, podman.c says what Podman has
+ * besides Docker's API.
  */
 #pragma once
 
@@ -22,6 +23,16 @@ struct bh_docker_timing {
 };
 extern const struct bh_docker_timing bh_docker_default_timing;
 
+/* What differs from one engine to the other. */
+struct bh_docker_engine {
+	const char *kind; /* "docker"; its containers' runtime, too */
+	const char *name; /* for people */
+	const char *containers; /* the path before /containers/ID/json */
+	const char *start, *log; /* commands for people */
+	const struct bh_source_ops *ops;
+};
+extern const struct bh_docker_engine bh_docker_engine, bh_podman_engine;
+
 enum bh_docker_phase {
 	BH_DOCKER_WAITING, /* for the next attempt */
 	BH_DOCKER_OPENING, /* the event stream is asked for */
@@ -35,7 +46,7 @@ struct bh_docker_entry {
 	struct bh_docker *docker;
 	bh_docker_id id;
 	struct bh_container *good; /* the last good answer; NULL = none yet */
-	struct bh_docker_container answer; /* waits for its image's digest */
+	struct bh_docker_container answer; /* waits for its pod's name, its image's digest */
 	struct bh_http_request *request; /* NULL = none in flight */
 	struct bh_docker_entry *next; /* in the queue */
 	bool queued;
@@ -48,6 +59,7 @@ struct bh_docker_entry {
 
 struct bh_docker {
 	struct bh_source base;
+	const struct bh_docker_engine *engine;
 	uv_loop_t *loop;
 	struct bh_http *http;
 	char *socket;
@@ -70,9 +82,10 @@ struct bh_docker {
 	struct bh_idmap images; /* image id → digest */
 };
 
-/* As bh_source_docker_new, with other times (tests). */
+/* As bh_source_docker_new and bh_source_podman_new, with other times (tests). */
 struct bh_source *bh_source_docker_new_timed(uv_loop_t *loop, struct bh_http *http,
-	const char *socket_path, const struct bh_docker_timing *timing);
+	const struct bh_docker_engine *engine, const char *socket_path,
+	const struct bh_docker_timing *timing);
 
 /* docker.c */
 int bh_docker_get(struct bh_docker *d, const char *path,
@@ -81,6 +94,10 @@ int bh_docker_get(struct bh_docker *d, const char *path,
 uint64_t bh_docker_backoff(const struct bh_docker *d, unsigned failures); /* ms */
 /* 0, or −errno with the reason: an answer that is no 200. */
 int bh_docker_check(const struct bh_http_result *r, struct bh_fault *fault);
+
+void bh_docker_start(struct bh_source *s); /* the operations of both engines' sources */
+void bh_docker_reload(struct bh_source *s);
+void bh_docker_free(struct bh_source *s);
 
 /* docker_inspect.c */
 /* Asks about a container (again); an unknown one becomes known. */

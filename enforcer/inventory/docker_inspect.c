@@ -200,7 +200,7 @@ static void on_image(const struct bh_http_result *r, void *arg)
 static bool ask_image(struct bh_docker_entry *e)
 {
 	struct bh_docker *d = e->docker;
-	if (!e->answer.image_id[0])
+	if (!e->answer.image_id[0] || e->answer.container->digest)
 		return false;
 	const char *known = bh_idmap_get(&d->images, e->answer.image_id);
 	bh_autofree char *path = bh_xasprintf("/images/%s/json", e->answer.image_id);
@@ -212,6 +212,44 @@ static bool ask_image(struct bh_docker_entry *e)
 	return false;
 }
 
+static void on_pod(const struct bh_http_result *r, void *arg)
+{
+	struct bh_docker_entry *e = arg;
+	struct bh_docker *d = e->docker;
+	struct bh_fault fault;
+	e->request = NULL;
+	d->in_flight--;
+	int err = bh_docker_check(r, &fault);
+	if (!err)
+		err = bh_podman_parse_pod(
+			r->body, r->len, e->answer.pod, e->answer.container, &fault);
+	if (err) {
+		clear_answer(e);
+		bad(e, fault.text);
+	} else {
+		good(e);
+	}
+	bh_docker_pump(d);
+}
+
+/* True: the answer waits for it, or is no good without. */
+static bool ask_pod(struct bh_docker_entry *e)
+{
+	struct bh_docker *d = e->docker;
+	if (!e->answer.pod[0])
+		return false;
+	bh_autofree char *path =
+		bh_xasprintf("%s/pods/%s/json", d->engine->containers, e->answer.pod);
+	int err = bh_docker_get(d, path, on_pod, e, &e->request);
+	if (!err) {
+		d->in_flight++;
+		return true;
+	}
+	clear_answer(e);
+	bad(e, strerror(-err));
+	return true;
+}
+
 static void on_inspect(const struct bh_http_result *r, void *arg)
 {
 	struct bh_docker_entry *e = arg;
@@ -221,14 +259,15 @@ static void on_inspect(const struct bh_http_result *r, void *arg)
 	d->in_flight--;
 	int err = bh_docker_check(r, &fault);
 	if (!err)
-		err = bh_docker_parse_container(r->body, r->len, e->id, &e->answer, &fault);
+		err = bh_docker_parse_container(
+			r->body, r->len, d->engine->kind, e->id, &e->answer, &fault);
 	if (err && r->status == 404)
 		gone(e);
 	else if (err)
 		bad(e, fault.text);
 	else if (!e->answer.container)
 		gone(e);
-	else if (!ask_image(e))
+	else if (!ask_pod(e) && !ask_image(e))
 		good(e);
 	bh_docker_pump(d);
 }
@@ -261,7 +300,8 @@ void bh_docker_pump(struct bh_docker *d)
 		return;
 	while (d->head && d->in_flight < BH_DOCKER_IN_FLIGHT) {
 		struct bh_docker_entry *e = dequeue(d);
-		bh_autofree char *path = bh_xasprintf("/containers/%s/json", e->id);
+		bh_autofree char *path =
+			bh_xasprintf("%s/containers/%s/json", d->engine->containers, e->id);
 		int err = bh_docker_get(d, path, on_inspect, e, &e->request);
 		if (err)
 			bad(e, strerror(-err));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* See docker_json.h. Shapes: docs.docker.com/reference/api/engine, v1.24 and later. */
+/* See docker_json.h. Shapes: docs.docker.com/reference/api/engine, v1.24 and later;
+ * docs.podman.io/en/latest/_static/api.html, v4 and later. */
 #include "inventory/docker_json.h"
 
 #include <errno.h>
@@ -112,13 +113,13 @@ static char *bounded(const char *s, size_t max)
 	return bh_xstrndup(s, n);
 }
 
-static int take_labels(const json_t *config, struct bh_labels *ret, struct bh_fault *f)
+static int take_labels(const json_t *of, struct bh_labels *ret, struct bh_fault *f)
 {
-	json_t *labels = json_object_get(config, "Labels");
+	json_t *labels = json_object_get(of, "Labels");
 	if (!labels || json_is_null(labels))
 		return 0;
 	if (!json_is_object(labels))
-		return bh_faulty(f, -EINVAL, "Config.Labels is not an object");
+		return bh_faulty(f, -EINVAL, "Labels is not an object");
 	const char *key;
 	json_t *v;
 	json_object_foreach(labels, key, v)
@@ -237,17 +238,41 @@ static void take_networks(const json_t *j, struct bh_container *c)
 	}
 }
 
+/* "REPOSITORY@sha256:HEX": the part behind @, or NULL. */
+static const char *digest_of(const char *s)
+{
+	bh_docker_id ignored;
+	const char *at = s ? strrchr(s, '@') : NULL;
+	return at && strncmp(at + 1, "sha256:", 7) == 0 && take_image_id(at + 1, ignored) ? at + 1
+											  : NULL;
+}
+
+static void take_digest(const json_t *j, struct bh_container *c)
+{
+	bh_docker_id ignored;
+	const char *s = text_of(json_object_get(j, "ImageDigest"));
+	if (s && strncmp(s, "sha256:", 7) == 0 && take_image_id(s, ignored))
+		c->digest = bh_xstrdup(s);
+}
+
+/* Whether it only holds the namespaces of a pod. */
+static bool take_pod(const json_t *j, bh_docker_id ret)
+{
+	return json_is_true(json_object_get(j, "IsInfra")) &&
+	       take_id(text_of(json_object_get(j, "Pod")), ret);
+}
+
 static void free_container_p(struct bh_container **c)
 {
 	bh_container_free(*c);
 }
 
-int bh_docker_parse_container(const char *text, size_t len, const char *id,
+int bh_docker_parse_container(const char *text, size_t len, const char *runtime, const char *id,
 	struct bh_docker_container *ret, struct bh_fault *fault)
 {
 	autojson json_t *j = NULL;
 	__attribute__((cleanup(free_container_p))) struct bh_container *c = bh_container_new();
-	bh_docker_id told = "", image = "";
+	bh_docker_id told = "", image = "", pod = "";
 	int err = load(text, len, &j, fault);
 	if (err)
 		return err;
@@ -265,25 +290,43 @@ int bh_docker_parse_container(const char *text, size_t len, const char *id,
 	if (err)
 		return err;
 	c->id = bh_xstrdup(told);
-	c->runtime = bh_xstrdup("docker");
+	c->runtime = bh_xstrdup(runtime);
 	c->name = take_name(j, told);
-	c->image = take_image(config);
+	if (!take_pod(j, pod)) {
+		c->image = take_image(config);
+		take_image_id(text_of(json_object_get(j, "Image")), image);
+		take_digest(j, c);
+	}
 	c->joined = is_joined(j);
 	take_networks(j, c);
 	c->netns_path = bh_xasprintf("/proc/%d/ns/net", c->pid);
-	take_image_id(text_of(json_object_get(j, "Image")), image);
 	ret->container = BH_TAKE_PTR(c);
 	memcpy(ret->image_id, image, sizeof(image));
+	memcpy(ret->pod, pod, sizeof(pod));
 	return 0;
 }
 
-/* "REPOSITORY@sha256:HEX": the part behind @, or NULL. */
-static const char *digest_of(const char *s)
+int bh_podman_parse_pod(const char *text, size_t len, const char *id, struct bh_container *to,
+	struct bh_fault *fault)
 {
-	bh_docker_id ignored;
-	const char *at = s ? strrchr(s, '@') : NULL;
-	return at && strncmp(at + 1, "sha256:", 7) == 0 && take_image_id(at + 1, ignored) ? at + 1
-											  : NULL;
+	autojson json_t *j = NULL;
+	struct bh_labels labels = {0};
+	bh_docker_id told;
+	int err = load(text, len, &j, fault);
+	if (err)
+		return err;
+	if (!take_id(text_of(json_object_get(j, "Id")), told) || strcmp(told, id) != 0)
+		return bh_faulty(fault, -EINVAL, "the answer is not about this pod");
+	err = take_labels(j, &labels, fault);
+	if (err) {
+		bh_labels_finish(&labels);
+		return err;
+	}
+	bh_labels_finish(&to->labels);
+	to->labels = labels;
+	free(to->name);
+	to->name = take_name(j, told);
+	return 0;
 }
 
 int bh_docker_parse_image(const char *text, size_t len, char **ret_digest, struct bh_fault *fault)
@@ -342,8 +385,10 @@ int bh_docker_parse_event(const char *text, size_t len, bh_docker_id ret_id, str
 	if (!matters(type, action))
 		return 0;
 	const char *id = text_of(json_object_get(actor, "ID"));
-	if (strcmp(type, "network") == 0)
-		id = text_of(json_object_get(json_object_get(actor, "Attributes"), "container"));
+	/* Docker's network events are about the network, Podman's about the container. */
+	json_t *of = json_object_get(json_object_get(actor, "Attributes"), "container");
+	if (strcmp(type, "network") == 0 && of)
+		id = text_of(of);
 	if (!take_id(id, ret_id))
 		return bh_faulty(fault, -EINVAL, "the event names no container");
 	return 1;

@@ -26,17 +26,25 @@ int bh_docker_parse_list(
 
 /* GET /containers/ID/json */
 struct bh_docker_container {
-	struct bh_container *container; /* NULL: it is not running. digest is NULL */
+	struct bh_container *container; /* NULL: it is not running */
 	bh_docker_id image_id; /* "" = none was told */
+	bh_docker_id pod; /* it only holds this pod's namespaces (Podman); "" = it does not */
 };
 /*
  * `id` is the one that was asked for: an answer about another is a fault. Labels whose key the
  * Kubernetes syntax does not allow are left out, as no selector can name them; more than
  * BH_DOCKER_MAX_LABELS of the others are a fault (−E2BIG): leaving some out could take a workload
  * out of the policy that selects it. 0, −EINVAL, −E2BIG.
+ *
+ * What Podman answers of its own has the same shape, and the digest of the image too. A container
+ * that only holds a pod's namespaces has no image: those of the pod's others count.
  */
-int bh_docker_parse_container(const char *text, size_t len, const char *id,
+int bh_docker_parse_container(const char *text, size_t len, const char *runtime, const char *id,
 	struct bh_docker_container *ret, struct bh_fault *fault);
+
+/* GET /v4.0.0/libpod/pods/ID/json: gives `to` the name and the labels of the pod `id`; as above. */
+int bh_podman_parse_pod(const char *text, size_t len, const char *id, struct bh_container *to,
+	struct bh_fault *fault);
 
 /* GET /images/ID/json: the digest of RepoDigests (the first in order), "sha256:…"; NULL if the
  * image came from no registry. Owned. */

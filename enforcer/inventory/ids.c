@@ -107,6 +107,8 @@ int bh_record_order(const void *a, const void *b)
 	const struct bh_record *y = *(struct bh_record *const *)b;
 	if (x->container->joined != y->container->joined)
 		return x->container->joined - y->container->joined;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
 	if (x->source != y->source)
 		return x->source < y->source ? -1 : 1;
 	return strcmp(x->container->id, y->container->id);

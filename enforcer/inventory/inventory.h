@@ -14,7 +14,7 @@
 /* A source's account of one container; the manager adds interfaces. */
 struct bh_container {
 	char *id, *runtime, *name, *image, *digest;
-	char *namespace; /* NULL: bh_container_namespace decides */
+	char *namespace; /* NULL: its labels decide */
 	struct bh_labels labels;
 	int pid; /* 0 = unknown: then netns_path */
 	char *netns_path; /* NULL: /proc/PID/ns/net */
@@ -37,12 +37,15 @@ void bh_container_declare(struct bh_container *c, const struct bh_addr *a); /* o
 void bh_container_declare_mac(struct bh_container *c, const uint8_t mac[static 6]);
 bool bh_container_equal(const struct bh_container *a, const struct bh_container *b);
 /*
- * The namespace a container belongs to: its own if the source gave one, else its compose project
- * (com.docker.compose.project), else the label bulkhead.io/namespace, else "default". A label that
- * is no DNS label (RFC 1123) is made one: lower case, other characters to '-', none at either end,
- * at most 63; if nothing is left the next rule decides. Owned.
+ * The namespace a container belongs to: its own if the source gave one, else what the first of the
+ * labels says that it has; NULL if nothing does. What is no DNS label (RFC 1123) is made one: lower
+ * case, other characters to '-', none at either end, at most 63; if nothing is left the next label
+ * decides. Owned. `label`: keys, NULL-terminated; NULL is bh_namespace_labels.
  */
-char *bh_container_namespace(const struct bh_container *c);
+char *bh_container_namespace(const struct bh_container *c, const char *const *label);
+/* The compose project, as docker compose and podman-compose say it, then bulkhead.io/namespace. */
+extern const char *const bh_namespace_labels[];
+#define BH_NAMESPACE_DEFAULT "default" /* of those for whom nothing decides */
 
 /* What a source calls; all synchronous, from the loop. */
 struct bh_source_sink {
@@ -57,9 +60,19 @@ struct bh_source_sink {
 	void (*state)(void *arg, bool ok, const char *message);
 };
 
+/* Of several sources that know a workload, the one with the smallest rank names it: the one that
+ * can say most of it. Sources of one rank go in their order. */
+enum bh_source_rank {
+	BH_RANK_PODS, /* pods, with the namespaces of a cluster */
+	BH_RANK_PODMAN, /* containers and pods */
+	BH_RANK_DOCKER,
+	BH_RANK_STATIC, /* for what no engine knows */
+};
+
 struct bh_source;
 struct bh_source_ops {
 	const char *kind;
+	enum bh_source_rank rank;
 	void (*start)(struct bh_source *s);
 	void (*reload)(struct bh_source *s); /* SIGHUP, file changed */
 	void (*free)(struct bh_source *s); /* no call into the sink afterwards */
@@ -71,6 +84,10 @@ struct bh_source { /* first member of every implementation */
 };
 
 struct bh_source *bh_source_docker_new(
+	uv_loop_t *loop, struct bh_http *http, const char *socket_path);
+/* The rootful service of Podman 4 or later; a pod is one workload with the pod's name and labels.
+ */
+struct bh_source *bh_source_podman_new(
 	uv_loop_t *loop, struct bh_http *http, const char *socket_path);
 /* Re-read when the file changes (uv_fs_event on its directory, and a look every 2 s) and on reload.
  * A broken file keeps the last good list and reports every diagnostic's first line. */
@@ -130,14 +147,16 @@ struct bh_inventory_settings {
 	 * its network namespace. At most BH_CLAIMS_TOLD times for each. May be NULL. */
 	void (*claims)(const struct bh_workload *w, const char *what, void *arg);
 };
+/* The labels that decide on namespaces (see bh_container_namespace). Copies. NULL: the usual. */
+void bh_inventory_mgr_set_namespace_labels(struct bh_inventory_mgr *m, const char *const *label);
 /* They will answer otherwise. A reload implies it. */
 void bh_inventory_mgr_settings_changed(struct bh_inventory_mgr *m);
 /*
  * The inventory of what is known now, sealed: workloads keyed by network namespace (containers that
- * share one are one workload, named after the first), with implicit labels (bulkhead.io/name), host
- * addresses and networks. Namespaces are inspected again when something was heard of them, or when
- * their turn comes, within minutes. It is
- * derived from the one built before (see bh_inventory_derive), and is the same one if nothing
+ * share one, and whatever several sources say of it, are one workload, named after the first, see
+ * bh_source_rank), with implicit labels (bulkhead.io/name), host addresses and networks. Namespaces
+ * are inspected again when something was heard of them, or when their turn comes, within minutes.
+ * It is derived from the one built before (see bh_inventory_derive), and is the same one if nothing
  * changed. A reference.
  */
 struct bh_inventory *bh_inventory_mgr_build(

@@ -59,7 +59,7 @@ static size_t index_of(const struct bh_mgr_source *s)
 
 static void put(struct bh_mgr_source *s, struct bh_idmap *to, struct bh_container *c)
 {
-	struct bh_record *r = bh_record_new(c, index_of(s));
+	struct bh_record *r = bh_record_new(c, s->source->ops->rank, index_of(s));
 	struct bh_record *old = bh_idmap_get(&s->records, c->id);
 	if (old)
 		bh_record_inherit(r, old);
@@ -180,6 +180,40 @@ void bh_inventory_mgr_reload(struct bh_inventory_mgr *m)
 	bh_mgr_tell(m);
 }
 
+static bool same_texts(char *const *a, const char *const *b)
+{
+	if (!a || !b)
+		return !a && !b;
+	while (*a && bh_streq(*a, *b)) {
+		a++;
+		b++;
+	}
+	return bh_streq(*a, *b);
+}
+
+static void free_namespace_labels(struct bh_inventory_mgr *m)
+{
+	for (size_t i = 0; m->namespace_label && m->namespace_label[i]; i++)
+		free(m->namespace_label[i]);
+	free(BH_TAKE_PTR(m->namespace_label));
+}
+
+void bh_inventory_mgr_set_namespace_labels(struct bh_inventory_mgr *m, const char *const *label)
+{
+	size_t n = 0;
+	if (same_texts(m->namespace_label, label))
+		return;
+	free_namespace_labels(m);
+	while (label && label[n])
+		n++;
+	if (label)
+		m->namespace_label = bh_xcalloc(n + 1, sizeof(*m->namespace_label));
+	for (size_t i = 0; i < n; i++)
+		m->namespace_label[i] = bh_xstrdup(label[i]);
+	bh_mgr_mark_all(m);
+	bh_mgr_tell(m);
+}
+
 void bh_inventory_mgr_settings_changed(struct bh_inventory_mgr *m)
 {
 	m->settings_changed = true;
@@ -234,6 +268,7 @@ void bh_inventory_mgr_free(struct bh_inventory_mgr *m)
 	free(m->attached);
 	bh_mgr_networks_finish(m);
 	bh_mgr_macs_finish(m);
+	free_namespace_labels(m);
 	free(m->network);
 	free(m->host);
 	uv_close((uv_handle_t *)&m->tell, on_closed);

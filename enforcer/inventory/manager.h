@@ -29,7 +29,8 @@ struct bh_mgr_source {
 /* A container and what the kernel said of its namespace. */
 struct bh_record {
 	struct bh_container *container;
-	size_t source; /* index: earlier sources go first */
+	enum bh_source_rank rank; /* of its source */
+	size_t source; /* index: of one rank earlier sources go first */
 	bool stale; /* to be inspected (again) before it counts */
 	int err; /* of the last inspection */
 	struct bh_workload *seen; /* interfaces, netns and unenforceable; NULL = nothing good */
@@ -112,6 +113,7 @@ struct bh_inventory_mgr {
 	struct bh_space **dirty_space; /* to be made anew */
 	size_t n_dirty_spaces, cap_dirty_spaces;
 	bool settings_changed;
+	char **namespace_label; /* NULL-terminated; NULL = the usual */
 	uint64_t generation;
 	struct bh_mgr_attached *attached; /* sorted */
 	size_t n_attached, cap_attached;
@@ -129,7 +131,8 @@ struct bh_inventory_mgr {
 };
 
 /* record.c */
-struct bh_record *bh_record_new(struct bh_container *c, size_t source); /* takes c */
+struct bh_record *bh_record_new(
+	struct bh_container *c, enum bh_source_rank rank, size_t source); /* takes c */
 void bh_record_free(void *record);
 /* Keeps of an earlier record of the same container what still holds. */
 void bh_record_inherit(struct bh_record *r, struct bh_record *from);

@@ -8,10 +8,11 @@
 
 #include "inventory/manager.h"
 
-struct bh_record *bh_record_new(struct bh_container *c, size_t source)
+struct bh_record *bh_record_new(struct bh_container *c, enum bh_source_rank rank, size_t source)
 {
 	struct bh_record *r = bh_xcalloc(1, sizeof(*r));
 	r->container = c;
+	r->rank = rank;
 	r->source = source;
 	r->stale = true;
 	return r;

@@ -197,6 +197,7 @@ static void source_free(struct bh_source *base)
 
 static const struct bh_source_ops static_ops = {
 	.kind = "static",
+	.rank = BH_RANK_STATIC,
 	.start = source_start,
 	.reload = source_reload,
 	.free = source_free,

@@ -265,7 +265,8 @@ static void identify(
 {
 	if (!c->name)
 		return;
-	bh_autofree char *ns = bh_container_namespace(c);
+	bh_autofree char *said = bh_container_namespace(c, NULL);
+	const char *ns = said ? said : BH_NAMESPACE_DEFAULT;
 	c->id = bh_xasprintf("static:%s/%s", ns, c->name);
 	if (bh_idmap_set(&p->ids, c->id, c))
 		bh_read_error(&p->r, w, at, "name each workload once in its namespace",

@@ -43,7 +43,9 @@ static void check_container(const struct bh_docker_container *d)
 		must(!bh_label_key_check(c->labels.item[i].key));
 		must(strlen(c->labels.item[i].value) <= BH_DOCKER_MAX_LABEL_VALUE);
 	}
-	bh_autofree char *ns = bh_container_namespace(c);
+	bh_autofree char *ns = bh_container_namespace(c, NULL);
+	if (!ns)
+		return;
 	must(ns[0] && strlen(ns) <= 63 && ns[0] != '-' && ns[strlen(ns) - 1] != '-');
 	must(strspn(ns, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(ns));
 }
@@ -56,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bh_docker_id id = "", *list = NULL;
 	char *digest = NULL;
 	size_t n = 0;
-	int r = bh_docker_parse_container(text, size, ID, &c, &f);
+	int r = bh_docker_parse_container(text, size, "docker", ID, &c, &f);
 	if (r)
 		check_fault(r, &f);
 	else

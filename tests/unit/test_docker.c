@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The Docker source against an engine played by the test: in order, out of order, and broken. */
+/* The sources Docker and Podman against an engine played by the test: in order, out of order, and
+ * broken. */
 // clang-format off
 #include <setjmp.h>
 #include <stdarg.h>
@@ -106,7 +107,7 @@ static void run_for(struct world *w, unsigned ms)
 		uv_timer_stop(&(w)->stop);                                                         \
 	} while (0)
 
-static int setup(void **state)
+static int setup_engine(void **state, const struct bh_docker_engine *engine)
 {
 	struct world *w = bh_xcalloc(1, sizeof(*w));
 	uv_loop_init(&w->loop);
@@ -116,7 +117,7 @@ static int setup(void **state)
 	snprintf(w->path, sizeof(w->path), "/tmp/bh-test-docker-%d.sock", (int)getpid());
 	w->fake = fake_new(&w->loop, w->path);
 	assert_int_equal(bh_http_open(&w->loop, &w->http), 0);
-	w->source = bh_source_docker_new_timed(&w->loop, w->http, w->path, &timing);
+	w->source = bh_source_docker_new_timed(&w->loop, w->http, engine, w->path, &timing);
 	w->source->sink = (struct bh_source_sink){
 		.arg = w,
 		.sync = on_sync,
@@ -128,6 +129,16 @@ static int setup(void **state)
 	fake_route(w->fake, "/containers/json", FAKE_ANSWER, 200, "[]");
 	*state = w;
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_engine(state, &bh_docker_engine);
+}
+
+static int setup_podman(void **state)
+{
+	return setup_engine(state, &bh_podman_engine);
 }
 
 static int teardown(void **state)
@@ -579,6 +590,139 @@ static void test_free_early(void **state)
 	UNTIL(w, fake_hits(w->fake, "/containers/0") >= 8);
 }
 
+/* --- Podman --- */
+
+#define LIBPOD "/v4.0.0/libpod"
+#define DIGEST "sha256:68dfb74dbc8aac279d5f4c87df8408d36823d66589c9e9a709f528a7275f70fc"
+
+/* As Podman 4.3 says it; `pod` 0: in none. */
+static void serve_podman(struct world *w, unsigned n, unsigned pod, bool infra)
+{
+	bh_autofree char *path = bh_xasprintf(LIBPOD "/containers/%s/json", id(n));
+	bh_autofree char *body = bh_xasprintf(
+		"{\"Id\":\"%s\",\"Name\":\"p%u\",\"Image\":\"%064x\",\"ImageName\":"
+		"\"localhost/shop:1\",\"ImageDigest\":\"" DIGEST "\",\"Pod\":\"%s\","
+		"\"IsInfra\":%s,\"Namespace\":\"\",\"State\":{\"Running\":true,\"Pid\":%u},"
+		"\"HostConfig\":{\"NetworkMode\":\"%s%s\"},\"Config\":{\"Image\":"
+		"\"localhost/shop:1\",\"Labels\":{\"app\":\"a%u\"}},\"NetworkSettings\":{"
+		"\"Networks\":{\"shop\":{\"IPAddress\":\"172.28.0.%u\",\"MacAddress\":"
+		"\"02:00:00:00:00:%02x\"}}}}",
+		id(n), n, n, pod ? id(pod) : "", infra ? "true" : "false", 1000 + n,
+		pod && !infra ? "container:" : "bridge", pod && !infra ? id(pod + 1) : "", n, n, n);
+	fake_route(w->fake, path, FAKE_ANSWER, 200, body);
+}
+
+static void serve_pod(struct world *w, unsigned n, enum fake_kind kind, const char *body)
+{
+	bh_autofree char *path = bh_xasprintf(LIBPOD "/pods/%s/json", id(n));
+	fake_route(w->fake, path, kind, 200, body);
+}
+
+static char *pod_json(unsigned n, const char *name)
+{
+	return bh_xasprintf("{\"Id\":\"%s\",\"Name\":\"%s\",\"State\":\"Running\","
+			    "\"Labels\":{\"tier\":\"front\",\"app\":\"web\"}}",
+		id(n), name);
+}
+
+static void test_podman(void **state)
+{
+	struct world *w = *state;
+	bh_autofree char *pod = pod_json(20, "shop-pod");
+	serve_list(w, 1, 1);
+	serve_podman(w, 1, 0, false);
+	serve_podman(w, 21, 20, true); /* holds pod 20 */
+	serve_podman(w, 22, 20, false);
+	serve_pod(w, 20, FAKE_ANSWER, pod);
+	begin(w);
+	UNTIL(w, w->syncs == 1);
+	const struct bh_container *c = get(w, 1);
+	assert_string_equal(c->runtime, "podman");
+	assert_string_equal(c->name, "p1");
+	assert_string_equal(c->image, "localhost/shop:1");
+	assert_string_equal(c->digest, DIGEST);
+	assert_false(c->joined);
+	assert_int_equal(c->n_addrs, 1);
+	assert_int_equal(c->n_macs, 1);
+	assert_int_equal(fake_hits(w->fake, "/images"), 0); /* nothing more to be asked */
+	push_event(w, "start", 21);
+	push_event(w, "start", 22);
+	UNTIL(w, w->upserts == 2);
+	c = get(w, 21);
+	assert_string_equal(c->name, "shop-pod");
+	assert_null(c->image); /* that of those who live in it counts */
+	assert_null(c->digest);
+	assert_int_equal(c->labels.n, 2);
+	assert_string_equal(bh_labels_get(&c->labels, "app"), "web");
+	assert_false(c->joined);
+	assert_true(get(w, 22)->joined);
+	assert_string_equal(get(w, 22)->image, "localhost/shop:1");
+	/* A network event of Podman is about the container. */
+	bh_autofree char *e = bh_xasprintf("{\"Type\":\"network\",\"Action\":\"disconnect\","
+					   "\"Actor\":{\"ID\":\"%s\",\"Attributes\":{\"name\":"
+					   "\"p1\",\"podId\":\"\"}}}\n",
+		id(1));
+	fake_push(w->fake, e);
+	UNTIL(w, w->upserts == 3);
+	push_event(w, "remove", 9); /* never heard of, and not there */
+	run_for(w, 30);
+	assert_true(w->ok);
+}
+
+/* A pod whose answer is no good is not let in under its holder's name, and is asked about again. */
+static void test_podman_broken_pod(void **state)
+{
+	struct world *w = *state;
+	bh_autofree char *good = pod_json(20, "shop-pod"), *other = pod_json(30, "other");
+	const struct {
+		enum fake_kind kind;
+		const char *body, *says;
+	} broken[] = {
+		{FAKE_ANSWER, "{\"Id\":", "not JSON"},
+		{FAKE_ANSWER, other, "not about this pod"},
+		{FAKE_ANSWER, "[]", "not about this pod"},
+		{FAKE_HUGE, "", "larger than allowed"},
+		{FAKE_SILENT, NULL, "timed out"},
+		{FAKE_CLOSE, NULL, "retrying in"},
+	};
+	serve_list(w, 21, 1);
+	serve_podman(w, 21, 20, true);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(broken); i++) {
+		w->all[0] = '\0';
+		serve_pod(w, 20, broken[i].kind, broken[i].body);
+		if (i == 0)
+			begin(w);
+		else
+			push_event(w, "update", 21);
+		UNTIL(w, strstr(w->all, broken[i].says));
+		UNTIL(w, w->syncs == 1);
+		assert_int_equal(get(w, 21) != NULL, i > 0);
+		serve_pod(w, 20, FAKE_ANSWER, good);
+		UNTIL(w, w->ok);
+		assert_string_equal(get(w, 21)->name, "shop-pod");
+		assert_int_equal(w->removes, 0);
+	}
+	serve_pod(w, 20, FAKE_ANSWER, "{\"Id\":\"\",\"Labels\":7}");
+	push_event(w, "update", 21);
+	UNTIL(w, !w->ok);
+	assert_string_equal(get(w, 21)->name, "shop-pod");
+}
+
+static void test_podman_remedy(void **state)
+{
+	struct world *w = *state;
+	fake_free(w->fake);
+	w->fake = NULL;
+	run_for(w, 20);
+	unlink(w->path);
+	begin(w);
+	UNTIL(w, w->told);
+	assert_int_equal(strncmp(w->message, "podman /tmp/", 12), 0);
+	assert_non_null(strstr(w->message, "systemctl start podman.socket"));
+	w->fake = fake_new(&w->loop, w->path);
+}
+
+#define P(name) cmocka_unit_test_setup_teardown(name, setup_podman, teardown)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -599,6 +743,9 @@ int main(void)
 		T(test_bad_events),
 		T(test_refresh),
 		T(test_free_early),
+		P(test_podman),
+		P(test_podman_broken_pod),
+		P(test_podman_remedy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,13 @@ static struct {
 	const char *subnet[8]; /* of interfaces of the node */
 } kernel;
 
+static void kernel_ns(size_t i, const char *path, uint64_t inode, const char *addr)
+{
+	kernel.ns[i].path = path;
+	kernel.ns[i].inode = inode;
+	kernel.ns[i].addr = addr;
+}
+
 uint64_t bh_link_own_netns(const struct bh_link *l)
 {
 	(void)l;
@@ -185,7 +192,16 @@ static void drop_source(struct bh_source *s)
 	free(s->name);
 	free(s);
 }
-static const struct bh_source_ops ops = {"test", nothing, nothing, drop_source};
+static const struct bh_source_ops ops = {.kind = "test",
+	.rank = BH_RANK_DOCKER,
+	.start = nothing,
+	.reload = nothing,
+	.free = drop_source};
+static const struct bh_source_ops richer = {.kind = "richer",
+	.rank = BH_RANK_PODMAN,
+	.start = nothing,
+	.reload = nothing,
+	.free = drop_source};
 
 struct world {
 	uv_loop_t loop;
@@ -203,13 +219,19 @@ static void on_changed(void *arg)
 	((struct world *)arg)->told++;
 }
 
-static struct bh_source *add_source(struct world *w, const char *name)
+static struct bh_source *add_source_of(
+	struct world *w, const char *name, const struct bh_source_ops *of)
 {
 	struct bh_source *s = bh_xcalloc(1, sizeof(*s));
-	s->ops = &ops;
+	s->ops = of;
 	s->name = bh_xstrdup(name);
 	bh_inventory_mgr_add(w->m, s);
 	return s;
+}
+
+static struct bh_source *add_source(struct world *w, const char *name)
+{
+	return add_source_of(w, name, &ops);
 }
 
 static void on_beat(uv_timer_t *t)
@@ -361,6 +383,108 @@ static void test_merge(void **state)
 		assert_int_equal(inv->workload[j]->n_ifaces, 0);
 	}
 	bh_inventory_unref(inv);
+}
+
+/* One namespace, by other ids and other paths: the source that knows most names the workload,
+ * wherever it stands; what it leaves open the others say. */
+static void test_richer(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	w->b = add_source_of(w, "b", &richer);
+	struct bh_source *file = bh_source_static_new(&w->loop, "/nonexistent/workloads.yaml");
+	bh_inventory_mgr_add(w->m, file);
+	kernel_ns(0, "/n/1", 11, "192.0.2.11");
+	kernel_ns(1, "/n/1-again", 11, "192.0.2.11");
+	struct bh_container *written = container("static:lab/x", "/n/1", "written");
+	written->namespace = bh_xstrdup("lab");
+	written->image = bh_xstrdup("written:1");
+	file->sink.upsert(file->sink.arg, written);
+	struct bh_inventory *inv = build(w);
+	assert_string_equal(inv->workload[0]->id, "static:lab/x");
+	uint64_t generation = inv->workload[0]->generation;
+	bh_inventory_unref(inv);
+	struct bh_container *docker = container("aaa", "/n/1-again", "docker");
+	docker->image = bh_xstrdup("docker:1");
+	docker->digest = bh_xstrdup("sha256:1");
+	upsert(w->a, docker);
+	inv = build(w);
+	assert_int_equal(inv->n, 1);
+	assert_string_equal(inv->workload[0]->id, "aaa");
+	assert_string_equal(inv->workload[0]->image, "docker:1");
+	assert_string_equal(inv->workload[0]->namespace, "lab"); /* nobody else says one */
+	assert_true(inv->workload[0]->generation > generation);
+	bh_inventory_unref(inv);
+	upsert(w->b, container("zzz", "/n/1", "podman")); /* later, and by its id the last */
+	inv = build(w);
+	assert_int_equal(inv->n, 1);
+	const struct bh_workload *x = inv->workload[0];
+	assert_string_equal(x->id, "zzz");
+	assert_string_equal(x->image, "docker:1"); /* it says none */
+	assert_string_equal(x->digest, "sha256:1");
+	assert_string_equal(bh_labels_get(&x->labels, "docker"), "aaa");
+	assert_string_equal(bh_labels_get(&x->labels, "written"), "static:lab/x");
+	bh_inventory_unref(inv);
+	/* The same id in two sources is one container: only the richer account of it counts. */
+	upsert(w->b, container("aaa", "/n/1", "also"));
+	inv = build(w);
+	assert_int_equal(inv->n, 1);
+	assert_string_equal(inv->workload[0]->id, "aaa");
+	assert_null(bh_labels_get(&inv->workload[0]->labels, "docker"));
+	bh_inventory_unref(inv);
+	/* And when it is gone from there, the other's again. */
+	w->b->sink.remove(w->b->sink.arg, "aaa");
+	w->b->sink.remove(w->b->sink.arg, "zzz");
+	inv = build(w);
+	assert_string_equal(inv->workload[0]->id, "aaa");
+	assert_string_equal(bh_labels_get(&inv->workload[0]->labels, "docker"), "aaa");
+	bh_inventory_unref(inv);
+	w->a->sink.remove(w->a->sink.arg, "aaa");
+	inv = build(w);
+	assert_string_equal(inv->workload[0]->id, "static:lab/x");
+	bh_inventory_unref(inv);
+}
+
+static const char *namespace_now(struct world *w)
+{
+	static char buf[64];
+	struct bh_inventory *inv = build(w);
+	assert_int_equal(inv->n, 1);
+	snprintf(buf, sizeof(buf), "%s", inv->workload[0]->namespace);
+	bh_inventory_unref(inv);
+	return buf;
+}
+
+/* What holds a pod's namespaces leaves open, those who live in it say; who joins a container does
+ * not move it. */
+static void test_namespace(void **state)
+{
+	static const char *const own[] = {"team", NULL}, *const none[] = {NULL};
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	kernel_ns(0, "/n/1", 11, "192.0.2.11");
+	struct bh_container *owner = container("one", "/n/1", NULL);
+	owner->image = bh_xstrdup("web:1");
+	upsert(w->a, owner);
+	struct bh_container *joined = container("two", "/n/1", NULL);
+	bh_labels_set(&joined->labels, "io.podman.compose.project", "Shop");
+	bh_labels_set(&joined->labels, "team", "a");
+	joined->joined = true;
+	upsert(w->a, joined);
+	assert_string_equal(namespace_now(w), "default");
+	upsert(w->a, container("one", "/n/1", NULL)); /* without an image: a pod's */
+	assert_string_equal(namespace_now(w), "shop");
+	bh_inventory_mgr_set_namespace_labels(w->m, own);
+	assert_string_equal(namespace_now(w), "a");
+	bh_inventory_mgr_set_namespace_labels(w->m, none);
+	assert_string_equal(namespace_now(w), "default");
+	bh_inventory_mgr_set_namespace_labels(w->m, NULL);
+	assert_string_equal(namespace_now(w), "shop");
+	run_for(w, 5);
+	w->told = 0;
+	bh_inventory_mgr_set_namespace_labels(w->m, NULL); /* nothing new */
+	run_for(w, 5);
+	assert_int_equal(w->told, 0);
 }
 
 static void test_generation(void **state)
@@ -1344,6 +1468,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_merge),
+		T(test_richer),
+		T(test_namespace),
 		T(test_generation),
 		T(test_told),
 		T(test_notices),

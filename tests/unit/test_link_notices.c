@@ -33,7 +33,11 @@ static void drop_source(struct bh_source *s)
 	free(s);
 }
 
-static const struct bh_source_ops ops = {"test", nothing, nothing, drop_source};
+static const struct bh_source_ops ops = {.kind = "test",
+	.rank = BH_RANK_DOCKER,
+	.start = nothing,
+	.reload = nothing,
+	.free = drop_source};
 
 static void on_changed(void *arg)
 {
