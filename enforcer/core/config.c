@@ -240,14 +240,15 @@ static void read_history(struct conf_ctx *x, const struct bh_node *map, const ch
 static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
-		"table_owner", "policies", "state", "socket", "sources", "namespaces", "nodes",
-		"feeds", "audit", "queue", "pace", "history", NULL};
+		"table_owner", "policies", "state", "socket", "sources", "namespace_labels",
+		"namespaces", "nodes", "feeds", "audit", "queue", "pace", "history", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);
 	} sections[] = {
 		{"modes", conf_read_modes},
 		{"sources", conf_read_sources},
+		{"namespace_labels", conf_read_namespace_labels},
 		{"namespaces", conf_read_namespaces},
 		{"nodes", conf_read_nodes},
 		{"feeds", conf_read_feeds},
@@ -321,6 +322,9 @@ static void free_lists(struct bh_config *c)
 	}
 	for (size_t i = 0; i < c->n_sources; i++)
 		free(c->sources[i].path);
+	for (size_t i = 0; c->namespace_labels && c->namespace_labels[i]; i++)
+		free(c->namespace_labels[i]);
+	free(c->namespace_labels);
 	for (size_t i = 0; i < c->n_namespaces; i++) {
 		free(c->namespaces[i].name);
 		bh_labels_finish(&c->namespaces[i].labels);

@@ -18,11 +18,14 @@ struct bh_mode_rule { /* modes: tried in order, the first that matches decides *
 	enum bh_mode mode;
 };
 
-enum bh_source_kind { BH_SOURCE_DOCKER, BH_SOURCE_STATIC };
+enum bh_source_kind { BH_SOURCE_DOCKER, BH_SOURCE_PODMAN, BH_SOURCE_STATIC, BH_SOURCE_KINDS };
+extern const char *const bh_source_kind_names[BH_SOURCE_KINDS + 1]; /* the keys; then NULL */
 struct bh_source_conf {
 	enum bh_source_kind kind;
-	char *path; /* socket or file; relative file paths are relative to the configuration file */
+	char *path; /* socket or file, anchored at the configuration file. NULL: `off`, auto does
+		     * not look for it */
 };
+#define BH_SOURCES_MAX 64
 
 struct bh_namespace_conf {
 	char *name;
@@ -49,9 +52,10 @@ struct bh_config {
 	char *policies; /* policies: /etc/bulkhead/policies */
 	char *state; /* state: /var/lib/bulkhead */
 	char *socket; /* socket: /run/bulkhead/bulkhead.sock */
-	bool sources_auto; /* sources: auto */
+	bool sources_auto; /* sources: auto; also as an entry of the list */
 	struct bh_source_conf *sources;
 	size_t n_sources;
+	char **namespace_labels; /* NULL-terminated; NULL: bh_namespace_labels */
 	struct bh_namespace_conf *namespaces; /* namespaces: {} */
 	size_t n_namespaces;
 	struct bh_node_conf *nodes; /* nodes: {} */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The keys of the configuration that hold lists: modes, namespaces and sources. */
+/* The keys of the configuration that hold lists: modes and namespaces. */
 #include <errno.h>
 
 #include "config_private.h"
@@ -78,69 +78,5 @@ void conf_read_namespaces(struct conf_ctx *x, const struct bh_node *n, const cha
 		bh_autofree char *item = bh_xasprintf("%s.%s", path, name);
 		conf_read_labels(x, n->child[i], item, set_label, &ns->labels);
 		check_name_label(x, n->child[i], item, ns);
-	}
-}
-
-static void read_source(
-	struct conf_ctx *x, const struct bh_node *map, const char *path, struct bh_source_conf *ret)
-{
-	static const char *const keys[] = {"docker", "static", NULL};
-	if (bh_read_map(&x->r, map, path) < 0)
-		return;
-	if (bh_node_get(map, "podman"))
-		bh_read_error(&x->r, bh_node_get_key(map, "podman"), path,
-			"docker: with the path of Podman's socket, which speaks the same API",
-			"there is no source \"podman\"");
-	else if (bh_read_known_keys(&x->r, map, path, keys) == 0 && map->n != 1)
-		bh_read_error(&x->r, map, path, "docker: SOCKET or static: FILE",
-			"must have exactly one key");
-	for (int i = 0; keys[i]; i++) {
-		bh_autofree char *key = NULL;
-		const struct bh_node *n = conf_field(map, path, keys[i], false, &key);
-		if (!n)
-			continue;
-		ret->kind = i == 0 ? BH_SOURCE_DOCKER : BH_SOURCE_STATIC;
-		if (i == 0)
-			conf_socket(x, n, key, &ret->path);
-		else
-			conf_path(x, n, key, &ret->path);
-	}
-}
-
-/* Two sources of one file would fight over the same workloads. */
-static void check_source_twice(
-	struct conf_ctx *x, const struct bh_node *n, const char *path, size_t i)
-{
-	const struct bh_source_conf *s = x->c->sources;
-	for (size_t k = 0; k < i; k++)
-		if (s[k].path && s[i].path && strcmp(s[k].path, s[i].path) == 0) {
-			bh_read_error(&x->r, n->child[i], path, "remove one of the two",
-				"the same source stands twice");
-			return;
-		}
-}
-
-#define SOURCES_MAX 64
-
-void conf_read_sources(struct conf_ctx *x, const struct bh_node *n, const char *path)
-{
-	static const char *const words[] = {"auto", NULL};
-	if (n->kind == BH_NODE_SCALAR) {
-		conf_choice(x, n, path, words);
-		return;
-	}
-	if (bh_read_seq(&x->r, n, path) < 0)
-		return;
-	if (n->n > SOURCES_MAX) {
-		bh_read_error(&x->r, n, path, NULL, "more than %d sources", SOURCES_MAX);
-		return;
-	}
-	x->c->sources_auto = false;
-	x->c->sources = bh_xcalloc(n->n, sizeof(*x->c->sources));
-	x->c->n_sources = n->n;
-	for (size_t i = 0; i < n->n; i++) {
-		bh_autofree char *item = bh_xasprintf("%s[%zu]", path, i);
-		read_source(x, n->child[i], item, &x->c->sources[i]);
-		check_source_twice(x, n, item, i);
 	}
 }

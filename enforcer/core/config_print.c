@@ -81,14 +81,31 @@ static void put_modes(struct bh_buf *out, const struct bh_config *c)
 
 static void put_sources(struct bh_buf *out, const struct bh_config *c)
 {
-	if (c->sources_auto) {
-		bh_buf_str(out, "sources: auto\n");
+	if (c->n_sources == 0) {
+		bh_buf_str(out, c->sources_auto ? "sources: auto\n" : "sources: []\n");
 		return;
 	}
-	bh_buf_str(out, c->n_sources ? "sources:\n" : "sources: []\n");
-	for (size_t i = 0; i < c->n_sources; i++)
-		put_field(out, c->sources[i].kind == BH_SOURCE_DOCKER ? "- docker" : "- static",
-			c->sources[i].path);
+	bh_buf_str(out, c->sources_auto ? "sources:\n- auto\n" : "sources:\n");
+	for (size_t i = 0; i < c->n_sources; i++) {
+		bh_buf_printf(out, "- %s: ", bh_source_kind_names[c->sources[i].kind]);
+		if (c->sources[i].path)
+			put_string(out, c->sources[i].path);
+		else
+			bh_buf_str(out, "off");
+		bh_buf_str(out, "\n");
+	}
+}
+
+static void put_namespace_labels(struct bh_buf *out, const struct bh_config *c)
+{
+	if (!c->namespace_labels)
+		return;
+	bh_buf_str(out, "namespace_labels: [");
+	for (size_t i = 0; c->namespace_labels[i]; i++) {
+		bh_buf_str(out, i ? ", " : "");
+		put_string(out, c->namespace_labels[i]);
+	}
+	bh_buf_str(out, "]\n");
 }
 
 static void put_labels(struct bh_buf *out, const struct bh_labels *l)
@@ -161,6 +178,7 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 	put_field(out, "state", c->state);
 	put_field(out, "socket", c->socket);
 	put_sources(out, c);
+	put_namespace_labels(out, c);
 	put_namespaces(out, c);
 	put_nodes(out, c);
 	put_feeds(out, c);

@@ -39,6 +39,7 @@ void conf_duration(struct conf_ctx *x, const struct bh_node *n, const char *path
 void conf_read_modes(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_namespaces(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_nodes(struct conf_ctx *x, const struct bh_node *n, const char *path);
+void conf_read_namespace_labels(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_sources(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_feeds(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_selector(

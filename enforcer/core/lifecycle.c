@@ -77,6 +77,7 @@ static int open_kernel(struct bh_core *c, char **why)
 	if (r < 0)
 		return fail(why, r, "nftables: %s: does this kernel have nf_tables?", strerror(-r));
 	bh_nft_set_owner(c->nft, !c->conf->table_owner_never);
+	c->earlier = bh_nft_exists(c->nft) != 0;
 	if (bh_nft_taken(c->nft) > 0)
 		return fail(why, -EBUSY,
 			"the tables of nftables belong to another process (another bulkheadd?): "
@@ -147,27 +148,6 @@ static void on_feed_event(void *arg, const struct bh_feed_status *st, bool updat
 			(json_int_t)st->subtracted));
 }
 
-static void add_source(struct bh_core *c, enum bh_source_kind kind, const char *path)
-{
-	bh_inventory_mgr_add(c->inventory, kind == BH_SOURCE_DOCKER
-						   ? bh_source_docker_new(c->loop, c->http, path)
-						   : bh_source_static_new(c->loop, path));
-}
-
-static void add_sources(struct bh_core *c)
-{
-	static const char *const well_known[] = {"/run/docker.sock", "/var/run/docker.sock"};
-	for (size_t i = 0; i < c->conf->n_sources; i++)
-		add_source(c, c->conf->sources[i].kind, c->conf->sources[i].path);
-	if (!c->conf->sources_auto)
-		return;
-	for (size_t i = 0; i < BH_ARRAY_SIZE(well_known); i++)
-		if (access(well_known[i], F_OK) == 0) {
-			add_source(c, BH_SOURCE_DOCKER, well_known[i]);
-			return;
-		}
-}
-
 static int start_sources(struct bh_core *c, char **why)
 {
 	struct bh_feeds_callbacks cb = {c, on_feeds, on_feed_event};
@@ -181,7 +161,7 @@ static int start_sources(struct bh_core *c, char **why)
 	bh_feeds_configure(c->feeds, c->conf->feeds, c->conf->n_feeds);
 	bh_core_confirm_resume(c);
 	bh_core_policies_load(c, "start");
-	add_sources(c);
+	bh_core_sources_start(c);
 	return 0;
 }
 

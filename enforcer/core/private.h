@@ -208,6 +208,8 @@ struct bh_core {
 	char *bridge_nf_error;
 	int64_t last_tamper;
 	bool sources_ok;
+	uint32_t found; /* places where `sources: auto` found one */
+	bool earlier; /* the rules of an earlier run were there at the start */
 
 	struct bh_history history;
 	struct bh_flow_batch flows;
@@ -237,6 +239,13 @@ void bh_core_reconcile_cb(uv_timer_t *t);
 int bh_core_reconcile(struct bh_core *c); /* at once; 0 or −errno with commit_error set */
 void bh_core_ready(struct bh_core *c); /* after the first commit: lifecycle.c */
 int bh_core_rebuild(struct bh_core *c); /* puts the installed ruleset back */
+/* sources.c */
+void bh_core_sources_start(struct bh_core *c);
+void bh_core_sources_settings(struct bh_core *c); /* the configuration is another */
+void bh_core_sources_tick(struct bh_core *c); /* looks for new ones */
+/* Whether to commit what they say: all were heard once, or there is no earlier run's rules to be
+ * kept for those that are not. */
+bool bh_core_sources_enough(const struct bh_core *c);
 /* queues.c */
 int bh_core_queues_start(struct bh_core *c, char **why);
 void bh_core_queues_stop(struct bh_core *c);

@@ -5,7 +5,8 @@
  * that fails leaves what is enforced as it was and is tried again.
  *
  * At the start nothing is committed before every source has told its workloads once: the rules of
- * the run before stay in force until then, so that a restart opens no gap.
+ * the run before stay in force until then, so that a restart opens no gap. Where there are none, a
+ * source that does not answer holds the others up for a few seconds only.
  */
 #include <errno.h>
 
@@ -214,7 +215,7 @@ int bh_core_reconcile(struct bh_core *c)
 {
 	c->reconciling = false;
 	uv_timer_stop(&c->reconcile_timer);
-	if (c->stopping || c->starting || !bh_inventory_mgr_synced(c->inventory))
+	if (c->stopping || c->starting || !bh_core_sources_enough(c))
 		return 0;
 	/* What was seen until now is about those who are there until now. */
 	bh_core_seen_now(c);

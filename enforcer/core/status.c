@@ -5,7 +5,7 @@
 #include "core/policies.h"
 #include "core/private.h"
 
-#define SOURCES_MAX 16
+#define SOURCES_MAX (BH_SOURCES_MAX + 32) /* and those that were found */
 #define FEEDS_MAX 256
 #define CLAIMS_MAX 16
 
@@ -88,12 +88,16 @@ static json_t *sources_json(struct bh_core *c, json_t *problems)
 				      (json_int_t)st[i].n_containers, "message", st[i].message));
 		if (!st[i].ok)
 			problem(problems, "%s%s", st[i].message,
-				st[i].synced ? ""
-					     : " (never read: the rules of the run before stay)");
+				st[i].synced || c->ready
+					? ""
+					: " (never read: the rules of the run before stay)");
 	}
 	if (n == 0)
-		problem(problems, "no source of workloads: no /run/docker.sock was found at the "
-				  "start and the configuration names none");
+		problem(problems, "no source of workloads: %s",
+			c->conf->sources_auto
+				? "no engine's socket is at its usual place (yet: it is looked for "
+				  "every second), and `sources` names none"
+				: "`sources` in the configuration names none");
 	return list;
 }
 

@@ -174,6 +174,32 @@ static void test_relative_paths(void **state BH_UNUSED)
 	bh_config_free(c);
 }
 
+static void test_sources(void **state BH_UNUSED)
+{
+	struct bh_config *c = parse("/etc/b/f",
+		"sources: [{docker: off}, auto, {podman: 'unix:///p.sock'}, {static: 'off'}]\n"
+		"namespace_labels: [com.example/team, app]\n");
+	assert_true(c->sources_auto);
+	assert_int_equal(c->n_sources, 3);
+	assert_int_equal(c->sources[0].kind, BH_SOURCE_DOCKER);
+	assert_null(c->sources[0].path);
+	assert_int_equal(c->sources[1].kind, BH_SOURCE_PODMAN);
+	assert_string_equal(c->sources[1].path, "/p.sock");
+	assert_string_equal(c->sources[2].path, "/etc/b/off"); /* a file has no other place */
+	assert_string_equal(c->namespace_labels[0], "com.example/team");
+	assert_string_equal(c->namespace_labels[1], "app");
+	assert_null(c->namespace_labels[2]);
+	assert_prints_again(c);
+	bh_config_free(c);
+	c = parse("f", "namespace_labels: []\nsources: [auto]\n");
+	assert_non_null(c->namespace_labels);
+	assert_null(c->namespace_labels[0]);
+	assert_true(c->sources_auto);
+	assert_int_equal(c->n_sources, 0);
+	assert_prints_again(c);
+	bh_config_free(c);
+}
+
 static void test_intervals(void **state BH_UNUSED)
 {
 	static const struct {
@@ -243,7 +269,14 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"sources: docker\n", 1, 10, "sources", "unknown value"},
 		{"sources: [{}]\n", 1, 11, "sources[0]", "exactly one"},
 		{"sources: [{docker: /a, static: b}]\n", 1, 11, "sources[0]", "exactly one"},
-		{"sources: [{podman: /a}]\n", 1, 12, "sources[0]", "no source \"podman\""},
+		{"sources: [{podman: /a, docker: off}]\n", 1, 11, "sources[0]", "exactly one"},
+		{"sources: [{podman: no}]\n", 1, 20, "sources[0].podman", "must be a string"},
+		{"sources: [automatic]\n", 1, 11, "sources[0]", "must be a mapping"},
+		{"sources: off\n", 1, 10, "sources", "must be a string"},
+		{"namespace_labels: team\n", 1, 19, "namespace_labels", "must be a list"},
+		{"namespace_labels: [team, 'a b']\n", 1, 26, "namespace_labels[1]",
+			"not the key of a label"},
+		{"namespace_labels: [{a: b}]\n", 1, 20, "namespace_labels[0]", "must be a string"},
 		{"sources: [{cri: /a}]\n", 1, 12, "sources[0]", "unknown field \"cri\""},
 		{"sources: [{docker: 'tcp://1.2.3.4'}]\n", 1, 20, "sources[0].docker",
 			"not a path"},
@@ -336,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_relative_paths),
+		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_intervals),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_all_mistakes_at_once),

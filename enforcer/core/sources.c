@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which sources there are: those of the configuration, and with `auto` what is found at the usual
+ * places, at the start or later. What was found once stays a source: an engine that is restarted,
+ * or comes back after hours, needs nobody's help.
+ */
+#include <sys/stat.h>
+
+#include "core/private.h"
+
+#define PATIENCE_US 5000000
+
+/* Richer ones first: several may be one and the same socket (podman-docker links Docker's to
+ * Podman's). */
+static const struct usual {
+	enum bh_source_kind kind;
+	const char *path;
+} usual[] = {
+	{BH_SOURCE_PODMAN, "/run/podman/podman.sock"},
+	{BH_SOURCE_DOCKER, "/run/docker.sock"},
+	{BH_SOURCE_DOCKER, "/var/run/docker.sock"},
+};
+_Static_assert(BH_ARRAY_SIZE(usual) <= 32, "found is a set of bits");
+
+static struct bh_source *new_source(struct bh_core *c, enum bh_source_kind kind, const char *path)
+{
+	switch (kind) {
+	case BH_SOURCE_DOCKER:
+		return bh_source_docker_new(c->loop, c->http, path);
+	case BH_SOURCE_PODMAN:
+		return bh_source_podman_new(c->loop, c->http, path);
+	default:
+		return bh_source_static_new(c->loop, path);
+	}
+}
+
+static bool same_socket(const char *path, const struct stat *as)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && st.st_dev == as->st_dev && st.st_ino == as->st_ino;
+}
+
+/* A source already, or switched off. */
+static bool is_settled(const struct bh_core *c, const struct usual *u, const struct stat *st)
+{
+	for (size_t i = 0; i < c->conf->n_sources; i++) {
+		const struct bh_source_conf *s = &c->conf->sources[i];
+		if (s->path ? same_socket(s->path, st) : s->kind == u->kind)
+			return true;
+	}
+	for (size_t i = 0; i < BH_ARRAY_SIZE(usual); i++)
+		if (c->found & 1u << i && same_socket(usual[i].path, st))
+			return true;
+	return false;
+}
+
+static void find_sources(struct bh_core *c)
+{
+	struct stat st;
+	for (size_t i = 0; c->conf->sources_auto && i < BH_ARRAY_SIZE(usual); i++) {
+		if (c->found & 1u << i || stat(usual[i].path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+			is_settled(c, &usual[i], &st))
+			continue;
+		c->found |= 1u << i;
+		bh_inventory_mgr_add(c->inventory, new_source(c, usual[i].kind, usual[i].path));
+	}
+}
+
+void bh_core_sources_start(struct bh_core *c)
+{
+	bh_core_sources_settings(c);
+	for (size_t i = 0; i < c->conf->n_sources; i++)
+		if (c->conf->sources[i].path)
+			bh_inventory_mgr_add(c->inventory,
+				new_source(c, c->conf->sources[i].kind, c->conf->sources[i].path));
+	find_sources(c);
+}
+
+void bh_core_sources_settings(struct bh_core *c)
+{
+	bh_inventory_mgr_set_namespace_labels(
+		c->inventory, (const char *const *)c->conf->namespace_labels);
+}
+
+bool bh_core_sources_enough(const struct bh_core *c)
+{
+	return c->ready || bh_inventory_mgr_synced(c->inventory) ||
+	       (!c->earlier && bh_core_now() - c->started >= PATIENCE_US);
+}
+
+void bh_core_sources_tick(struct bh_core *c)
+{
+	find_sources(c);
+	if (!c->ready && bh_core_sources_enough(c))
+		bh_core_schedule(c);
+}
