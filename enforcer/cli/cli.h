@@ -97,7 +97,7 @@ json_int_t cli_num(const json_t *o, const char *key); /* 0 */
 bool cli_flag(const json_t *o, const char *key); /* false */
 
 /* --- table.c --- */
-#define CLI_MAX_COLUMNS 12
+#define CLI_MAX_COLUMNS 16
 struct cli_table {
 	const struct cli *cli;
 	const char *head[CLI_MAX_COLUMNS];
@@ -111,6 +111,8 @@ void cli_table_init(struct cli_table *t, const struct cli *cli, const char *cons
 /* One cell after the other, row by row. The text is made safe; NULL and "" become "-". */
 void cli_table_add(struct cli_table *t, const char *text);
 void cli_table_addf(struct cli_table *t, const char *fmt, ...) BH_PRINTF(2, 3);
+/* "tcp/443" or "icmp", of an object with protocol and port. */
+void cli_table_add_service(struct cli_table *t, const json_t *o);
 void cli_table_add_list(struct cli_table *t, const json_t *strings); /* "a,b" */
 void cli_table_flush(struct cli_table *t); /* prints the rows, the head before the first */
 void cli_table_finish(struct cli_table *t); /* flushes */
@@ -159,6 +161,14 @@ void cli_print_actions(struct cli *cli, const json_t *reply);
 json_t *cli_policy_changes(const json_t *from, const json_t *to);
 void cli_print_changes(
 	const struct cli *cli, const json_t *changes, const char *from, const char *to);
+
+/* --- learn.c --- */
+void cli_print_edges(struct cli *cli, const json_t *reply);
+
+/* --- watch.c: until SIGINT, SIGTERM, or nobody reads any more --- */
+void cli_watch_begin(void);
+bool cli_watch_pause(unsigned ms); /* false: it is over */
+bool cli_watch_over(void); /* by a signal */
 
 /* --- the commands, a file per verb --- */
 int cli_status(struct cli *cli, int argc, char **argv);

@@ -1,34 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* bulkhead flows: what was seen, and with -f what comes. */
-#include <errno.h>
-#include <signal.h>
-#include <time.h>
-
 #include "cli/cli.h"
 
-#define POLL_NS 500000000L
+#define POLL_MS 500
 #define MAX_LINES 1000
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int sig BH_UNUSED)
-{
-	interrupted = 1;
-}
 
 static void add_row(struct cli_table *t, const json_t *f)
 {
 	char when[24];
-	const char *proto = cli_str(f, "protocol");
 
 	cli_table_add(t, cli_time(cli_str(f, "last_seen"), when));
 	cli_table_add(t, cli_str(f, "src"));
 	cli_table_add(t, cli_str(f, "dst"));
-	if (cli_num(f, "port"))
-		cli_table_addf(
-			t, "%s/%" JSON_INTEGER_FORMAT, proto ? proto : "?", cli_num(f, "port"));
-	else
-		cli_table_add(t, proto);
+	cli_table_add_service(t, f);
 	cli_table_add(t, cli_str(f, "verdict"));
 	cli_table_add(t, cli_str(f, "reason"));
 	cli_table_add(t, cli_str(f, "mode"));
@@ -57,23 +41,14 @@ static void print_rows(struct cli *cli, struct cli_table *t, const json_t *reply
 
 static int follow(struct cli *cli, struct cli_table *t, json_int_t next)
 {
-	const struct timespec pause = {.tv_nsec = POLL_NS};
-	struct sigaction sa = {.sa_handler = on_interrupt};
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	while (!interrupted) {
-		if (fflush(stdout) != 0)
-			return CLI_OK; /* whoever read this is gone */
-		nanosleep(&pause, NULL);
-		if (interrupted)
-			break;
+	cli_watch_begin();
+	while (cli_watch_pause(POLL_MS)) {
 		struct cli_reply cli_autoreply r = {0};
 		char bh_autofree *target = bh_xasprintf(
 			"/v1/flows?since=%" JSON_INTEGER_FORMAT "&limit=%d", next, MAX_LINES);
 		int e = cli_ask(cli, "GET", target, NULL, &r);
 		if (e != CLI_OK)
-			return interrupted ? CLI_OK : e;
+			return cli_watch_over() ? CLI_OK : e;
 		print_rows(cli, t, r.json);
 		next = cli_num(r.json, "next");
 	}

@@ -34,8 +34,11 @@ static const struct cli_command commands[] = {
 		{{'f', "follow", NULL, "go on with what comes"},
 			{'n', "lines", "N", "how many of the past, 1..1000; 100, with -f 10"}},
 		cli_flows},
-	{"learn status", "", "What has been learned: roles and who talks to whom", NULL, 0, 0,
-		{{0}}, cli_learn_status},
+	{"learn status", "", "What has been learned, and how far it can be relied on",
+		"Readiness is judged by what was seen: hours of the day, weekdays, starts of\n"
+		"containers, how long nothing new came. The picture shows new edges over the time\n"
+		"since a role was observed first. Times are UTC.",
+		0, 0, {{'w', "watch", NULL, "go on, until Ctrl-C"}}, cli_learn_status},
 	{"learn export", "", "Print what has been learned as NetworkPolicy YAML",
 		"Only answered flows become rules. The output can be given to `bulkhead policy "
 		"apply -`.",

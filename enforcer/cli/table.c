@@ -35,6 +35,16 @@ void cli_table_addf(struct cli_table *t, const char *fmt, ...)
 		free(text);
 }
 
+void cli_table_add_service(struct cli_table *t, const json_t *o)
+{
+	const char *proto = cli_str(o, "protocol");
+	if (cli_num(o, "port"))
+		cli_table_addf(
+			t, "%s/%" JSON_INTEGER_FORMAT, proto ? proto : "?", cli_num(o, "port"));
+	else
+		cli_table_add(t, proto);
+}
+
 void cli_table_add_list(struct cli_table *t, const json_t *strings)
 {
 	struct bh_buf bh_autobuf b = {0};

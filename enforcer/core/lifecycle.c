@@ -318,8 +318,10 @@ void bh_core_stop(struct bh_core *c)
 		bh_feeds_free(c->feeds);
 	if (c->http)
 		bh_http_close(c->http);
-	if (c->learn)
+	if (c->learn) {
+		bh_core_observe(c, 0);
 		bh_learn_save(c->learn);
+	}
 	if (c->audit)
 		bh_audit_event(c->audit, "stop", "success",
 			"the rules stay in the kernel: allowed flows pass, denied ones are dropped",

@@ -213,6 +213,8 @@ struct bh_core {
 
 	struct bh_history history;
 	struct bh_flow_batch flows;
+	int64_t observed; /* µs: when the learner was told of the workloads last */
+	uint64_t observed_epoch;
 	struct bh_verdict_cache cache;
 	struct bh_mirror echo; /* see echo.c */
 	struct bh_pace pace;
@@ -336,6 +338,9 @@ json_t *bh_core_quarantine_json(const struct bh_core *c, json_t *problems); /* f
 json_t *bh_core_quarantine_row_json(const struct bh_core *c, const struct bh_quarantine_row *q);
 /* policies.c */
 int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
+/* roles.c: tells the learner which workloads there are, if the last time was `after` µs ago */
+void bh_core_observe(struct bh_core *c, int64_t after);
+void bh_core_observe_tick(struct bh_core *c);
 /* guard.c */
 void bh_core_bridge_nf(struct bh_core *c);
 void bh_core_bridges(struct bh_core *c); /* no_linklocal_learn of those that workloads hang on */

@@ -1,74 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* GET /v1/learn and /v1/learn/export */
-#include "core/private.h"
+/* GET /v1/learn: what was learned so far, and how far that can be relied on. */
+#include "core/roles.h"
 
-struct role {
-	char *namespace, *name;
-	struct bh_labels selector;
-	size_t workloads, edges_in, edges_out, unanswered;
-	int64_t last_new;
-	enum bh_mode mode;
-};
-
-struct roles {
-	struct role *item;
-	size_t n, cap;
-};
-
-static struct role *find_role(struct roles *r, const char *ns, const struct bh_labels *selector)
-{
-	for (size_t i = 0; i < r->n; i++)
-		if (bh_streq(r->item[i].namespace, ns) &&
-			bh_labels_equal(&r->item[i].selector, selector))
-			return &r->item[i];
-	BH_GROW(r->item, r->n, r->cap);
-	struct role *x = &r->item[r->n++];
-	*x = (struct role){.namespace = bh_xstrdup(ns), .name = bh_role_name(selector)};
-	bh_labels_copy(&x->selector, selector);
-	return x;
-}
-
-static void count_workloads(const struct bh_core *c, struct roles *r)
-{
-	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
-	for (size_t i = 0; i < inv->n; i++) {
-		struct bh_labels selector = {0};
-		bh_role_of(inv->workload[i], &selector);
-		struct role *x = find_role(r, inv->workload[i]->namespace, &selector);
-		x->workloads++;
-		x->mode = inv->workload[i]->mode;
-		bh_labels_finish(&selector);
-	}
-}
-
-static void count_end(struct roles *r, const struct bh_tuple *t, const struct bh_end *e, bool out)
-{
-	if (e->kind != BH_END_ROLE)
-		return;
-	struct role *x = find_role(r, e->namespace, &e->selector);
-	if (!t->answered)
-		x->unanswered++;
-	else if (out)
-		x->edges_out++;
-	else
-		x->edges_in++;
-	if (t->answered && t->first_seen > x->last_new)
-		x->last_new = t->first_seen;
-}
-
-static json_t *role_json(const struct role *x)
-{
-	json_t *selector = json_object();
-	for (size_t i = 0; i < x->selector.n; i++)
-		json_object_set_new(
-			selector, x->selector.item[i].key, json_string(x->selector.item[i].value));
-	return json_pack("{s:s, s:s, s:o, s:I, s:s?, s:I, s:I, s:I, s:o}", "namespace",
-		x->namespace, "role", x->name, "selector", selector, "workloads",
-		(json_int_t)x->workloads, "mode", x->workloads ? bh_mode_name(x->mode) : NULL,
-		"edges_in", (json_int_t)x->edges_in, "edges_out", (json_int_t)x->edges_out,
-		"unanswered", (json_int_t)x->unanswered, "last_new",
-		bh_core_time_json(x->last_new));
-}
+#define EDGES_MAX 5000 /* in one answer */
 
 static json_t *edge_json(const struct bh_tuple *t)
 {
@@ -88,33 +22,80 @@ static json_t *edge_json(const struct bh_tuple *t)
 	return o;
 }
 
+static json_t *ready_json(const struct bh_role_view *x, int64_t now)
+{
+	struct bh_ready ready;
+	json_t *reasons = json_array();
+	bh_core_role_ready(x, now, &ready);
+	for (size_t i = 0; i < ready.n; i++)
+		json_array_append_new(reasons, json_pack("{s:b, s:s}", "met", ready.reason[i].met,
+						       "text", ready.reason[i].text));
+	return json_pack(
+		"{s:s, s:o}", "level", bh_ready_level_name(ready.level), "reasons", reasons);
+}
+
+/* How well it was observed. */
+static void add_seen(json_t *o, const struct bh_role_view *x, int64_t now)
+{
+	unsigned hours = 0, weekdays = 0;
+	json_t *history = json_array();
+	if (x->seen)
+		bh_hours_count(x->seen->hours, &hours, &weekdays);
+	for (size_t i = 0; i < BH_HISTORY; i++)
+		json_array_append_new(history, json_integer(x->history[i]));
+	json_object_set_new(o, "since", bh_core_time_json(x->since));
+	json_object_set_new(
+		o, "learned_s", json_integer(x->seen ? (json_int_t)x->seen->learned_s : 0));
+	json_object_set_new(o, "starts", json_integer(x->seen ? (json_int_t)x->seen->starts : 0));
+	json_object_set_new(o, "hours", json_integer(hours));
+	json_object_set_new(o, "weekdays", json_integer(weekdays));
+	json_object_set_new(o, "quiet_s",
+		x->last_new ? json_integer((now - x->last_new) / 1000000) : json_null());
+	json_object_set_new(o, "history", history);
+	json_object_set_new(o, "readiness", ready_json(x, now));
+}
+
+static json_t *role_json(const struct bh_role_view *x, int64_t now)
+{
+	json_t *selector = json_object();
+	for (size_t i = 0; i < x->end.selector.n; i++)
+		json_object_set_new(selector, x->end.selector.item[i].key,
+			json_string(x->end.selector.item[i].value));
+	json_t *o = json_pack("{s:s, s:s, s:o, s:I, s:s?, s:I, s:I, s:I, s:I, s:o}", "namespace",
+		x->end.namespace, "role", x->name, "selector", selector, "workloads",
+		(json_int_t)x->workloads, "mode",
+		x->mixed       ? "mixed"
+		: x->workloads ? bh_mode_name(x->mode)
+			       : NULL,
+		"edges_in", (json_int_t)x->edges_in, "edges_out", (json_int_t)x->edges_out,
+		"unanswered", (json_int_t)x->unanswered, "connections", (json_int_t)x->connections,
+		"last_new", bh_core_time_json(x->last_new));
+	add_seen(o, x, now);
+	return o;
+}
+
 struct bh_answer bh_core_learn_status(struct bh_core *c)
 {
 	size_t n;
-	struct roles r = {0};
+	struct bh_role_views v;
 	struct bh_learn_stats st;
 	json_t *roles = json_array(), *edges = json_array();
-	struct bh_tuple bh_autofree *t = bh_learn_tuples(c->learn, &n);
+	int64_t now = bh_core_now();
 
-	if (c->snap)
-		count_workloads(c, &r);
-	for (size_t i = 0; i < n; i++) {
-		count_end(&r, &t[i], &t[i].src, true);
-		count_end(&r, &t[i], &t[i].dst, false);
+	bh_core_observe(c, 1000000);
+	struct bh_tuple bh_autofree *t = bh_learn_tuples(c->learn, &n);
+	bh_core_role_views(c, t, n, now, &v);
+	for (size_t i = 0; i < n && i < EDGES_MAX; i++)
 		json_array_append_new(edges, edge_json(&t[i]));
-	}
-	for (size_t i = 0; i < r.n; i++) {
-		json_array_append_new(roles, role_json(&r.item[i]));
-		free(r.item[i].namespace);
-		free(r.item[i].name);
-		bh_labels_finish(&r.item[i].selector);
-	}
-	free(r.item);
+	for (size_t i = 0; i < v.n; i++)
+		json_array_append_new(roles, role_json(&v.item[i], now));
+	bh_core_role_views_finish(&v);
 	bh_learn_get_stats(c->learn, &st);
-	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "tuples",
+	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:b}", "tuples",
 		(json_int_t)st.tuples, "answered", (json_int_t)st.answered, "unanswered",
 		(json_int_t)(st.tuples - st.answered), "pending", (json_int_t)st.pending, "refused",
-		(json_int_t)st.tuples_refused, "roles", roles, "edges", edges);
+		(json_int_t)st.tuples_refused, "roles", roles, "edges", edges, "edges_truncated",
+		n > EDGES_MAX);
 	json_object_set_new(o, "since", bh_core_time_json(st.started));
 	json_object_set_new(o, "last_new", bh_core_time_json(st.last_new));
 	return bh_answer_json(200, o);

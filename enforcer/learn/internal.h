@@ -31,6 +31,26 @@ struct bh_learn_entry *bh_learn_entry_new(const struct bh_tuple *t, char *key);
 void bh_learn_entry_free(struct bh_learn_entry *e); /* NULL is fine */
 void bh_learn_entry_add_image(struct bh_learn_entry *e, const char *image);
 
+/* roles.c: sorted by end. */
+struct bh_learn_role {
+	struct bh_role_row row; /* owns its end */
+	bool dirty;
+	bool first, learning; /* in this observation: just made; already counted as learning */
+};
+struct bh_learn_roles {
+	struct bh_learn_role *item;
+	size_t n, cap;
+	int64_t observed; /* µs, last; 0 = not yet in this run */
+};
+void bh_learn_roles_load(struct bh_learn_roles *r, const struct bh_role_row *row); /* copies */
+void bh_learn_roles_finish(struct bh_learn_roles *r);
+void bh_learn_roles_observe(struct bh_learn_roles *r, struct bh_store *store,
+	const struct bh_learn_instance *in, size_t n, int64_t now);
+int bh_learn_roles_put(const struct bh_learn_roles *r, struct bh_store *store);
+void bh_learn_roles_saved(struct bh_learn_roles *r);
+const struct bh_role_row *bh_learn_roles_find(
+	const struct bh_learn_roles *r, const struct bh_end *end);
+
 /* waiting.c: at most `cap` flows by 5-tuple, oldest first. */
 #define BH_WAITING_NONE UINT32_MAX
 struct bh_waiting {

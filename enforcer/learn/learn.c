@@ -25,6 +25,7 @@ struct bh_learn {
 	bh_learned_fn fn;
 	void *arg;
 	struct bh_learn_table table;
+	struct bh_learn_roles roles;
 	struct bh_waitings pending, recent;
 	struct bh_learn_entry **dirty; /* listed ones */
 	size_t n_dirty, cap_dirty;
@@ -43,6 +44,12 @@ static void load_one(const struct bh_tuple *t, void *arg)
 		l->started = t->first_seen;
 }
 
+static void load_role(const struct bh_role_row *r, void *arg)
+{
+	struct bh_learn *l = arg;
+	bh_learn_roles_load(&l->roles, r);
+}
+
 int bh_learn_new(struct bh_store *store, bh_learned_fn fn, void *arg, struct bh_learn **ret)
 {
 	uint64_t seed = BH_HASH_SEED, last_new;
@@ -55,6 +62,8 @@ int bh_learn_new(struct bh_store *store, bh_learned_fn fn, void *arg, struct bh_
 	bh_waitings_init(&l->pending, BH_LEARN_PENDING, seed);
 	bh_waitings_init(&l->recent, RECENT_MAX, seed);
 	int r = bh_store_load_tuples(store, load_one, l);
+	if (r == 0)
+		r = bh_store_load_roles(store, load_role, l);
 	if (r == 0) {
 		r = bh_store_get_u64(store, LAST_NEW, &last_new);
 		l->last_new = r == 0 ? (int64_t)last_new : 0;
@@ -86,6 +95,7 @@ void bh_learn_free(struct bh_learn *l)
 	bh_waitings_finish(&l->pending);
 	bh_waitings_finish(&l->recent);
 	bh_learn_table_finish(&l->table);
+	bh_learn_roles_finish(&l->roles);
 	free(l->dirty);
 	free(l);
 }
@@ -165,6 +175,7 @@ static void answer(
 	if (e->t.answered)
 		return;
 	e->t.answered = true;
+	e->t.answered_at = now;
 	l->table.answered++;
 	l->last_new = now;
 	l->last_new_dirty = true;
@@ -278,6 +289,8 @@ int bh_learn_save(struct bh_learn *l)
 		r = bh_store_put_tuple(l->store, &l->dirty[i]->t);
 	if (r == 0 && l->last_new_dirty)
 		r = bh_store_put_u64(l->store, LAST_NEW, (uint64_t)l->last_new);
+	if (r == 0)
+		r = bh_learn_roles_put(&l->roles, l->store);
 	int committed = bh_store_commit(l->store); /* also ends a failed transaction */
 	if (r == 0)
 		r = committed;
@@ -287,7 +300,28 @@ int bh_learn_save(struct bh_learn *l)
 		l->dirty[i]->dirty = false;
 	l->n_dirty = 0;
 	l->last_new_dirty = false;
+	bh_learn_roles_saved(&l->roles);
 	return 0;
+}
+
+void bh_learn_observe(struct bh_learn *l, const struct bh_learn_instance *in, size_t n, int64_t now)
+{
+	bh_learn_roles_observe(&l->roles, l->store, in, n, now);
+}
+
+const struct bh_role_row *bh_learn_role(const struct bh_learn *l, const struct bh_end *end)
+{
+	return bh_learn_roles_find(&l->roles, end);
+}
+
+size_t bh_learn_n_roles(const struct bh_learn *l)
+{
+	return l->roles.n;
+}
+
+const struct bh_role_row *bh_learn_role_at(const struct bh_learn *l, size_t i)
+{
+	return &l->roles.item[i].row;
 }
 
 void bh_learn_get_stats(const struct bh_learn *l, struct bh_learn_stats *ret)

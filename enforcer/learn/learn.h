@@ -15,6 +15,7 @@
 
 #define BH_LEARN_PENDING 65536
 #define BH_LEARN_TUPLES 200000
+#define BH_LEARN_ROLES 4096
 
 struct bh_learn;
 /* fn: a tuple became answered for the first time (for the audit log); borrowed for the call. */
@@ -43,6 +44,23 @@ void bh_learn_answered(struct bh_learn *l, const struct bh_flow *f, int64_t now)
 /* Writes changed tuples to the store and commits it (called about once a second and before exit).
  * After a failure everything not yet on disk is written again the next time. */
 int bh_learn_save(struct bh_learn *l);
+
+/*
+ * Which containers there are, told about once a minute: how well roles were seen comes from it.
+ * hash: of what changes when a container starts anew. learning: it is in learn mode. The order does
+ * not matter; `now` must not repeat.
+ */
+struct bh_learn_instance {
+	const struct bh_end *role; /* borrowed for the call */
+	uint64_t hash;
+	bool learning;
+};
+void bh_learn_observe(
+	struct bh_learn *l, const struct bh_learn_instance *in, size_t n, int64_t now);
+/* NULL: it was never observed. Borrowed until the next call into this module. */
+const struct bh_role_row *bh_learn_role(const struct bh_learn *l, const struct bh_end *end);
+size_t bh_learn_n_roles(const struct bh_learn *l);
+const struct bh_role_row *bh_learn_role_at(const struct bh_learn *l, size_t i);
 
 struct bh_learn_stats {
 	size_t tuples, answered, pending;

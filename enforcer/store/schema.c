@@ -91,11 +91,19 @@ static const char *const migration[BH_STORE_VERSION] = {
 	"CREATE INDEX flow_dst_stay ON flow (dst_stay);"
 	"CREATE INDEX flow_src_key ON flow (src_key);"
 	"CREATE INDEX flow_dst_key ON flow (dst_key);",
+
+	/* When tuples became edges, and how well roles were seen. */
+	"ALTER TABLE tuple ADD COLUMN answered_at INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE tuple SET answered_at = first_seen WHERE answered;"
+	"CREATE TABLE role (end TEXT PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL,"
+	" learned INTEGER NOT NULL, starts INTEGER NOT NULL, hours BLOB NOT NULL,"
+	" instances BLOB NOT NULL) WITHOUT ROWID;",
 };
 
 /* Fails if a table or column that this version uses is not there. */
 static const char probe[] =
-	"SELECT key, src, dst, images FROM tuple LIMIT 1;"
+	"SELECT key, src, dst, images, answered_at FROM tuple LIMIT 1;"
+	"SELECT end, learned, hours, instances FROM role LIMIT 1;"
 	"SELECT seq, rule, src_id, count, bytes, src_stay, dst_key FROM flow LIMIT 1;"
 	"SELECT number, id, digest, mark, unseen FROM stay LIMIT 1;"
 	"SELECT stay, addr, since, until FROM stay_addr LIMIT 1;"

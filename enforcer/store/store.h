@@ -15,6 +15,8 @@
 #include <bulkhead/baseline.h>
 #include <bulkhead/workload.h>
 
+#define BH_ROLE_INSTANCES 32
+
 struct bh_store;
 int bh_store_open(const char *dir, struct bh_store **ret);
 void bh_store_close(struct bh_store *s); /* commits; NULL is fine */
@@ -26,6 +28,22 @@ int bh_store_commit(struct bh_store *s);
 int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t);
 int bh_store_load_tuples(
 	struct bh_store *s, void (*fn)(const struct bh_tuple *, void *), void *arg);
+
+/* Roles that were observed, keyed by their end: put replaces, a load calls fn with borrowed ones.
+ */
+struct bh_role_row {
+	struct bh_end end;
+	int64_t since, last; /* µs: observed first and last */
+	uint64_t learned_s; /* of that time, while it learned; seconds */
+	uint64_t starts; /* of its containers */
+	uint8_t hours[BH_HOURS_BYTES];
+	uint64_t instance[BH_ROLE_INSTANCES]; /* hashes of containers, the newest last */
+	size_t n_instances;
+};
+int bh_store_put_role(struct bh_store *s, const struct bh_role_row *r);
+int bh_store_drop_role(struct bh_store *s, const struct bh_end *end);
+int bh_store_load_roles(
+	struct bh_store *s, void (*fn)(const struct bh_role_row *, void *), void *arg);
 
 /*
  * Flows, aggregated by (ends, their addresses and stays, proto, port, verdict, reason, rule): who

@@ -19,8 +19,8 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 		r = bh_store_statement(s, BH_STMT_PUT_TUPLE,
 			"INSERT OR REPLACE INTO tuple (key, src, dst, proto, port, icmp_type, "
 			"egress,"
-			" ingress, answered, first_seen, last_seen, connections, images)"
-			" VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			" ingress, answered, first_seen, last_seen, connections, images,"
+			" answered_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			&st);
 	if (r < 0)
 		return r;
@@ -41,6 +41,7 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 	sqlite3_bind_int64(st, 11, t->last_seen);
 	bh_store_bind_u64(st, 12, t->connections);
 	bh_store_bind_text(st, 13, images.s ? images.s : "");
+	sqlite3_bind_int64(st, 14, t->answered_at);
 	return bh_store_run(s, st);
 }
 
@@ -66,6 +67,7 @@ static bool read_numbers(sqlite3_stmt *st, struct bh_tuple *t)
 	t->first_seen = sqlite3_column_int64(st, 9);
 	t->last_seen = sqlite3_column_int64(st, 10);
 	t->connections = (uint64_t)sqlite3_column_int64(st, 11);
+	t->answered_at = sqlite3_column_int64(st, 13);
 	return true;
 }
 
@@ -95,7 +97,8 @@ int bh_store_load_tuples(struct bh_store *s, void (*fn)(const struct bh_tuple *,
 	size_t bad = 0;
 	int rc, r = bh_store_statement(s, BH_STMT_LOAD_TUPLES,
 			"SELECT key, src, dst, proto, port, icmp_type, egress, ingress, answered,"
-			" first_seen, last_seen, connections, images FROM tuple ORDER BY key",
+			" first_seen, last_seen, connections, images, answered_at FROM tuple"
+			" ORDER BY key",
 			&st);
 	if (r < 0)
 		return r;

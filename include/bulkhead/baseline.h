@@ -38,6 +38,7 @@ struct bh_tuple {
 	bool egress, ingress; /* which sides were learning: each becomes a rule of that side */
 	bool answered; /* only answered tuples become rules */
 	int64_t first_seen, last_seen; /* µs since the epoch, UTC */
+	int64_t answered_at; /* when it was answered first: since then it is an edge; 0 = never */
 	uint64_t connections;
 	char **image; /* references seen at the source (role) end; sorted, unique */
 	size_t n_images;
@@ -45,12 +46,55 @@ struct bh_tuple {
 
 void bh_end_copy(struct bh_end *to, const struct bh_end *from);
 void bh_end_finish(struct bh_end *e);
+int bh_end_cmp(const struct bh_end *a, const struct bh_end *b);
 bool bh_end_equal(const struct bh_end *a, const struct bh_end *b);
 /* "shop/web", "203.0.113.9", "host". */
 void bh_end_format(const struct bh_end *e, struct bh_buf *out);
 void bh_tuple_finish(struct bh_tuple *t);
 /* Canonical text key of (src, dst, proto, port, icmp type): equal tuples, equal keys. Owned. */
 char *bh_tuple_key(const struct bh_tuple *t);
+
+/*
+ * How well a role was seen, and whether its baseline is worth enforcing. Hours of the week (UTC,
+ * from Monday 0 h) are bits.
+ */
+#define BH_HOURS_BYTES 21 /* 7 × 24 bits */
+void bh_hours_mark(uint8_t hours[static BH_HOURS_BYTES], int64_t us);
+/* How many of the 24 hours of a day and of the 7 weekdays are marked. */
+void bh_hours_count(
+	const uint8_t hours[static BH_HOURS_BYTES], unsigned *ret_hours, unsigned *ret_weekdays);
+
+struct bh_ready_facts {
+	uint64_t learned_s; /* how long it was observed while it learned, seconds */
+	size_t edges, unanswered;
+	uint64_t connections;
+	int64_t quiet_s; /* since the last new edge */
+	unsigned hours, weekdays;
+	uint64_t starts; /* of its containers, while it was observed */
+};
+
+enum bh_ready_level {
+	BH_READY_HARDLY_SEEN, /* nothing follows from it */
+	BH_READY_LEARNING,
+	BH_READY_USABLE, /* a day was seen and it is quiet: try it in audit mode */
+	BH_READY_READY, /* a week and a start were seen too */
+};
+const char *bh_ready_level_name(enum bh_ready_level l); /* "hardly-seen" … */
+
+struct bh_ready_reason {
+	bool met;
+	char text[96];
+};
+struct bh_ready {
+	enum bh_ready_level level;
+	struct bh_ready_reason reason[8];
+	size_t n;
+};
+void bh_ready_judge(const struct bh_ready_facts *f, struct bh_ready *ret);
+
+#define BH_DURATION_STRLEN 32
+/* "42s", "5m", "3h07m", "12d04h"; of seconds. */
+const char *bh_duration_format(int64_t s, char buf[static BH_DURATION_STRLEN]);
 
 struct bh_export_opts {
 	const char *namespace; /* only policies of this namespace; NULL = all */

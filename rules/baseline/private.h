@@ -4,8 +4,6 @@
 
 #include <bulkhead/baseline.h>
 
-int bh_end_cmp(const struct bh_end *a, const struct bh_end *b);
-
 /* One role that gets a policy or is a peer in one. */
 struct bh_export_role {
 	const struct bh_end *end; /* borrowed from a tuple */

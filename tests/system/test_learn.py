@@ -68,6 +68,37 @@ def test_learning_survives_restarts(lab):
     wait_for("both edges", lambda: edges(lab) >= {("shop/a", "shop/b", "tcp", p) for p in (80, 81)})
 
 
+def test_status_says_how_well_a_role_was_seen(lab):
+    """Time, starts and new edges over restarts of the daemon and of a container; reasons that hold."""
+    web, api = lab.container("web"), lab.container("api")
+    api.serve(tcp=[80])
+    lab.start(mode="learn")
+    lab.expect([(web, api.v4, "tcp", 80, "open"), (web, api.v4, "tcp", 81, "closed")])
+
+    def role(name):
+        return {r["role"]: r for r in lab.api("learn", "status")["roles"]}[name]
+    wait_for("the edge", lambda: role("web")["edges_out"] == 1)
+    wait_for("observed time", lambda: role("web")["learned_s"] >= 2)
+    if role("web")["starts"] or role("web")["unanswered"] != 1 or sum(role("web")["history"]) != 1:
+        raise Failure(f"web: {role('web')}")
+    lab.stop()
+    lab.start()
+    was = role("web")
+    if was["learned_s"] < 2 or was["starts"] or was["edges_out"] != 1:
+        raise Failure(f"after a restart of the daemon: {was}")
+    lab.remove("web")
+    lab.static()
+    wait_for("web gone", lambda: role("web")["workloads"] == 0)
+    web = lab.container("web")
+    lab.static()
+    wait_for("the start of a container", lambda: role("web")["starts"] == 1)
+    text = lab.cli("learn", "status")
+    for line in ("shop/web is hardly-seen: - observed for ", "+ 1 starts of a container seen",
+                 "- 1 edges were never answered"):
+        if line not in text:
+            raise Failure(f"learn status lacks {line!r}:\n{text}")
+
+
 def test_covered_flows_are_not_learned_again(lab):
     a, b = lab.container("a"), lab.container("b")
     b.serve(tcp=[80, 81])

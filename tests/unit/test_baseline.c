@@ -664,12 +664,86 @@ static void test_exactness(void **state BH_UNUSED)
 	}
 }
 
+static void expect_level(struct bh_ready_facts f, enum bh_ready_level want, const char *reason)
+{
+	struct bh_ready r;
+	struct bh_buf bh_autobuf b = {0};
+	bh_ready_judge(&f, &r);
+	for (size_t i = 0; i < r.n; i++)
+		bh_buf_printf(&b, "%c %s\n", r.reason[i].met ? '+' : '-', r.reason[i].text);
+	if (r.level != want || !strstr(b.s, reason))
+		fail_msg("%s, wanted %s with \"%s\"\n%s", bh_ready_level_name(r.level),
+			bh_ready_level_name(want), reason, b.s);
+}
+
+/* Each condition is taken away from one that is ready. */
+static void test_ready(void **state BH_UNUSED)
+{
+	const struct bh_ready_facts good = {.learned_s = 8 * 86400,
+		.edges = 4,
+		.connections = 90,
+		.quiet_s = 2 * 86400,
+		.hours = 24,
+		.weekdays = 7,
+		.starts = 1};
+	struct bh_ready_facts f = good;
+	expect_level(f, BH_READY_READY, "+ observed for 8d00h");
+	f.starts = 0;
+	expect_level(f, BH_READY_USABLE, "- no start of a container seen");
+	f = good;
+	f.weekdays = 6;
+	expect_level(f, BH_READY_USABLE, "- 6 of 7 weekdays seen");
+	f = good;
+	f.quiet_s = 86399;
+	expect_level(f, BH_READY_USABLE, "- nothing new for 23h59m");
+	f.quiet_s = 6 * 3600 - 1;
+	expect_level(f, BH_READY_LEARNING, "- nothing new for 5h59m");
+	f = good;
+	f.hours = 23;
+	expect_level(f, BH_READY_LEARNING, "- 23 of 24 hours of a day seen");
+	f = good;
+	f.learned_s = 599;
+	expect_level(f, BH_READY_HARDLY_SEEN, "- observed for 9m");
+	f = good;
+	f.edges = 0;
+	expect_level(f, BH_READY_READY, "- no answered connection was seen"); /* it is a sink */
+	f.hours = 23;
+	expect_level(f, BH_READY_HARDLY_SEEN, "- no answered");
+	f = good;
+	f.unanswered = 3;
+	expect_level(f, BH_READY_READY, "- 3 edges were never answered");
+	f = good;
+	f.learned_s = 30 * 86400; /* watched for longer: longer quiet is asked for */
+	expect_level(f, BH_READY_USABLE, "- nothing new for 2d00h");
+	expect_level((struct bh_ready_facts){0}, BH_READY_HARDLY_SEEN, "- observed for 0s");
+}
+
+static void test_hours(void **state BH_UNUSED)
+{
+	uint8_t hours[BH_HOURS_BYTES] = {0};
+	unsigned h, d;
+	bh_hours_mark(hours, 0); /* Thursday, 0 h */
+	assert_int_equal(hours[(3 * 24) / 8], 1);
+	bh_hours_mark(hours, INT64_C(7) * 86400 * 1000000); /* the same */
+	bh_hours_mark(hours, -5);
+	bh_hours_count(hours, &h, &d);
+	assert_true(h == 1 && d == 1);
+	for (int64_t i = 0; i < 7 * 24; i++)
+		bh_hours_mark(hours, i * 3600 * 1000000);
+	bh_hours_count(hours, &h, &d);
+	assert_true(h == 24 && d == 7);
+	for (size_t i = 0; i < BH_HOURS_BYTES; i++)
+		assert_int_equal(hours[i], 0xff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_role_precedence),
 		cmocka_unit_test(test_role_volatile),
 		cmocka_unit_test(test_role_unusable_values),
+		cmocka_unit_test(test_ready),
+		cmocka_unit_test(test_hours),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_export_text),

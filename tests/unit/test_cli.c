@@ -247,10 +247,45 @@ static void test_flows_follow(void **state BH_UNUSED)
 	follow(0, false);
 }
 
+/* The same for a picture that is drawn again. */
+static void test_learn_watch(void **state BH_UNUSED)
+{
+	int out[2];
+	size_t got = 0;
+	char buf[8192] = "";
+	assert_int_equal(pipe(out), 0);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(out[1], 1);
+		close(out[0]);
+		close(out[1]);
+		execl(binary(), "bulkhead", "--socket", sock, "learn", "status", "-w",
+			(char *)NULL);
+		_exit(99);
+	}
+	close(out[1]);
+	while (!strstr(buf, "shop/web is usable")) {
+		ssize_t n = read(out[0], buf + got, sizeof(buf) - got - 1);
+		assert_true(n > 0);
+		got += (size_t)n;
+	}
+	kill(pid, SIGINT);
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_null(strchr(buf, '\033')); /* no terminal */
+	close(out[0]);
+}
+
 static void test_learn(void **state BH_UNUSED)
 {
 	expect("learn status", 0, "3 tuples: 2 answered", "");
 	assert_non_null(strstr(last.out, "tcp/8080"));
+	assert_non_null(strstr(last.out, "shop/web  2          learn  1d02h "));
+	assert_non_null(strstr(last.out, "  1m     24/24  2/7   2       usable     ·█▄▁\n"));
+	assert_non_null(strstr(last.out, "shop/web is usable: + 24 of 24 hours of a day seen; - 2 "
+					 "of 7 weekdays seen\n"));
 	expect_json("learn status -o json", "edges");
 	run("learn export --namespace 'a b' --role=r --no-evidence");
 	assert_string_equal(last.out, "# namespace a b role r evidence 0\nkind: NetworkPolicy\n");
@@ -757,6 +792,7 @@ int main(void)
 		T(test_flows),
 		T(test_flows_follow),
 		T(test_learn),
+		T(test_learn_watch),
 		ALONE(test_policy_check),
 		ALONE(test_policy_warnings),
 		ALONE(test_policy_many_errors),

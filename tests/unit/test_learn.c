@@ -138,6 +138,7 @@ static void test_more_of_a_tuple(void **state BH_UNUSED)
 	assert_int_equal(t.last_seen, 300);
 	assert_int_equal(t.first_seen, 100);
 	assert_int_equal(stats().last_new, 200);
+	assert_int_equal(t.answered_at, 200);
 	assert_int_equal(learned, 1);
 	assert_int_equal(bh_learn_save(l), 0);
 	restart();
@@ -456,6 +457,77 @@ static void test_full_disk(void **state BH_UNUSED)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void observe(const char *app, uint64_t first, size_t n, bool learning, int64_t now)
+{
+	struct bh_end e = role("shop", app);
+	struct bh_learn_instance in[64];
+	for (size_t i = 0; i < n; i++)
+		in[i] = (struct bh_learn_instance){&e, first + i, learning};
+	bh_learn_observe(l, in, n, now);
+	bh_end_finish(&e);
+}
+
+static struct bh_role_row row(const char *app)
+{
+	struct bh_end e = role("shop", app);
+	const struct bh_role_row *r = bh_learn_role(l, &e);
+	bh_end_finish(&e);
+	assert_non_null(r);
+	return *r;
+}
+
+static void test_observed_roles(void **state BH_UNUSED)
+{
+	const int64_t hour = 3600 * SECOND;
+	unsigned hours, weekdays;
+	observe("web", 1, 2, true, 10 * SECOND); /* two replicas: nothing has started */
+	observe("web", 1, 2, true, 70 * SECOND);
+	assert_int_equal(row("web").learned_s, 60); /* not twice */
+	assert_int_equal(row("web").starts, 0);
+	observe("web", 1, 3, true, 80 * SECOND); /* one more */
+	observe("web", 2, 2, false, 90 * SECOND); /* enforced: observed, but not learning */
+	assert_int_equal(row("web").learned_s, 70);
+	assert_int_equal(row("web").starts, 1);
+	assert_int_equal(row("web").last, 90 * SECOND);
+	observe("web", 2, 1, true, 5 * hour); /* the machine slept */
+	assert_int_equal(row("web").learned_s, 70 + 120);
+	observe("web", 2, 1, true, 4 * hour); /* the clock was set back */
+	assert_int_equal(row("web").learned_s, 70 + 120);
+	bh_hours_count(row("web").hours, &hours, &weekdays);
+	assert_int_equal(hours, 3);
+	assert_int_equal(weekdays, 1);
+	assert_int_equal(bh_learn_save(l), 0);
+	restart();
+	assert_int_equal(row("web").learned_s, 190);
+	assert_int_equal(row("web").since, 10 * SECOND);
+	observe("web", 2, 1, true, 30 * hour); /* known: no start; the time between runs: none */
+	assert_int_equal(row("web").starts, 1);
+	assert_int_equal(row("web").learned_s, 190);
+	bh_hours_count(row("web").hours, &hours, &weekdays);
+	assert_int_equal(weekdays, 2);
+	for (uint64_t i = 0; i < 1000; i++) /* one that crashes all the time is bounded */
+		observe("web", 100 + i, 1, true, 31 * hour + (int64_t)i);
+	assert_int_equal(row("web").starts, 1001);
+	assert_int_equal(row("web").n_instances, BH_ROLE_INSTANCES);
+}
+
+static void test_roles_are_bounded(void **state BH_UNUSED)
+{
+	char name[32];
+	for (int i = 0; i < BH_LEARN_ROLES + 10; i++) {
+		snprintf(name, sizeof(name), "r%d", i);
+		observe(name, 1, 1, true, SECOND + i);
+	}
+	assert_int_equal(bh_learn_n_roles(l), BH_LEARN_ROLES);
+	row("r10"); /* those seen last stay */
+	struct bh_end gone = role("shop", "r9");
+	assert_null(bh_learn_role(l, &gone));
+	bh_end_finish(&gone);
+	assert_int_equal(bh_learn_save(l), 0);
+	restart();
+	assert_int_equal(bh_learn_n_roles(l), BH_LEARN_ROLES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -476,6 +548,8 @@ int main(void)
 		TEST(test_scan),
 		TEST(test_two_without_a_place),
 		TEST(test_full_disk),
+		TEST(test_observed_roles),
+		TEST(test_roles_are_bounded),
 	};
 	return cmocka_run_group_tests_name("learn", tests, NULL, NULL);
 }

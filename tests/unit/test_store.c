@@ -296,6 +296,57 @@ static void test_state(void **state BH_UNUSED)
 	bh_store_close(s);
 }
 
+static void keep_role(const struct bh_role_row *r, void *arg)
+{
+	struct bh_buf *b = arg;
+	bh_end_format(&r->end, b);
+	bh_buf_printf(b, " %lld..%lld %llu s %llu starts %02x..%02x", (long long)r->since,
+		(long long)r->last, (unsigned long long)r->learned_s, (unsigned long long)r->starts,
+		r->hours[0], r->hours[BH_HOURS_BYTES - 1]);
+	for (size_t i = 0; i < r->n_instances; i++)
+		bh_buf_printf(b, " %llx", (unsigned long long)r->instance[i]);
+	bh_buf_str(b, "\n");
+}
+
+static void test_roles(void **state BH_UNUSED)
+{
+	struct bh_store *s = open_store(0);
+	struct bh_buf bh_autobuf b = {0};
+	struct bh_role_row r = {.end = {.kind = BH_END_ROLE, .namespace = (char *)"a b"},
+		.since = 5,
+		.last = 6,
+		.learned_s = 7,
+		.starts = UINT64_MAX,
+		.hours = {0x81},
+		.instance = {UINT64_MAX, 2},
+		.n_instances = 2};
+	r.hours[BH_HOURS_BYTES - 1] = 0x7f;
+	bh_labels_set(&r.end.selector, "app", "we,b=\n");
+	assert_int_equal(bh_store_put_role(s, &r), 0);
+	r.last = 9;
+	assert_int_equal(bh_store_put_role(s, &r), 0); /* replaces */
+	bh_labels_set(&r.end.selector, "app", "none");
+	r.n_instances = 0;
+	r.starts = 0;
+	assert_int_equal(bh_store_put_role(s, &r), 0);
+	bh_labels_set(&r.end.selector, "app", "gone");
+	assert_int_equal(bh_store_put_role(s, &r), 0);
+	assert_int_equal(bh_store_drop_role(s, &r.end), 0);
+	bh_store_close(s);
+	run_sql("INSERT INTO role VALUES ('host', 1, 1, 1, 1, 'short', ''),"
+		" ('role x a', 1, 1, 1, 1, zeroblob(21), ''),"
+		" ('role x a=b', 1, 1, 1, 1, zeroblob(21), zeroblob(7)),"
+		" ('role x b=c', 1, 1, 1, 1, zeroblob(21), zeroblob(264))");
+	s = open_store(0);
+	assert_int_equal(bh_store_load_roles(s, keep_role, &b), 0);
+	assert_string_equal(b.s, "a b/none 5..9 7 s 0 starts 81..7f\n"
+				 "a b/we,b=\n 5..9 7 s 18446744073709551615 starts 81..7f "
+				 "ffffffffffffffff 2\n");
+	assert_non_null(strstr(bh_store_message(s), "4 rows of table role"));
+	bh_labels_finish(&r.end.selector);
+	bh_store_close(s);
+}
+
 static void keep_quarantine(const struct bh_quarantine_row *q, void *arg)
 {
 	struct bh_buf *b = arg;
@@ -480,7 +531,11 @@ static void test_older_schema(void **state BH_UNUSED)
 	struct bh_buf bh_autobuf modes = {0};
 	bh_store_close(open_store(0));
 	run_sql("DROP TABLE version; DROP TABLE version_file; DROP TABLE policy_text;"
-		"DROP TABLE quarantine; DROP TABLE mode;"
+		"DROP TABLE quarantine; DROP TABLE role; DROP TABLE mode;"
+		"ALTER TABLE tuple DROP COLUMN answered_at;"
+		"INSERT INTO tuple VALUES ('host>host>6/22/0', 'host', 'host', 6, 22, 0, 1, 1, 1,"
+		" 3, 9, 2, ''), ('host>host>6/23/0', 'host', 'host', 6, 23, 0, 1, 1, 0, 3, 9, 2,"
+		" '');"
 		"CREATE TABLE mode (scope TEXT PRIMARY KEY, mode TEXT NOT NULL,"
 		" set_at INTEGER NOT NULL, uid INTEGER NOT NULL);"
 		"INSERT INTO mode VALUES ('shop', 'audit', 4, 1000);"
@@ -509,6 +564,8 @@ static void test_older_schema(void **state BH_UNUSED)
 	expect_files(s, 7, "/etc/a.yaml:one /etc/b.yaml:two ");
 	assert_int_equal(bh_store_load_modes(s, keep_mode, &modes), 0);
 	assert_string_equal(modes.s, "[shop]=audit@4/1000 ");
+	assert_int_equal(count_rows("SELECT count(*) FROM tuple WHERE answered_at = 3"), 1);
+	assert_int_equal(count_rows("SELECT count(*) FROM tuple WHERE answered_at = 0"), 1);
 	/* and nothing of it is in the way of the next */
 	struct bh_policy_source p[] = {{"a", "one", 3}, {"c", "new", 3}};
 	struct bh_version v = {.number = 8};
@@ -842,6 +899,7 @@ int main(void)
 		TEST(test_flows_aggregate_and_page),
 		TEST(test_flows_are_bounded),
 		TEST(test_quarantine),
+		TEST(test_roles),
 		TEST(test_state),
 		TEST(test_versions),
 		TEST(test_versions_change),
