@@ -51,7 +51,7 @@ int bh_docker_get(struct bh_docker *d, const char *path,
 
 uint64_t bh_docker_backoff(const struct bh_docker *d, unsigned failures)
 {
-	return bh_answer_backoff(d->timing.retry, d->timing.retry_max, failures);
+	return bh_reply_backoff(d->timing.retry, d->timing.retry_max, failures);
 }
 
 int bh_docker_check(const struct bh_http_result *r, struct bh_fault *fault)

@@ -4,36 +4,6 @@
 #include "inventory/docker_json.h"
 
 #include <errno.h>
-#include <jansson.h>
-
-#define PID_MAX 4194304 /* PID_MAX_LIMIT of linux/threads.h */
-
-static void decref_p(json_t **j)
-{
-	json_decref(*j);
-}
-#define autojson __attribute__((cleanup(decref_p)))
-
-/* Integers become reals, so that a 64-bit limit somewhere in an answer (jansson holds signed ones)
- * does not lose the container; NULs are let in here and refused where a string is used. */
-static int load(const char *text, size_t len, json_t **ret, struct bh_fault *f)
-{
-	json_error_t e;
-	json_t *j = json_loadb(
-		text, len, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &e);
-	if (!j)
-		return bh_faulty(
-			f, -EINVAL, "not JSON: %s (line %d, column %d)", e.text, e.line, e.column);
-	*ret = j;
-	return 0;
-}
-
-/* NULL unless it is a string without NULs. */
-static const char *text_of(const json_t *j)
-{
-	const char *s = json_string_value(j);
-	return s && strlen(s) == json_string_length(j) ? s : NULL;
-}
 
 static bool is_hex(const char *s, size_t n)
 {
@@ -80,8 +50,8 @@ static size_t without_repeats(bh_docker_id *id, size_t n)
 int bh_docker_parse_list(
 	const char *text, size_t len, bh_docker_id **ret, size_t *ret_n, struct bh_fault *fault)
 {
-	autojson json_t *j = NULL;
-	int err = load(text, len, &j, fault);
+	bh_autojson json_t *j = NULL;
+	int err = bh_reply_json(text, len, &j, fault);
 	if (err)
 		return err;
 	if (!json_is_array(j))
@@ -93,24 +63,12 @@ int bh_docker_parse_list(
 	bh_autofree void *list = bh_xcalloc(n, sizeof(bh_docker_id));
 	bh_docker_id *id = list;
 	for (size_t i = 0; i < n; i++) {
-		if (!take_id(text_of(json_object_get(json_array_get(j, i), "Id")), id[i]))
+		if (!take_id(bh_reply_text(json_object_get(json_array_get(j, i), "Id")), id[i]))
 			return bh_faulty(fault, -EINVAL, "[%zu].Id is not a container id", i);
 	}
 	*ret_n = without_repeats(id, n);
 	*ret = BH_TAKE_PTR(list);
 	return 0;
-}
-
-/* Cuts at a character's boundary. */
-static char *bounded(const char *s, size_t max)
-{
-	size_t n = strnlen(s, max + 1);
-	if (n > max) {
-		n = max;
-		while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
-			n--;
-	}
-	return bh_xstrndup(s, n);
 }
 
 static int take_labels(const json_t *of, struct bh_labels *ret, struct bh_fault *f)
@@ -128,43 +86,29 @@ static int take_labels(const json_t *of, struct bh_labels *ret, struct bh_fault 
 			continue;
 		if (!json_is_string(v))
 			return bh_faulty(f, -EINVAL, "label %s is not a string", key);
-		const char *value = text_of(v);
+		const char *value = bh_reply_text(v);
 		if (!value)
 			return bh_faulty(f, -EINVAL, "label %s holds a NUL character", key);
 		if (ret->n == BH_DOCKER_MAX_LABELS)
 			return bh_faulty(f, -E2BIG, "more than %d labels; remove some",
 				BH_DOCKER_MAX_LABELS);
-		bh_autofree char *cut = bounded(value, BH_DOCKER_MAX_LABEL_VALUE);
+		bh_autofree char *cut = bh_reply_bounded(value, BH_DOCKER_MAX_LABEL_VALUE);
 		bh_labels_set(ret, key, cut);
 	}
 	return 0;
 }
 
-/* The engine's own rule for names; anything else gives the short id as name. */
-static bool good_name(const char *s)
-{
-	size_t n = 0;
-	for (; s && s[n]; n++) {
-		char c = s[n];
-		bool alnum =
-			(c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-		if (!alnum && (n == 0 || !strchr("_.-", c)))
-			return false;
-	}
-	return n > 0 && n <= BH_DOCKER_MAX_NAME;
-}
-
 static char *take_name(const json_t *j, const char *id)
 {
-	const char *s = text_of(json_object_get(j, "Name"));
+	const char *s = bh_reply_text(json_object_get(j, "Name"));
 	if (s && *s == '/')
 		s++;
-	return good_name(s) ? bh_xstrdup(s) : bh_xstrndup(id, BH_DOCKER_SHORT_ID);
+	return bh_reply_good_name(s) ? bh_xstrdup(s) : bh_xstrndup(id, BH_DOCKER_SHORT_ID);
 }
 
 static char *take_image(const json_t *config)
 {
-	const char *s = text_of(json_object_get(config, "Image"));
+	const char *s = bh_reply_text(json_object_get(config, "Image"));
 	size_t n = s ? strlen(s) : 0;
 	if (n == 0 || n > BH_DOCKER_MAX_IMAGE)
 		return NULL;
@@ -185,25 +129,22 @@ static int take_pid(const json_t *state, int *ret, struct bh_fault *f)
 		*ret = 0;
 		return 0;
 	}
-	double pid = json_real_value(json_object_get(state, "Pid"));
-	if (!json_is_real(json_object_get(state, "Pid")) || pid < 0 || pid > PID_MAX ||
-		pid != (double)(int)pid)
+	if (bh_reply_pid(json_object_get(state, "Pid"), ret))
 		return bh_faulty(f, -EINVAL, "State.Pid is not a process id");
-	*ret = (int)pid;
 	return 0;
 }
 
 static bool is_joined(const json_t *j)
 {
 	const char *mode =
-		text_of(json_object_get(json_object_get(j, "HostConfig"), "NetworkMode"));
+		bh_reply_text(json_object_get(json_object_get(j, "HostConfig"), "NetworkMode"));
 	return mode && strncmp(mode, "container:", 10) == 0;
 }
 
 static void take_addr(const json_t *network, const char *key, struct bh_container *c)
 {
 	struct bh_addr a;
-	const char *s = text_of(json_object_get(network, key));
+	const char *s = bh_reply_text(json_object_get(network, key));
 	if (s && bh_addr_parse(s, &a) == 0)
 		bh_container_declare(c, &a);
 }
@@ -211,7 +152,7 @@ static void take_addr(const json_t *network, const char *key, struct bh_containe
 static void take_mac(const json_t *network, struct bh_container *c)
 {
 	uint8_t mac[6];
-	const char *s = text_of(json_object_get(network, "MacAddress"));
+	const char *s = bh_reply_text(json_object_get(network, "MacAddress"));
 	if (!s || strlen(s) != 17)
 		return;
 	for (size_t i = 0; i < 6; i++) {
@@ -250,7 +191,7 @@ static const char *digest_of(const char *s)
 static void take_digest(const json_t *j, struct bh_container *c)
 {
 	bh_docker_id ignored;
-	const char *s = text_of(json_object_get(j, "ImageDigest"));
+	const char *s = bh_reply_text(json_object_get(j, "ImageDigest"));
 	if (s && strncmp(s, "sha256:", 7) == 0 && take_image_id(s, ignored))
 		c->digest = bh_xstrdup(s);
 }
@@ -259,7 +200,7 @@ static void take_digest(const json_t *j, struct bh_container *c)
 static bool take_pod(const json_t *j, bh_docker_id ret)
 {
 	return json_is_true(json_object_get(j, "IsInfra")) &&
-	       take_id(text_of(json_object_get(j, "Pod")), ret);
+	       take_id(bh_reply_text(json_object_get(j, "Pod")), ret);
 }
 
 static void free_container_p(struct bh_container **c)
@@ -270,13 +211,13 @@ static void free_container_p(struct bh_container **c)
 int bh_docker_parse_container(const char *text, size_t len, const char *runtime, const char *id,
 	struct bh_docker_container *ret, struct bh_fault *fault)
 {
-	autojson json_t *j = NULL;
+	bh_autojson json_t *j = NULL;
 	__attribute__((cleanup(free_container_p))) struct bh_container *c = bh_container_new();
 	bh_docker_id told = "", image = "", pod = "";
-	int err = load(text, len, &j, fault);
+	int err = bh_reply_json(text, len, &j, fault);
 	if (err)
 		return err;
-	if (!take_id(text_of(json_object_get(j, "Id")), told) || strcmp(told, id) != 0)
+	if (!take_id(bh_reply_text(json_object_get(j, "Id")), told) || strcmp(told, id) != 0)
 		return bh_faulty(fault, -EINVAL, "the answer is not about this container");
 	err = take_pid(json_object_get(j, "State"), &c->pid, fault);
 	if (err)
@@ -294,7 +235,7 @@ int bh_docker_parse_container(const char *text, size_t len, const char *runtime,
 	c->name = take_name(j, told);
 	if (!take_pod(j, pod)) {
 		c->image = take_image(config);
-		take_image_id(text_of(json_object_get(j, "Image")), image);
+		take_image_id(bh_reply_text(json_object_get(j, "Image")), image);
 		take_digest(j, c);
 	}
 	c->joined = is_joined(j);
@@ -309,13 +250,13 @@ int bh_docker_parse_container(const char *text, size_t len, const char *runtime,
 int bh_podman_parse_pod(const char *text, size_t len, const char *id, struct bh_container *to,
 	struct bh_fault *fault)
 {
-	autojson json_t *j = NULL;
+	bh_autojson json_t *j = NULL;
 	struct bh_labels labels = {0};
 	bh_docker_id told;
-	int err = load(text, len, &j, fault);
+	int err = bh_reply_json(text, len, &j, fault);
 	if (err)
 		return err;
-	if (!take_id(text_of(json_object_get(j, "Id")), told) || strcmp(told, id) != 0)
+	if (!take_id(bh_reply_text(json_object_get(j, "Id")), told) || strcmp(told, id) != 0)
 		return bh_faulty(fault, -EINVAL, "the answer is not about this pod");
 	err = take_labels(j, &labels, fault);
 	if (err) {
@@ -331,8 +272,8 @@ int bh_podman_parse_pod(const char *text, size_t len, const char *id, struct bh_
 
 int bh_docker_parse_image(const char *text, size_t len, char **ret_digest, struct bh_fault *fault)
 {
-	autojson json_t *j = NULL;
-	int err = load(text, len, &j, fault);
+	bh_autojson json_t *j = NULL;
+	int err = bh_reply_json(text, len, &j, fault);
 	if (err)
 		return err;
 	if (!json_is_object(j))
@@ -340,7 +281,7 @@ int bh_docker_parse_image(const char *text, size_t len, char **ret_digest, struc
 	const char *first = NULL, *digest = NULL;
 	json_t *list = json_object_get(j, "RepoDigests");
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *s = text_of(json_array_get(list, i));
+		const char *s = bh_reply_text(json_array_get(list, i));
 		const char *d = digest_of(s);
 		if (d && (!first || strcmp(s, first) < 0)) {
 			first = s;
@@ -373,22 +314,22 @@ static bool matters(const char *type, const char *action)
 
 int bh_docker_parse_event(const char *text, size_t len, bh_docker_id ret_id, struct bh_fault *fault)
 {
-	autojson json_t *j = NULL;
-	int err = load(text, len, &j, fault);
+	bh_autojson json_t *j = NULL;
+	int err = bh_reply_json(text, len, &j, fault);
 	if (err)
 		return err;
-	const char *type = text_of(json_object_get(j, "Type"));
-	const char *action = text_of(json_object_get(j, "Action"));
+	const char *type = bh_reply_text(json_object_get(j, "Type"));
+	const char *action = bh_reply_text(json_object_get(j, "Action"));
 	json_t *actor = json_object_get(j, "Actor");
 	if (!type || !action || !json_is_object(actor))
 		return bh_faulty(fault, -EINVAL, "the event lacks Type, Action or Actor");
 	if (!matters(type, action))
 		return 0;
-	const char *id = text_of(json_object_get(actor, "ID"));
+	const char *id = bh_reply_text(json_object_get(actor, "ID"));
 	/* Docker's network events are about the network, Podman's about the container. */
 	json_t *of = json_object_get(json_object_get(actor, "Attributes"), "container");
 	if (strcmp(type, "network") == 0 && of)
-		id = text_of(of);
+		id = bh_reply_text(of);
 	if (!take_id(id, ret_id))
 		return bh_faulty(fault, -EINVAL, "the event names no container");
 	return 1;
@@ -396,12 +337,12 @@ int bh_docker_parse_event(const char *text, size_t len, bh_docker_id ret_id, str
 
 void bh_docker_parse_error(const char *text, size_t len, struct bh_fault *ret)
 {
-	autojson json_t *j = NULL;
+	bh_autojson json_t *j = NULL;
 	struct bh_fault ignored;
 	ret->text[0] = '\0';
-	if (load(text, len, &j, &ignored))
+	if (bh_reply_json(text, len, &j, &ignored))
 		return;
-	const char *s = text_of(json_object_get(j, "message"));
+	const char *s = bh_reply_text(json_object_get(j, "message"));
 	if (s)
 		bh_faulty(ret, 0, "%s", s);
 }

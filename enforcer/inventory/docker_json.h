@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "inventory/answer.h"
+#include "inventory/reply.h"
 
 #define BH_DOCKER_ID_LEN 64 /* hex digits */
 #define BH_DOCKER_SHORT_ID 12 /* as the engine itself prints it */
