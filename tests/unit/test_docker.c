@@ -12,19 +12,11 @@
 
 #include "inventory/docker.h"
 #include "lib/fake_engine.h"
+#include "unit/source_world.h"
 
 struct world {
-	uv_loop_t loop;
-	uv_timer_t beat, stop;
-	char path[64];
+	struct source_world s;
 	struct fake *fake;
-	struct bh_http *http;
-	struct bh_source *source;
-	struct bh_idmap seen; /* what the sink was told */
-	unsigned syncs, upserts, removes;
-	bool told, ok;
-	char message[600];
-	char all[8000]; /* every message that was not ok */
 };
 
 static const struct bh_docker_timing timing = {
@@ -36,95 +28,13 @@ static const struct bh_docker_timing timing = {
 	.refresh = 60000,
 };
 
-static void free_container(void *c)
-{
-	bh_container_free(c);
-}
-
-static void on_sync(void *arg, struct bh_container **c, size_t n)
-{
-	struct world *w = arg;
-	w->syncs++;
-	bh_idmap_finish(&w->seen, free_container);
-	for (size_t i = 0; i < n; i++)
-		assert_null(bh_idmap_set(&w->seen, c[i]->id, c[i]));
-}
-
-static void on_upsert(void *arg, struct bh_container *c)
-{
-	struct world *w = arg;
-	assert_true(w->syncs > 0); /* never before the list */
-	w->upserts++;
-	bh_container_free(bh_idmap_set(&w->seen, c->id, c));
-}
-
-static void on_remove(void *arg, const char *id)
-{
-	struct world *w = arg;
-	w->removes++;
-	bh_container_free(bh_idmap_remove(&w->seen, id));
-}
-
-static void on_state(void *arg, bool ok, const char *message)
-{
-	struct world *w = arg;
-	w->told = true;
-	w->ok = ok;
-	snprintf(w->message, sizeof(w->message), "%s", message);
-	if (!ok)
-		snprintf(w->all + strlen(w->all), sizeof(w->all) - strlen(w->all), "%s\n", message);
-}
-
-static void on_beat(uv_timer_t *t)
-{
-	(void)t;
-}
-
-static void on_stop(uv_timer_t *t)
-{
-	*(bool *)t->data = true;
-}
-
-static void run_for(struct world *w, unsigned ms)
-{
-	bool over = false;
-	w->stop.data = &over;
-	uv_timer_start(&w->stop, on_stop, ms, 0);
-	while (!over)
-		uv_run(&w->loop, UV_RUN_ONCE);
-}
-
-#define UNTIL(w, cond)                                                                             \
-	do {                                                                                       \
-		bool over_ = false;                                                                \
-		(w)->stop.data = &over_;                                                           \
-		uv_timer_start(&(w)->stop, on_stop, 5000, 0);                                      \
-		while (!(cond)) {                                                                  \
-			uv_run(&(w)->loop, UV_RUN_ONCE);                                           \
-			if (over_)                                                                 \
-				fail_msg("never: %s; state: %s", #cond, (w)->message);             \
-		}                                                                                  \
-		uv_timer_stop(&(w)->stop);                                                         \
-	} while (0)
-
 static int setup_engine(void **state, const struct bh_docker_engine *engine)
 {
 	struct world *w = bh_xcalloc(1, sizeof(*w));
-	uv_loop_init(&w->loop);
-	uv_timer_init(&w->loop, &w->beat);
-	uv_timer_init(&w->loop, &w->stop);
-	uv_timer_start(&w->beat, on_beat, 2, 2);
-	snprintf(w->path, sizeof(w->path), "/tmp/bh-test-docker-%d.sock", (int)getpid());
-	w->fake = fake_new(&w->loop, w->path);
-	assert_int_equal(bh_http_open(&w->loop, &w->http), 0);
-	w->source = bh_source_docker_new_timed(&w->loop, w->http, engine, w->path, &timing);
-	w->source->sink = (struct bh_source_sink){
-		.arg = w,
-		.sync = on_sync,
-		.upsert = on_upsert,
-		.remove = on_remove,
-		.state = on_state,
-	};
+	source_world_open(&w->s, "docker");
+	w->fake = fake_new(&w->s.loop, w->s.path);
+	source_world_listen(&w->s,
+		bh_source_docker_new_timed(&w->s.loop, w->s.http, engine, w->s.path, &timing));
 	fake_route(w->fake, "/events", FAKE_STREAM, 200, NULL);
 	fake_route(w->fake, "/containers/json", FAKE_ANSWER, 200, "[]");
 	*state = w;
@@ -144,16 +54,11 @@ static int setup_podman(void **state)
 static int teardown(void **state)
 {
 	struct world *w = *state;
-	w->source->ops->free(w->source);
-	bh_http_close(w->http);
+	w->s.source->ops->free(w->s.source);
+	bh_http_close(w->s.http);
 	if (w->fake)
 		fake_free(w->fake);
-	uv_close((uv_handle_t *)&w->beat, NULL);
-	uv_close((uv_handle_t *)&w->stop, NULL);
-	uv_run(&w->loop, UV_RUN_DEFAULT);
-	assert_int_equal(uv_loop_close(&w->loop), 0);
-	bh_idmap_finish(&w->seen, free_container);
-	unlink(w->path);
+	source_world_close(&w->s);
 	free(w);
 	return 0;
 }
@@ -213,12 +118,12 @@ static void push_event(struct world *w, const char *action, unsigned n)
 
 static void begin(struct world *w)
 {
-	w->source->ops->start(w->source);
+	w->s.source->ops->start(w->s.source);
 }
 
 static const struct bh_container *get(struct world *w, unsigned n)
 {
-	return bh_idmap_get(&w->seen, id(n));
+	return bh_idmap_get(&w->s.seen, id(n));
 }
 
 static void test_sync(void **state)
@@ -232,9 +137,9 @@ static void test_sync(void **state)
 	bh_autofree char *path = bh_xasprintf("/images/%064x/json", 1);
 	fake_route(w->fake, path, FAKE_ANSWER, 200, image);
 	begin(w);
-	UNTIL(w, w->syncs == 1);
-	assert_int_equal(w->seen.n, 3);
-	assert_true(w->told && w->ok);
+	UNTIL(&w->s, w->s.syncs == 1);
+	assert_int_equal(w->s.seen.n, 3);
+	assert_true(w->s.told && w->s.ok);
 	const struct bh_container *c = get(w, 1);
 	assert_non_null(c);
 	assert_string_equal(c->name, "c1");
@@ -260,52 +165,52 @@ static void test_empty(void **state)
 {
 	struct world *w = *state;
 	begin(w);
-	UNTIL(w, w->syncs == 1);
-	assert_int_equal(w->seen.n, 0);
-	assert_true(w->ok);
-	w->source->ops->reload(w->source);
-	run_for(w, 30);
-	assert_int_equal(w->syncs, 1);
+	UNTIL(&w->s, w->s.syncs == 1);
+	assert_int_equal(w->s.seen.n, 0);
+	assert_true(w->s.ok);
+	w->s.source->ops->reload(w->s.source);
+	run_for(&w->s, 30);
+	assert_int_equal(w->s.syncs, 1);
 }
 
 static void test_events(void **state)
 {
 	struct world *w = *state;
 	begin(w);
-	UNTIL(w, w->syncs == 1);
+	UNTIL(&w->s, w->s.syncs == 1);
 	serve(w, 7);
 	push_event(w, "exec_start: sh", 7);
 	push_event(w, "pause", 7);
 	push_event(w, "kill", 7);
-	run_for(w, 60);
+	run_for(&w->s, 60);
 	assert_int_equal(fake_hits(w->fake, "/containers/0"), 0);
 	push_event(w, "start", 7);
-	UNTIL(w, w->upserts == 1);
+	UNTIL(&w->s, w->s.upserts == 1);
 	assert_non_null(get(w, 7));
 	/* a stale die: the container runs again by now, so it stays */
 	push_event(w, "die", 7);
-	UNTIL(w, w->upserts == 2);
+	UNTIL(&w->s, w->s.upserts == 2);
 	assert_non_null(get(w, 7));
 	bh_autofree char *e =
 		bh_xasprintf("{\"Type\":\"network\",\"Action\":\"connect\",\"Actor\":{"
 			     "\"ID\":\"%064x\",\"Attributes\":{\"container\":\"%s\"}}}\r\n",
 			99, id(7));
 	fake_push(w->fake, e);
-	UNTIL(w, w->upserts == 3);
+	UNTIL(&w->s, w->s.upserts == 3);
 	bh_autofree char *stopped =
 		bh_xasprintf("{\"Id\":\"%s\",\"State\":{\"Running\":false,\"Pid\":0}}", id(7));
 	serve_as(w, 7, FAKE_ANSWER, 200, stopped);
 	push_event(w, "die", 7);
-	UNTIL(w, w->removes == 1);
+	UNTIL(&w->s, w->s.removes == 1);
 	assert_null(get(w, 7));
 	serve(w, 7);
 	push_event(w, "start", 7);
-	UNTIL(w, get(w, 7));
+	UNTIL(&w->s, get(w, 7));
 	serve_as(w, 7, FAKE_ANSWER, 404, "{\"message\":\"No such container\"}");
 	push_event(w, "destroy", 7);
-	UNTIL(w, w->removes == 2);
-	assert_int_equal(w->syncs, 1);
-	assert_true(w->ok);
+	UNTIL(&w->s, w->s.removes == 2);
+	assert_int_equal(w->s.syncs, 1);
+	assert_true(w->s.ok);
 }
 
 /* Two events in one chunk, one event in two. */
@@ -313,7 +218,7 @@ static void test_event_chunks(void **state)
 {
 	struct world *w = *state;
 	begin(w);
-	UNTIL(w, w->syncs == 1);
+	UNTIL(&w->s, w->s.syncs == 1);
 	serve(w, 1);
 	serve(w, 2);
 	bh_autofree char *e =
@@ -321,11 +226,11 @@ static void test_event_chunks(void **state)
 			     "\"ID\":\"%s\"}}\n{\"Type\":\"container\",\"Action\":\"start\",",
 			id(1));
 	fake_push(w->fake, e);
-	UNTIL(w, get(w, 1));
+	UNTIL(&w->s, get(w, 1));
 	bh_autofree char *rest = bh_xasprintf("\"Actor\":{\"ID\":\"%s\"}}\n\n", id(2));
 	fake_push(w->fake, rest);
-	UNTIL(w, get(w, 2));
-	assert_int_equal(w->syncs, 1);
+	UNTIL(&w->s, get(w, 2));
+	assert_int_equal(w->s.syncs, 1);
 }
 
 static void test_bounded(void **state)
@@ -338,8 +243,8 @@ static void test_bounded(void **state)
 		fake_delay(w->fake, path, 5);
 	}
 	begin(w);
-	UNTIL(w, w->syncs == 1);
-	assert_int_equal(w->seen.n, 50);
+	UNTIL(&w->s, w->s.syncs == 1);
+	assert_int_equal(w->s.seen.n, 50);
 	assert_int_equal(fake_most_waiting(w->fake), BH_DOCKER_IN_FLIGHT);
 }
 
@@ -352,14 +257,14 @@ static void test_event_during_list(void **state)
 	serve(w, 1);
 	serve(w, 3); /* 2 is listed, but gone by now: 404 */
 	begin(w);
-	UNTIL(w, fake_hits(w->fake, "/containers/json") == 1);
+	UNTIL(&w->s, fake_hits(w->fake, "/containers/json") == 1);
 	push_event(w, "start", 3);
 	push_event(w, "destroy", 2);
-	UNTIL(w, w->syncs == 1);
-	assert_int_equal(w->seen.n, 2);
+	UNTIL(&w->s, w->s.syncs == 1);
+	assert_int_equal(w->s.seen.n, 2);
 	assert_non_null(get(w, 1));
 	assert_non_null(get(w, 3));
-	assert_true(w->ok);
+	assert_true(w->s.ok);
 }
 
 /* One that comes while its container is being asked about: it is asked about again. */
@@ -367,20 +272,20 @@ static void test_event_during_inspect(void **state)
 {
 	struct world *w = *state;
 	begin(w);
-	UNTIL(w, w->syncs == 1);
+	UNTIL(&w->s, w->s.syncs == 1);
 	bh_autofree char *path = bh_xasprintf("/containers/%s/json", id(1));
 	serve(w, 1);
 	push_event(w, "start", 1);
-	UNTIL(w, w->upserts == 1);
+	UNTIL(&w->s, w->s.upserts == 1);
 	fake_delay(w->fake, path, 60);
 	push_event(w, "update", 1);
-	UNTIL(w, fake_hits(w->fake, path) == 2);
+	UNTIL(&w->s, fake_hits(w->fake, path) == 2);
 	push_event(w, "die", 1);
 	push_event(w, "destroy", 1);
-	run_for(w, 20);
+	run_for(&w->s, 20);
 	assert_int_equal(fake_hits(w->fake, path), 2);
-	UNTIL(w, fake_hits(w->fake, path) == 3);
-	UNTIL(w, w->upserts == 3);
+	UNTIL(&w->s, fake_hits(w->fake, path) == 3);
+	UNTIL(&w->s, w->s.upserts == 3);
 }
 
 static void test_reconnect(void **state)
@@ -390,29 +295,29 @@ static void test_reconnect(void **state)
 	serve(w, 1);
 	serve(w, 2);
 	begin(w);
-	UNTIL(w, w->syncs == 1);
+	UNTIL(&w->s, w->s.syncs == 1);
 	serve_list(w, 2, 2);
 	serve(w, 3);
 	serve_as(w, 1, FAKE_ANSWER, 404, "{}");
 	fake_route(w->fake, "/events", FAKE_ANSWER, 503, "{\"message\":\"starting \\u001b[31m\"}");
 	fake_end_streams(w->fake);
-	UNTIL(w, !w->ok);
-	assert_non_null(strstr(w->message, w->path));
-	assert_non_null(strstr(w->message, "retrying in "));
-	UNTIL(w, fake_hits(w->fake, "/events") >= 4);
-	assert_non_null(strstr(w->message, "503: starting ?[31m"));
-	assert_int_equal(w->seen.n, 2); /* the last good ones */
+	UNTIL(&w->s, !w->s.ok);
+	assert_non_null(strstr(w->s.message, w->s.path));
+	assert_non_null(strstr(w->s.message, "retrying in "));
+	UNTIL(&w->s, fake_hits(w->fake, "/events") >= 4);
+	assert_non_null(strstr(w->s.message, "503: starting ?[31m"));
+	assert_int_equal(w->s.seen.n, 2); /* the last good ones */
 	assert_non_null(get(w, 1));
-	assert_int_equal(w->removes, 0);
+	assert_int_equal(w->s.removes, 0);
 	fake_route(w->fake, "/events", FAKE_STREAM, 200, NULL);
-	UNTIL(w, w->syncs == 2);
-	assert_true(w->ok);
-	assert_int_equal(w->seen.n, 2);
+	UNTIL(&w->s, w->s.syncs == 2);
+	assert_true(w->s.ok);
+	assert_int_equal(w->s.seen.n, 2);
 	assert_null(get(w, 1));
 	assert_non_null(get(w, 3));
 	fake_break_streams(w->fake);
-	UNTIL(w, w->syncs == 3);
-	assert_true(w->ok);
+	UNTIL(&w->s, w->s.syncs == 3);
+	assert_true(w->s.ok);
 }
 
 static void test_absent(void **state)
@@ -420,20 +325,20 @@ static void test_absent(void **state)
 	struct world *w = *state;
 	fake_free(w->fake);
 	w->fake = NULL;
-	run_for(w, 20);
-	unlink(w->path);
+	run_for(&w->s, 20);
+	unlink(w->s.path);
 	begin(w);
-	UNTIL(w, w->told);
-	assert_false(w->ok);
-	assert_non_null(strstr(w->message, "No such file or directory"));
-	assert_non_null(strstr(w->message, "`sources`"));
-	run_for(w, 200);
-	assert_int_equal(w->syncs, 0);
-	w->fake = fake_new(&w->loop, w->path);
+	UNTIL(&w->s, w->s.told);
+	assert_false(w->s.ok);
+	assert_non_null(strstr(w->s.message, "No such file or directory"));
+	assert_non_null(strstr(w->s.message, "`sources`"));
+	run_for(&w->s, 200);
+	assert_int_equal(w->s.syncs, 0);
+	w->fake = fake_new(&w->s.loop, w->s.path);
 	fake_route(w->fake, "/events", FAKE_STREAM, 200, NULL);
 	fake_route(w->fake, "/containers/json", FAKE_ANSWER, 200, "[]");
-	UNTIL(w, w->syncs == 1);
-	assert_true(w->ok);
+	UNTIL(&w->s, w->s.syncs == 1);
+	assert_true(w->s.ok);
 }
 
 static void test_broken_container(void **state)
@@ -457,25 +362,25 @@ static void test_broken_container(void **state)
 	serve(w, 3);
 	serve_as(w, 2, FAKE_ANSWER, 200, "nonsense");
 	begin(w);
-	UNTIL(w, w->syncs == 1);
-	assert_int_equal(w->seen.n, 2); /* the others are not held up */
+	UNTIL(&w->s, w->s.syncs == 1);
+	assert_int_equal(w->s.seen.n, 2); /* the others are not held up */
 	for (size_t i = 0; i < BH_ARRAY_SIZE(broken); i++) {
 		bh_autofree char *path = bh_xasprintf("/containers/%s/json", id(2));
 		serve_as(w, 2, broken[i].kind, broken[i].status, broken[i].body);
 		size_t hits = fake_hits(w->fake, path);
 		push_event(w, "update", 2);
-		UNTIL(w, !w->ok && fake_hits(w->fake, path) >= hits + 2); /* it is retried */
+		UNTIL(&w->s, !w->s.ok && fake_hits(w->fake, path) >= hits + 2); /* it is retried */
 		bh_autofree char *name = bh_xasprintf("container %.12s: ", id(2));
-		assert_non_null(strstr(w->message, name));
+		assert_non_null(strstr(w->s.message, name));
 		assert_int_equal(get(w, 2) != NULL, i > 0); /* the last good answer holds */
 		serve(w, 2);
-		UNTIL(w, w->ok);
+		UNTIL(&w->s, w->s.ok);
 		assert_non_null(get(w, 2));
-		assert_int_equal(w->syncs, 1);
-		assert_int_equal(w->removes, 0);
+		assert_int_equal(w->s.syncs, 1);
+		assert_int_equal(w->s.removes, 0);
 	}
-	assert_non_null(strstr(w->all, "500: boom"));
-	assert_non_null(strstr(w->all, "larger than allowed"));
+	assert_non_null(strstr(w->s.all, "500: boom"));
+	assert_non_null(strstr(w->s.all, "larger than allowed"));
 }
 
 static void test_broken_list(void **state)
@@ -499,21 +404,21 @@ static void test_broken_list(void **state)
 	serve_list(w, 1, 1);
 	serve(w, 1);
 	begin(w);
-	UNTIL(w, w->syncs == 1);
+	UNTIL(&w->s, w->s.syncs == 1);
 	for (size_t i = 0; i < BH_ARRAY_SIZE(broken); i++) {
-		unsigned syncs = w->syncs;
+		unsigned syncs = w->s.syncs;
 		fake_route(w->fake, "/containers/json", broken[i].kind, broken[i].status,
 			broken[i].body);
-		w->all[0] = '\0';
+		w->s.all[0] = '\0';
 		fake_end_streams(w->fake);
-		UNTIL(w, strstr(w->all, broken[i].says));
-		assert_int_equal(w->syncs, syncs);
+		UNTIL(&w->s, strstr(w->s.all, broken[i].says));
+		assert_int_equal(w->s.syncs, syncs);
 		assert_non_null(get(w, 1));
 		serve_list(w, 1, 1);
-		UNTIL(w, w->syncs == syncs + 1);
-		assert_true(w->ok);
+		UNTIL(&w->s, w->s.syncs == syncs + 1);
+		assert_true(w->s.ok);
 	}
-	assert_int_equal(w->removes, 0);
+	assert_int_equal(w->s.removes, 0);
 }
 
 /* Accepts, and never says a word to anything. */
@@ -524,10 +429,10 @@ static void test_silence(void **state)
 	fake_route(w->fake, "/events", FAKE_SILENT, 0, NULL);
 	fake_route(w->fake, "/containers/json", FAKE_SILENT, 0, NULL);
 	begin(w);
-	UNTIL(w, w->told);
-	assert_false(w->ok);
-	assert_non_null(strstr(w->message, "timed out"));
-	UNTIL(w, fake_hits(w->fake, "/containers/json") == 2);
+	UNTIL(&w->s, w->s.told);
+	assert_false(w->s.ok);
+	assert_non_null(strstr(w->s.message, "timed out"));
+	UNTIL(&w->s, fake_hits(w->fake, "/containers/json") == 2);
 }
 
 static void test_bad_events(void **state)
@@ -536,26 +441,26 @@ static void test_bad_events(void **state)
 	serve_list(w, 1, 1);
 	serve(w, 1);
 	begin(w);
-	UNTIL(w, w->syncs == 1);
+	UNTIL(&w->s, w->s.syncs == 1);
 	fake_push(w->fake, "{\"Type\":\"container\"\n");
-	UNTIL(w, w->syncs == 2);
-	assert_non_null(strstr(w->all, "event stream: not JSON"));
+	UNTIL(&w->s, w->s.syncs == 2);
+	assert_non_null(strstr(w->s.all, "event stream: not JSON"));
 	/* too long to be kept: skipped, everything is asked about again, the stream goes on */
-	w->all[0] = '\0';
-	unsigned upserts = w->upserts;
+	w->s.all[0] = '\0';
+	unsigned upserts = w->s.upserts;
 	bh_autobuf struct bh_buf big = {0};
 	for (unsigned i = 0; i < 1024; i++)
 		bh_buf_printf(&big, "%01024u", i);
 	for (unsigned i = 0; i < 3; i++)
 		fake_push(w->fake, big.s);
 	fake_push(w->fake, "\n");
-	UNTIL(w, w->upserts > upserts);
-	assert_int_equal(w->syncs, 2);
+	UNTIL(&w->s, w->s.upserts > upserts);
+	assert_int_equal(w->s.syncs, 2);
 	serve(w, 2);
 	push_event(w, "start", 2);
-	UNTIL(w, get(w, 2));
-	assert_int_equal(w->syncs, 2);
-	assert_string_equal(w->all, "");
+	UNTIL(&w->s, get(w, 2));
+	assert_int_equal(w->s.syncs, 2);
+	assert_string_equal(w->s.all, "");
 }
 
 /* A lost event is made good by the list that reload, or time, asks for. */
@@ -566,14 +471,14 @@ static void test_refresh(void **state)
 	serve(w, 1);
 	serve(w, 2);
 	begin(w);
-	UNTIL(w, w->syncs == 1);
+	UNTIL(&w->s, w->s.syncs == 1);
 	serve_list(w, 2, 2);
 	serve(w, 3);
 	serve_as(w, 1, FAKE_ANSWER, 404, "{}");
-	w->source->ops->reload(w->source);
-	UNTIL(w, get(w, 3) && !get(w, 1));
-	assert_int_equal(w->removes, 1);
-	assert_int_equal(w->syncs, 1);
+	w->s.source->ops->reload(w->s.source);
+	UNTIL(&w->s, get(w, 3) && !get(w, 1));
+	assert_int_equal(w->s.removes, 1);
+	assert_int_equal(w->s.syncs, 1);
 }
 
 /* Freed in the middle of everything: the sanitizers see to the rest. */
@@ -587,7 +492,7 @@ static void test_free_early(void **state)
 		fake_delay(w->fake, path, 50);
 	}
 	begin(w);
-	UNTIL(w, fake_hits(w->fake, "/containers/0") >= 8);
+	UNTIL(&w->s, fake_hits(w->fake, "/containers/0") >= 8);
 }
 
 /* --- Podman --- */
@@ -635,7 +540,7 @@ static void test_podman(void **state)
 	serve_podman(w, 22, 20, false);
 	serve_pod(w, 20, FAKE_ANSWER, pod);
 	begin(w);
-	UNTIL(w, w->syncs == 1);
+	UNTIL(&w->s, w->s.syncs == 1);
 	const struct bh_container *c = get(w, 1);
 	assert_string_equal(c->runtime, "podman");
 	assert_string_equal(c->name, "p1");
@@ -647,7 +552,7 @@ static void test_podman(void **state)
 	assert_int_equal(fake_hits(w->fake, "/images"), 0); /* nothing more to be asked */
 	push_event(w, "start", 21);
 	push_event(w, "start", 22);
-	UNTIL(w, w->upserts == 2);
+	UNTIL(&w->s, w->s.upserts == 2);
 	c = get(w, 21);
 	assert_string_equal(c->name, "shop-pod");
 	assert_null(c->image); /* that of those who live in it counts */
@@ -663,10 +568,10 @@ static void test_podman(void **state)
 					   "\"p1\",\"podId\":\"\"}}}\n",
 		id(1));
 	fake_push(w->fake, e);
-	UNTIL(w, w->upserts == 3);
+	UNTIL(&w->s, w->s.upserts == 3);
 	push_event(w, "remove", 9); /* never heard of, and not there */
-	run_for(w, 30);
-	assert_true(w->ok);
+	run_for(&w->s, 30);
+	assert_true(w->s.ok);
 }
 
 /* A pod whose answer is no good is not let in under its holder's name, and is asked about again. */
@@ -688,23 +593,23 @@ static void test_podman_broken_pod(void **state)
 	serve_list(w, 21, 1);
 	serve_podman(w, 21, 20, true);
 	for (size_t i = 0; i < BH_ARRAY_SIZE(broken); i++) {
-		w->all[0] = '\0';
+		w->s.all[0] = '\0';
 		serve_pod(w, 20, broken[i].kind, broken[i].body);
 		if (i == 0)
 			begin(w);
 		else
 			push_event(w, "update", 21);
-		UNTIL(w, strstr(w->all, broken[i].says));
-		UNTIL(w, w->syncs == 1);
+		UNTIL(&w->s, strstr(w->s.all, broken[i].says));
+		UNTIL(&w->s, w->s.syncs == 1);
 		assert_int_equal(get(w, 21) != NULL, i > 0);
 		serve_pod(w, 20, FAKE_ANSWER, good);
-		UNTIL(w, w->ok);
+		UNTIL(&w->s, w->s.ok);
 		assert_string_equal(get(w, 21)->name, "shop-pod");
-		assert_int_equal(w->removes, 0);
+		assert_int_equal(w->s.removes, 0);
 	}
 	serve_pod(w, 20, FAKE_ANSWER, "{\"Id\":\"\",\"Labels\":7}");
 	push_event(w, "update", 21);
-	UNTIL(w, !w->ok);
+	UNTIL(&w->s, !w->s.ok);
 	assert_string_equal(get(w, 21)->name, "shop-pod");
 }
 
@@ -713,13 +618,13 @@ static void test_podman_remedy(void **state)
 	struct world *w = *state;
 	fake_free(w->fake);
 	w->fake = NULL;
-	run_for(w, 20);
-	unlink(w->path);
+	run_for(&w->s, 20);
+	unlink(w->s.path);
 	begin(w);
-	UNTIL(w, w->told);
-	assert_int_equal(strncmp(w->message, "podman /tmp/", 12), 0);
-	assert_non_null(strstr(w->message, "systemctl start podman.socket"));
-	w->fake = fake_new(&w->loop, w->path);
+	UNTIL(&w->s, w->s.told);
+	assert_int_equal(strncmp(w->s.message, "podman /tmp/", 12), 0);
+	assert_non_null(strstr(w->s.message, "systemctl start podman.socket"));
+	w->fake = fake_new(&w->s.loop, w->s.path);
 }
 
 #define P(name) cmocka_unit_test_setup_teardown(name, setup_podman, teardown)
