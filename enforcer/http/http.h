@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * HTTP requests on the event loop: libcurl's multi interface driven by libuv. For the Docker API
- * (unix socket, streamed events) and for feeds. Callbacks run on the loop's thread. The process
- * must ignore SIGPIPE: a TLS peer that goes away would end it.
+ * (unix socket, streamed events), for feeds, and below gRPC (HTTP/2, trailers). Callbacks run on
+ * the loop's thread. The process must ignore SIGPIPE: a TLS peer that goes away would end it.
  */
 #pragma once
 
@@ -14,6 +14,8 @@ int bh_http_open(uv_loop_t *loop, struct bh_http **ret);
 void bh_http_close(
 	struct bh_http *h); /* cancels everything without callbacks; frees after the loop ran */
 
+#define BH_HTTP_MAX_KEPT 2
+
 struct bh_http_opts {
 	const char *url;
 	const char *unix_socket; /* NULL = TCP */
@@ -23,6 +25,14 @@ struct bh_http_opts {
 	long idle_timeout_s; /* abort when slower than 1 byte/s for so long; 0 = none */
 	const char *if_none_match, *if_modified_since; /* may be NULL */
 	bool follow; /* up to 3 redirects, http(s) only, never from https to http */
+	/* Non-NULL makes it a POST; bytes, copied. With its content type. */
+	const void *body;
+	size_t body_len;
+	const char *body_type;
+	bool http2; /* for http: without asking first ("prior knowledge") */
+	/* Names of headers or trailers that the result is to have; NULL-terminated, at most
+	 * BH_HTTP_MAX_KEPT, borrowed until the request is over. */
+	const char *const *keep;
 	/* Streams: the headers of a 2xx answer have come. May be NULL; gets the request's arg. */
 	void (*opened)(void *arg);
 };
@@ -34,6 +44,7 @@ struct bh_http_result {
 	const char *body; /* NUL-terminated for convenience; empty for streams */
 	size_t len;
 	const char *content_type, *etag, *last_modified; /* may be NULL */
+	const char *kept[BH_HTTP_MAX_KEPT]; /* in the order of opts->keep; NULL = absent */
 };
 
 /*

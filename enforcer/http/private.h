@@ -37,6 +37,8 @@ struct bh_http_request {
 	bool opened_called;
 	struct bh_buf body;
 	char *content_type, *etag, *last_modified;
+	const char *const *keep;
+	char *kept[BH_HTTP_MAX_KEPT];
 	char error[CURL_ERROR_SIZE];
 };
 

@@ -15,6 +15,8 @@ static void forget_headers(struct bh_http_request *r)
 	free(r->etag);
 	free(r->last_modified);
 	r->content_type = r->etag = r->last_modified = NULL;
+	for (size_t i = 0; i < BH_HTTP_MAX_KEPT; i++)
+		free(BH_TAKE_PTR(r->kept[i]));
 }
 
 static void keep_header(const char *line, size_t n, const char *name, char **ret)
@@ -54,6 +56,8 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 	keep_header(p, n, "content-type", &r->content_type);
 	keep_header(p, n, "etag", &r->etag);
 	keep_header(p, n, "last-modified", &r->last_modified);
+	for (size_t i = 0; r->keep && i < BH_HTTP_MAX_KEPT && r->keep[i]; i++)
+		keep_header(p, n, r->keep[i], &r->kept[i]);
 	bool end = n > 0 && (p[0] == '\r' || p[0] == '\n');
 	if (end && r->opened && !r->opened_called && successful(r)) {
 		r->opened_called = true;
@@ -127,6 +131,24 @@ static CURLcode set_address(CURL *e, const struct bh_http_opts *o)
 	return c ? c : curl_easy_setopt(e, CURLOPT_PROXY, "");
 }
 
+static CURLcode set_method(CURL *e, const struct bh_http_opts *o)
+{
+	CURLcode c = CURLE_OK;
+	if (o->http2)
+		c = curl_easy_setopt(
+			e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+	/* Each its own connection: libcurl 7.88 takes one that the peer has closed for a good one
+	 * (and fails), and a stream that breaks would take others of its connection with it. */
+	if (!c && o->http2)
+		c = curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
+	if (!c && o->http2)
+		c = curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
+	if (c || !o->body)
+		return c;
+	c = curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body_len);
+	return c ? c : curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, o->body);
+}
+
 static CURLcode set_callbacks(CURL *e, struct bh_http_request *r)
 {
 	CURLcode c = curl_easy_setopt(e, CURLOPT_PRIVATE, r);
@@ -172,6 +194,7 @@ int bh_http_request_new(const struct bh_http_opts *opts,
 	struct bh_http_request *r = bh_xcalloc(1, sizeof(*r));
 	r->data = data;
 	r->opened = opts->opened;
+	r->keep = opts->keep;
 	r->max_bytes = opts->max_bytes ? opts->max_bytes : BH_HTTP_DEFAULT_MAX;
 	r->easy = curl_easy_init();
 	int err = r->easy ? 0 : -ENOMEM;
@@ -179,8 +202,13 @@ int bh_http_request_new(const struct bh_http_opts *opts,
 		err = add_header(r, "If-None-Match", opts->if_none_match);
 	if (!err)
 		err = add_header(r, "If-Modified-Since", opts->if_modified_since);
-	if (!err && (set_address(r->easy, opts) || set_times(r->easy, opts) ||
-			    set_callbacks(r->easy, r) ||
+	if (!err && opts->body)
+		err = add_header(r, "Content-Type", opts->body_type);
+	/* gRPC's servers want to be told (RFC 9110, 10.1.4). */
+	if (!err && opts->http2 && opts->keep)
+		err = add_header(r, "TE", "trailers");
+	if (!err && (set_address(r->easy, opts) || set_method(r->easy, opts) ||
+			    set_times(r->easy, opts) || set_callbacks(r->easy, r) ||
 			    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers)))
 		err = -EINVAL;
 	if (err) {
@@ -259,6 +287,7 @@ void bh_http_request_report(struct bh_http_request *r, CURLcode code)
 		.etag = r->etag,
 		.last_modified = r->last_modified,
 	};
+	memcpy(res.kept, r->kept, sizeof(res.kept));
 	curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &res.status);
 	r->done(&res, r->arg);
 }
