@@ -18,7 +18,13 @@ struct bh_mode_rule { /* modes: tried in order, the first that matches decides *
 	enum bh_mode mode;
 };
 
-enum bh_source_kind { BH_SOURCE_DOCKER, BH_SOURCE_PODMAN, BH_SOURCE_STATIC, BH_SOURCE_KINDS };
+enum bh_source_kind {
+	BH_SOURCE_DOCKER,
+	BH_SOURCE_PODMAN,
+	BH_SOURCE_CRI,
+	BH_SOURCE_STATIC,
+	BH_SOURCE_KINDS
+};
 extern const char *const bh_source_kind_names[BH_SOURCE_KINDS + 1]; /* the keys; then NULL */
 struct bh_source_conf {
 	enum bh_source_kind kind;

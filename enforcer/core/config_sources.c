@@ -13,6 +13,7 @@
 const char *const bh_source_kind_names[BH_SOURCE_KINDS + 1] = {
 	[BH_SOURCE_DOCKER] = "docker",
 	[BH_SOURCE_PODMAN] = "podman",
+	[BH_SOURCE_CRI] = "cri",
 	[BH_SOURCE_STATIC] = "static",
 };
 
@@ -27,7 +28,8 @@ static void read_source(
 	if (bh_read_map(&x->r, map, path) < 0)
 		return;
 	if (bh_read_known_keys(&x->r, map, path, bh_source_kind_names) == 0 && map->n != 1)
-		bh_read_error(&x->r, map, path, "docker: SOCKET, podman: SOCKET or static: FILE",
+		bh_read_error(&x->r, map, path,
+			"docker: SOCKET, podman: SOCKET, cri: SOCKET or static: FILE",
 			"must have exactly one key");
 	for (int i = 0; i < BH_SOURCE_KINDS; i++) {
 		bh_autofree char *key = NULL;

@@ -16,19 +16,26 @@ static const struct usual {
 	enum bh_source_kind kind;
 	const char *path;
 } usual[] = {
+	{BH_SOURCE_CRI, "/run/containerd/containerd.sock"},
+	{BH_SOURCE_CRI, "/run/crio/crio.sock"},
+	{BH_SOURCE_CRI, "/run/k3s/containerd/containerd.sock"},
 	{BH_SOURCE_PODMAN, "/run/podman/podman.sock"},
 	{BH_SOURCE_DOCKER, "/run/docker.sock"},
 	{BH_SOURCE_DOCKER, "/var/run/docker.sock"},
 };
 _Static_assert(BH_ARRAY_SIZE(usual) <= 32, "found is a set of bits");
 
-static struct bh_source *new_source(struct bh_core *c, enum bh_source_kind kind, const char *path)
+/* `found`: nobody named it. */
+static struct bh_source *new_source(
+	struct bh_core *c, enum bh_source_kind kind, const char *path, bool found)
 {
 	switch (kind) {
 	case BH_SOURCE_DOCKER:
 		return bh_source_docker_new(c->loop, c->http, path);
 	case BH_SOURCE_PODMAN:
 		return bh_source_podman_new(c->loop, c->http, path);
+	case BH_SOURCE_CRI:
+		return bh_source_cri_new(c->loop, c->http, path, found);
 	default:
 		return bh_source_static_new(c->loop, path);
 	}
@@ -62,7 +69,8 @@ static void find_sources(struct bh_core *c)
 			is_settled(c, &usual[i], &st))
 			continue;
 		c->found |= 1u << i;
-		bh_inventory_mgr_add(c->inventory, new_source(c, usual[i].kind, usual[i].path));
+		bh_inventory_mgr_add(
+			c->inventory, new_source(c, usual[i].kind, usual[i].path, true));
 	}
 }
 
@@ -71,8 +79,9 @@ void bh_core_sources_start(struct bh_core *c)
 	bh_core_sources_settings(c);
 	for (size_t i = 0; i < c->conf->n_sources; i++)
 		if (c->conf->sources[i].path)
-			bh_inventory_mgr_add(c->inventory,
-				new_source(c, c->conf->sources[i].kind, c->conf->sources[i].path));
+			bh_inventory_mgr_add(
+				c->inventory, new_source(c, c->conf->sources[i].kind,
+						      c->conf->sources[i].path, false));
 	find_sources(c);
 }
 

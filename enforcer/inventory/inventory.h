@@ -89,6 +89,13 @@ struct bh_source *bh_source_docker_new(
  */
 struct bh_source *bh_source_podman_new(
 	uv_loop_t *loop, struct bh_http *http, const char *socket_path);
+/*
+ * Pods of containerd or CRI-O: each is one container here, that of its sandbox. `found`: nobody
+ * configured it, the socket happens to be there; if it turns out to have no CRI it counts as
+ * answered, with nothing, and is asked again once a minute.
+ */
+struct bh_source *bh_source_cri_new(
+	uv_loop_t *loop, struct bh_http *http, const char *socket_path, bool found);
 /* Re-read when the file changes (uv_fs_event on its directory, and a look every 2 s) and on reload.
  * A broken file keeps the last good list and reports every diagnostic's first line. */
 struct bh_source *bh_source_static_new(uv_loop_t *loop, const char *path);

@@ -85,7 +85,8 @@ static const char everything[] =
 	"policies: policies.d\n"
 	"state: /srv/state\n"
 	"socket: unix:///run/b.sock\n"
-	"sources: [{docker: /run/docker.sock}, {static: \"work\\u2028\\\"loads\\\\.yaml\"}]\n"
+	"sources: [{docker: /run/docker.sock}, {static: \"work\\u2028\\\"loads\\\\.yaml\"},\n"
+	"  {cri: unix:///run/crio/crio.sock}]\n"
 	"nodes:\n"
 	"  node-1.example: {labels: {zone: a, \"b/c\": \"\"}, ips: [192.0.2.1, 2001:db8::1]}\n"
 	"  gone: {ips: []}\n"
@@ -128,6 +129,8 @@ static void test_everything(void **state BH_UNUSED)
 	assert_int_equal(c->sources[0].kind, BH_SOURCE_DOCKER);
 	assert_string_equal(c->sources[0].path, "/run/docker.sock");
 	assert_int_equal(c->sources[1].kind, BH_SOURCE_STATIC);
+	assert_int_equal(c->sources[2].kind, BH_SOURCE_CRI);
+	assert_string_equal(c->sources[2].path, "/run/crio/crio.sock");
 	assert_string_equal(c->sources[1].path, "/etc/b/work\xe2\x80\xa8\"loads\\.yaml");
 	assert_int_equal(c->n_nodes, 2);
 	assert_string_equal(c->nodes[0].name, "node-1.example");
@@ -277,7 +280,9 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"namespace_labels: [team, 'a b']\n", 1, 26, "namespace_labels[1]",
 			"not the key of a label"},
 		{"namespace_labels: [{a: b}]\n", 1, 20, "namespace_labels[0]", "must be a string"},
-		{"sources: [{cri: /a}]\n", 1, 12, "sources[0]", "unknown field \"cri\""},
+		{"sources: [{crio: /a}]\n", 1, 12, "sources[0]", "unknown field \"crio\""},
+		{"sources: [{cri: [/a]}]\n", 1, 17, "sources[0].cri", "must be a string"},
+		{"sources: [{cri: /a, docker: /b}]\n", 1, 11, "sources[0]", "exactly one"},
 		{"sources: [{docker: 'tcp://1.2.3.4'}]\n", 1, 20, "sources[0].docker",
 			"not a path"},
 		{"sources: [{static: a}, {static: a}]\n", 1, 24, "sources[1]", "twice"},

@@ -70,7 +70,7 @@ static void test_what_is_commented_out_works(void **state BH_UNUSED)
 	assert_int_equal(c->n_modes, 2);
 	assert_int_equal(c->modes[0].mode, BH_MODE_ENFORCE);
 	assert_true(c->modes[1].has_selector);
-	assert_int_equal(c->n_sources, 3);
+	assert_int_equal(c->n_sources, 4);
 	assert_false(c->sources_auto);
 	assert_int_equal(c->n_namespaces, 1);
 	assert_int_equal(c->n_feeds, 2);
