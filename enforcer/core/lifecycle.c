@@ -349,6 +349,7 @@ void bh_core_free(struct bh_core *c)
 	bh_core_cache_finish(c);
 	bh_core_pace_finish(c);
 	bh_core_forged_finish(c);
+	free(c->departed.addr);
 	free(c->flows.row);
 	free(c->flows.slot);
 	free(c->shared.ring);

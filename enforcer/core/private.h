@@ -137,6 +137,12 @@ struct bh_pace {
 };
 
 /* A mode set at run time, for the node, a namespace, a selector, or a selector in a namespace. */
+/* Addresses whose flows are to be removed: departed.c */
+struct bh_departed {
+	struct bh_addr *addr; /* sorted */
+	size_t n, cap;
+};
+
 struct bh_mode_override {
 	struct bh_mode_row row; /* its scope is owned */
 	char *namespace; /* NULL = any */
@@ -219,6 +225,8 @@ struct bh_core {
 	struct bh_mirror echo; /* see echo.c */
 	struct bh_pace pace;
 	struct bh_forgeries forged;
+	struct bh_departed departed;
+	uint64_t departed_flows; /* removed since the start */
 	uint64_t ct_lost; /* times conntrack events were lost */
 	uint64_t events_lost;
 	uint64_t kernel_lost[BH_QUEUES]; /* by the kernel alone, already reported as a gap */
@@ -260,6 +268,10 @@ void bh_core_echo_cut(struct bh_core *c, const struct bh_flow *cut);
 bool bh_core_echo_is(const struct bh_core *c, const struct bh_flow *f);
 void bh_core_echo_send(struct bh_core *c); /* those that the kernel does not know yet */
 void bh_core_echo_refresh(struct bh_core *c); /* the sets were emptied, or the state is another */
+/* departed.c: what belonged to workloads that are gone */
+void bh_core_departed_follow(/* from: NULL at the start */
+	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to);
+void bh_core_departed_purge(struct bh_core *c); /* what is left to be removed */
 /* revoke.c */
 bool bh_core_denied(const struct bh_snapshot *s, const struct bh_flow *f); /* by policy or feed */
 void bh_core_revoke(struct bh_core *c); /* from the loop at once, and again after 100 ms */

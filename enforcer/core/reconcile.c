@@ -233,6 +233,9 @@ int bh_core_reconcile(struct bh_core *c)
 	uv_timer_stop(&c->retry_timer);
 	c->options_changed = false;
 	bh_core_cache_forget(c);
+	/* At once: what the next ones do from now on is theirs. */
+	bh_core_departed_follow(c, c->snap ? bh_engine_inventory(c->snap->engine) : NULL,
+		bh_engine_inventory(s->engine));
 	bh_core_history_follow(c, c->snap ? bh_engine_inventory(c->snap->engine) : NULL,
 		bh_engine_inventory(s->engine));
 	bh_snapshot_unref(c->snap);

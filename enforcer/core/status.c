@@ -335,6 +335,9 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		(double)c->cache.mirror.n);
 	gauge(&m.text, "cache_hits_total", "counter", "Packets that the kernel's cache decided.",
 		(double)c->cache.hits);
+	gauge(&m.text, "departed_flows_total", "counter",
+		"Connections removed because the workload that they belonged to was gone.",
+		(double)c->departed_flows);
 	gauge(&m.text, "forged_packets_total", "counter",
 		"Frames and packets with a forged source, dropped.", (double)c->forged.packets);
 	gauge(&m.text, "paced_packets_total", "counter",

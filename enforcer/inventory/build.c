@@ -106,16 +106,37 @@ static void copy_interfaces(struct bh_inventory_mgr *m, const struct bh_space *s
 	}
 }
 
-/* A new generation when the namespace was another's before. */
-static uint64_t generation_of(
-	struct bh_inventory_mgr *m, struct bh_space *s, const struct bh_container *c)
+void bh_space_forget_who(struct bh_space *s)
 {
-	bh_autofree char *who = bh_xasprintf("%s %d", c->id, c->pid);
-	if (!bh_streq(s->who, who)) {
-		free(s->who);
-		s->who = BH_TAKE_PTR(who);
-		s->generation = ++m->generation;
+	while (s->n_who > 0)
+		free(s->who[--s->n_who]);
+	free(BH_TAKE_PTR(s->who));
+}
+
+static bool lives_in(const struct bh_space *s, const char *who)
+{
+	for (size_t i = 0; i < s->n_who; i++)
+		if (strcmp(s->who[i], who) == 0)
+			return true;
+	return false;
+}
+
+/* A new generation when the namespace was others' before. That another source, or another container
+ * in it, names the workload from now on makes it nobody else's. */
+static uint64_t generation_of(
+	struct bh_inventory_mgr *m, struct bh_space *s, struct bh_record *const *r, size_t n)
+{
+	char **who = bh_xcalloc(n, sizeof(*who));
+	bool goes_on = false;
+	for (size_t i = 0; i < n; i++) {
+		who[i] = bh_xasprintf("%s %d", r[i]->container->id, r[i]->container->pid);
+		goes_on |= lives_in(s, who[i]);
 	}
+	bh_space_forget_who(s);
+	s->who = who;
+	s->n_who = n;
+	if (!goes_on)
+		s->generation = ++m->generation;
 	return s->generation;
 }
 
@@ -131,7 +152,7 @@ static void add_seen(struct bh_inventory_mgr *m, struct bh_space *s, struct bh_r
 		return;
 	}
 	copy_interfaces(m, s, r, n, w);
-	w->generation = generation_of(m, s, r[0]->container);
+	w->generation = generation_of(m, s, r, n);
 }
 
 struct bh_workload *bh_mgr_make(

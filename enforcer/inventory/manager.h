@@ -62,7 +62,8 @@ struct bh_space {
 	size_t n, cap;
 	bool dirty; /* in dirty_space */
 	struct bh_workload *built; /* as in the last inventory; NULL = not in it */
-	char *who; /* holds it; another holder is another generation */
+	char **who; /* live in it: when none of them is left, it is another generation */
+	size_t n_who;
 	uint64_t generation;
 	struct bh_mgr_mac *mac; /* those it claims, each once on a bridge */
 	size_t n_macs;
@@ -189,6 +190,7 @@ void bh_mgr_mark_space(struct bh_inventory_mgr *m, struct bh_space *s);
 struct bh_space *bh_mgr_space(const struct bh_inventory_mgr *m, uint64_t netns); /* or NULL */
 void bh_mgr_spaces_finish(struct bh_inventory_mgr *m);
 
+void bh_space_forget_who(struct bh_space *s); /* build.c */
 /* build.c: the workload of a space; records in order, at least one. Mode and quarantine not set. */
 struct bh_workload *bh_mgr_make(
 	struct bh_inventory_mgr *m, struct bh_space *s, struct bh_record *const *r, size_t n);

@@ -37,7 +37,7 @@ static void free_space(void *space)
 	free(s->member);
 	free(s->mac);
 	forget_claims(s);
-	free(s->who);
+	bh_space_forget_who(s);
 	free(s->key);
 	free(s);
 }
