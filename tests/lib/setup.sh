@@ -6,7 +6,7 @@ libnetfilter-queue-dev libjansson-dev libyaml-dev libuv1-dev libcurl4-openssl-de
 libmicrohttpd-dev libsqlite3-dev libssl-dev libprotobuf-c-dev protobuf-c-compiler"
 DEMO_PACKAGES="nftables iproute2 kmod procps busybox-static curl jq"
 TEST_PACKAGES="libcmocka-dev conntrack iputils-ping clang clang-format libclang-rt-14-dev python3 iptables docker.io sqlite3 podman runc netavark
-containerd containernetworking-plugins libnghttp2-dev
+containerd containernetworking-plugins libnghttp2-dev python3-grpcio
 qemu-system-x86 cpio xz-utils"
 
 require_root() {

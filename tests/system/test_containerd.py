@@ -2,59 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real containerd with its CRI plugin in a network namespace of its own, with CNI's bridge: pods
 come and go while bulkheadd runs, and a policy between them is enforced on real packets."""
-import glob, hashlib, io, json, os, shutil, signal, subprocess, tarfile, tempfile, time
+import glob, hashlib, io, json, os, shutil, signal, subprocess, sys, tarfile, tempfile, time
 
 from lab import BUILD, Failure, Suite, run, wait_for
+from pb import pb, unpb
 
 CALL = os.path.join(BUILD, "tests/system/cri/call")
 IMAGE = "registry.example/shop/web:1"
 CGROUP = f"/bulkhead-test-{os.getpid()}"
 PAUSE = "registry.example/pause:1"
-
-
-def pb(*fields):
-    """Protobuf of (number, value): int, str, bytes (also of a message), dict of strings (a map)."""
-    def varint(n):
-        out = b""
-        while n > 0x7f:
-            out += bytes([n & 0x7f | 0x80])
-            n >>= 7
-        return out + bytes([n])
-    out = b""
-    for number, v in fields:
-        if isinstance(v, dict):
-            out += b"".join(pb((number, pb((1, k), (2, x)))) for k, x in v.items())
-        elif isinstance(v, int):
-            out += varint(number << 3) + varint(v)
-        else:
-            v = v.encode() if isinstance(v, str) else v
-            out += varint(number << 3 | 2) + varint(len(v)) + v
-    return out
-
-
-def unpb(data):
-    """Field number → values in order; messages stay bytes."""
-    def varint():
-        nonlocal at
-        n = shift = 0
-        while True:
-            b = data[at]
-            at += 1
-            n |= (b & 0x7f) << shift
-            shift += 7
-            if b < 0x80:
-                return n
-    at, out = 0, {}
-    while at < len(data):
-        key = varint()
-        if key & 7 == 0:
-            v = varint()
-        else:
-            n = varint()
-            v = data[at:at + n]
-            at += n
-        out.setdefault(key >> 3, []).append(v)
-    return out
 
 
 class Pod:
@@ -347,6 +303,55 @@ def test_without_cri(lab):
         lab.stop()
     finally:
         runtime.close()
+
+
+def test_crio_with_events(lab):
+    """CRI-O as played by cri/crio.py: pods by the path of their namespace, and a stream of events,
+    after whose first word lists without cause become rare."""
+    state = {"event": 0, "pods": {}}
+    path, sock = lab.dir + "/crio.json", lab.dir + "/crio.sock"
+
+    def show(*names):
+        for n in names:
+            c = lab.containers[n]
+            state["pods"]["pod-" + n] = {"name": n, "namespace": "shop", "labels": {"app": n},
+                                         "netns": c.netns, "ip": c.v4}
+        state["event"] += 1
+        lab.write("crio.json", json.dumps(state))
+
+    def lists():
+        with open(path + ".count") as f:
+            return int(f.read())
+    web, api, rogue = (lab.container(n) for n in ("web", "api", "rogue"))
+    api.serve(tcp=[9000])
+    show("web", "api")
+    server = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "cri/crio.py"),
+                               sock, path], stdout=sys.stderr)
+    try:
+        lab.policy("api.yaml", POLICY.replace("port: http", "port: 9000"))
+        lab.start(mode="enforce", sources=[{"cri": sock}])
+        w = wait_for("web", lambda: known(lab, "web"))
+        if (w["runtime"], w["image"], w["digest"]) != ("cri-o", "localhost/shop:1", "sha256:" + "d" * 64):
+            raise Failure(w)
+        show("rogue")
+        known(lab, "rogue")
+        lab.expect([(web, api.v4, "tcp", 9000, "open"), (rogue, api.v4, "tcp", 9000, "drop")])
+        before = lists()
+        time.sleep(4)  # four polls, were it not for the events
+        if lists() > before + 2:
+            raise Failure(f"{lists() - before} lists in four quiet seconds")
+        del state["pods"]["pod-web"]
+        show()
+        wait_for("web gone", lambda: not named(lab, "web"), 8)  # before the next list without cause
+        server.kill()
+        server.wait()
+        wait_for("status names the runtime", lambda: any("crio.sock" in p for p in lab.status()["problems"]))
+        if not named(lab, "rogue"):
+            raise Failure("the last good inventory is gone")
+        lab.expect([(rogue, api.v4, "tcp", 9000, "drop")])
+    finally:
+        server.kill()
+        server.wait()
 
 
 if __name__ == "__main__":
