@@ -84,33 +84,57 @@ def world(lab, mode):
     return b
 
 
-def test_first_packets_wait_and_are_decided_right(lab):
-    b = world(lab, "enforce")
-    d, e = late(lab, "d", {"may": "yes"}), late(lab, "e", {"may": "no"})
+HELD_S = 1.5  # of the two seconds that a packet waits; the rest is for the source to be read
+
+
+def _send_all(messages):
+    for addr, port, text in messages:
+        _send(addr, port, text)
+    return time.time()
+
+
+def first_packets(lab, b, attempt):
+    """Six first packets of two containers that nobody has told of, at once: what arrived at b and
+    outside. None: on a busy machine they waited too long before the source could tell of them."""
+    d, e = late(lab, f"d{attempt}", {"may": "yes"}), late(lab, f"e{attempt}", {"may": "no"})
     got, out = listen(b.netns, 5000, 4), listen(lab.out, 5000, 4)
-    n = held(lab)
-    send(d, b.v4, "allowed")
-    send(d, b.v6, "allowed6")
-    send(e, b.v4, "denied")
-    send(e, b.v6, "denied6")
-    send(d, "198.51.100.7", "denied out")  # d's own policy lets it talk to the shop only
-    send(e, "198.51.100.7", "allowed out")
-    time.sleep(1)
-    if held(lab) - n < 6:
-        raise Failure(f"{held(lab) - n} of 6 first packets were held")
-    told = time.time()
+    n, began = held(lab), time.time()
+    senders = [
+        Child(d.netns, _send_all, [(b.v4, 5000, "allowed"), (b.v6, 5000, "allowed6"),
+                                   ("198.51.100.7", 5000, "denied out")]),  # d may talk to the shop only
+        Child(e.netns, _send_all, [(b.v4, 5000, "denied"), (b.v6, 5000, "denied6"),
+                                   ("198.51.100.7", 5000, "allowed out")])]
+    for s in senders:
+        s.result()
+    while held(lab) - n < 6 and time.time() - began < HELD_S:
+        time.sleep(0.05)
+    all_held, told = held(lab) - n == 6, time.time()
     lab.static()
     arrived, outside = got.result(), out.result()
+    early = [t for t, at in arrived + outside if at < told]
+    if early:
+        raise Failure(f"passed before its sender was known: {early}")
+    return (arrived, outside, e) if all_held and told - began < HELD_S else None
+
+
+def test_first_packets_wait_and_are_decided_right(lab):
+    b = world(lab, "enforce")
+    for attempt in range(6):
+        r = first_packets(lab, b, attempt)
+        if r:
+            break
+    else:
+        raise Failure("not all of the first packets were held, in six attempts")
+    arrived, outside, e = r
     if sorted(t for t, _ in arrived) != ["allowed", "allowed6"]:
         raise Failure(f"arrived at b: {arrived}")
     if [t for t, _ in outside] != ["allowed out"]:
         raise Failure(f"arrived outside: {outside}")
-    if min(t for _, t in arrived + outside) < told:
-        raise Failure("a packet passed before its sender was known")
-    deny = lab.audited("policy-deny", bulkhead__src__name="e")
+    deny = lab.audited("policy-deny", bulkhead__src__name=e.name)
     if not deny:
         raise Failure("the denial is not on record under the container's name")
-    if any(r["bulkhead"]["reason"] == "unknown-workload" for r in lab.audit() if "reason" in r["bulkhead"]):
+    mine = [x for x in lab.audit() if x.get("source", {}).get("ip") in (e.v4, e.v6)]
+    if any(x["bulkhead"].get("reason") == "unknown-workload" for x in mine):
         raise Failure("decided as unknown although it was told of in time")
 
 
