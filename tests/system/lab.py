@@ -292,7 +292,7 @@ class Lab:
             "netns", self.out)
         self.sh(self.node, """
             ip link set lo up
-            ip link add br0 type bridge
+            ip link add br0 address 02:00:00:00:4d:01 type bridge
             ip addr add 10.77.0.1/24 dev br0
             ip addr add fd00:77::1/64 dev br0 nodad
             ip link set br0 up
