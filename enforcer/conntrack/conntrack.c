@@ -45,41 +45,8 @@ static void set_rcvbuf(struct mnl_socket *nl, int size)
 	setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 }
 
-int bh_ct_open(struct bh_ct **ret)
-{
-	struct timeval patience = {.tv_sec = ANSWER_SECONDS};
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!nl)
-		return -errno;
-	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-		setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &patience,
-			sizeof(patience)) < 0) {
-		int err = -errno;
-		mnl_socket_close(nl);
-		return err;
-	}
-	set_rcvbuf(nl, DUMP_RCVBUF);
-	struct bh_ct *ct = bh_xcalloc(1, sizeof(*ct));
-	ct->nl = nl;
-	ct->rx = bh_xcalloc(1, BH_CT_RX);
-	*ret = ct;
-	return 0;
-}
-
-void bh_ct_close(struct bh_ct *ct)
-{
-	if (!ct)
-		return;
-	mnl_socket_close(ct->nl);
-	if (ct->events)
-		mnl_socket_close(ct->events);
-	free(ct->rx);
-	free(ct);
-}
-
-/* Joining a group loads ctnetlink as well, but does not wait for it (nfnetlink_bind in 6.1 and
- * later): where conntrack was not in use before, the events' setting would not be there yet. A
- * request waits; this one asks for the number of entries. */
+/* A request loads ctnetlink and waits for it, which joining a group does not (nfnetlink_bind in 6.1
+ * and later); this one asks for the number of entries. */
 static int load(struct bh_ct *ct)
 {
 	_Alignas(struct nlmsghdr) char buf[64];
@@ -106,6 +73,42 @@ static int load(struct bh_ct *ct)
 			return err == -EINVAL ? -EOPNOTSUPP : err;
 		}
 	}
+}
+
+int bh_ct_open(struct bh_ct **ret)
+{
+	struct timeval patience = {.tv_sec = ANSWER_SECONDS};
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!nl)
+		return -errno;
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+		setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_RCVTIMEO, &patience,
+			sizeof(patience)) < 0) {
+		int err = -errno;
+		mnl_socket_close(nl);
+		return err;
+	}
+	set_rcvbuf(nl, DUMP_RCVBUF);
+	struct bh_ct *ct = bh_xcalloc(1, sizeof(*ct));
+	ct->nl = nl;
+	ct->rx = bh_xcalloc(1, BH_CT_RX);
+	int rc = load(ct);
+	if (rc < 0)
+		bh_ct_close(ct);
+	else
+		*ret = ct;
+	return rc;
+}
+
+void bh_ct_close(struct bh_ct *ct)
+{
+	if (!ct)
+		return;
+	mnl_socket_close(ct->nl);
+	if (ct->events)
+		mnl_socket_close(ct->events);
+	free(ct->rx);
+	free(ct);
 }
 
 /* 0 is off; 1 is on; 2, the default since 5.19, is on for connections made while somebody
@@ -144,13 +147,10 @@ int bh_ct_listen(struct bh_ct *ct)
 {
 	if (ct->events)
 		return 0;
-	int rc = load(ct);
-	if (rc < 0)
-		return rc;
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (!nl)
 		return -errno;
-	rc = subscribe(nl);
+	int rc = subscribe(nl);
 	if (rc < 0)
 		mnl_socket_close(nl);
 	else

@@ -24,16 +24,25 @@ struct bh_ct_entry {
 };
 
 struct bh_ct;
+/* −EOPNOTSUPP where the kernel has no ctnetlink. */
 int bh_ct_open(struct bh_ct **ret);
 void bh_ct_close(struct bh_ct *ct); /* NULL is fine */
 
-/* fn of sweep and drain must not call back into ct. */
+/* fn of sweep, ask and drain must not call back into ct. */
 
 /* Calls fn for every entry of both families; those for which it returns true are deleted (by tuple
  * and id, so that a successor of the same tuple is not hit). Returns the number deleted or −errno.
  * ret_seen, may be NULL: how many there were. */
 int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
 	size_t *ret_seen);
+
+/*
+ * Asks for single flows of TCP, UDP or SCTP as the forward hook sees them (after DNAT), a few µs
+ * each. fn is told of each of the n, with its entry, or NULL: there is none (yet, or any more), or
+ * it can't be asked for: of other protocols, or translated at both ends. 0 or −errno.
+ */
+int bh_ct_ask(struct bh_ct *ct, const struct bh_flow *flow, size_t n,
+	void (*fn)(size_t i, const struct bh_ct_entry *e, void *arg), void *arg);
 
 /* Events on a socket of their own: poll fd (−1 before listen), then drain calls fn for each and
  * returns 0. −ENOBUFS: some were lost (the caller counts a gap); draining may go on. Listening

@@ -188,8 +188,6 @@ static void on_element(const struct bh_nft_elem *el, void *arg)
 	if (more == 0)
 		return;
 	c->cache.hits += more;
-	if (!x->deny && !bh_core_is_queued(&x->decision))
-		return; /* counted by conntrack, as all flows that rules allow */
 	const struct bh_event e = {
 		.kind = BH_EVENT_DECISION,
 		.snap = c->snap,

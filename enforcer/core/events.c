@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What packet threads and conntrack report, turned into audit records, flow rows and learned
+ * What packet threads report, turned into audit records, flow rows and learned
  * tuples. On the loop's thread, bounded per wake-up so that a flood cannot starve the rest.
  */
 #include "core/private.h"
@@ -166,13 +166,12 @@ static void learn_with(struct bh_core *c, const struct bh_event *e,
 
 static void learn_queued(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e)
 {
-	if (e->cached)
-		bh_learn_more(c->learn, f, e->cached);
-	else
+	if (!e->cached)
 		bh_learn_seen(c->learn, f);
+	else if (!bh_learn_more(c->learn, f, e->cached))
+		bh_core_answers_check(c, &e->flow);
 }
 
-/* The queue never saw this very flow: it is told of and answered at once. */
 static void learn_answered(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e)
 {
 	f->counted = true; /* by the element's counter */
@@ -180,12 +179,19 @@ static void learn_answered(struct bh_core *c, struct bh_learn_flow *f, const str
 	bh_learn_answered(c->learn, &e->flow, e->when);
 }
 
+void bh_core_learn_answered(struct bh_core *c, const struct bh_event *e)
+{
+	learn_with(c, e, learn_answered);
+}
+
 /* Learning takes what a learning side saw, and the node's own traffic with a learning workload
  * (so that turning on `host: policy` later has a baseline too). Listed addresses never enter. */
 static void learn_event(struct bh_core *c, const struct bh_event *e)
 {
-	if (e->kind == BH_EVENT_DECISION && !e->dropped && bh_core_learns(&e->decision))
-		learn_with(c, e, learn_queued);
+	if (e->kind != BH_EVENT_DECISION || e->dropped || !bh_core_learns(&e->decision))
+		return;
+	learn_with(c, e, learn_queued);
+	bh_core_answers_wait(c);
 }
 
 void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg)
@@ -249,90 +255,4 @@ void bh_core_wake_cb(uv_async_t *a)
 	lost(c, dropped);
 	if (n == EVENTS_PER_WAKE)
 		uv_async_send(a);
-}
-
-bool bh_core_is_queued(const struct bh_decision *d)
-{
-	return d->learn || d->would_deny || d->reason == BH_REASON_HOST;
-}
-
-/* New connections that a rule allows never meet a queue; conntrack tells of them. What the queue
- * reported already (learned, would-be denied, the node's own) is not counted twice. */
-static void note_allowed(struct bh_core *c, const struct bh_ct_entry *ct)
-{
-	struct bh_event e = {
-		.kind = BH_EVENT_DECISION,
-		.snap = c->snap,
-		.flow = ct->flow,
-		.when = bh_core_now(),
-	};
-	bh_engine_evaluate(c->snap->engine, &e.flow, &e.decision);
-	const struct bh_decision *d = &e.decision;
-	bool queued = bh_core_is_queued(d);
-	bool ours = d->side[BH_EGRESS].workload >= 0 || d->side[BH_INGRESS].workload >= 0;
-	if (d->verdict == BH_ALLOW && ours && !queued)
-		bh_core_flow_note(c, &e);
-}
-
-static void answered(struct bh_core *c, const struct bh_ct_entry *ct)
-{
-	struct bh_cached *cached = bh_core_cached(c, &ct->flow);
-	if (cached && !cached->deny && !cached->answered && bh_core_learns(&cached->decision)) {
-		cached->answered = true;
-		struct bh_event e = {
-			.kind = BH_EVENT_DECISION,
-			.snap = c->snap,
-			.flow = ct->flow,
-			.decision = cached->decision,
-			.when = bh_core_now(),
-		};
-		learn_with(c, &e, learn_answered);
-		return;
-	}
-	bh_learn_answered(c->learn, &ct->flow, bh_core_now());
-}
-
-static void on_conntrack(const struct bh_ct_entry *ct, void *arg)
-{
-	struct bh_core *c = arg;
-	if (!c->snap)
-		return;
-	if (ct->event == BH_CT_NEW)
-		note_allowed(c, ct);
-	if (ct->answered)
-		answered(c, ct);
-}
-
-static bool on_dumped(const struct bh_ct_entry *ct, void *arg)
-{
-	struct bh_core *c = arg;
-	if (ct->answered)
-		answered(c, ct);
-	return false;
-}
-
-static void read_conntrack(struct bh_core *c)
-{
-	int r = bh_ct_drain(c->ct, on_conntrack, c);
-	if (r != -ENOBUFS)
-		return;
-	/* Lost notices: which flows were answered can still be read off the table itself. */
-	c->ct_lost++;
-	bh_audit_event(c->audit, "gap", NULL,
-		"conntrack events were lost; allowed flows may be missing from the flow list", NULL,
-		json_pack("{s:s}", "class", "conntrack"));
-	bh_ct_sweep(c->ct, on_dumped, c, NULL);
-}
-
-void bh_core_ct_cb(uv_poll_t *p, int status, int events BH_UNUSED)
-{
-	if (status < 0) /* lost notices are an error of the socket, which stops the polling */
-		uv_poll_start(p, UV_READABLE, bh_core_ct_cb);
-	read_conntrack(p->data);
-}
-
-void bh_core_seen_now(struct bh_core *c)
-{
-	if (c->snap)
-		read_conntrack(c);
 }

@@ -85,7 +85,7 @@ static int open_kernel(struct bh_core *c, char **why)
 			"it");
 	if ((r = bh_link_open(&c->link)) < 0)
 		return fail(why, r, "rtnetlink: %s", strerror(-r));
-	if ((r = bh_ct_open(&c->ct)) < 0 || (r = bh_ct_listen(c->ct)) < 0)
+	if ((r = bh_ct_open(&c->ct)) < 0)
 		return fail(why, r, "conntrack: %s: does this kernel have nf_conntrack_netlink?",
 			strerror(-r));
 	return 0;
@@ -205,16 +205,16 @@ static void start_handles(struct bh_core *c)
 	uv_timer_init(c->loop, &c->confirm_timer);
 	uv_async_init(c->loop, &c->wake, bh_core_wake_cb);
 	bh_core_cache_init(c);
+	bh_core_passed_init(c);
+	bh_core_answers_init(c);
 	bh_core_pace_init(c);
-	uv_poll_init(c->loop, &c->ct_poll, bh_ct_fd(c->ct));
 	uv_poll_init(c->loop, &c->nft_poll, bh_nft_watch_fd(c->nft));
 	c->reconcile_timer.data = c->sweep_timer.data = c->tick.data = c->retry_timer.data = c;
 	c->confirm_timer.data = c;
-	c->wake.data = c->ct_poll.data = c->nft_poll.data = c;
+	c->wake.data = c->nft_poll.data = c;
 	c->shared.wake = &c->wake;
 	c->handles = true;
 	uv_timer_start(&c->tick, bh_core_tick_cb, TICK_MS, TICK_MS);
-	uv_poll_start(&c->ct_poll, UV_READABLE, bh_core_ct_cb);
 	uv_poll_start(&c->nft_poll, UV_READABLE, bh_core_nft_cb);
 }
 
@@ -295,6 +295,7 @@ void bh_core_stop(struct bh_core *c)
 		if (c->audit) {
 			bh_core_wake_cb(&c->wake);
 			bh_core_cache_read(c);
+			bh_core_passed_read(c);
 		}
 		if (c->store) {
 			bh_core_history_stop(c);
@@ -303,9 +304,10 @@ void bh_core_stop(struct bh_core *c)
 		uv_handle_t *all[] = {(uv_handle_t *)&c->reconcile_timer,
 			(uv_handle_t *)&c->sweep_timer, (uv_handle_t *)&c->tick,
 			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->confirm_timer,
-			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->ct_poll,
-			(uv_handle_t *)&c->nft_poll, (uv_handle_t *)&c->cache.send_timer,
-			(uv_handle_t *)&c->cache.read_timer, (uv_handle_t *)&c->pace.timer};
+			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->nft_poll,
+			(uv_handle_t *)&c->cache.send_timer, (uv_handle_t *)&c->cache.read_timer,
+			(uv_handle_t *)&c->passed.timer, (uv_handle_t *)&c->answers.timer,
+			(uv_handle_t *)&c->pace.timer};
 		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
 			close_handle(all[i]);
 	}
@@ -347,6 +349,7 @@ void bh_core_free(struct bh_core *c)
 	bh_core_quarantine_finish(c);
 	bh_core_history_finish(c);
 	bh_core_cache_finish(c);
+	bh_core_passed_finish(c);
 	bh_core_pace_finish(c);
 	bh_core_forged_finish(c);
 	free(c->departed.addr);

@@ -18,6 +18,8 @@ struct bh_cached {
 	int64_t sent_at; /* µs since the epoch */
 	uint64_t expires_ms; /* the loop's time; from when it was sent */
 	uint64_t packets; /* of its counter, told already */
+	uint64_t check_ms; /* the loop's time: when conntrack may be walked for it again */
+	uint8_t checks; /* so often it was */
 };
 
 struct bh_mirror {

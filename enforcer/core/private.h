@@ -117,6 +117,21 @@ struct bh_verdict_cache {
 	uv_timer_t send_timer, read_timer;
 };
 
+/* Flows that rules allow, as the kernel counts them: passed.c */
+struct bh_passed {
+	struct bh_mirror mirror;
+	uint64_t beyond; /* of the kernel's count of what it does not list, told already */
+	uint64_t unlisted; /* since the start */
+	uv_timer_t timer;
+};
+
+/* Which flows were answered: answered.c */
+struct bh_answers {
+	uv_timer_t timer;
+	bool walk; /* the whole table is to be walked */
+	uint64_t walk_at; /* not before; the loop's time, ms */
+};
+
 #define BH_PACED_MAX 1024
 /* Forged frames and packets that the guard counted: forged.c */
 #define BH_FORGED_MAX 512
@@ -223,11 +238,12 @@ struct bh_core {
 	uint64_t observed_epoch;
 	struct bh_verdict_cache cache;
 	struct bh_mirror echo; /* see echo.c */
+	struct bh_passed passed;
+	struct bh_answers answers;
 	struct bh_pace pace;
 	struct bh_forgeries forged;
 	struct bh_departed departed;
 	uint64_t departed_flows; /* removed since the start */
-	uint64_t ct_lost; /* times conntrack events were lost */
 	uint64_t events_lost;
 	uint64_t kernel_lost[BH_QUEUES]; /* by the kernel alone, already reported as a gap */
 	char *store_error;
@@ -236,7 +252,7 @@ struct bh_core {
 	uv_async_t wake;
 	uv_timer_t confirm_timer;
 	uv_timer_t reconcile_timer, sweep_timer, tick, retry_timer;
-	uv_poll_t ct_poll, nft_poll;
+	uv_poll_t nft_poll;
 	bool handles; /* the uv handles above are initialised */
 	bool reconciling; /* reconcile is scheduled */
 	uint64_t reconciled_at; /* the loop's time, ms */
@@ -279,14 +295,25 @@ int bh_core_revoke_now(struct bh_core *c); /* before it returns: how many, or âˆ
 void bh_core_sweep_cb(uv_timer_t *t);
 /* events.c */
 void bh_core_wake_cb(uv_async_t *a);
-void bh_core_ct_cb(uv_poll_t *p, int status, int events);
-void bh_core_seen_now(struct bh_core *c); /* takes what conntrack has to tell */
 void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg);
 /* Records, learns and counts what was decided. */
 void bh_core_event(struct bh_core *c, const struct bh_event *e);
 bool bh_core_learns(const struct bh_decision *d); /* may a side learn from it? */
-/* The kernel hands such a flow to us when it is new, although it is allowed. */
-bool bh_core_is_queued(const struct bh_decision *d);
+/* The queue never saw this very flow of a cached tuple: it is told of and answered at once. */
+void bh_core_learn_answered(struct bh_core *c, const struct bh_event *e);
+/* answered.c */
+void bh_core_answers_init(struct bh_core *c);
+void bh_core_answers_wait(struct bh_core *c); /* flows wait for their answer */
+/* The kernel's cache let more flows of this one's tuple pass: one may have been answered. */
+void bh_core_answers_check(struct bh_core *c, const struct bh_flow *f);
+void bh_core_answered(struct bh_core *c, const struct bh_flow *f);
+/* passed.c */
+void bh_core_passed_init(struct bh_core *c);
+void bh_core_passed_finish(struct bh_core *c);
+void bh_core_passed_read(struct bh_core *c);
+/* As of the cache: while the rules that allowed them are in force. */
+void bh_core_passed_before_commit(struct bh_core *c);
+void bh_core_passed_forget(struct bh_core *c); /* the sets were emptied */
 /* cache.c */
 void bh_core_cache_init(struct bh_core *c);
 void bh_core_cache_finish(struct bh_core *c);

@@ -166,6 +166,7 @@ static int commit_all(struct bh_core *c, const struct bh_snapshot *s, struct bh_
 		*err = (struct bh_nft_error){0};
 		r = bh_nft_rebuild(c->nft, to, err);
 		r = r < 0 ? r : 1;
+		bh_core_passed_forget(c);
 	}
 	if (r < 0) {
 		bh_ruleset_free(to);
@@ -217,10 +218,10 @@ int bh_core_reconcile(struct bh_core *c)
 	uv_timer_stop(&c->reconcile_timer);
 	if (c->stopping || c->starting || !bh_core_sources_enough(c))
 		return 0;
-	/* What was seen until now is about those who are there until now. */
-	bh_core_seen_now(c);
 	struct bh_snapshot *s = build_snapshot(c);
+	/* What was seen until now is about those who are there until now. */
 	bh_core_cache_before_commit(c);
+	bh_core_passed_before_commit(c);
 	int r = commit(c, s);
 	uv_update_time(c->loop);
 	c->reconciled_at = uv_now(c->loop);
@@ -253,6 +254,7 @@ int bh_core_rebuild(struct bh_core *c)
 		return 0;
 	int r = bh_nft_rebuild(c->nft, c->installed, &err);
 	bh_core_cache_forget(c); /* the sets are empty, or nobody knows */
+	bh_core_passed_forget(c);
 	bh_core_echo_refresh(c);
 	if (r < 0) {
 		free(c->commit_error);

@@ -325,8 +325,8 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		(double)a.written);
 	gauge(&m.text, "audit_lost_total", "counter", "Audit events lost.",
 		(double)(a.lost + c->events_lost));
-	gauge(&m.text, "conntrack_event_losses_total", "counter",
-		"Times that conntrack events were lost.", (double)c->ct_lost);
+	gauge(&m.text, "unlisted_flows_total", "counter",
+		"Allowed flows that are missing from the flow list.", (double)c->passed.unlisted);
 	gauge(&m.text, "learned_tuples", "gauge", "Baseline tuples that were answered.",
 		(double)l.answered);
 	gauge(&m.text, "policies", "gauge", "Policies in force.", (double)c->policies->n);

@@ -51,27 +51,39 @@ void bh_learn_roles_saved(struct bh_learn_roles *r);
 const struct bh_role_row *bh_learn_roles_find(
 	const struct bh_learn_roles *r, const struct bh_end *end);
 
-/* waiting.c: at most `cap` flows by 5-tuple, oldest first. */
+/*
+ * waiting.c: at most `cap` flows by 5-tuple. Each goes through stages, in each of which it waits
+ * its time and is asked for at the end; within a stage they are in the order of arrival.
+ */
 #define BH_WAITING_NONE UINT32_MAX
+#define BH_WAITING_STAGES 8
 struct bh_waiting {
 	struct bh_flow flow;
-	struct bh_learn_entry *entry; /* may be NULL */
-	int64_t at; /* µs, when it was added */
-	uint32_t older, newer; /* order of arrival */
+	struct bh_learn_entry *entry;
+	int64_t at, since; /* µs, when it was added and when it came to its stage */
+	uint32_t older, newer; /* in its stage */
 	uint32_t next; /* same bucket; free list */
+	uint8_t stage;
 };
 struct bh_waitings {
 	struct bh_waiting *slot;
 	uint32_t *bucket;
 	uint32_t cap, used; /* slots [used..cap) were never used */
 	uint32_t n;
-	uint32_t oldest, newest, free;
+	uint32_t oldest[BH_WAITING_STAGES], newest[BH_WAITING_STAGES];
+	uint32_t free;
 	uint64_t seed;
 };
 void bh_waitings_init(struct bh_waitings *w, uint32_t cap, uint64_t seed); /* cap: power of two */
 void bh_waitings_finish(struct bh_waitings *w);
 /* Index of the slot, or BH_WAITING_NONE. */
 uint32_t bh_waitings_find(const struct bh_waitings *w, const struct bh_flow *f);
+/* Who waits longest; BH_WAITING_NONE: nobody waits. */
+uint32_t bh_waitings_oldest(const struct bh_waitings *w);
+/* Whose stage is over at `now`; BH_WAITING_NONE. */
+uint32_t bh_waitings_due(const struct bh_waitings *w, int64_t now);
+/* To the next stage, or through the last one again. */
+void bh_waitings_advance(struct bh_waitings *w, uint32_t i, int64_t now);
 /* Must not be full and must not hold the flow. */
 void bh_waitings_add(
 	struct bh_waitings *w, const struct bh_flow *f, struct bh_learn_entry *e, int64_t now);

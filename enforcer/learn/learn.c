@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * From flows that were let through to tuples that may become rules. Two reports make a learned
- * tuple, the queue's (this flow, these ends) and conntrack's (it was answered), and they come over
- * different sockets in either order; each waits for the other, bounded in number and time.
+ * From flows that were let through to tuples that may become rules. A flow that the queue reported
+ * waits, bounded in number and time, until conntrack says that it was answered.
  *
  * A scan must neither push out what is known nor stop the learning of what is not. Hence
  * unanswered tuples get at most half of the table. Beyond that a new tuple lives only as long as
@@ -14,8 +13,6 @@
 #include <sys/random.h>
 
 #define UNANSWERED_MAX (BH_LEARN_TUPLES / 2)
-#define RECENT_MAX 4096 /* answered flows that the queue has not reported (yet) */
-#define RECENT_US (5 * 1000000LL)
 /* Longer than conntrack waits for the answer to a SYN (nf_conntrack_tcp_timeout_syn_sent, 120 s) */
 #define PENDING_US (300 * 1000000LL)
 #define LAST_NEW "learn_last_new"
@@ -26,7 +23,7 @@ struct bh_learn {
 	void *arg;
 	struct bh_learn_table table;
 	struct bh_learn_roles roles;
-	struct bh_waitings pending, recent;
+	struct bh_waitings pending;
 	struct bh_learn_entry **dirty; /* listed ones */
 	size_t n_dirty, cap_dirty;
 	bool last_new_dirty;
@@ -60,7 +57,6 @@ int bh_learn_new(struct bh_store *store, bh_learned_fn fn, void *arg, struct bh_
 	*l = (struct bh_learn){.store = store, .fn = fn, .arg = arg};
 	bh_learn_table_init(&l->table, seed);
 	bh_waitings_init(&l->pending, BH_LEARN_PENDING, seed);
-	bh_waitings_init(&l->recent, RECENT_MAX, seed);
 	int r = bh_store_load_tuples(store, load_one, l);
 	if (r == 0)
 		r = bh_store_load_roles(store, load_role, l);
@@ -91,9 +87,8 @@ void bh_learn_free(struct bh_learn *l)
 	if (!l)
 		return;
 	while (l->pending.n)
-		forget(l, l->pending.oldest);
+		forget(l, bh_waitings_oldest(&l->pending));
 	bh_waitings_finish(&l->pending);
-	bh_waitings_finish(&l->recent);
 	bh_learn_table_finish(&l->table);
 	bh_learn_roles_finish(&l->roles);
 	free(l->dirty);
@@ -102,10 +97,10 @@ void bh_learn_free(struct bh_learn *l)
 
 static void expire(struct bh_learn *l, int64_t now)
 {
-	while (l->pending.n && l->pending.slot[l->pending.oldest].at < now - PENDING_US)
-		forget(l, l->pending.oldest);
-	while (l->recent.n && l->recent.slot[l->recent.oldest].at < now - RECENT_US)
-		bh_waitings_remove(&l->recent, l->recent.oldest);
+	uint32_t i;
+	while ((i = bh_waitings_oldest(&l->pending)) != BH_WAITING_NONE &&
+		l->pending.slot[i].at < now - PENDING_US)
+		forget(l, i);
 }
 
 static void mark_dirty(struct bh_learn *l, struct bh_learn_entry *e)
@@ -201,7 +196,7 @@ static void wait_for_answer(
 	struct bh_learn *l, struct bh_learn_entry *e, const struct bh_flow *f, int64_t now)
 {
 	if (l->pending.n == BH_LEARN_PENDING) {
-		forget(l, l->pending.oldest);
+		forget(l, bh_waitings_oldest(&l->pending));
 		l->pending_evicted++;
 	}
 	bh_waitings_add(&l->pending, f, e, now);
@@ -241,44 +236,44 @@ void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f)
 			put_in_table(l, e);
 	}
 	note_seen(l, e, f, !f->counted);
-	uint32_t i = bh_waitings_find(&l->recent, f->flow);
-	if (i == BH_WAITING_NONE) {
-		wait_for_answer(l, e, f->flow, f->now);
-		return;
-	}
-	bh_waitings_remove(&l->recent, i);
-	answer(l, e, f->flow, f->now);
+	wait_for_answer(l, e, f->flow, f->now);
 }
 
-void bh_learn_more(struct bh_learn *l, const struct bh_learn_flow *f, uint64_t n)
+bool bh_learn_more(struct bh_learn *l, const struct bh_learn_flow *f, uint64_t n)
 {
 	struct bh_tuple t = tuple_of(f);
 	char bh_autofree *key = bh_tuple_key(&t);
 	struct bh_learn_entry *e = bh_learn_table_find(&l->table, key);
 
 	if (!e)
-		return;
+		return false;
 	e->t.connections += n;
 	if (f->now > e->t.last_seen)
 		e->t.last_seen = f->now;
 	mark_dirty(l, e);
+	return e->t.answered;
+}
+
+size_t bh_learn_due(struct bh_learn *l, int64_t now, struct bh_learn_due *ret, size_t max)
+{
+	size_t n = 0;
+	expire(l, now);
+	for (uint32_t i; n < max && (i = bh_waitings_due(&l->pending, now)) != BH_WAITING_NONE;) {
+		const struct bh_waiting *s = &l->pending.slot[i];
+		ret[n++] = (struct bh_learn_due){s->flow, s->stage};
+		bh_waitings_advance(&l->pending, i, now);
+	}
+	return n;
 }
 
 void bh_learn_answered(struct bh_learn *l, const struct bh_flow *f, int64_t now)
 {
 	expire(l, now);
 	uint32_t i = bh_waitings_find(&l->pending, f);
-	if (i != BH_WAITING_NONE) {
-		struct bh_flow flow = l->pending.slot[i].flow; /* as the queue saw it */
-		answer(l, bh_waitings_remove(&l->pending, i), &flow, now);
+	if (i == BH_WAITING_NONE)
 		return;
-	}
-	i = bh_waitings_find(&l->recent, f);
-	if (i != BH_WAITING_NONE)
-		bh_waitings_remove(&l->recent, i);
-	else if (l->recent.n == RECENT_MAX)
-		bh_waitings_remove(&l->recent, l->recent.oldest);
-	bh_waitings_add(&l->recent, f, NULL, now);
+	struct bh_flow flow = l->pending.slot[i].flow; /* as the queue saw it */
+	answer(l, bh_waitings_remove(&l->pending, i), &flow, now);
 }
 
 /* Nothing counts as saved before the commit: a full disk rolls back, and all is put again. */

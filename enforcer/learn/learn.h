@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Learning: queued flows wait here until conntrack says that they were answered, then become
- * baseline tuples in the store. Bounded: at most BH_LEARN_PENDING flows wait (oldest go, counted)
- * and BH_LEARN_TUPLES tuples are kept (further new ones are counted and refused, so that a scan
- * cannot push out what is known). Unanswered ones get at most half of that, so that a scan cannot
- * stop learning either. A flow waits five minutes at most; a report of conntrack that overtakes the
- * queue's is remembered for five seconds. On the loop's thread.
+ * Learning: queued flows wait here until conntrack, asked again and again, says that they were
+ * answered, then become baseline tuples in the store. Bounded: at most BH_LEARN_PENDING flows wait
+ * (oldest go, counted), five minutes at most, and BH_LEARN_TUPLES tuples are kept (further new ones
+ * are counted and refused, so that a scan cannot push out what is known). Unanswered ones get at
+ * most half of that, so that a scan cannot stop learning either. On the loop's thread.
  */
 #pragma once
 
@@ -37,9 +36,18 @@ struct bh_learn_flow {
 	bool counted; /* its connection is counted elsewhere: by bh_learn_more */
 };
 void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f);
-/* n more connections of a tuple that was seen before; no news otherwise. */
-void bh_learn_more(struct bh_learn *l, const struct bh_learn_flow *f, uint64_t n);
-/* Conntrack says this flow (original direction, after DNAT) was answered. */
+/* n more connections of a tuple that was seen before; no news otherwise. True: it was answered. */
+bool bh_learn_more(struct bh_learn *l, const struct bh_learn_flow *f, uint64_t n);
+/*
+ * Flows for which it is time to ask whether they were answered; each comes again later, at longer
+ * and longer intervals, until it was or has waited too long. Returns how many of at most max.
+ */
+struct bh_learn_due {
+	struct bh_flow flow;
+	unsigned tries; /* so often it was asked for before */
+};
+size_t bh_learn_due(struct bh_learn *l, int64_t now, struct bh_learn_due *ret, size_t max);
+/* Conntrack says this flow (original direction, after DNAT) was answered. Nothing if none waits. */
 void bh_learn_answered(struct bh_learn *l, const struct bh_flow *f, int64_t now);
 /* Writes changed tuples to the store and commits it (called about once a second and before exit).
  * After a failure everything not yet on disk is written again the next time. */

@@ -11,6 +11,7 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <linux/if_ether.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <net/if.h>
 
 #define CT_STATE_ESTABLISHED 2 /* NF_CT_STATE_BIT() of the kernel */
@@ -192,11 +193,11 @@ static void match_ip_option(
 	add_cmp(r, NFT_CMP_EQ, &present, sizeof(present));
 }
 
-static void match_ct_state(struct nftnl_rule *r, uint32_t bits)
+static void match_ct_bits(struct nftnl_rule *r, uint32_t key, uint32_t bits)
 {
 	static const uint32_t zero;
 	struct nftnl_expr *e = bh_nft_add_expr(r, "ct");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
 	add_mask(r, &bits, sizeof(bits));
 	add_cmp(r, NFT_CMP_NEQ, &zero, sizeof(zero));
@@ -330,16 +331,19 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 		need_ip(r, m->family, known, place->table);
 		return 0;
 	case BH_MATCH_CT_ESTABLISHED:
-		match_ct_state(r, CT_STATE_ESTABLISHED);
+		match_ct_bits(r, NFT_CT_STATE, CT_STATE_ESTABLISHED);
 		return 0;
 	case BH_MATCH_CT_RELATED:
-		match_ct_state(r, CT_STATE_RELATED);
+		match_ct_bits(r, NFT_CT_STATE, CT_STATE_RELATED);
 		return 0;
 	case BH_MATCH_IP_OPTION:
 		match_ip_option(r, m, known);
 		return 0;
 	case BH_MATCH_CT_NEW:
-		match_ct_state(r, CT_STATE_NEW);
+		match_ct_bits(r, NFT_CT_STATE, CT_STATE_NEW);
+		return 0;
+	case BH_MATCH_CT_CONFIRMED:
+		match_ct_bits(r, NFT_CT_STATUS, IPS_CONFIRMED);
 		return 0;
 	case BH_MATCH_SADDR_SET:
 	case BH_MATCH_DADDR_SET:

@@ -90,6 +90,7 @@ enum bh_match_kind {
 	BH_MATCH_CT_ESTABLISHED, /* ct state established */
 	BH_MATCH_CT_RELATED, /* ct state related */
 	BH_MATCH_CT_NEW, /* ct state new */
+	BH_MATCH_CT_CONFIRMED, /* ct status confirmed: not the first packet of its flow */
 	BH_MATCH_SADDR_SET, /* ip|ip6 saddr [!=] @name */
 	BH_MATCH_DADDR_SET, /* ip|ip6 daddr [!=] @name */
 	BH_MATCH_PAIR_SET, /* ip|ip6 saddr . daddr @name */

@@ -132,7 +132,7 @@ static void emit_self(struct bh_chain *c)
 		struct bh_rule *r = bh_chain_add(c, NULL);
 		bh_emit_set_match(r, BH_MATCH_PAIR_SET, (enum bh_family)family,
 			family == BH_IPV4 ? "self4" : "self6");
-		r->action = BH_ACT_ACCEPT;
+		bh_emit_go(r, BH_ACT_GOTO, "passed");
 	}
 }
 
@@ -196,6 +196,8 @@ static void emit_forward(struct bh_emit *m)
 	emit_vmaps(c, BH_MAP_OBSERVE, BH_INGRESS);
 	bh_emit_unknown(c, BH_MATCH_SADDR_SET);
 	bh_emit_unknown(c, BH_MATCH_DADDR_SET);
+	bh_emit_passed(c, BH_MATCH_SADDR_SET);
+	bh_emit_passed(c, BH_MATCH_DADDR_SET);
 }
 
 /* Container → host (input) is the container's egress, host → container (output) its ingress. */
@@ -217,6 +219,7 @@ static void emit_host(struct bh_emit *m, const char *name, enum bh_hook hook)
 		emit_vmaps(c, BH_MAP_ENFORCE, d);
 		emit_vmaps(c, BH_MAP_OBSERVE, d);
 		bh_emit_unknown(c, kind);
+		bh_emit_passed(c, kind);
 		return;
 	}
 	for (int family = BH_IPV4; family <= BH_IPV6; family += 2) {

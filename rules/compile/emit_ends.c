@@ -238,5 +238,6 @@ void bh_emit_ends(const struct bh_emit *m)
 		counted(c, BH_ACT_REJECT_ADMIN, NULL);
 	}
 	bh_emit_cache_sets(m->rs);
+	bh_emit_passed_chain(m->rs);
 	emit_paced_sets(m->rs);
 }

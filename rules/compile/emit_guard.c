@@ -180,6 +180,19 @@ static void accept_own(struct bh_chain *c)
 	end(in_set(r, 0, "guard-mac", read_mac, BH_ARRAY_SIZE(read_mac), false), BH_ACT_ACCEPT);
 }
 
+/* Most of all packets: none of the checks before accept_own's concerns TCP, so that of a workload's
+ * own address one look-up is all it pays. */
+static void accept_tcp(struct bh_chain *c)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		struct bh_rule *r = bh_chain_add(c, NULL);
+		bh_rule_match(r, BH_MATCH_L4PROTO)->proto = IPPROTO_TCP;
+		end(in_set(r, v6 ? BH_IPV6 : BH_IPV4, v6 ? "guard-ip6" : "guard-ip4", read_addr,
+			    BH_ARRAY_SIZE(read_addr), false),
+			BH_ACT_ACCEPT);
+	}
+}
+
 /* Ports of nobody that we know: an uplink, a veth that was made this moment. They may speak for
  * whom they like, but for no workload. */
 static void emit_stranger(struct bh_ruleset *rs)
@@ -207,6 +220,7 @@ static void emit_bridge(struct bh_ruleset *rs)
 	static const uint16_t governed[] = {ETH_P_IP, ETH_P_ARP, ETH_P_IPV6};
 	struct bh_chain *c = bh_ruleset_add_chain(rs, "guard", BH_HOOK_PREROUTING, FIRST, NULL);
 	c->table = BH_TABLE_BRIDGE;
+	accept_tcp(c);
 	bh_emit_go(in_set(bh_chain_add(c, NULL), 0, "guarded", read_port, 1, true), BH_ACT_GOTO,
 		"stranger");
 	accept_own(c);
@@ -217,14 +231,13 @@ static void emit_bridge(struct bh_ruleset *rs)
 	c = bh_ruleset_add_chain(rs, "deliver", BH_HOOK_FORWARD, FIRST, NULL);
 	c->table = BH_TABLE_BRIDGE;
 	struct bh_rule *r = bh_chain_add(c, "tagged or of another protocol");
-	in_set(r, 0, "strict", read_out, 1, false);
-	struct bh_match *m = bh_rule_match(r, BH_MATCH_ETHER_TYPE);
+	struct bh_match *m = bh_rule_match(r, BH_MATCH_ETHER_TYPE); /* first: the cheaper one */
 	m->neg = true;
 	m->n_ports = BH_ARRAY_SIZE(governed);
 	m->port = bh_xcalloc(m->n_ports, sizeof(*m->port));
 	for (size_t i = 0; i < m->n_ports; i++)
 		m->port[i] = (struct bh_port_range){governed[i], governed[i]};
-	end(r, BH_ACT_DROP);
+	end(in_set(r, 0, "strict", read_out, 1, false), BH_ACT_DROP);
 }
 
 /*
@@ -235,8 +248,14 @@ static void emit_bridge(struct bh_ruleset *rs)
  */
 static void drop_elsewhere(struct bh_chain *c)
 {
+	struct bh_rule *r;
+	/* What all checks below would let through, most of what workloads send, pays for one. */
+	for (int v6 = 0; v6 < 2; v6++)
+		end(in_set(bh_chain_add(c, NULL), v6 ? BH_IPV6 : BH_IPV4, v6 ? "home6" : "home4",
+			    read_routed, BH_ARRAY_SIZE(read_routed), false),
+			BH_ACT_ACCEPT);
 	/* The node's own packets, and what it refuses to itself in a workload's name. */
-	struct bh_rule *r = bh_chain_add(c, NULL);
+	r = bh_chain_add(c, NULL);
 	bh_rule_match(r, BH_MATCH_IIF_LO);
 	end(r, BH_ACT_ACCEPT);
 	r = bh_chain_add(c, NULL);

@@ -370,6 +370,10 @@ void bh_emit_cache(const struct bh_emit *m, struct bh_chain *c);
 void bh_emit_cache_sets(struct bh_ruleset *rs);
 void bh_emit_unknown(struct bh_chain *c, enum bh_match_kind kind);
 
+/* emit_passed.c */
+void bh_emit_passed(struct bh_chain *c, enum bh_match_kind kind);
+void bh_emit_passed_chain(struct bh_ruleset *rs);
+
 /* emit_guard.c: identity is bound to the veth */
 void bh_emit_guard(const struct bh_emit *m);
 /* emit_ports.c. _node_sets: the node's own addresses; _ports: what each veth may send, of the

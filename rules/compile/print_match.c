@@ -66,7 +66,9 @@ static void print_l4_match(const struct bh_match *m, struct bh_buf *out)
 	const char *proto = bh_proto_name(m->proto, number);
 	switch (m->kind) {
 	case BH_MATCH_L4PROTO:
-		bh_buf_printf(out, "meta l4proto %s", proto);
+		/* nft takes "icmpv6" too, but lists /etc/protocols' name */
+		bh_buf_printf(out, "meta l4proto %s",
+			m->proto == 58 ? "ipv6-icmp" : proto);
 		break;
 	case BH_MATCH_DPORT:
 	case BH_MATCH_SPORT:
@@ -158,6 +160,9 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 		break;
 	case BH_MATCH_CT_NEW:
 		bh_buf_str(out, "ct state new");
+		break;
+	case BH_MATCH_CT_CONFIRMED:
+		bh_buf_str(out, "ct status confirmed");
 		break;
 	case BH_MATCH_SADDR_SET:
 		bh_buf_printf(out, "%s saddr %s@%s", a, neg, m->set);

@@ -111,6 +111,7 @@ static bool matches(struct sim *s, const struct bh_match *m)
 		return s->p->established;
 	case BH_MATCH_CT_RELATED:
 	case BH_MATCH_IP_OPTION:
+	case BH_MATCH_CT_CONFIRMED: /* every packet is the first of its flow */
 		return false;
 	case BH_MATCH_CT_NEW:
 		return !s->p->established;

@@ -190,25 +190,81 @@ static void test_seen_then_answered(void **state BH_UNUSED)
 	assert_int_equal(learned, 1);
 }
 
-static void test_answered_overtakes(void **state BH_UNUSED)
+/* How often the flows that wait are asked for until `now`, a step of 10 ms at a time. */
+static unsigned asked_until(int64_t from, int64_t now)
 {
-	struct bh_flow f = flow(BH_UDP, 40000, 53);
-	bh_learn_answered(l, &f, 100);
-	bh_learn_answered(l, &f, 110);
-	assert_int_equal(stats().tuples, 0);
-	seen(&f, 200);
-	assert_true(only().answered);
-	assert_int_equal(learned, 1);
-	assert_int_equal(stats().pending, 0);
+	struct bh_learn_due due[4];
+	unsigned n = 0;
+	for (int64_t t = from; t <= now; t += SECOND / 100)
+		n += (unsigned)bh_learn_due(l, t, due, BH_ARRAY_SIZE(due));
+	return n;
 }
 
-static void test_old_answers_do_not_count(void **state BH_UNUSED)
+static void test_asked_for_again_and_again(void **state BH_UNUSED)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	struct bh_learn_due due[2];
+	seen(&f, 0);
+	assert_int_equal(bh_learn_due(l, SECOND / 25, due, 2), 0); /* too early */
+	assert_int_equal(bh_learn_due(l, SECOND / 20, due, 2), 1);
+	assert_int_equal(due[0].flow.sport, 40000);
+	assert_int_equal(due[0].tries, 0);
+	assert_int_equal(bh_learn_due(l, SECOND / 20, due, 2), 0); /* not twice at a time */
+	assert_int_equal(bh_learn_due(l, SECOND, due, 2), 1);
+	assert_int_equal(due[0].tries, 1);
+	unsigned n = asked_until(SECOND, 299 * SECOND);
+	assert_in_range(n, 5, 7);
+	assert_int_equal(stats().pending, 1);
+	assert_int_equal(asked_until(299 * SECOND, 1000 * SECOND), 0); /* given up */
+	assert_int_equal(stats().pending, 0);
+	assert_false(only().answered);
+}
+
+/* An answer to the last question counts like one to the first. */
+static void test_answered_late(void **state BH_UNUSED)
+{
+	struct bh_flow f = flow(BH_UDP, 40000, 53);
+	seen(&f, 0);
+	asked_until(0, 295 * SECOND);
+	bh_learn_answered(l, &f, 295 * SECOND);
+	assert_true(only().answered);
+	assert_int_equal(stats().pending, 0);
+	assert_int_equal(asked_until(295 * SECOND, 296 * SECOND), 0);
+}
+
+/* Those who came first are asked for first; no more at a time than there is room for. */
+static void test_asked_in_order(void **state BH_UNUSED)
+{
+	struct bh_learn_due due[3];
+	for (uint16_t i = 0; i < 5; i++) {
+		struct bh_flow f = flow(BH_TCP, (uint16_t)(40000 + i), 5432);
+		seen(&f, i);
+	}
+	assert_int_equal(bh_learn_due(l, SECOND / 10, due, 3), 3);
+	for (uint16_t i = 0; i < 3; i++)
+		assert_int_equal(due[i].flow.sport, 40000 + i);
+	struct bh_flow gone = flow(BH_TCP, 40003, 5432);
+	bh_learn_answered(l, &gone, SECOND / 10);
+	assert_int_equal(bh_learn_due(l, SECOND / 10, due, 3), 1);
+	assert_int_equal(due[0].flow.sport, 40004);
+}
+
+/* The clock is set back by a day: nobody waits a day longer. */
+static void test_clock_set_back(void **state BH_UNUSED)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	struct bh_learn_due due[1];
+	seen(&f, 86400 * SECOND);
+	assert_int_equal(bh_learn_due(l, SECOND, due, 1), 1);
+}
+
+static void test_nobody_waits_for_this_answer(void **state BH_UNUSED)
 {
 	struct bh_flow f = flow(BH_UDP, 40000, 53);
 	bh_learn_answered(l, &f, 100);
-	seen(&f, 100 + 6 * SECOND);
-	assert_false(only().answered);
-	assert_int_equal(learned, 0);
+	assert_int_equal(stats().tuples, 0);
+	seen(&f, 200);
+	assert_false(only().answered); /* of this one nobody knows yet */
 }
 
 static void test_exact_match(void **state BH_UNUSED)
@@ -389,15 +445,15 @@ static void test_scan(void **state BH_UNUSED)
 	assert_int_equal(st.pending, BH_LEARN_PENDING);
 	assert_int_equal(st.pending_evicted, 250000 - BH_LEARN_PENDING);
 	assert_true(st.tuples_refused > 0);
-	/* Learning goes on all the same, in both orders. */
+	/* Learning goes on all the same. */
 	good.dport = 6379;
 	seen(&good, 400000);
 	assert_int_equal(stats().tuples, st.tuples);
 	bh_learn_answered(l, &good, 400001);
 	assert_int_equal(stats().tuples, st.tuples + 1);
 	good.dport = 6380;
-	bh_learn_answered(l, &good, 400002);
-	seen(&good, 400003);
+	seen(&good, 400002);
+	bh_learn_answered(l, &good, 400003);
 	assert_int_equal(stats().answered, 3);
 	assert_int_equal(learned, 3);
 	assert_int_equal(learned_port, 6380);
@@ -534,8 +590,11 @@ int main(void)
 		TEST(test_more_of_a_tuple),
 		TEST(test_answered_but_counted_elsewhere),
 		TEST(test_seen_then_answered),
-		TEST(test_answered_overtakes),
-		TEST(test_old_answers_do_not_count),
+		TEST(test_asked_for_again_and_again),
+		TEST(test_answered_late),
+		TEST(test_asked_in_order),
+		TEST(test_clock_set_back),
+		TEST(test_nobody_waits_for_this_answer),
 		TEST(test_exact_match),
 		TEST(test_known_tuple_needs_no_pending),
 		TEST(test_repeated_syn_is_one_connection),

@@ -36,7 +36,9 @@ static const char rules[] =
 	"table inet t {\n"
 	" chain f { type filter hook forward priority 0; ct state new counter; }\n"
 	" chain pre { type nat hook prerouting priority -100;"
-	" ip daddr " FRONT " tcp dport 80 dnat ip to " SERVER ":8080; }\n"
+	" ip daddr " FRONT " tcp dport { 80, 81 } dnat ip to " SERVER ":8080; }\n"
+	" chain post { type nat hook postrouting priority 100;"
+	" meta l4proto tcp ct original proto-dst { 81, 82 } masquerade; }\n"
 	"}\n";
 
 static void link_up(pid_t pid, const char *here, const char *v4, const char *v6)
@@ -311,6 +313,90 @@ static void test_ipv6(void **state)
 	close(l);
 }
 
+/* --- single flows --- */
+
+struct answers {
+	bool told[8], there[8], answered[8];
+};
+
+static void on_answer(size_t i, const struct bh_ct_entry *e, void *arg)
+{
+	struct answers *a = arg;
+	assert_in_range(i, 0, 7);
+	assert_false(a->told[i]);
+	a->told[i] = true;
+	a->there[i] = e != NULL;
+	a->answered[i] = e && e->answered;
+}
+
+static struct bh_flow flow(
+	uint8_t proto, const char *src, uint16_t sport, const char *dst, uint16_t dport)
+{
+	return (struct bh_flow){
+		.src = addr(src), .dst = addr(dst), .proto = proto, .sport = sport, .dport = dport};
+}
+
+/* As the forward hook sees them: straight, DNAT, SNAT, IPv6; nobody's; a ping; refused; both. */
+static void test_ask(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *local, *remote;
+		uint16_t sport, port;
+	} to[] = {{CLIENT, SERVER, 4101, 8080}, {CLIENT, FRONT, 4102, 80},
+		{CLIENT, SERVER, 4103, 82}, {CLIENT6, SERVER6, 4104, 8080},
+		{CLIENT, FRONT, 4105, 81}};
+	int l = listener(SERVER, 8080), l82 = listener(SERVER, 82), l6 = listener(SERVER6, 8080);
+	int c[BH_ARRAY_SIZE(to)], refused = sock(client, SOCK_STREAM, CLIENT, 4106);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(to); i++) {
+		c[i] = sock(client, SOCK_STREAM, to[i].local, to[i].sport);
+		assert_int_equal(connect_to(c[i], to[i].remote, to[i].port), 0);
+	}
+	assert_int_equal(connect_to(refused, SERVER, 9), -ECONNREFUSED);
+	const struct bh_flow f[] = {flow(BH_TCP, CLIENT, 4101, SERVER, 8080),
+		flow(BH_TCP, CLIENT, 4102, SERVER, 8080), flow(BH_TCP, CLIENT, 4103, SERVER, 82),
+		flow(BH_TCP, CLIENT6, 4104, SERVER6, 8080),
+		flow(BH_TCP, CLIENT, 4999, SERVER, 8080), flow(IPPROTO_ICMP, CLIENT, 0, SERVER, 0),
+		flow(BH_TCP, CLIENT, 4106, SERVER, 9), flow(BH_TCP, CLIENT, 4105, SERVER, 8080)};
+	struct answers a = {0};
+	assert_int_equal(bh_ct_ask(ct, f, BH_ARRAY_SIZE(f), on_answer, &a), 0);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(f); i++) {
+		assert_true(a.told[i]);
+		assert_int_equal(a.answered[i], i < 4);
+		if (i != 6) /* kernels differ in when they forget it */
+			assert_int_equal(a.there[i], i < 4);
+	}
+	for (size_t i = 0; i < BH_ARRAY_SIZE(to); i++)
+		close(c[i]);
+	close(refused);
+	close(l);
+	close(l82);
+	close(l6);
+}
+
+static void count(size_t i, const struct bh_ct_entry *e, void *arg)
+{
+	(void)i;
+	*(size_t *)arg += e ? 1000 : 1;
+}
+
+static void test_ask_many(void **state)
+{
+	(void)state;
+	struct bh_flow f[500];
+	size_t n = 0;
+	int c = sock(client, SOCK_DGRAM, CLIENT, 4110);
+	send_to(c, NOBODY, 7777);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(f); i++) /* the last one is there, others in between */
+		f[i] = flow(i % 3 ? BH_UDP : IPPROTO_ICMP, CLIENT, 4110, NOBODY,
+			i % 100 == 99 || i + 1 == BH_ARRAY_SIZE(f) ? 7777 : (uint16_t)(1000 + i));
+	f[99].proto = f[399].proto = BH_UDP;
+	assert_int_equal(bh_ct_ask(ct, f, BH_ARRAY_SIZE(f), count, &n), 0);
+	assert_int_equal(n, 5 * 1000 + 495);
+	assert_int_equal(bh_ct_ask(ct, f, 0, count, &n), 0);
+	close(c);
+}
+
 static void test_icmp(void **state)
 {
 	(void)state;
@@ -474,6 +560,8 @@ int main(void)
 		cmocka_unit_test(test_udp),
 		cmocka_unit_test(test_dnat),
 		cmocka_unit_test(test_ipv6),
+		cmocka_unit_test(test_ask),
+		cmocka_unit_test(test_ask_many),
 		cmocka_unit_test(test_icmp),
 		cmocka_unit_test(test_delete_many),
 		cmocka_unit_test(test_successor_is_spared),
