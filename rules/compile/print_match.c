@@ -67,8 +67,7 @@ static void print_l4_match(const struct bh_match *m, struct bh_buf *out)
 	switch (m->kind) {
 	case BH_MATCH_L4PROTO:
 		/* nft takes "icmpv6" too, but lists /etc/protocols' name */
-		bh_buf_printf(out, "meta l4proto %s",
-			m->proto == 58 ? "ipv6-icmp" : proto);
+		bh_buf_printf(out, "meta l4proto %s", m->proto == 58 ? "ipv6-icmp" : proto);
 		break;
 	case BH_MATCH_DPORT:
 	case BH_MATCH_SPORT:
