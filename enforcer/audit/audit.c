@@ -1,80 +1,48 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The audit log as the rest of the daemon sees it. Invariants: a sequence number is given to a
- * record only when the record is sure of a place in the file or in the backlog, so numbers have no
- * gaps; whatever could not be recorded is counted, and the count itself becomes a `gap` record.
+ * The audit log as the rest of the daemon sees it. Invariant: whatever could not be recorded is
+ * counted, and the count itself becomes a `gap` record as soon as there is room.
  */
 #include <errno.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "audit/private.h"
 
+#define PATIENCE_MS 500
+
 struct bh_audit {
 	struct bh_audit_ident id;
-	struct bh_audit_log log;
+	struct bh_audit_writer *writer;
 	struct bh_audit_repeats repeats;
-	uint64_t sequence;
 	uint64_t aggregated, lost;
-	struct { /* events that found the backlog full */
+	uint64_t ticket; /* of the last record given to the writer */
+	uint64_t slow; /* a ticket that was waited for in vain; 0: none */
+	struct bh_audit_refused { /* events that found no room */
 		uint64_t count;
 		int64_t first, last;
-	} refused;
+	} refused[2]; /* by may_drop */
 };
 
-static int64_t now_us(void)
+/* Takes rec. false: there was no room for it. */
+static bool push(struct bh_audit *a, json_t *rec, int64_t when, bool urgent, bool may_drop)
 {
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-/* The line of a record, details left out where they are too long. Owned; NULL without memory. */
-static char *render(json_t *rec, size_t *ret_len)
-{
-	char *text = json_dumps(rec, JSON_COMPACT);
-	size_t len = text ? strlen(text) : 0;
-
-	if (len + 1 > BH_AUDIT_MAX_LINE) {
-		free(text);
-		json_object_set_new(json_object_get(rec, "bulkhead"), "change",
-			json_pack("{s:b, s:I}", "omitted", 1, "bytes", (json_int_t)len));
-		text = json_dumps(rec, JSON_COMPACT);
-		len = text ? strlen(text) : 0;
-	}
-	if (!text)
-		return NULL;
-	text = bh_xrealloc(text, len + 2, 1);
-	text[len] = '\n';
-	text[len + 1] = '\0';
-	*ret_len = len + 1;
-	return text;
-}
-
-/* Takes rec. Gives it a number and a place in the backlog; false: there was none. */
-static bool enqueue(struct bh_audit *a, json_t *rec, int64_t when)
-{
-	size_t len;
-	char *line = NULL;
 	json_int_t repeat =
 		json_integer_value(json_object_get(json_object_get(rec, "bulkhead"), "repeat"));
-	uint64_t events = repeat > 1 ? (uint64_t)repeat : 1;
+	struct bh_audit_item it = {
+		.events = repeat > 1 ? (uint64_t)repeat : 1,
+		.urgent = urgent,
+	};
+	struct bh_audit_refused *r = &a->refused[may_drop];
 
-	if (bh_audit_log_room(&a->log)) {
-		bh_audit_record_stamp(rec, &a->id, a->sequence + 1, when);
-		line = render(rec, &len);
-	}
-	json_decref(rec);
-	if (line) {
-		a->sequence++;
-		bh_audit_log_push(&a->log, line, len);
+	if (bh_audit_record_render(rec, when, &it) &&
+		bh_audit_writer_push(a->writer, &it, may_drop, &a->ticket) == 0)
 		return true;
-	}
-	if (a->refused.count == 0)
-		a->refused.first = when;
-	a->refused.last = when;
-	a->refused.count += events;
-	a->lost += events;
+	free(it.text);
+	if (r->count == 0)
+		r->first = when;
+	r->last = when;
+	r->count += it.events;
+	a->lost += it.events;
 	return false;
 }
 
@@ -84,52 +52,39 @@ static json_t *gap(struct bh_audit *a, const char *message, json_t *details)
 		&(struct bh_audit_change){.action = "gap", .message = message, .details = details});
 }
 
-/* Writes what waits; once all of it is out, also what had to be left out. */
-static int drain(struct bh_audit *a)
+/* What found no room goes on record before whatever comes next. */
+static void report_refused(struct bh_audit *a)
 {
-	int e = bh_audit_log_drain(&a->log);
-	if (e < 0 || a->refused.count == 0)
-		return e;
-	json_t *rec = gap(a, "events lost: the audit log could not be written",
-		json_pack("{s:s, s:I, s:o, s:o}", "class", "log", "count",
-			(json_int_t)a->refused.count, "first", bh_audit_time(a->refused.first),
-			"last", bh_audit_time(a->refused.last)));
-	a->refused.count = 0;
-	enqueue(a, rec, now_us());
-	return bh_audit_log_drain(&a->log);
+	for (int may_drop = 0; may_drop < 2; may_drop++) {
+		struct bh_audit_refused r = a->refused[may_drop];
+		if (r.count == 0)
+			continue;
+		uint64_t lost = a->lost;
+		a->refused[may_drop].count = 0;
+		json_t *rec = gap(a,
+			may_drop ? "allowed flows lost: the audit log could not keep up"
+				 : "events lost: the audit log could not be written",
+			json_pack("{s:s, s:I, s:o, s:o}", "class", may_drop ? "allowed" : "log",
+				"count", (json_int_t)r.count, "first", bh_audit_time(r.first),
+				"last", bh_audit_time(r.last)));
+		if (!push(a, rec, bh_audit_now(), false, false)) {
+			a->refused[0].count = 0; /* the report itself is no event */
+			a->refused[may_drop] = r;
+			a->lost = lost;
+			return;
+		}
+	}
 }
 
-static int submit(struct bh_audit *a, json_t *rec, int64_t when)
+static bool submit(struct bh_audit *a, json_t *rec, int64_t when, bool urgent, bool may_drop)
 {
-	if (a->log.count > 0 || a->refused.count > 0)
-		drain(a); /* in order: what was refused before belongs before this */
-	if (!enqueue(a, rec, when))
-		return -ENOBUFS;
-	return drain(a);
+	report_refused(a);
+	return push(a, rec, when, urgent, may_drop);
 }
 
 static void submit_repeat(json_t *rec, int64_t last, void *arg)
 {
-	submit(arg, rec, last);
-}
-
-/* What the recovery did is in the log itself, first thing. */
-static void report_recovery(struct bh_audit *a, const struct bh_audit_recovery *r)
-{
-	if (r->torn)
-		submit(a,
-			gap(a, "the last line was incomplete and has been set aside",
-				json_pack("{s:s, s:I, s:o, s:o}", "class", "torn-line", "bytes",
-					(json_int_t)r->torn, "saved",
-					bh_audit_text(r->torn_path, 4096), "text",
-					bh_audit_text(r->torn_text, BH_AUDIT_TORN_SHOWN))),
-			now_us());
-	if (r->aside)
-		submit(a,
-			gap(a, "the file held no audit record and has been set aside",
-				json_pack("{s:s, s:o}", "class", "unreadable-file", "saved",
-					bh_audit_text(r->aside, 4096))),
-			now_us());
+	submit(arg, rec, last, false, false);
 }
 
 static void ident_init(struct bh_audit_ident *id, const struct bh_audit_opts *o)
@@ -141,30 +96,33 @@ static void ident_init(struct bh_audit_ident *id, const struct bh_audit_opts *o)
 		.version = bh_xstrdup(o->version),
 	};
 	if (getrandom(id->prefix, sizeof(id->prefix), 0) != sizeof(id->prefix)) {
-		uint64_t t = (uint64_t)now_us() ^ (uint64_t)getpid() << 48;
+		uint64_t t = (uint64_t)bh_audit_now() ^ (uint64_t)getpid() << 48;
 		memcpy(id->prefix, &t, sizeof(t));
 	}
 }
 
+static void release(struct bh_audit *a)
+{
+	free(a->id.node);
+	free(a->id.machine_id);
+	free(a->id.boot_id);
+	free(a->id.version);
+	free(a);
+}
+
 int bh_audit_open(const struct bh_audit_opts *opts, struct bh_audit **ret)
 {
-	struct bh_audit_recovery rec = {0};
-	struct bh_audit_log log;
+	struct bh_audit *a = bh_xcalloc(1, sizeof(*a));
 	uint64_t seed;
 
-	int e = bh_audit_log_open(opts->path, &rec, &log);
+	ident_init(&a->id, opts);
+	int e = bh_audit_writer_start(opts, &a->id, &a->writer);
 	if (e < 0) {
-		bh_audit_recovery_finish(&rec);
+		release(a);
 		return e;
 	}
-	struct bh_audit *a = bh_xcalloc(1, sizeof(*a));
-	a->log = log;
-	a->sequence = rec.sequence;
-	ident_init(&a->id, opts);
 	memcpy(&seed, a->id.prefix, sizeof(seed));
 	bh_audit_repeats_init(&a->repeats, seed);
-	report_recovery(a, &rec);
-	bh_audit_recovery_finish(&rec);
 	*ret = a;
 	return 0;
 }
@@ -191,7 +149,7 @@ static void report_overflow(struct bh_audit *a)
 			json_pack("{s:s, s:I, s:o, s:o, s:o}", "class", "flows", "count",
 				(json_int_t)total, "actions", by_action, "first",
 				bh_audit_time(first), "last", bh_audit_time(last))),
-		now_us());
+		bh_audit_now(), false, false);
 }
 
 void bh_audit_close(struct bh_audit *a)
@@ -200,54 +158,38 @@ void bh_audit_close(struct bh_audit *a)
 		return;
 	bh_audit_repeats_expire(&a->repeats, 0, true, submit_repeat, a);
 	report_overflow(a);
-	drain(a);
-	bh_audit_log_sync(&a->log);
+	report_refused(a);
+	bh_audit_writer_stop(a->writer);
 	bh_audit_repeats_finish(&a->repeats);
-	bh_audit_log_finish(&a->log);
-	free(a->id.node);
-	free(a->id.machine_id);
-	free(a->id.boot_id);
-	free(a->id.version);
-	free(a);
+	release(a);
 }
 
-static int reopen(struct bh_audit *a, const char *why)
+void bh_audit_reopen(struct bh_audit *a)
 {
-	struct bh_audit_recovery rec = {0};
-	uint64_t last = a->sequence;
-
-	int r = bh_audit_log_reopen(&a->log, &rec);
-	if (r == 1) {
-		/* Also so that the new file holds a number from which to go on. */
-		struct bh_audit_change c = {.action = "log.reopened",
-			.message = why,
-			.details = json_pack("{s:I}", "previous_sequence", (json_int_t)last)};
-		if (rec.sequence > a->sequence)
-			a->sequence = rec.sequence;
-		report_recovery(a, &rec);
-		r = submit(a, bh_audit_record_event(&a->id, &c), now_us());
-		if (r == 0)
-			r = bh_audit_log_sync(&a->log);
-	}
-	bh_audit_recovery_finish(&rec);
-	return r < 0 ? r : 0;
+	bh_audit_writer_reopen(a->writer);
 }
 
-int bh_audit_reopen(struct bh_audit *a)
+int bh_audit_settle(struct bh_audit *a, unsigned ms)
 {
-	return reopen(a, "the log goes on in a new file");
+	return bh_audit_writer_wait(a->writer, a->ticket, ms);
+}
+
+static bool may_drop(const struct bh_audit_flow *f)
+{
+	return f->verdict == BH_ALLOW && f->reason != BH_REASON_THREAT &&
+	       strcmp(f->action, "would-deny") != 0;
 }
 
 void bh_audit_flow(struct bh_audit *a, const struct bh_audit_flow *f)
 {
 	struct bh_audit_flow copy = *f;
 	if (copy.when == 0)
-		copy.when = now_us();
+		copy.when = bh_audit_now();
 	if (copy.times == 0)
 		copy.times = 1;
 	switch (bh_audit_repeats_note(&a->repeats, &a->id, &copy, submit_repeat, a)) {
 	case BH_AUDIT_FIRST:
-		submit(a, bh_audit_record_flow(&a->id, &copy), copy.when);
+		submit(a, bh_audit_record_flow(&a->id, &copy), copy.when, false, may_drop(f));
 		if (--copy.times == 0)
 			break;
 		bh_audit_repeats_note(&a->repeats, &a->id, &copy, submit_repeat, a);
@@ -262,6 +204,20 @@ void bh_audit_flow(struct bh_audit *a, const struct bh_audit_flow *f)
 	}
 }
 
+/* A disk that was waited for in vain is not waited for again before it has caught up: commands stay
+ * usable, and what they changed is on record a little later. */
+static int wait_for(struct bh_audit *a)
+{
+	int e = bh_audit_writer_wait(
+		a->writer, a->slow ? a->slow : a->ticket, a->slow ? 0 : PATIENCE_MS);
+	if (e == 0 && a->slow) {
+		a->slow = 0;
+		return wait_for(a);
+	}
+	a->slow = e == -ETIMEDOUT ? (a->slow ? a->slow : a->ticket) : 0;
+	return e;
+}
+
 int bh_audit_event(struct bh_audit *a, const char *action, const char *outcome, const char *message,
 	const struct bh_audit_actor *actor, json_t *details)
 {
@@ -270,27 +226,27 @@ int bh_audit_event(struct bh_audit *a, const char *action, const char *outcome, 
 		.message = message,
 		.actor = actor,
 		.details = details};
-	int e = submit(a, bh_audit_record_event(&a->id, &c), now_us());
-	return e < 0 ? e : bh_audit_log_sync(&a->log);
+	if (!submit(a, bh_audit_record_event(&a->id, &c), bh_audit_now(), true, false))
+		return -ENOBUFS;
+	return actor ? wait_for(a) : 0;
 }
 
 void bh_audit_tick(struct bh_audit *a, int64_t now)
 {
-	if (bh_audit_log_unlinked(&a->log))
-		reopen(a, "the file of the log was removed");
 	bh_audit_repeats_expire(&a->repeats, now, false, submit_repeat, a);
 	report_overflow(a);
-	if (drain(a) == 0)
-		bh_audit_log_sync(&a->log);
+	report_refused(a);
+	bh_audit_writer_tick(a->writer);
 }
 
 void bh_audit_get_stats(const struct bh_audit *a, struct bh_audit_stats *ret)
 {
-	*ret = (struct bh_audit_stats){
-		.written = a->log.written,
-		.aggregated = a->aggregated,
-		.lost = a->lost,
-		.sequence = a->sequence,
-		.last_error = a->log.last_error,
-	};
+	bh_audit_writer_get_stats(a->writer, ret);
+	ret->aggregated = a->aggregated;
+	ret->lost = a->lost;
+}
+
+char *bh_audit_public_key(const struct bh_audit *a)
+{
+	return bh_audit_writer_public_key(a->writer);
 }

@@ -1,57 +1,106 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the audit log's files share: the file with its backlog, the records, the repeat table. */
+/* What the audit log's files share: the file, the thread that writes it, records, repetitions. */
 #pragma once
 
+#include <pthread.h>
+
 #include "audit/audit.h"
+#include "audit/seal.h"
 
 #define BH_AUDIT_MAX_LINE ((size_t)256 << 10) /* a longer record loses its details, and says so */
-#define BH_AUDIT_MAX_BACKLOG 4096 /* records waiting for a file that refuses writes */
-#define BH_AUDIT_MAX_BACKLOG_BYTES ((size_t)16 << 20)
-#define BH_AUDIT_TORN_SHOWN 4096 /* bytes of a torn line kept in the gap record itself */
+#define BH_AUDIT_RING 16384 /* records that wait for the writer */
+#define BH_AUDIT_RING_BYTES ((size_t)32 << 20)
+#define BH_AUDIT_TORN_SHOWN 4096 /* bytes of a torn line kept in the record itself */
 
-/* --- recover.c: what the last run left in the file --- */
-struct bh_audit_recovery {
-	uint64_t sequence; /* of the last complete record; 0 = none */
-	size_t torn; /* bytes after the last newline, cut off */
-	char *torn_text; /* its first BH_AUDIT_TORN_SHOWN bytes; owned */
-	char *torn_path; /* where all of it went; NULL if only in torn_text; owned */
-	char *aside; /* the file held no record and was renamed to this; owned */
-};
-/* Reads the end of the file, cuts off a torn last line. With ret->aside set the descriptor is the
- * renamed file's and the caller opens a new one. −errno: the file is as it was. */
-int bh_audit_recover(const char *path, int fd, struct bh_audit_recovery *ret);
-void bh_audit_recovery_finish(struct bh_audit_recovery *r);
-
-/* --- log.c: the file --- */
-struct bh_audit_line {
-	char *text; /* with the newline */
-	size_t len;
-};
-struct bh_audit_log {
-	char *path;
-	int fd;
-	struct bh_audit_line *line; /* ring of BH_AUDIT_MAX_BACKLOG */
-	size_t head, count, bytes;
-	size_t offset; /* of the first line that is in the file already (see write_line) */
-	bool dirty; /* written since the last sync */
-	uint64_t written;
-	int last_error;
-};
-int bh_audit_log_open(const char *path, struct bh_audit_recovery *rec, struct bh_audit_log *ret);
-void bh_audit_log_finish(struct bh_audit_log *l);
-bool bh_audit_log_room(const struct bh_audit_log *l);
-void bh_audit_log_push(struct bh_audit_log *l, char *text, size_t len); /* takes text */
-int bh_audit_log_drain(struct bh_audit_log *l); /* 0: nothing waits any more */
-int bh_audit_log_sync(struct bh_audit_log *l);
-/* Changes over to what is now at the path. 1: it is another file; 0: the same. */
-int bh_audit_log_reopen(struct bh_audit_log *l, struct bh_audit_recovery *rec);
-bool bh_audit_log_unlinked(const struct bh_audit_log *l);
-
-/* --- record.c, fields.c: one record as JSON --- */
 struct bh_audit_ident {
 	char *node, *machine_id, *boot_id, *version;
 	uint8_t prefix[8]; /* random, of this run */
 };
+
+/* --- recover.c: what the last run left in the file --- */
+struct bh_audit_recovery {
+	uint64_t sequence; /* of the last complete record; 0 = none */
+	uint64_t unsigned_records; /* complete ones after the last checkpoint */
+	size_t torn; /* bytes at the end that are no records, taken out */
+	char *torn_text; /* their first BH_AUDIT_TORN_SHOWN bytes; owned */
+	char *torn_path; /* where all of it went; NULL if only in torn_text; owned */
+	char *aside; /* the file does not go on from the checkpoint; renamed to this; owned */
+	const char *why; /* aside: "altered-file" or "unsigned-file" */
+};
+/*
+ * Reads what the file holds beyond the last checkpoint (NULL: there is none) and adds it to the
+ * seal's tree; takes out what is no record there. With ret->aside set the descriptor is the renamed
+ * file's and the caller opens a new one. −errno: the file is as it was.
+ */
+int bh_audit_recover(const char *path, int fd, const struct bh_checkpoint *last,
+	struct bh_audit_seal *seal, struct bh_audit_recovery *ret);
+void bh_audit_recovery_finish(struct bh_audit_recovery *r);
+/* Renames to PATH.WORD-N, the first N that is free; *ret owned. */
+int bh_audit_set_aside(const char *path, const char *word, char **ret);
+/* The last `max` bytes of a file of that size; owned. */
+int bh_audit_read_end(int fd, size_t size, size_t max, char **ret, size_t *ret_len);
+
+/* --- log.c: the file --- */
+struct bh_audit_log {
+	char *path;
+	int fd;
+	uint64_t size;
+	size_t offset; /* bytes of the next line that are in the file already (see write) */
+	bool dirty; /* written since the last sync */
+};
+/* Opens what is at the path and makes it ours (flock): −EBUSY when another process writes it. */
+int bh_audit_log_open(const char *path, struct bh_audit_log *ret);
+/* The path is free, or an empty file waits there (else −EEXIST); the old one is closed. */
+int bh_audit_log_open_new(struct bh_audit_log *l);
+void bh_audit_log_finish(struct bh_audit_log *l);
+/* Appends whole lines. *ret_done: bytes of those that are in the file now, all of them for 0. */
+int bh_audit_log_write(struct bh_audit_log *l, const char *text, size_t len, size_t *ret_done);
+int bh_audit_log_sync(struct bh_audit_log *l);
+bool bh_audit_log_moved(
+	const struct bh_audit_log *l); /* something else is at the path, or nothing */
+
+/* --- writer.c: the thread that owns the file and the seal --- */
+struct bh_audit_item {
+	char *text; /* a record without number; with newline */
+	size_t len, hole; /* where the number belongs */
+	uint64_t events; /* that it stands for */
+	bool urgent; /* a checkpoint at once */
+};
+struct bh_audit_writer;
+int bh_audit_writer_start(
+	const struct bh_audit_opts *o, struct bh_audit_ident *id, struct bh_audit_writer **ret);
+void bh_audit_writer_stop(struct bh_audit_writer *w); /* writes what can be written; NULL is fine */
+/* Takes it->text, or leaves it and says −ENOBUFS: there is no room. may_drop: of the class that
+ * goes first. *ret_ticket is what to wait for. */
+int bh_audit_writer_push(struct bh_audit_writer *w, const struct bh_audit_item *it, bool may_drop,
+	uint64_t *ret_ticket);
+/* 0 once it is on disk; −errno of a write that failed; −ETIMEDOUT after `ms`. */
+int bh_audit_writer_wait(struct bh_audit_writer *w, uint64_t ticket, unsigned ms);
+void bh_audit_writer_reopen(struct bh_audit_writer *w);
+void bh_audit_writer_tick(struct bh_audit_writer *w); /* looks after file and key */
+char *bh_audit_writer_public_key(struct bh_audit_writer *w); /* owned */
+void bh_audit_writer_get_stats(struct bh_audit_writer *w, struct bh_audit_stats *ret);
+
+/* --- turn.c: another file, another key; on the writer's thread --- */
+struct bh_audit_turn {
+	const struct bh_audit_opts *opts; /* rotation */
+	struct bh_audit_log *log;
+	struct bh_audit_seal *seal;
+	uint64_t sequence;
+	int64_t file_since; /* µs since the epoch */
+};
+char *bh_audit_turn_name(const struct bh_audit_turn *t); /* of the file, once rotated; owned */
+/* What the first record of a new file says of the one before, `name`; NULL: not known. */
+json_t *bh_audit_turn_previous(const struct bh_audit_turn *t, const char *name);
+bool bh_audit_turn_is_due(const struct bh_audit_turn *t, int64_t now);
+/* Each: everything is written and signed. *ret_details for the first record of the new file. */
+int bh_audit_turn_rotate(struct bh_audit_turn *t, int64_t now, json_t **ret_details);
+int bh_audit_turn_reopen(struct bh_audit_turn *t, int64_t now, json_t **ret_details);
+int bh_audit_turn_change_key(struct bh_audit_turn *t, int64_t now, json_t **ret_details);
+/* Removes rotated files beyond opts->keep; NULL: none was. */
+json_t *bh_audit_turn_prune(struct bh_audit_turn *t);
+
+/* --- record.c, fields.c: one record as JSON --- */
 json_t *bh_audit_record_flow(const struct bh_audit_ident *id, const struct bh_audit_flow *f);
 struct bh_audit_change {
 	const char *action, *outcome, *message;
@@ -59,9 +108,12 @@ struct bh_audit_change {
 	json_t *details; /* taken */
 };
 json_t *bh_audit_record_event(const struct bh_audit_ident *id, const struct bh_audit_change *c);
-/* Fills in what is known only when the record is written. */
-void bh_audit_record_stamp(
-	json_t *rec, const struct bh_audit_ident *id, uint64_t sequence, int64_t when);
+/* The record as a line, with a hole for what is known only when it is written. Takes rec. false:
+ * no memory. */
+bool bh_audit_record_render(json_t *rec, int64_t when, struct bh_audit_item *ret);
+/* The line with its number, appended to out. */
+void bh_audit_record_number(const struct bh_audit_item *it, const struct bh_audit_ident *id,
+	uint64_t sequence, struct bh_buf *out);
 /* Makes a record of one flow that of `count`, seen from `first` to `last`. */
 void bh_audit_record_repeat(
 	json_t *rec, uint64_t count, int64_t first, int64_t last, bool ports_differ);
@@ -70,6 +122,7 @@ json_t *bh_audit_time(int64_t us);
 json_t *bh_audit_workload(const struct bh_workload *w, const struct bh_addr *a); /* null for NULL */
 json_t *bh_audit_indicator(const struct bh_audit_flow *f);
 void bh_audit_set(json_t *o, const char *key, json_t *v); /* takes v; NULL v: leaves the key out */
+int64_t bh_audit_now(void); /* µs since the epoch */
 
 /* --- repeat.c: the table of what was seen within the last seconds --- */
 #define BH_AUDIT_REPEATS 8192

@@ -42,7 +42,13 @@ static const struct kind kinds[] = {
 	{"stop", false, 47, {"process"}, "end"},
 	{"tamper", true, 99, {"configuration", "intrusion_detection"}, "change"},
 	{"gap", false, 73, {"process"}, "info"},
+	{"heartbeat", false, 1, {"process"}, "info"},
 	{"log.reopened", false, 1, {"process"}, "info"},
+	{"log.rotated", false, 1, {"process"}, "info"},
+	{"log.pruned", false, 21, {"process"}, "deletion"},
+	{"log.recovered", false, 47, {"process"}, "info"},
+	{"log.altered", true, 99, {"process", "intrusion_detection"}, "info"},
+	{"key.changed", false, 21, {"process", "configuration"}, "change"},
 	{"source.lost", false, 47, {"process"}, "info"},
 	{"source.restored", false, 21, {"process"}, "info"},
 };
@@ -64,7 +70,7 @@ static json_t *categories(const struct kind *k)
 	return list;
 }
 
-/* id, sequence and the time are filled in by stamp; here they only take their places. */
+/* The time takes its place only; id and sequence are filled in by number. */
 static json_t *begin(const struct bh_audit_ident *id, const char *action, json_t *types)
 {
 	const struct kind *k = kind_of(action);
@@ -72,8 +78,6 @@ static json_t *begin(const struct bh_audit_ident *id, const char *action, json_t
 
 	bh_audit_set(rec, "@timestamp", json_null());
 	bh_audit_set(rec, "ecs", json_pack("{s:s}", "version", ECS_VERSION));
-	bh_audit_set(event, "id", json_null());
-	bh_audit_set(event, "sequence", json_null());
 	bh_audit_set(event, "kind", json_string(k->alert ? "alert" : "event"));
 	bh_audit_set(event, "category", categories(k));
 	bh_audit_set(event, "type", types);
@@ -97,30 +101,61 @@ static json_t *begin(const struct bh_audit_ident *id, const char *action, json_t
 }
 
 /* A RFC 9562 version 8 UUID: random bits of this run, then the sequence. */
-static json_t *event_id(const struct bh_audit_ident *id, uint64_t seq)
+static void add_event_id(const struct bh_audit_ident *id, uint64_t seq, struct bh_buf *out)
 {
 	uint8_t b[16];
-	char text[37];
 
 	memcpy(b, id->prefix, 8);
 	for (int i = 0; i < 8; i++)
 		b[8 + i] = (uint8_t)(seq >> (56 - 8 * i));
 	b[6] = (b[6] & 0x0f) | 0x80;
 	b[8] = (b[8] & 0x3f) | 0x80;
-	snprintf(text, sizeof(text),
-		"%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-		b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		b[15]);
-	return json_string(text);
+	bh_buf_printf(out, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		b[13], b[14], b[15]);
 }
 
-void bh_audit_record_stamp(
-	json_t *rec, const struct bh_audit_ident *id, uint64_t sequence, int64_t when)
+#define HOLE "\"event\":{"
+
+static char *dump(json_t *rec, size_t *ret_len)
 {
-	json_t *event = json_object_get(rec, "event");
+	char *text = json_dumps(rec, JSON_COMPACT);
+	*ret_len = text ? strlen(text) : 0;
+	return text;
+}
+
+bool bh_audit_record_render(json_t *rec, int64_t when, struct bh_audit_item *ret)
+{
+	size_t len;
+
 	bh_audit_set(rec, "@timestamp", bh_audit_time(when));
-	bh_audit_set(event, "id", event_id(id, sequence));
-	bh_audit_set(event, "sequence", json_integer((json_int_t)sequence));
+	char bh_autofree *text = dump(rec, &len);
+	if (len + 256 > BH_AUDIT_MAX_LINE) {
+		free(text);
+		json_object_set_new(json_object_get(rec, "bulkhead"), "change",
+			json_pack("{s:b, s:I}", "omitted", 1, "bytes", (json_int_t)len));
+		text = dump(rec, &len);
+	}
+	json_decref(rec);
+	/* Before it stand the time and the version only: nothing of anybody's. */
+	char *hole = text ? strstr(text, HOLE) : NULL;
+	if (!hole)
+		return false;
+	ret->hole = (size_t)(hole - text) + strlen(HOLE);
+	ret->text = bh_xrealloc(BH_TAKE_PTR(text), len + 1, 1);
+	ret->text[len] = '\n';
+	ret->len = len + 1;
+	return true;
+}
+
+void bh_audit_record_number(const struct bh_audit_item *it, const struct bh_audit_ident *id,
+	uint64_t sequence, struct bh_buf *out)
+{
+	bh_buf_add(out, it->text, it->hole);
+	bh_buf_str(out, "\"id\":\"");
+	add_event_id(id, sequence, out);
+	bh_buf_printf(out, "\",\"sequence\":%" PRIu64 ",", sequence);
+	bh_buf_add(out, it->text + it->hole, it->len - it->hole);
 }
 
 static bool has_ports(uint8_t proto)

@@ -170,6 +170,36 @@ static const struct cli_command commands[] = {
 	{"feed list", "", "List the threat feeds", NULL, 0, 0, {{0}}, cli_feed_list},
 	{"feed refresh", "[NAME]", "Load a feed, or all of them, now", NULL, 0, 1, {{0}},
 		cli_feed_refresh},
+	{"audit tail", "[FILE]", "Print the last records of the audit log",
+		"Of the log of the daemon that answers, or of FILE. With -o json each record is a "
+		"line.",
+		0, 1,
+		{{'f', "follow", NULL, "go on with what comes"},
+			{'n', "lines", "N", "how many of the past, up to 10000; 20"}},
+		cli_audit_tail},
+	{"audit verify", "FILE…", "Show that an audit log is what was written",
+		"Reads the log's files (one, or those of several rotations) and, beside them,\n"
+		"FILE.checkpoints and the log's .keys. Needs neither the daemon nor root. Exits "
+		"with\n"
+		"0: good; 1: a record was changed, removed, added or moved; 2: records are missing "
+		"at\n"
+		"the end; 3: good, but without an anchor, so that who had the key could have cut "
+		"the\n"
+		"end off; 1 also for files that cannot be read. Prints the first bad record's "
+		"number.",
+		1, -1,
+		{{0, "pub", "KEY", "the public key (or a file with it), kept elsewhere"},
+			{0, "anchor", "NOTE", "a file with a checkpoint that was kept elsewhere"},
+			{0, "allow-tail", NULL,
+				"accept records after the last checkpoint, as a crash leaves "
+				"them"}},
+		cli_audit_verify},
+	{"audit prove", "SEQUENCE FILE…", "Prove that one record is in the log",
+		"Prints the inclusion proof (RFC 6962) of the record in the last checkpoint, as "
+		"JSON:\n"
+		"with the record's line it convinces somebody who has nothing but the public key.",
+		2, -1, {{0, "pub", "KEY", "the public key (or a file with it), kept elsewhere"}},
+		cli_audit_prove},
 	{"explain", "SRC DST PROTO/PORT", "Say which rules decide about a flow, in both directions",
 		"SRC and DST are a workload (namespace/name, name, or the beginning of its id) or "
 		"an\n"

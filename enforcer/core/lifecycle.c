@@ -96,8 +96,10 @@ static int open_records(struct bh_core *c, char **why)
 	int r = bh_store_open(c->conf->state, &c->store);
 	if (r < 0)
 		return fail(why, r, "%s/bulkhead.db: %s", c->conf->state, strerror(-r));
+	char bh_autofree *key = bh_xasprintf("%s/audit.key", c->conf->state);
 	struct bh_audit_opts opts = {
 		.path = c->conf->audit_path,
+		.key = key,
 		.node = c->node,
 		.machine_id = c->machine_id,
 		.boot_id = c->boot_id,
@@ -105,7 +107,10 @@ static int open_records(struct bh_core *c, char **why)
 	};
 	int opened = r;
 	if ((r = bh_audit_open(&opts, &c->audit)) < 0)
-		return fail(why, r, "audit log %s: %s", c->conf->audit_path, strerror(-r));
+		return fail(why, r, "audit log %s: %s", c->conf->audit_path,
+			r == -EBUSY ? "another process writes it: stop that one, or give this one "
+				      "its own `audit.path`"
+				    : strerror(-r));
 	c->store_reset = opened == 1;
 	if (c->store_reset)
 		bh_audit_event(c->audit, "gap", NULL,

@@ -46,6 +46,13 @@ static struct bh_audit *open_log(void)
 	return a;
 }
 
+/* Once everything that was given is written, or was refused. */
+static void get_stats(struct bh_audit *a, struct bh_audit_stats *ret)
+{
+	bh_audit_settle(a, 10000);
+	bh_audit_get_stats(a, ret);
+}
+
 static char *slurp(const char *file, size_t *ret_len)
 {
 	struct bh_buf b = {0};
@@ -356,11 +363,13 @@ static void test_rotation(void **state BH_UNUSED)
 	char bh_autofree *old = bh_xasprintf("%s.1", path);
 	struct bh_audit *a = open_log();
 	bh_audit_event(a, "start", NULL, NULL, NULL, NULL);
-	assert_int_equal(bh_audit_reopen(a), 0); /* nothing happened: no record */
+	bh_audit_reopen(a); /* nothing happened: no record */
+	assert_int_equal(bh_audit_settle(a, 10000), 0);
 	assert_int_equal(rename(path, old), 0);
-	assert_int_equal(bh_audit_reopen(a), 0);
+	bh_audit_reopen(a);
 	bh_audit_event(a, "reload", NULL, NULL, NULL, NULL);
 	/* somebody deletes the file: the next tick makes a new one */
+	assert_int_equal(bh_audit_settle(a, 10000), 0);
 	assert_int_equal(unlink(path), 0);
 	bh_audit_tick(a, T0);
 	bh_audit_event(a, "stop", NULL, NULL, NULL, NULL);
@@ -399,9 +408,10 @@ static void test_torn_tail(void **state BH_UNUSED)
 	json_t *list = read_all(path), *r = json_array_get(list, 1);
 	assert_int_equal(json_array_size(list), 3);
 	check_sequence(list, 1);
-	assert_string_equal(str(r, "event.action"), "gap");
+	assert_string_equal(str(r, "event.action"), "log.recovered");
 	assert_string_equal(str(r, "bulkhead.change.class"), "torn-line");
 	assert_int_equal(num(r, "bulkhead.change.bytes"), 20);
+	assert_int_equal(num(r, "bulkhead.change.records"), 0);
 	assert_string_equal(str(r, "bulkhead.change.saved"), torn);
 	assert_string_equal(str(r, "bulkhead.change.text"), "{\"@timestamp\":\"half\xef\xbf\xbd");
 	json_decref(list);
@@ -412,30 +422,59 @@ static void test_torn_tail(void **state BH_UNUSED)
 
 static void test_lines_that_are_no_records(void **state BH_UNUSED)
 {
+	char bh_autofree *torn = bh_xasprintf("%s.torn", path);
 	struct bh_audit *a = open_log();
 	bh_audit_event(a, "start", NULL, NULL, NULL, NULL);
 	bh_audit_close(a);
-	/* Valid lines without a number do not hide the last record. */
-	append(path, "{}\n[1]\n{\"event\":{\"sequence\":-4}}\n");
+	/* Nor is a record with the wrong number: nobody gives those. */
+	append(path, "{}\n[1]\n{\"event\":{\"sequence\":3}}\n");
 	a = open_log();
 	bh_audit_event(a, "stop", NULL, NULL, NULL, NULL);
-	struct bh_audit_stats st;
-	bh_audit_get_stats(a, &st);
-	assert_int_equal(st.sequence, 2);
 	bh_audit_close(a);
+	json_t *list = read_all(path);
+	assert_int_equal(json_array_size(list), 3);
+	check_sequence(list, 1);
+	assert_string_equal(str(json_array_get(list, 1), "bulkhead.change.class"), "torn-line");
+	json_decref(list);
+	size_t len;
+	char bh_autofree *text = slurp(torn, &len);
+	assert_string_equal(text, "{}\n[1]\n{\"event\":{\"sequence\":3}}\n\n");
+}
+
+/* The file is not what the last checkpoint says: it is kept, and another one goes on. */
+static void test_altered_while_nobody_ran(void **state BH_UNUSED)
+{
+	struct bh_audit *a = open_log();
+	for (int i = 0; i < 3; i++)
+		bh_audit_event(a, "start", NULL, NULL, NULL, NULL);
+	bh_audit_close(a);
+	assert_int_equal(truncate(path, 700), 0);
+	a = open_log();
+	bh_audit_close(a);
+	json_t *list = read_all(path);
+	assert_int_equal(json_array_size(list), 2);
+	check_sequence(list, 4);
+	assert_string_equal(str(json_array_get(list, 0), "event.action"), "log.reopened");
+	assert_string_equal(str(json_array_get(list, 1), "event.action"), "log.altered");
+	assert_string_equal(str(json_array_get(list, 1), "bulkhead.change.class"), "altered-file");
+	size_t len;
+	char bh_autofree *text = slurp(str(json_array_get(list, 1), "bulkhead.change.saved"), &len);
+	assert_int_equal(len, 700);
+	json_decref(list);
 }
 
 static void test_foreign_file(void **state BH_UNUSED)
 {
+	char bh_autofree *notes = bh_xasprintf("%s.checkpoints", path);
 	struct bh_audit *a = open_log();
 	bh_audit_close(a);
+	assert_int_equal(unlink(notes), 0);
 	append(path, "hello\nworld\n");
 	a = open_log();
 	bh_audit_close(a);
 	json_t *list = read_all(path);
 	assert_int_equal(json_array_size(list), 1);
-	assert_string_equal(
-		str(json_array_get(list, 0), "bulkhead.change.class"), "unreadable-file");
+	assert_string_equal(str(json_array_get(list, 0), "bulkhead.change.class"), "unsigned-file");
 	size_t len;
 	char bh_autofree *text = slurp(str(json_array_get(list, 0), "bulkhead.change.saved"), &len);
 	assert_string_equal(text, "hello\nworld\n");
@@ -465,24 +504,24 @@ static void test_repeats(void **state BH_UNUSED)
 	g.when = T0 + 5;
 	bh_audit_flow(a, &g);
 	bh_audit_tick(a, T0 + 9 * SECOND);
-	bh_audit_get_stats(a, &st);
+	get_stats(a, &st);
 	assert_int_equal(st.written, 2);
 	assert_int_equal(st.aggregated, 1000);
 	bh_audit_tick(a, T0 + 10 * SECOND);
-	bh_audit_get_stats(a, &st);
+	get_stats(a, &st);
 	assert_int_equal(st.written, 4);
 	/* the flood goes on: one record a window */
 	struct bh_flow w = flow("10.0.0.2", "10.0.0.3", 9, 80);
 	struct bh_audit_flow f = denial(&w, T0 + 11 * SECOND);
 	bh_audit_flow(a, &f);
 	bh_audit_tick(a, T0 + 12 * SECOND);
-	bh_audit_get_stats(a, &st);
+	get_stats(a, &st);
 	assert_int_equal(st.written, 4);
 	bh_audit_tick(a, T0 + 20 * SECOND);
 	bh_audit_tick(a, T0 + 31 * SECOND); /* silence: forgotten */
 	f.when = T0 + 32 * SECOND;
 	bh_audit_flow(a, &f); /* at once again */
-	bh_audit_get_stats(a, &st);
+	get_stats(a, &st);
 	assert_int_equal(st.written, 6);
 	assert_int_equal(st.lost, 0);
 	bh_audit_close(a);
@@ -518,7 +557,7 @@ static void test_many_at_once(void **state BH_UNUSED)
 	struct bh_audit_flow f = denial(&w, T0);
 	f.times = 500; /* the first one is written at once, the rest counted */
 	bh_audit_flow(a, &f);
-	bh_audit_get_stats(a, &st);
+	get_stats(a, &st);
 	assert_int_equal(st.written, 1);
 	assert_int_equal(st.aggregated, 499);
 	f.when = T0 + 5;
@@ -526,7 +565,7 @@ static void test_many_at_once(void **state BH_UNUSED)
 	bh_audit_flow(a, &f);
 	f.times = 0; /* one */
 	bh_audit_flow(a, &f);
-	bh_audit_get_stats(a, &st);
+	get_stats(a, &st);
 	assert_int_equal(st.aggregated, 800);
 	bh_audit_close(a);
 	json_t *list = read_all(path);
@@ -571,7 +610,7 @@ static void test_table_overflow(void **state BH_UNUSED)
 		bh_audit_flow(a, &f);
 	}
 	bh_audit_tick(a, T0 + SECOND);
-	bh_audit_get_stats(a, &st);
+	get_stats(a, &st);
 	assert_int_equal(st.written, 8192 + 1);
 	assert_int_equal(st.lost, 9000 - 8192);
 	bh_audit_tick(a, T0 + 2 * SECOND); /* once, not every second */
@@ -579,7 +618,7 @@ static void test_table_overflow(void **state BH_UNUSED)
 	struct bh_flow w = flow("10.0.0.2", "10.0.0.3", 9, 60000);
 	struct bh_audit_flow f = denial(&w, T0 + 12 * SECOND);
 	bh_audit_flow(a, &f); /* the table has emptied */
-	bh_audit_get_stats(a, &st);
+	get_stats(a, &st);
 	assert_int_equal(st.written, 8192 + 2);
 	bh_audit_close(a);
 	json_t *list = read_all(path), *r = json_array_get(list, 8192);
@@ -600,39 +639,44 @@ static void limit_file(rlim_t size)
 
 static void test_full_disk(void **state BH_UNUSED)
 {
+	const struct bh_audit_actor who = {.uid = 0};
 	struct bh_audit *a = open_log();
 	struct bh_audit_stats st;
-	struct stat file;
+	struct stat file, after;
 	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(bh_audit_event(a, "start", NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(bh_audit_event(a, "start", NULL, NULL, &who, NULL), 0);
 	assert_int_equal(stat(path, &file), 0);
 	limit_file((rlim_t)file.st_size + 100); /* the next write is a partial one */
-	assert_true(bh_audit_event(a, "reload", NULL, NULL, NULL, NULL) < 0);
-	assert_int_equal(bh_audit_event(a, "reload", NULL, NULL, NULL, NULL) < 0, 1);
-	bh_audit_get_stats(a, &st);
+	assert_int_equal(bh_audit_event(a, "reload", NULL, NULL, &who, NULL), -ENOSPC);
+	assert_true(bh_audit_event(a, "reload", NULL, NULL, &who, NULL) < 0);
+	get_stats(a, &st);
 	assert_true(st.last_error < 0);
 	assert_int_equal(st.written, 1);
-	struct stat after;
+	assert_int_equal(st.waiting, 2);
 	assert_int_equal(stat(path, &after), 0);
 	assert_int_equal(after.st_size, file.st_size); /* no half line */
-	/* more than the backlog takes */
-	for (int i = 0; i < 5000; i++)
+	/* more than may wait */
+	for (int i = 0; i < 20000; i++)
 		bh_audit_event(a, "reload", NULL, NULL, NULL, NULL);
-	bh_audit_get_stats(a, &st);
-	assert_int_equal(st.lost, 5002 - 4096);
+	get_stats(a, &st);
+	uint64_t lost = st.lost, kept = 20002 - lost;
+	assert_in_range(kept, 16384, 16384 + 1024);
+	assert_int_equal(st.waiting, kept);
 	limit_file(RLIM_INFINITY);
-	bh_audit_tick(a, T0);
-	bh_audit_get_stats(a, &st);
+	get_stats(a, &st); /* tries again at once */
 	assert_int_equal(st.last_error, 0);
-	assert_int_equal(st.written, 1 + 4096 + 1);
+	bh_audit_tick(a, T0);
+	get_stats(a, &st);
+	assert_int_equal(st.written, 1 + kept + 1);
+	assert_int_equal(st.signed_sequence, st.sequence);
 	bh_audit_close(a);
 
-	json_t *list = read_all(path), *r = json_array_get(list, 4097);
-	assert_int_equal(json_array_size(list), 4098);
+	json_t *list = read_all(path), *r = json_array_get(list, 1 + kept);
+	assert_int_equal(json_array_size(list), 1 + kept + 1);
 	check_sequence(list, 1);
 	assert_string_equal(str(r, "event.action"), "gap");
 	assert_string_equal(str(r, "bulkhead.change.class"), "log");
-	assert_int_equal(num(r, "bulkhead.change.count"), 5002 - 4096);
+	assert_int_equal(num(r, "bulkhead.change.count"), lost);
 	json_decref(list);
 	signal(SIGXFSZ, SIG_DFL);
 }
@@ -641,6 +685,7 @@ static void test_append_only_file(void **state BH_UNUSED)
 {
 	struct bh_audit *a = open_log();
 	assert_int_equal(bh_audit_event(a, "start", NULL, NULL, NULL, NULL), 0);
+	assert_int_equal(bh_audit_settle(a, 10000), 0);
 	char bh_autofree *cmd = bh_xasprintf("chattr +a %s 2>/dev/null", path);
 	if (system(cmd) != 0) {
 		bh_audit_close(a);
@@ -650,7 +695,8 @@ static void test_append_only_file(void **state BH_UNUSED)
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(stat(path, &file), 0);
 	limit_file((rlim_t)file.st_size + 100);
-	assert_true(bh_audit_event(a, "reload", NULL, NULL, NULL, NULL) < 0);
+	bh_audit_event(a, "reload", NULL, NULL, NULL, NULL);
+	assert_true(bh_audit_settle(a, 10000) < 0);
 	limit_file(RLIM_INFINITY);
 	assert_int_equal(bh_audit_event(a, "stop", NULL, NULL, NULL, NULL), 0);
 	bh_audit_close(a);
@@ -723,6 +769,7 @@ int main(void)
 		T(test_rotation),
 		T(test_torn_tail),
 		T(test_lines_that_are_no_records),
+		T(test_altered_while_nobody_ran),
 		T(test_foreign_file),
 		T(test_repeats),
 		T(test_many_at_once),

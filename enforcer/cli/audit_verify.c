@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* bulkhead audit verify | prove: on files, without the daemon or root. */
+#include <inttypes.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "evidence/verify.h"
+
+static const char *const outcome_name[] = {
+	[BH_VERIFY_GOOD] = "good",
+	[BH_VERIFY_ALTERED] = "altered",
+	[BH_VERIFY_TRUNCATED] = "truncated",
+	[BH_VERIFY_NO_ANCHOR] = "unanchored",
+};
+
+static char *base64(const void *data, size_t len)
+{
+	struct bh_buf b = {0};
+	bh_base64_add(&b, data, len);
+	return bh_buf_take(&b);
+}
+
+static json_t *time_json(int64_t us)
+{
+	char text[32];
+	time_t s = (time_t)(us / 1000000);
+	struct tm tm;
+	if (us <= 0 || !gmtime_r(&s, &tm) ||
+		!strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return json_null();
+	return json_string(text);
+}
+
+static json_t *result_json(const struct bh_verify_result *r)
+{
+	uint8_t root[BH_TREE_HASH];
+	bh_tree_root(&r->end, root);
+	char bh_autofree *text = base64(root, sizeof(root));
+	json_t *o = json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "result",
+		outcome_name[r->outcome], "what", r->what, "bad_sequence",
+		(json_int_t)r->bad_sequence, "records", (json_int_t)r->records, "first",
+		(json_int_t)r->first, "last", (json_int_t)r->last, "unsigned", (json_int_t)r->tail,
+		"checkpoints", (json_int_t)r->checkpoints, "tree_size", (json_int_t)r->end.size,
+		"live", r->live, "key_given", r->pinned);
+	bool whole = r->outcome == BH_VERIFY_GOOD || r->outcome == BH_VERIFY_NO_ANCHOR;
+	json_object_set_new(o, "tree_root", whole ? json_string(text) : json_null());
+	json_object_set_new(o, "signed_at", whole ? time_json(r->signed_at) : json_null());
+	if (!r->bad_sequence)
+		json_object_set_new(o, "bad_sequence", json_null());
+	return o;
+}
+
+static void print_bad(const struct bh_verify_result *r)
+{
+	char bh_autofree *what = cli_safe(r->what);
+	printf("%s: ", outcome_name[r->outcome]);
+	if (r->bad_sequence)
+		printf("the first bad record is %" PRIu64 ": ", r->bad_sequence);
+	printf("%s\n", what);
+}
+
+static void print_result(const struct bh_verify_result *r, const json_t *o)
+{
+	const char *when = cli_str(o, "signed_at");
+	char buf[24];
+
+	if (r->outcome != BH_VERIFY_GOOD && r->outcome != BH_VERIFY_NO_ANCHOR) {
+		print_bad(r);
+		return;
+	}
+	printf("good: records %" PRIu64 " to %" PRIu64 " are what was signed, the last time at "
+	       "%s; tree of %" PRIu64 " records, root %s\n",
+		r->first, r->last, cli_time(when, buf), r->end.size, cli_str(o, "tree_root"));
+	if (r->tail)
+		printf("%" PRIu64 " records after that %s\n", r->tail,
+			r->live ? "await their signature: bulkheadd is writing the log"
+				: "are not signed");
+	if (!r->pinned)
+		puts("The key is the one beside the log; --pub with one that was kept elsewhere "
+		     "says "
+		     "more.");
+	if (r->outcome == BH_VERIFY_NO_ANCHOR && r->what) {
+		char bh_autofree *what = cli_safe(r->what);
+		printf("Not anchored: %s.\n", what);
+	} else if (r->outcome == BH_VERIFY_NO_ANCHOR) {
+		puts("Not anchored: whoever had the key could have cut the end off and signed "
+		     "anew. "
+		     "Keep\ncheckpoints elsewhere and give one with --anchor.");
+	}
+}
+
+int cli_audit_verify(struct cli *cli, int argc, char **argv)
+{
+	struct bh_verify_opts o = {.file = argv,
+		.n_files = (size_t)argc,
+		.pub = cli->opt[0],
+		.anchor = cli->opt[1],
+		.allow_tail = cli->opt[2] != NULL};
+	struct bh_verify_result r;
+	int code = CLI_FAILED;
+
+	if (bh_evidence_verify(&o, &r) < 0) {
+		char bh_autofree *what = cli_safe(r.what);
+		fprintf(stderr, "bulkhead: %s\n", what);
+	} else {
+		json_t *json = result_json(&r);
+		code = (int)r.outcome;
+		if (cli->json)
+			cli_print_json(cli, json);
+		else
+			print_result(&r, json);
+		json_decref(json);
+	}
+	bh_verify_result_finish(&r);
+	return code;
+}
+
+static json_t *proof_json(const struct bh_verify_result *r, uint64_t sequence)
+{
+	uint64_t index = r->start.size + (sequence - r->first);
+	uint8_t proof[64][BH_TREE_HASH];
+	json_t *list = json_array();
+	size_t n;
+
+	bh_tree_prove(&r->start, r->leaf, r->end.size - r->start.size, index, proof, &n);
+	for (size_t i = 0; i < n; i++) {
+		char bh_autofree *text = base64(proof[i], BH_TREE_HASH);
+		json_array_append_new(list, json_string(text));
+	}
+	char bh_autofree *leaf = base64(r->leaf[index - r->start.size], BH_TREE_HASH);
+	return json_pack("{s:I, s:I, s:I, s:s, s:o, s:s}", "sequence", (json_int_t)sequence,
+		"index", (json_int_t)index, "tree_size", (json_int_t)r->end.size, "leaf", leaf,
+		"proof", list, "checkpoint", r->last_note.s);
+}
+
+int cli_audit_prove(struct cli *cli, int argc, char **argv)
+{
+	struct bh_verify_opts o = {.file = argv + 1,
+		.n_files = (size_t)argc - 1,
+		.pub = cli->opt[0],
+		.allow_tail = true};
+	struct bh_verify_result r;
+	uint64_t sequence;
+	int code = CLI_FAILED;
+
+	if (bh_parse_u64(argv[0], INT64_MAX, &sequence) < 0 || sequence == 0)
+		return cli_usage_error(
+			NULL, "audit prove takes the number of a record, not \"%s\"", argv[0]);
+	if (bh_evidence_verify(&o, &r) < 0) {
+		char bh_autofree *what = cli_safe(r.what);
+		fprintf(stderr, "bulkhead: %s\n", what);
+	} else if (r.outcome != BH_VERIFY_GOOD && r.outcome != BH_VERIFY_NO_ANCHOR) {
+		fputs("bulkhead: the log does not verify: ", stderr);
+		fprintf(stderr, "%s\n", r.what);
+	} else if (sequence < r.first || sequence > r.last) {
+		fprintf(stderr,
+			"bulkhead: record %" PRIu64 " is not among those signed in these files, "
+			"%" PRIu64 " to %" PRIu64 "\n",
+			sequence, r.first, r.last);
+	} else {
+		json_t *json = proof_json(&r, sequence);
+		cli_print_json(cli, json);
+		json_decref(json);
+		code = CLI_OK;
+	}
+	bh_verify_result_finish(&r);
+	return code;
+}
