@@ -179,6 +179,8 @@ static void print_queues(const json_t *s)
 		" events aggregated, %" JSON_INTEGER_FORMAT " lost",
 		cli_str(a, "path") ?: "-", cli_num(a, "sequence"), cli_num(a, "aggregated"),
 		cli_num(a, "lost"));
+	line("", "signed up to %" JSON_INTEGER_FORMAT "; key %s", cli_num(a, "signed"),
+		cli_str(a, "key") ?: "-");
 	if (cli_str(a, "error"))
 		line("", "CANNOT BE WRITTEN: %s", cli_str(a, "error"));
 }

@@ -162,28 +162,6 @@ static void read_flat(struct conf_ctx *x, const struct bh_node *doc)
 		conf_socket(x, n, sock, &x->c->socket);
 }
 
-static void read_audit(struct conf_ctx *x, const struct bh_node *map, const char *path)
-{
-	static const char *const keys[] = {"path", "flows", NULL};
-	static const char *const flows[] = {"none", "new", "full", NULL};
-	bh_autofree char *file_path = NULL, *flows_path = NULL;
-	const struct bh_node *n;
-
-	if (bh_read_map(&x->r, map, path) < 0)
-		return;
-	bh_read_known_keys(&x->r, map, path, keys);
-	if ((n = conf_field(map, path, "path", false, &file_path)))
-		conf_path(x, n, file_path, &x->c->audit_path);
-	if ((n = conf_field(map, path, "flows", false, &flows_path))) {
-		int i = conf_choice(x, n, flows_path, flows);
-		if (i > BH_AUDIT_FLOWS_NONE)
-			bh_read_error(&x->r, n, flows_path, "none",
-				"\"%s\" is not supported by this version", flows[i]);
-		else if (i == BH_AUDIT_FLOWS_NONE)
-			x->c->audit_flows = BH_AUDIT_FLOWS_NONE;
-	}
-}
-
 static void read_queue(struct conf_ctx *x, const struct bh_node *map, const char *path)
 {
 	static const char *const keys[] = {"base", "length", NULL};
@@ -252,7 +230,7 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 		{"namespaces", conf_read_namespaces},
 		{"nodes", conf_read_nodes},
 		{"feeds", conf_read_feeds},
-		{"audit", read_audit},
+		{"audit", conf_read_audit},
 		{"queue", read_queue},
 		{"pace", read_pace},
 		{"history", read_history},
@@ -280,6 +258,10 @@ static struct bh_config *defaults(void)
 	c->sources_auto = true;
 	c->audit_path = bh_xstrdup("/var/log/bulkhead/audit.jsonl");
 	c->audit_flows = BH_AUDIT_FLOWS_NONE;
+	c->audit_rotate_size = UINT64_C(256) << 20;
+	c->audit_rotate_s = 86400;
+	c->audit_keep = 90;
+	c->audit_key_s = 30 * 86400;
 	c->queue_base = 48620;
 	c->queue_length = 16384;
 	c->pace_rate = 1000;

@@ -69,6 +69,10 @@ struct bh_config {
 	struct bh_feed_conf *feeds; /* feeds: [] */
 	size_t n_feeds;
 	char *audit_path; /* audit.path: /var/log/bulkhead/audit.jsonl */
+	uint64_t audit_rotate_size; /* audit.rotate.size: 256M, 64K..1024G; bytes */
+	uint64_t audit_rotate_s; /* audit.rotate.age: 1d */
+	uint64_t audit_keep; /* audit.rotate.keep: 90, 0 (all)..4000 */
+	uint64_t audit_key_s; /* audit.key_interval: 30d */
 	enum bh_audit_flows
 		audit_flows; /* audit.flows: none (new, full: an error until they exist) */
 	uint16_t queue_base; /* queue.base: 48620 (and the next two), 0..65533 */

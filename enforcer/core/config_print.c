@@ -185,6 +185,10 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 	bh_buf_str(out, "audit:\n");
 	put_field(out, "  path", c->audit_path);
 	bh_buf_printf(out, "  flows: %s\n", flows[c->audit_flows]);
+	bh_buf_printf(out, "  rotate:\n    size: %lluK\n    age: %llus\n    keep: %llu\n",
+		(unsigned long long)c->audit_rotate_size >> 10,
+		(unsigned long long)c->audit_rotate_s, (unsigned long long)c->audit_keep);
+	bh_buf_printf(out, "  key_interval: %llus\n", (unsigned long long)c->audit_key_s);
 	bh_buf_printf(out, "queue:\n  base: %u\n  length: %u\n", c->queue_base, c->queue_length);
 	bh_buf_printf(out, "history:\n  keep: %llus\n  max: %u\n",
 		(unsigned long long)c->history_keep_s, c->history_max);

@@ -41,6 +41,7 @@ void conf_read_namespaces(struct conf_ctx *x, const struct bh_node *n, const cha
 void conf_read_nodes(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_namespace_labels(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_sources(struct conf_ctx *x, const struct bh_node *n, const char *path);
+void conf_read_audit(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_feeds(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_selector(
 	struct conf_ctx *x, const struct bh_node *n, const char *path, struct bh_selector *ret);

@@ -104,6 +104,10 @@ static int open_records(struct bh_core *c, char **why)
 		.machine_id = c->machine_id,
 		.boot_id = c->boot_id,
 		.version = BH_VERSION,
+		.rotate_size = c->conf->audit_rotate_size,
+		.rotate_s = c->conf->audit_rotate_s,
+		.keep = c->conf->audit_keep,
+		.key_s = c->conf->audit_key_s,
 	};
 	int opened = r;
 	if ((r = bh_audit_open(&opts, &c->audit)) < 0)

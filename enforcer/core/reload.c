@@ -17,6 +17,11 @@ static const char *needs_restart(const struct bh_config *a, const struct bh_conf
 		return "socket";
 	if (!bh_streq(a->audit_path, b->audit_path))
 		return "audit.path";
+	if (a->audit_rotate_size != b->audit_rotate_size ||
+		a->audit_rotate_s != b->audit_rotate_s || a->audit_keep != b->audit_keep)
+		return "audit.rotate";
+	if (a->audit_key_s != b->audit_key_s)
+		return "audit.key_interval";
 	if (a->queue_base != b->queue_base || a->queue_length != b->queue_length)
 		return "queue";
 	if (a->table_owner_never != b->table_owner_never)

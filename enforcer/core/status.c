@@ -180,10 +180,13 @@ static json_t *audit_json(struct bh_core *c)
 {
 	struct bh_audit_stats a;
 	bh_audit_get_stats(c->audit, &a);
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:s?}", "path", c->conf->audit_path, "sequence",
-		(json_int_t)a.sequence, "written", (json_int_t)a.written, "aggregated",
-		(json_int_t)a.aggregated, "lost", (json_int_t)(a.lost + c->events_lost), "error",
-		a.last_error ? strerror(-a.last_error) : NULL);
+	char bh_autofree *key = bh_audit_public_key(c->audit);
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "path",
+		c->conf->audit_path, "sequence", (json_int_t)a.sequence, "written",
+		(json_int_t)a.written, "aggregated", (json_int_t)a.aggregated, "lost",
+		(json_int_t)(a.lost + c->events_lost), "waiting", (json_int_t)a.waiting, "signed",
+		(json_int_t)a.signed_sequence, "checkpoints", (json_int_t)a.checkpoints, "key", key,
+		"error", a.last_error ? strerror(-a.last_error) : NULL);
 }
 
 static json_t *failing_json(const struct bh_core *c)
@@ -323,6 +326,12 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		(double)m.observed);
 	gauge(&m.text, "audit_records_total", "counter", "Audit records written.",
 		(double)a.written);
+	gauge(&m.text, "audit_waiting", "gauge", "Audit records that are not in the file yet.",
+		(double)a.waiting);
+	gauge(&m.text, "audit_signed_sequence", "gauge",
+		"The last audit record that a checkpoint covers.", (double)a.signed_sequence);
+	gauge(&m.text, "audit_checkpoints_total", "counter", "Checkpoints signed.",
+		(double)a.checkpoints);
 	gauge(&m.text, "audit_lost_total", "counter", "Audit events lost.",
 		(double)(a.lost + c->events_lost));
 	gauge(&m.text, "unlisted_flows_total", "counter",

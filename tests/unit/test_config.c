@@ -102,7 +102,8 @@ static const char everything[] =
 	"  interval: 2d\n"
 	"  min_entries: 5\n"
 	"  max_shrink_percent: 100\n"
-	"audit: {path: audit.jsonl, flows: none}\n"
+	"audit: {path: audit.jsonl, flows: none, rotate: {size: 2G, age: 7d, keep: 0}, "
+	"key_interval: 1h}\n"
 	"queue: {base: 65533, length: 256}\n"
 	"pace: {rate: 0, burst: 1}\n"
 	"history: {keep: 1s, max: 100}\n";
@@ -151,6 +152,10 @@ static void test_everything(void **state BH_UNUSED)
 	assert_true(c->feeds[1].alert_only);
 	assert_int_equal(c->feeds[1].interval_s, 2 * 86400);
 	assert_string_equal(c->audit_path, "/etc/b/audit.jsonl");
+	assert_int_equal(c->audit_rotate_size, UINT64_C(2) << 30);
+	assert_int_equal(c->audit_rotate_s, 7 * 86400);
+	assert_int_equal(c->audit_keep, 0);
+	assert_int_equal(c->audit_key_s, 3600);
 	assert_int_equal(c->queue_base, 65533);
 	assert_int_equal(c->queue_length, 256);
 	assert_int_equal(c->pace_rate, 0);
@@ -317,6 +322,12 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"audit: {flows: new}\n", 1, 16, "audit.flows", "not supported"},
 		{"audit: {flows: some}\n", 1, 16, "audit.flows", "unknown value"},
 		{"audit: {file: x}\n", 1, 9, "audit", "unknown field"},
+		{"audit: {rotate: {size: 1}}\n", 1, 24, "audit.rotate.size", "string"},
+		{"audit: {rotate: {size: 1M2}}\n", 1, 24, "audit.rotate.size", "size from 64K"},
+		{"audit: {rotate: {size: 2048G}}\n", 1, 24, "audit.rotate.size", "size from 64K"},
+		{"audit: {rotate: {size: 63K}}\n", 1, 24, "audit.rotate.size", "size from 64K"},
+		{"audit: {rotate: {keep: -1}}\n", 1, 24, "audit.rotate.keep", "0"},
+		{"audit: {key_interval: 7}\n", 1, 23, "audit.key_interval", "unit"},
 		{"queue: {base: 65534}\n", 1, 15, "queue.base", "from 0 to 65533"},
 		{"queue: {length: 255}\n", 1, 17, "queue.length", "from 256 to 65536"},
 		{"queue: {length: 0400}\n", 1, 17, "queue.length", "whole number"},
