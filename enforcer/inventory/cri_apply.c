@@ -171,7 +171,7 @@ static struct bh_container *compose(const struct bh_cri_item *pod)
 	c->image = bh_xstrdup(pod->image ? pod->image : i ? i->what.name : NULL);
 	c->digest =
 		i && i->what.digest ? bh_xstrdup(i->what.digest) : bh_cri_digest(pod->image_ref);
-	c->port = bh_xcalloc(pod->n_ports, sizeof(*c->port));
+	c->port = bh_xrealloc(c->port, pod->n_ports, sizeof(*c->port)); /* the copy has none */
 	for (; c->n_ports < pod->n_ports; c->n_ports++) {
 		c->port[c->n_ports] = pod->port[c->n_ports];
 		c->port[c->n_ports].name = bh_xstrdup(pod->port[c->n_ports].name);
