@@ -107,7 +107,8 @@ static int take_info(const Cri__PodSandboxStatusResponse *r, struct bh_container
 			return err;
 	}
 	json_t *pid = json_object_get(info, "pid");
-	if (pid && bh_reply_pid(pid, &c->pid))
+	/* Without a pause process CRI-O may say 0 or −1. */
+	if (pid && !(json_real_value(pid) < 0) && bh_reply_pid(pid, &c->pid))
 		return bh_faulty(f, -EINVAL, "info.pid is not a process id");
 	const char *path = host ? NULL : network_path(info);
 	if (path && !is_good_path(path))

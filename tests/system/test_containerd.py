@@ -325,8 +325,7 @@ def test_crio_with_events(lab):
     web, api, rogue = (lab.container(n) for n in ("web", "api", "rogue"))
     api.serve(tcp=[9000])
     show("web", "api")
-    server = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "cri/crio.py"),
-                               sock, path], stdout=sys.stderr)
+    server = subprocess.Popen([os.path.join(os.path.dirname(os.path.abspath(__file__)), "cri/crio.py"), sock, path], stdout=sys.stderr)
     try:
         lab.policy("api.yaml", POLICY.replace("port: http", "port: 9000"))
         lab.start(mode="enforce", sources=[{"cri": sock}])

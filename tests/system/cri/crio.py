@@ -46,9 +46,8 @@ def pod_status(request, context):
     if not p:
         context.abort(grpc.StatusCode.NOT_FOUND, "could not find pod \"" + ident + "\"")
     # Without a pause process there is no pid to tell, only the path.
-    info = {"image": "", "pid": 0, "runtimeSpec": {"linux": {"namespaces": [
+    info = {"image": "", "runtimeSpec": {"linux": {"namespaces": [
         {"type": "network", "path": "/run/netns/" + p["netns"]}]}}}
-    del info["pid"]
     return pb((1, pb((1, ident), (2, pb((1, p["name"]), (2, "uid"), (3, p["namespace"]))), (3, 0), (4, 1),
                      (5, pb((1, p["ip"]))), (7, p["labels"]))), (2, {"info": json.dumps(info)}))
 
