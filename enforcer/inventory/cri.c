@@ -3,11 +3,12 @@
  * Pods of a runtime that speaks the Kubernetes Container Runtime Interface (containerd, CRI-O) over
  * its unix socket.
  *
- * The lists of pods and containers are the truth. They are asked for every second, which is cheap:
- * only what they show to be new is asked about. Where the runtime offers its stream of events
- * (containerd 1.7, CRI-O 1.26), an event causes a list at once, and once one has come, lists
- * without cause become rare. So a lost event costs time, never a pod. When anything goes wrong with
- * a list, all is asked anew after a back-off; what was last known stays in force.
+ * The lists of pods and containers are the truth. They are asked for every second, and more often
+ * while pods come and go, which is cheap: only what they show to be new is asked about. Where the
+ * runtime offers its stream of events (containerd 1.7, CRI-O 1.26), an event causes a list at once,
+ * and once one has come, lists without cause become rare. So a lost event costs time, never a pod.
+ * When anything goes wrong with a list, all is asked anew after a back-off; what was last known
+ * stays in force.
  */
 #include "inventory/cri.h"
 
@@ -21,6 +22,8 @@ const struct bh_cri_timing bh_cri_default_timing = {
 	.retry = 250,
 	.retry_max = 8000,
 	.poll = 1000,
+	.busy = 100,
+	.busy_for = 3000,
 	.refresh = 10000,
 	.gap = 20,
 	.absent = 60000,
@@ -131,18 +134,36 @@ static void absent(struct bh_cri *d)
 
 /* --- events --- */
 
-/* Not at once and not without end: a list after each of many events would be all that is done. */
+void bh_cri_had_news(struct bh_cri *d)
+{
+	d->busy_until = uv_now(d->loop) + d->timing.busy_for;
+}
+
+/* A list now and then must not become all that is done. */
+static void list_within(struct bh_cri *d, uint64_t ms)
+{
+	uint64_t now = uv_now(d->loop), least = 4 * d->list_took;
+	if (least > d->timing.refresh)
+		least = d->timing.refresh;
+	if (ms < least)
+		ms = least;
+	uint64_t due = d->listed_at + ms;
+	uv_timer_start(&d->wait, on_wait, due > now ? due - now : 0, 0);
+}
+
 static void list_soon(struct bh_cri *d)
 {
 	if (d->list_pods || d->list_containers || d->phase == BH_CRI_GREETING) {
 		d->list_again = true;
 		return;
 	}
-	uint64_t now = uv_now(d->loop), gap = d->timing.gap;
-	if (gap < 4 * d->list_took)
-		gap = 4 * d->list_took;
-	uint64_t due = d->listed_at + gap;
-	uv_timer_start(&d->wait, on_wait, due > now ? due - now : 0, 0);
+	list_within(d, d->timing.gap);
+}
+
+static void list_later(struct bh_cri *d)
+{
+	bool busy = uv_now(d->loop) < d->busy_until;
+	list_within(d, d->heard ? d->timing.refresh : busy ? d->timing.busy : d->timing.poll);
 }
 
 static int on_event(const uint8_t *p, size_t n, void *arg)
@@ -195,7 +216,7 @@ static void on_lists(struct bh_cri *d)
 		d->list_again = false;
 		list_soon(d);
 	} else {
-		uv_timer_start(&d->wait, on_wait, d->heard ? d->timing.refresh : d->timing.poll, 0);
+		list_later(d);
 	}
 	bh_cri_pump(d);
 }

@@ -19,7 +19,8 @@
 struct bh_cri_timing {
 	long connect, answer; /* of a call */
 	uint64_t retry, retry_max; /* back-off */
-	uint64_t poll; /* between lists without events */
+	uint64_t poll; /* between lists without events … */
+	uint64_t busy, busy_for; /* … and so soon, for so long after there was news */
 	uint64_t refresh; /* with them, in case one was lost */
 	uint64_t gap; /* between lists that events cause, at least */
 	uint64_t absent; /* until a runtime without CRI is asked again */
@@ -69,7 +70,8 @@ struct bh_cri {
 	uv_timer_t wait; /* WAITING: for the next attempt; else for the next list */
 	uv_timer_t retry; /* of single pods and images */
 	unsigned failures; /* of the connection, in a row */
-	uint64_t live_since, listed_at, list_took; /* loop time; ms */
+	uint64_t live_since, listed_at, busy_until; /* loop time */
+	uint64_t list_took; /* ms */
 	char *runtime; /* "containerd" */
 	bool synced; /* once at least, with a runtime that has CRI */
 	struct bh_grpc_call *greeting, *events, *list_pods, *list_containers;
@@ -95,6 +97,7 @@ struct bh_grpc_opts bh_cri_opts(const struct bh_cri *d, const char *method, size
 /* 0, or −errno with the reason. */
 int bh_cri_check(const struct bh_grpc_result *r, struct bh_fault *fault);
 void bh_cri_live(struct bh_cri *d); /* the sync has ended: on with it */
+void bh_cri_had_news(struct bh_cri *d); /* there may be more soon */
 
 /* cri_ask.c */
 struct bh_cri_item *bh_cri_pod_new(struct bh_cri *d, const char *id);

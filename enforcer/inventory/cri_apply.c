@@ -108,6 +108,7 @@ static void remove_others(struct bh_cri *d)
 			continue;
 		if (i[k]->told && d->phase == BH_CRI_LIVE)
 			d->base.sink.remove(d->base.sink.arg, i[k]->id);
+		bh_cri_had_news(d);
 		bh_cri_item_drop(i[k]);
 	}
 }
@@ -148,6 +149,8 @@ void bh_cri_apply_list(struct bh_cri *d)
 		if (is_new)
 			i = bh_cri_pod_new(d, d->pod[k]);
 		i->listed = true;
+		if (is_new)
+			bh_cri_had_news(d);
 		if (is_new || all)
 			bh_cri_ask(i);
 	}
@@ -191,6 +194,7 @@ void bh_cri_tell(struct bh_cri_item *pod)
 	}
 	bh_container_free(pod->told);
 	pod->told = c;
+	bh_cri_had_news(d);
 	d->base.sink.upsert(d->base.sink.arg, bh_container_copy(c));
 }
 

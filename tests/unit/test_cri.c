@@ -38,6 +38,7 @@ static const struct bh_cri_timing timing = {
 	.retry = 10,
 	.retry_max = 80,
 	.poll = 20,
+	.busy = 20,
 	.refresh = 60000,
 	.gap = 5,
 	.absent = 50,
@@ -271,6 +272,27 @@ static void test_quiet(void **state)
 	w->s.source->ops->reload(w->s.source);
 	UNTIL(&w->s, fakegrpc_hits(w->fake, STATUS) == 2);
 	assert_int_equal(w->s.syncs, 1);
+}
+
+/* While pods come and go they are looked for more often. */
+static void test_busy(void **state)
+{
+	struct world *w = *state;
+	struct bh_cri_timing slow = timing;
+	slow.poll = 60000;
+	slow.busy = 10;
+	slow.busy_for = 150;
+	w->s.source->ops->free(w->s.source);
+	source_world_listen(
+		&w->s, bh_source_cri_new_timed(&w->s.loop, w->s.http, w->s.path, false, &slow));
+	begin_with(w, "one");
+	size_t lists = fakegrpc_hits(w->fake, PODS);
+	UNTIL(&w->s, fakegrpc_hits(w->fake, PODS) >= lists + 3);
+	/* and then no more: the poll is far away */
+	run_for(&w->s, 300);
+	lists = fakegrpc_hits(w->fake, PODS);
+	run_for(&w->s, 200);
+	assert_int_equal(fakegrpc_hits(w->fake, PODS), lists);
 }
 
 static void push_event(struct world *w)
@@ -536,6 +558,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_quiet, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_busy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_events, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_event, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_lists, setup, teardown),
