@@ -58,7 +58,7 @@ struct bh_api_route {
 	bool changes; /* uid 0 only */
 	bool body; /* a JSON object */
 	bool may_be_empty; /* no body is {} */
-	const char *query[4]; /* known parameters */
+	const char *query[8]; /* known parameters */
 	struct bh_answer (*fn)(struct bh_core *core, const struct bh_api_call *call);
 };
 /* The route of method and url, with the segments (owned). NULL: *ret_allow says which methods the

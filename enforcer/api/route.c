@@ -23,9 +23,33 @@ static struct bh_answer status(struct bh_core *core, const struct bh_api_call *c
 	return bh_core_status(core);
 }
 
-static struct bh_answer workloads(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
+static struct bh_answer workloads(struct bh_core *core, const struct bh_api_call *call)
 {
-	return bh_core_workloads(core);
+	const char *gone = query(call, "gone");
+	const struct bh_workloads_query q = {
+		.selector = query(call, "selector"),
+		.image = query(call, "image"),
+		.digest = query(call, "digest"),
+		.registry = query(call, "registry"),
+		.namespace = query(call, "namespace"),
+		.mode = query(call, "mode"),
+		.all = bh_streq(gone, "1"),
+	};
+	if (gone && !bh_streq(gone, "0") && !bh_streq(gone, "1"))
+		return bh_answer_error(400, NULL, "the parameter gone must be 0 or 1");
+	return bh_core_workloads(core, &q);
+}
+
+static struct bh_answer workload(struct bh_core *core, const struct bh_api_call *call)
+{
+	const char *name = query(call, "name");
+	return name && *name ? bh_core_workload(core, name) : missing("name");
+}
+
+static struct bh_answer impact(struct bh_core *core, const struct bh_api_call *call)
+{
+	const char *what = query(call, "what");
+	return what && *what ? bh_core_impact(core, what) : missing("what");
 }
 
 static struct bh_answer flows(struct bh_core *core, const struct bh_api_call *call)
@@ -182,7 +206,11 @@ static struct bh_answer metrics(struct bh_core *core, const struct bh_api_call *
 
 static const struct bh_api_route routes[] = {
 	{"GET", "/v1/status", .fn = status},
-	{"GET", "/v1/workloads", .fn = workloads},
+	{"GET", "/v1/workloads",
+		.query = {"selector", "image", "digest", "registry", "namespace", "mode", "gone"},
+		.fn = workloads},
+	{"GET", "/v1/workload", .query = {"name"}, .fn = workload},
+	{"GET", "/v1/impact", .query = {"what"}, .fn = impact},
 	{"GET", "/v1/flows", .query = {"since", "limit"}, .fn = flows},
 	{"GET", "/v1/learn", .fn = learn_status},
 	{"GET", "/v1/learn/export", .query = {"namespace", "role", "evidence"}, .fn = learn_export},

@@ -19,12 +19,13 @@ enum cli_exit {
 
 struct cli_option {
 	char letter; /* 0 = none */
-	const char *name; /* "--name" */
+	const char *
+		name; /* "--name"; "output" in the place of the global one: arg lists all formats */
 	/* What its value is called; NULL = a flag. Ends with "…": may be given several times. */
 	const char *arg;
 	const char *text;
 };
-#define CLI_MAX_OPTIONS 4
+#define CLI_MAX_OPTIONS 10
 
 struct cli_values { /* of an option that may be given several times, in order; borrowed texts */
 	const char **item;
@@ -34,6 +35,7 @@ struct cli_values { /* of an option that may be given several times, in order; b
 struct cli {
 	const char *socket;
 	bool json; /* -o json */
+	const char *format; /* -o, as given; NULL: table */
 	bool tty; /* standard output is a terminal */
 	bool colour;
 	/* Of the command, by its index; "" for a given flag. The last one of those that may be
@@ -81,6 +83,8 @@ char *cli_urlencode(const char *s); /* owned */
 /* Adds "?name=value&…" for those of the first n options that are given. */
 void cli_add_query(const struct cli *cli, const char *const *name, size_t n, struct bh_buf *target);
 void cli_print_json(const struct cli *cli, const json_t *json);
+/* --- yaml.c --- */
+void cli_print_yaml(const json_t *json); /* as YAML that reads as the same */
 
 /* --- text.c: everything that is printed and not ours goes through here --- */
 char *cli_safe(const char *s); /* control and bidi characters and non-UTF-8 escaped; "-" for NULL */
@@ -165,6 +169,9 @@ void cli_print_changes(
 /* --- learn.c --- */
 void cli_print_edges(struct cli *cli, const json_t *reply);
 
+/* --- ps.c --- */
+void cli_add_id(struct cli_table *t, const char *id); /* short if it is a container's */
+
 /* --- watch.c: until SIGINT, SIGTERM, or nobody reads any more --- */
 void cli_watch_begin(void);
 bool cli_watch_pause(unsigned ms); /* false: it is over */
@@ -173,6 +180,8 @@ bool cli_watch_over(void); /* by a signal */
 /* --- the commands, a file per verb --- */
 int cli_status(struct cli *cli, int argc, char **argv);
 int cli_ps(struct cli *cli, int argc, char **argv);
+int cli_workload_show(struct cli *cli, int argc, char **argv);
+int cli_impact(struct cli *cli, int argc, char **argv);
 int cli_flows(struct cli *cli, int argc, char **argv);
 int cli_learn_status(struct cli *cli, int argc, char **argv);
 int cli_learn_export(struct cli *cli, int argc, char **argv);

@@ -28,7 +28,32 @@ const char *__asan_default_options(void)
 static const struct cli_command commands[] = {
 	{"status", "", "Is it enforcing, what is wrong, how does it fail",
 		"Problems come first, each with what to do about it.", 0, 0, {{0}}, cli_status},
-	{"ps", "", "List the workloads of this node", NULL, 0, 0, {{0}}, cli_ps},
+	{"ps", "", "List the workloads of this node, and with --all those that are gone",
+		"All filters that are given must hold. Times: \"≤\" it was there when the daemon "
+		"first\n"
+		"looked; \"?\" nobody saw it stop, it is when it was last known to be there.",
+		0, 0,
+		{{'l', "selector", "SELECTOR", "by labels: a=b,c!=d,e in (x,y),!f"},
+			{0, "image", "IMAGE", "nginx: every tag; nginx:1.25; an id"},
+			{0, "digest", "DIGEST", "sha256:… or its beginning"},
+			{0, "registry", "REGISTRY", "docker.io, ghcr.io, localhost:5000"},
+			{'n', "namespace", "N", "in this namespace"},
+			{0, "mode", "MODE", "learn, audit or enforce; of those that are there"},
+			{'a', "all", NULL, "also those that are gone, the last to stop first"},
+			{'w', "watch", NULL, "go on with every change, until Ctrl-C"},
+			{'o', "output", "table|wide|json|yaml", "how to print the answer"}},
+		cli_ps},
+	{"workload show", "WORKLOAD", "Show everything known of one workload, running or gone",
+		"Namespace/name, name, or the beginning of an id. Of those that are gone the last\n"
+		"that was called so.",
+		1, 1, {{'o', "output", "table|json|yaml", "how to print the answer"}},
+		cli_workload_show},
+	{"impact", "ADDRESS|CIDR|IMAGE|DIGEST",
+		"Say which containers had to do with it, running or gone",
+		"From recorded flows and the history: who talked with the address, or what\n"
+		"containers of the image did; first, last, how often; and what of the same image\n"
+		"runs now. Twelve hexadecimal digits, or sha256: and some, are a digest.",
+		1, 1, {{'o', "output", "table|json|yaml", "how to print the answer"}}, cli_impact},
 	{"flows", "", "List the flows seen, newest last, with the verdict and the rule behind it",
 		"With -f and -o json each flow is one line. -f ends with Ctrl-C.", 0, 0,
 		{{'f', "follow", NULL, "go on with what comes"},

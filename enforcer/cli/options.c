@@ -23,9 +23,17 @@ int cli_usage_error(const struct cli_command *cmd, const char *fmt, ...)
 	return CLI_USAGE;
 }
 
+static const char *formats_of(const struct cli_command *cmd)
+{
+	for (size_t i = 0; i < CLI_MAX_OPTIONS && cmd->option[i].name; i++)
+		if (bh_streq(cmd->option[i].name, global[0].name))
+			return cmd->option[i].arg;
+	return global[0].arg;
+}
+
 static void option_help(const struct cli_option *o, FILE *out)
 {
-	char left[64];
+	char left[80];
 	snprintf(left, sizeof(left), "%c%c%s--%s%s%s", o->letter ? '-' : ' ',
 		o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->arg ? " " : "",
 		o->arg ? o->arg : "");
@@ -41,8 +49,35 @@ void cli_command_help(const struct cli_command *cmd, FILE *out)
 	fputs("\noptions:\n", out);
 	for (size_t i = 0; i < CLI_MAX_OPTIONS && cmd->option[i].name; i++)
 		option_help(&cmd->option[i], out);
-	for (size_t i = 0; i < BH_ARRAY_SIZE(global); i++)
+	bool own = formats_of(cmd) != global[0].arg;
+	for (size_t i = own; i < BH_ARRAY_SIZE(global); i++)
 		option_help(&global[i], out);
+}
+
+/* Is the word one of those between the bars? */
+static bool is_listed(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *p = list; p; p = strchr(p, '|')) {
+		p += *p == '|';
+		if (len && !strchr(word, '|') && strncmp(p, word, len) == 0 &&
+			(!p[len] || p[len] == '|'))
+			return true;
+	}
+	return false;
+}
+
+static int check_format(struct cli *cli, const struct cli_command *cmd)
+{
+	if (!cli->format || is_listed(formats_of(cmd), cli->format))
+		return CLI_OK;
+	return cli_usage_error(cmd, "-o takes %s, not \"%s\"", formats_of(cmd), cli->format);
+}
+
+static void set_format(struct cli *cli, const char *value)
+{
+	cli->format = value;
+	cli->json = bh_streq(value, "json");
 }
 
 static int set_global(
@@ -50,9 +85,7 @@ static int set_global(
 {
 	switch (index) {
 	case 0:
-		if (!bh_streq(value, "json") && !bh_streq(value, "table"))
-			return cli_usage_error(cmd, "-o takes table or json, not \"%s\"", value);
-		cli->json = bh_streq(value, "json");
+		set_format(cli, value);
 		return CLI_OK;
 	case 1:
 		if (!*value)
@@ -125,6 +158,8 @@ static int parse_one(struct cli *cli, const struct cli_command *cmd, int argc, c
 	if (which >= 100)
 		return set_global(cli, cmd, (size_t)(which - 100), value);
 	cli->opt[which] = value ? value : "";
+	if (bh_streq(o->name, global[0].name))
+		set_format(cli, value);
 	if (is_repeatable(o))
 		collect(&cli->all[which], value);
 	return CLI_OK;
@@ -152,5 +187,5 @@ int cli_parse(struct cli *cli, const struct cli_command *cmd, int *argc, char **
 	while (i < *argc)
 		argv[words++] = argv[i++];
 	*argc = words;
-	return CLI_OK;
+	return cmd ? check_format(cli, cmd) : CLI_OK; /* else any word may be its */
 }

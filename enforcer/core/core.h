@@ -31,7 +31,16 @@ struct bh_answer bh_answer_error(int status, const struct bh_diags *diags, const
 	BH_PRINTF(3, 4);
 
 struct bh_answer bh_core_status(struct bh_core *c);
-struct bh_answer bh_core_workloads(struct bh_core *c);
+/* All that are given must hold; NULL: any. See filter.h. */
+struct bh_workloads_query {
+	const char *selector, *image, *digest, *registry, *namespace, *mode;
+	bool all; /* those that are gone as well */
+};
+struct bh_answer bh_core_workloads(struct bh_core *c, const struct bh_workloads_query *q);
+/* Everything known of one that is there, or was. */
+struct bh_answer bh_core_workload(struct bh_core *c, const char *what);
+/* Who had to do with it: an address, a prefix, an image or a digest. */
+struct bh_answer bh_core_impact(struct bh_core *c, const char *what);
 struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit);
 struct bh_answer bh_core_learn_status(struct bh_core *c);
 struct bh_answer bh_core_learn_export(

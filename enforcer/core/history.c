@@ -320,6 +320,16 @@ uint64_t bh_core_stay_of(const struct bh_core *c, const struct bh_workload *w)
 	return newest ? newest->number : 0;
 }
 
+void bh_core_started_json(const struct bh_core *c, const struct bh_workload *w, json_t *o)
+{
+	const struct bh_history_entry *e = there(c, w);
+	json_object_set_new(o, "state", json_string("running"));
+	json_object_set_new(o, "stay", json_integer(e ? (json_int_t)e->number : 0));
+	json_object_set_new(o, "started", bh_core_time_json(e ? e->started : 0));
+	json_object_set_new(o, "started_before", json_boolean(e && e->early));
+	json_object_set_new(o, "stopped", json_null());
+}
+
 /* --- writing --- */
 
 static int put(struct bh_core *c, const struct bh_history_entry *e)

@@ -350,10 +350,23 @@ int bh_core_history_load(struct bh_core *c); /* what the run before left open */
 void bh_core_history_follow(
 	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to);
 uint64_t bh_core_stay_of(const struct bh_core *c, const struct bh_workload *w); /* 0: none */
+/* Adds "state", "stay", "started", "started_before" and "stopped" of one that is there. */
+void bh_core_started_json(const struct bh_core *c, const struct bh_workload *w, json_t *o);
 void bh_core_history_save(struct bh_core *c); /* what changed, into the store's transaction */
 void bh_core_history_tick(struct bh_core *c);
 void bh_core_history_stop(struct bh_core *c);
 void bh_core_history_finish(struct bh_core *c);
+/* resolve.c */
+/*
+ * The index of the published inventory's workload that the word means. Else −errno and *ret_error,
+ * which lists candidates or the nearest names; or_address: an address would have done too.
+ */
+int bh_core_resolve(
+	struct bh_core *c, const char *what, bool or_address, struct bh_answer *ret_error);
+/* The last stay of the workload that is gone and that the word means (owned). −ENOENT, with
+ * ret_error untouched: none. */
+int bh_core_resolve_gone(
+	struct bh_core *c, const char *what, struct bh_stay *ret, struct bh_answer *ret_error);
 /* modes.c */
 void bh_core_modes_load(struct bh_core *c);
 void bh_core_modes_tick(struct bh_core *c); /* those whose time is over */
@@ -375,6 +388,10 @@ struct bh_quarantine *bh_core_quarantine_of(const struct bh_core *c, const struc
 json_t *bh_core_allow_json(const struct bh_quarantine *q);
 json_t *bh_core_quarantine_json(const struct bh_core *c, json_t *problems); /* for status */
 json_t *bh_core_quarantine_row_json(const struct bh_core *c, const struct bh_quarantine_row *q);
+/* view_workloads.c, view_stays.c */
+json_t *bh_core_labels_json(const struct bh_labels *l);
+json_t *bh_core_workload_json(const struct bh_core *c, size_t i); /* of the published inventory */
+json_t *bh_core_stay_json(const struct bh_stay *y);
 /* policies.c */
 int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
 /* roles.c: tells the learner which workloads there are, if the last time was `after` µs ago */

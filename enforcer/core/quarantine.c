@@ -181,39 +181,11 @@ fail:
 	return NULL;
 }
 
-static struct bh_answer ambiguous(
-	const struct bh_inventory *inv, const char *what, const uint32_t *match, size_t n)
-{
-	struct bh_buf bh_autobuf names = {0};
-	for (size_t i = 0; i < n; i++)
-		bh_buf_printf(&names, "%s%s/%s (%.12s)", i ? ", " : "",
-			inv->workload[match[i]]->namespace, inv->workload[match[i]]->name,
-			inv->workload[match[i]]->id);
-	return bh_answer_error(409, NULL, "%s means several workloads: %s", what, names.s);
-}
-
 static struct bh_workload *find_workload(
-	const struct bh_core *c, const char *what, struct bh_answer *ret_error)
+	struct bh_core *c, const char *what, struct bh_answer *ret_error)
 {
-	uint32_t match[8];
-	size_t n = 0;
-	if (!c->snap) {
-		*ret_error = bh_answer_error(
-			503, NULL, "nothing is in force yet: see `bulkhead status`");
-		return NULL;
-	}
-	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
-	int w = bh_inventory_resolve(inv, what, match, BH_ARRAY_SIZE(match), &n);
-	if (w == -ENOTUNIQ) {
-		*ret_error = ambiguous(inv, what, match, n < 8 ? n : 8);
-		return NULL;
-	}
-	if (w < 0) {
-		*ret_error = bh_answer_error(
-			404, NULL, "no workload is called %s; `bulkhead ps` lists them", what);
-		return NULL;
-	}
-	return inv->workload[w];
+	int w = bh_core_resolve(c, what, false, ret_error);
+	return w >= 0 ? bh_engine_inventory(c->snap->engine)->workload[w] : NULL;
 }
 
 static json_t *row_details(const struct bh_quarantine_row *q)

@@ -18,6 +18,11 @@ static void add_row(const struct bh_flow_row *r, void *arg)
 		"dst_addr", r->dst_addr, "protocol", bh_proto_name(r->proto, proto), "port",
 		r->port, "verdict", r->verdict, "reason", r->reason, "mode", r->mode, "rule",
 		r->rule, "count", (json_int_t)r->count);
+	json_object_set_new(o, "bytes", json_integer((json_int_t)r->bytes));
+	json_object_set_new(o, "src_id", r->src_id ? json_string(r->src_id) : json_null());
+	json_object_set_new(o, "dst_id", r->dst_id ? json_string(r->dst_id) : json_null());
+	json_object_set_new(o, "src_stay", json_integer((json_int_t)r->src_stay));
+	json_object_set_new(o, "dst_stay", json_integer((json_int_t)r->dst_stay));
 	json_object_set_new(o, "first_seen", bh_core_time_json(r->first_seen));
 	json_object_set_new(o, "last_seen", bh_core_time_json(r->last_seen));
 	json_array_append_new(l->list, o);
@@ -41,11 +46,10 @@ struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit)
 /* --- explain --- */
 
 /* A workload or an address; a workload gives the address of the wanted family, or of any. */
-static int end_addr(const struct bh_inventory *inv, const char *what, uint8_t family,
-	struct bh_addr *ret, struct bh_answer *ret_error)
+static int end_addr(struct bh_core *c, const char *what, uint8_t family, struct bh_addr *ret,
+	struct bh_answer *ret_error)
 {
-	uint32_t match[5];
-	size_t n = 0;
+	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
 	if (bh_addr_parse(what, ret) == 0)
 		return 0;
 	if (bh_streq(what, "host") && inv->n_hosts) {
@@ -53,23 +57,9 @@ static int end_addr(const struct bh_inventory *inv, const char *what, uint8_t fa
 			if (!family || inv->host[i].family == family)
 				return *ret = inv->host[i], 0;
 	}
-	int w = bh_inventory_resolve(inv, what, match, BH_ARRAY_SIZE(match), &n);
-	if (w == -ENOTUNIQ) {
-		struct bh_buf bh_autobuf names = {0};
-		for (size_t i = 0; i < n && i < BH_ARRAY_SIZE(match); i++)
-			bh_buf_printf(&names, "%s%s/%s", i ? ", " : "",
-				inv->workload[match[i]]->namespace, inv->workload[match[i]]->name);
-		*ret_error = bh_answer_error(409, NULL, "%s could be any of %s%s", what, names.s,
-			n > BH_ARRAY_SIZE(match) ? ", …" : "");
-		return -ENOTUNIQ;
-	}
-	if (w < 0) {
-		*ret_error = bh_answer_error(404, NULL,
-			"%s is neither an address nor a workload; `bulkhead ps` lists the "
-			"workloads",
-			what);
-		return -ENOENT;
-	}
+	int w = bh_core_resolve(c, what, true, ret_error);
+	if (w < 0)
+		return w;
 	const struct bh_workload *wl = inv->workload[w];
 	const struct bh_addr *fallback = NULL;
 	for (size_t i = 0; i < wl->n_ifaces; i++)
@@ -180,15 +170,14 @@ struct bh_answer bh_core_explain(
 
 	if (!c->snap)
 		return bh_answer_error(503, NULL, "nothing is in force yet: see `bulkhead status`");
-	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
 	if (!parse_service(proto, port, &f, &error))
 		return error;
-	if (end_addr(inv, src, 0, &f.src, &error) < 0)
+	if (end_addr(c, src, 0, &f.src, &error) < 0)
 		return error;
-	if (end_addr(inv, dst, f.src.family, &f.dst, &error) < 0)
+	if (end_addr(c, dst, f.src.family, &f.dst, &error) < 0)
 		return error;
 	/* "web 2001:db8::1": the source's family follows the destination's. */
-	if (f.src.family != f.dst.family && end_addr(inv, src, f.dst.family, &f.src, &error) < 0)
+	if (f.src.family != f.dst.family && end_addr(c, src, f.dst.family, &f.src, &error) < 0)
 		return error;
 	if (f.src.family != f.dst.family)
 		return bh_answer_error(

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* GET /v1/workloads */
+/* GET /v1/workloads: those that are there, and if asked those that were. */
+#include "core/filter.h"
 #include "core/private.h"
 
-static json_t *labels_json(const struct bh_labels *l)
+#define GONE_READ 10000 /* stays that a question looks at, the last to stop first… */
+#define GONE_SHOWN 1000 /* …and that it answers with */
+
+json_t *bh_core_labels_json(const struct bh_labels *l)
 {
 	json_t *o = json_object();
 	for (size_t i = 0; i < l->n; i++)
@@ -55,8 +59,9 @@ static json_t *claims_json(const struct bh_workload *w)
 	return list;
 }
 
-static json_t *workload_json(const struct bh_engine *e, size_t i)
+json_t *bh_core_workload_json(const struct bh_core *c, size_t i)
 {
+	const struct bh_engine *e = c->snap->engine;
 	const struct bh_workload *w = bh_engine_inventory(e)->workload[i];
 	struct bh_labels selector = {0};
 	json_t *ifaces = json_array();
@@ -68,8 +73,8 @@ static json_t *workload_json(const struct bh_engine *e, size_t i)
 	bh_labels_finish(&selector);
 	json_t *o = json_pack("{s:s, s:s?, s:s, s:s, s:o, s:s?, s:s?, s:i, s:I, s:s}", "id", w->id,
 		"runtime", w->runtime, "name", w->name, "namespace", w->namespace, "labels",
-		labels_json(&w->labels), "image", w->image, "digest", w->digest, "pid", w->pid,
-		"netns", (json_int_t)w->netns, "mode", bh_mode_name(w->mode));
+		bh_core_labels_json(&w->labels), "image", w->image, "digest", w->digest, "pid",
+		w->pid, "netns", (json_int_t)w->netns, "mode", bh_mode_name(w->mode));
 	json_object_set_new(o, "role", json_string(role));
 	json_object_set_new(
 		o, "unenforceable", w->unenforceable ? json_string(w->unenforceable) : json_null());
@@ -82,14 +87,59 @@ static json_t *workload_json(const struct bh_engine *e, size_t i)
 	json_object_set_new(o, "policies", policies_json(e, i));
 	json_object_set_new(o, "interfaces", ifaces);
 	json_object_set_new(o, "refused", claims_json(w));
+	bh_core_started_json(c, w, o);
 	return o;
 }
 
-struct bh_answer bh_core_workloads(struct bh_core *c)
+struct listing {
+	const struct bh_filter *filter;
+	json_t *list;
+	size_t shown, read;
+};
+
+static bool add_gone(const struct bh_stay *y, void *arg)
 {
+	struct listing *l = arg;
+	l->read++;
+	if (!bh_filter_takes_stay(l->filter, y))
+		return true;
+	if (l->shown == GONE_SHOWN)
+		return false;
+	json_array_append_new(l->list, bh_core_stay_json(y));
+	l->shown++;
+	return true;
+}
+
+/* *ret_truncated: there are more, or may be. */
+static int list_gone(
+	struct bh_core *c, const struct bh_filter *f, json_t *list, bool *ret_truncated)
+{
+	struct listing l = {.filter = f, .list = list};
+	bh_core_history_save(c);
+	int r = bh_store_list_stays(c->store, BH_STAY_GONE, NULL, GONE_READ, add_gone, &l);
+	*ret_truncated = l.read == GONE_READ || l.shown == GONE_SHOWN;
+	return r;
+}
+
+struct bh_answer bh_core_workloads(struct bh_core *c, const struct bh_workloads_query *q)
+{
+	struct bh_filter bh_autofilter f = {.has_mode = false};
+	struct bh_answer error;
 	json_t *list = json_array();
-	size_t n = c->snap ? bh_engine_inventory(c->snap->engine)->n : 0;
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, workload_json(c->snap->engine, i));
-	return bh_answer_json(200, json_pack("{s:o}", "workloads", list));
+	bool truncated = false;
+	if (bh_filter_read(q, &f, &error) < 0) {
+		json_decref(list);
+		return error;
+	}
+	const struct bh_inventory *inv = c->snap ? bh_engine_inventory(c->snap->engine) : NULL;
+	for (size_t i = 0; inv && i < inv->n; i++)
+		if (bh_filter_takes_workload(&f, inv->workload[i]))
+			json_array_append_new(list, bh_core_workload_json(c, i));
+	if (q->all && list_gone(c, &f, list, &truncated) < 0) {
+		json_decref(list);
+		return bh_answer_error(500, NULL, "%s/bulkhead.db: %s", c->conf->state,
+			bh_store_message(c->store));
+	}
+	return bh_answer_json(
+		200, json_pack("{s:o, s:b}", "workloads", list, "truncated", truncated));
 }

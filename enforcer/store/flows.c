@@ -23,6 +23,21 @@ void bh_flow_row_finish(struct bh_flow_row *r)
 	*r = (struct bh_flow_row){0};
 }
 
+void bh_flow_row_copy(struct bh_flow_row *to, const struct bh_flow_row *from)
+{
+	*to = *from;
+	to->src = bh_xstrdup(from->src);
+	to->dst = bh_xstrdup(from->dst);
+	to->src_addr = bh_xstrdup(from->src_addr);
+	to->dst_addr = bh_xstrdup(from->dst_addr);
+	to->src_id = bh_xstrdup(from->src_id);
+	to->dst_id = bh_xstrdup(from->dst_id);
+	to->verdict = bh_xstrdup(from->verdict);
+	to->reason = bh_xstrdup(from->reason);
+	to->mode = bh_xstrdup(from->mode);
+	to->rule = bh_xstrdup(from->rule);
+}
+
 static const char *or_empty(const char *s)
 {
 	return s ? s : "";

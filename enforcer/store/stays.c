@@ -23,6 +23,22 @@ void bh_stay_finish(struct bh_stay *y)
 	*y = (struct bh_stay){0};
 }
 
+void bh_stay_copy(struct bh_stay *to, const struct bh_stay *from)
+{
+	*to = *from;
+	to->id = bh_xstrdup(from->id);
+	to->runtime = bh_xstrdup(from->runtime);
+	to->name = bh_xstrdup(from->name);
+	to->namespace = bh_xstrdup(from->namespace);
+	to->image = bh_xstrdup(from->image);
+	to->digest = bh_xstrdup(from->digest);
+	to->mark = bh_xstrdup(from->mark);
+	to->addr = from->n_addrs ? bh_xcalloc(from->n_addrs, sizeof(*to->addr)) : NULL;
+	if (from->n_addrs)
+		memcpy(to->addr, from->addr, from->n_addrs * sizeof(*to->addr));
+	bh_labels_copy(&to->labels, &from->labels);
+}
+
 uint64_t bh_store_new_stay(struct bh_store *s)
 {
 	return ++s->stay;

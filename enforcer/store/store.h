@@ -64,6 +64,7 @@ struct bh_flow_row {
 	uint64_t seq; /* grows with every change of the row: cursor for `flows -f` */
 };
 void bh_flow_row_finish(struct bh_flow_row *r);
+void bh_flow_row_copy(struct bh_flow_row *to, const struct bh_flow_row *from); /* overwrites */
 /* Adds r->count to the row of the same key or makes it; keeps at most `max_rows` (oldest go). */
 int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t max_rows);
 /* Rows with seq > since, ascending by seq, at most `limit`; the newest ones if since is 0. */
@@ -102,6 +103,7 @@ struct bh_stay {
 	size_t n_addrs;
 };
 void bh_stay_finish(struct bh_stay *y);
+void bh_stay_copy(struct bh_stay *to, const struct bh_stay *from); /* `to` is overwritten */
 uint64_t bh_store_new_stay(struct bh_store *s); /* a number that no row names */
 /* Adds it, or replaces the one of that number with its addresses. */
 int bh_store_put_stay(struct bh_store *s, const struct bh_stay *y);

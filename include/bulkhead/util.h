@@ -107,3 +107,8 @@ int bh_strcmp0(const char *a, const char *b);
 
 /* Decimal u64 with no sign, space or leading zero; 0 or -EINVAL / -ERANGE (above max). */
 int bh_parse_u64(const char *s, uint64_t max, uint64_t *ret);
+
+/* Levenshtein's distance of a[0..n) and b[0..m) without regard to case. UINT32_MAX if one is longer
+ * than BH_DISTANCE_MAX: its cost is n × m. */
+#define BH_DISTANCE_MAX 128
+unsigned bh_text_distance(const char *a, size_t n, const char *b, size_t m);

@@ -8,7 +8,6 @@
 #include <errno.h>
 
 /* Longer names than this are nobody's slip of the pen. */
-#define SUGGEST_MAX 32
 
 static size_t key_index(const struct bh_node *map, const char *key)
 {
@@ -155,39 +154,15 @@ int bh_read_seq(const struct bh_reader *r, const struct bh_node *n, const char *
 	return n && n->kind == BH_NODE_SEQ ? 0 : wrong_kind(r, n, path, "a list");
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
-}
-
-/* Levenshtein's distance without regard to case, both at most SUGGEST_MAX long. */
-static unsigned distance(const char *a, size_t n, const char *b, size_t m)
-{
-	unsigned row[SUGGEST_MAX + 1];
-	for (size_t j = 0; j <= m; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= n; i++) {
-		unsigned diagonal = row[0];
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= m; j++) {
-			unsigned change = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
-			unsigned shift = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-			diagonal = row[j];
-			row[j] = change < shift ? change : shift;
-		}
-	}
-	return row[m];
-}
-
 static char *suggest(const struct bh_node *key, const char *const *known)
 {
 	const char *best = NULL;
 	unsigned least = 3; /* two slips at most, and less than half of the word */
-	for (size_t i = 0; known[i] && key->len <= SUGGEST_MAX; i++) {
+	for (size_t i = 0; known[i] && key->len <= BH_DISTANCE_MAX; i++) {
 		size_t len = strlen(known[i]);
-		if (len > SUGGEST_MAX)
+		if (len > BH_DISTANCE_MAX)
 			continue;
-		unsigned d = distance(key->str, key->len, known[i], len);
+		unsigned d = bh_text_distance(key->str, key->len, known[i], len);
 		if (d < least && d * 2 < len) {
 			least = d;
 			best = known[i];

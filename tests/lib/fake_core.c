@@ -78,10 +78,11 @@ struct bh_answer bh_core_status(struct bh_core *c BH_UNUSED)
 		"'learn':'open: flows pass unrecorded'}}");
 }
 
-/* One name is as wide as it is evil: a terminal's control sequences, and wide characters. */
-struct bh_answer bh_core_workloads(struct bh_core *c BH_UNUSED)
+/* One name is as wide as it is evil: a terminal's control sequences, and wide characters. The
+ * question is told back. */
+struct bh_answer bh_core_workloads(struct bh_core *c BH_UNUSED, const struct bh_workloads_query *q)
 {
-	return canned(
+	struct bh_answer a = canned(
 		"{'workloads':[{'id':'0123456789abcdef0123','runtime':'docker','name':'web',"
 		"'namespace':'shop','labels':{'app':'web'},'image':'web:1','digest':null,'pid':7,"
 		"'netns':4026532000,'mode':'enforce','role':'web','unenforceable':null,"
@@ -92,6 +93,75 @@ struct bh_answer bh_core_workloads(struct bh_core *c BH_UNUSED)
 		"'namespace':'x','labels':{},'image':null,'digest':null,'pid':0,'netns':0,"
 		"'mode':'learn','role':'y','unenforceable':'shares the host\\u2019s network',"
 		"'isolated':{'ingress':false,'egress':false},'policies':[],'interfaces':[]}]}");
+	if (q->all)
+		json_array_append_new(json_object_get(a.json, "workloads"),
+			json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s, s:b, s:[{s:s, s:s}]}",
+				"state", "gone", "id", "feedfacefeedface0123", "namespace", "shop",
+				"name", "old", "started", "2026-01-01T00:00:00.000000Z",
+				"started_before", true, "stopped", "2026-01-02T00:00:00.000000Z",
+				"stopped_unseen", true, "addresses", "address", "10.0.0.9", "until",
+				"2026-01-02T00:00:00.000000Z"));
+	json_object_set_new(a.json, "asked",
+		json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:b}", "selector", q->selector,
+			"image", q->image, "digest", q->digest, "registry", q->registry,
+			"namespace", q->namespace, "mode", q->mode, "gone", q->all));
+	return a;
+}
+
+struct bh_answer bh_core_workload(struct bh_core *c BH_UNUSED, const char *what)
+{
+	if (bh_streq(what, "nobody"))
+		return bh_answer_error(404, NULL, "no workload is called nobody");
+	return canned(
+		"{'state':'running','id':'0123456789abcdef0123','runtime':'docker','name':'web',"
+		"'namespace':'shop','labels':{'app':'\\u001b[31mweb'},'image':'web:1','digest':"
+		"null,"
+		"'pid':7,'netns':4026532000,'mode':'enforce','role':'web','unenforceable':null,"
+		"'mode_origin':'configured for namespace shop','started':"
+		"'2026-01-01T00:00:00.000000Z','started_before':true,'stopped':null,"
+		"'quarantine':null,'quarantine_entry':{'state':'in force','since':"
+		"'2026-01-02T00:00:00.000000Z','reason':'beacons','allow':['10.0.0.5/32:22/tcp']},"
+		"'directions':{'ingress':{'isolated':true,'policies':[{'policy':'cnp:no-db','tier':"
+		"'Admin','priority':7,'rules':1,'file':'a.yaml','line':3},{'policy':'shop/"
+		"web','tier':"
+		"'NetworkPolicy','priority':0,'rules':2,'file':'b.yaml','line':1}]},"
+		"'egress':{'isolated':false,'policies':[]}},'refused':['claims 198.51.100.7'],"
+		"'interfaces':[{'name':'eth0','host_name':'veth1','bridge':'br0','mac':"
+		"'02:00:00:00:00:01','addresses':['10.0.0.2']}],"
+		"'counters':{'to':{'allow':5,'would-deny':1,'drop':2,'reject':1,'bytes':0},'from':{"
+		"'allow':0,'would-deny':0,'drop':0,'reject':0,'bytes':0},'truncated':false},"
+		"'peers':[{'direction':'to','peer':'shop/"
+		"db','address':'10.0.0.3','id':null,'stay':2,"
+		"'protocol':'tcp','port':5432,'verdict':'allow','reason':'policy','rule':'shop/web "
+		"egress rule "
+		"0','connections':5,'bytes':0,'first_seen':'2026-01-02T03:04:05.000006Z',"
+		"'last_seen':'2026-01-02T03:04:06.000006Z'}],"
+		"'history':[{'stay':1,'id':'0123456789abcdef0123','image':'web:1','started':"
+		"'2026-01-01T00:00:00.000000Z','started_before':false,'stopped':null,"
+		"'stopped_unseen':false,'addresses':[{'address':'10.0.0.2','since':null,'until':"
+		"null}]}],'history_truncated':false}");
+}
+
+struct bh_answer bh_core_impact(struct bh_core *c BH_UNUSED, const char *what)
+{
+	if (bh_streq(what, "203.0.113.1"))
+		return canned("{'affected':[],'owners':[],'siblings':[],'truncated':false}");
+	return canned(
+		"{'what':'203.0.113.9','kind':'address','connections':12,'denied':2,'bytes':0,"
+		"'affected':[{'kind':'workload','stay':1,'state':'gone','id':'0123456789abcdef0123'"
+		","
+		"'namespace':'shop','name':'web','image':'web:1','first_seen':"
+		"'2026-01-02T03:04:05.000006Z','last_seen':'2026-01-02T03:04:06.000006Z',"
+		"'connections':12,'denied':2,'peers':[{'direction':'to','peer':'203.0.113.9',"
+		"'protocol':'tcp','port':443}]},{'kind':'host','stay':0,'state':'outside','id':"
+		"null,"
+		"'namespace':null,'name':'host','connections':1,'denied':0,'peers':[]}],"
+		"'owners':[{'namespace':'shop','name':'db','id':'feedfacefeedface','image':'db:2',"
+		"'addresses':[{'address':'203.0.113.9','since':'2026-01-01T00:00:00.000000Z',"
+		"'until':null}]}],'siblings':[{'image':'web:1','digest':null,'running':[{'"
+		"namespace':"
+		"'shop','name':'web-2','id':'aa'},{'namespace':'shop','name':'web-3','id':'bb'}]},"
+		"{'image':'old:1','digest':null,'running':[]}],'truncated':true}");
 }
 
 static json_t *flow_row(json_int_t seq)

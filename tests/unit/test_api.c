@@ -137,6 +137,19 @@ static void test_reading_routes(void **state BH_UNUSED)
 {
 	expect("GET", "/v1/status", NULL, 200, "\"node\":\"node-1\"");
 	expect("GET", "/v1/workloads", NULL, 200, "\"workloads\":[");
+	expect("GET",
+		"/v1/workloads?selector=a%3Db%2C!c&image=web&digest=ab&registry=r&gone=1"
+		"&namespace=shop&mode=learn",
+		NULL, 200,
+		"\"asked\":{\"selector\":\"a=b,!c\",\"image\":\"web\",\"digest\":\"ab\","
+		"\"registry\":\"r\",\"namespace\":\"shop\",\"mode\":\"learn\",\"gone\":true}");
+	expect("GET", "/v1/workloads?gone=2", NULL, 400, "gone must be 0 or 1");
+	expect("GET", "/v1/workloads?label=a", NULL, 400, "unknown parameter label");
+	expect("GET", "/v1/workload?name=shop/web", NULL, 200, "\"mode_origin\"");
+	expect("GET", "/v1/workload", NULL, 400, "name is missing");
+	expect("GET", "/v1/workload?name=", NULL, 400, "name is missing");
+	expect("GET", "/v1/impact?what=203.0.113.9", NULL, 200, "\"affected\":[");
+	expect("GET", "/v1/impact", NULL, 400, "what is missing");
 	expect("GET", "/v1/flows", NULL, 200, "\"asked\":{\"since\":0,\"limit\":100}");
 	expect("GET", "/v1/flows?since=17&limit=1000", NULL, 200,
 		"\"asked\":{\"since\":17,\"limit\":1000}");

@@ -182,6 +182,74 @@ static void test_ps(void **state BH_UNUSED)
 	expect_json("ps -o json", "workloads");
 }
 
+static void test_ps_filters(void **state BH_UNUSED)
+{
+	expect("ps -l 'a=b,!c' -n shop --image nginx:1 --digest sha256:ab --registry ghcr.io "
+	       "--mode "
+	       "audit -ojson",
+		0, "\"selector\": \"a=b,!c\"", "");
+	static const char *const told[] = {"\"image\": \"nginx:1\"", "\"digest\": \"sha256:ab\"",
+		"\"registry\": \"ghcr.io\"", "\"namespace\": \"shop\"", "\"mode\": \"audit\"",
+		"\"gone\": false"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(told); i++)
+		assert_non_null(strstr(last.out, told[i]));
+	expect("ps", 0, "ISOLATED", "");
+	assert_null(strstr(last.out, "STOPPED"));
+	expect("ps --all", 0, "≤2026-01-01 00:00:00  2026-01-02 00:00:00?  gone", "");
+	assert_non_null(strstr(last.out, "10.0.0.9"));
+	expect("ps -o wide", 0, "REGISTRY", "");
+	assert_non_null(strstr(last.out, "docker.io"));
+	assert_null(strstr(last.out, "old"));
+	expect("ps -o yaml", 0, "workloads:\n- id: \"0123456789abcdef0123\"\n", "");
+	assert_non_null(strstr(
+		last.out, "    mac: \"02:00:00:00:00:01\"\n    addresses:\n    - \"10.0.0.2\"\n"));
+	assert_null(strchr(last.out, '\033'));
+	expect("-o yaml ps", 0, "workloads:\n", "");
+	expect("ps -l 'a in (b'", 2, "", "--selector");
+	expect("ps --image 'A B'", 2, "", "--image takes a reference");
+	expect("ps --mode off", 2, "", "--mode takes");
+	expect("ps -o xml", 2, "", "-o takes table|wide|json|yaml, not \"xml\"");
+	expect("ps -o ''", 2, "", "-o takes");
+	expect("ps -o 'table|wide'", 2, "", "-o takes");
+	expect("-o wide flows", 2, "", "-o takes table|json, not \"wide\"");
+	expect("ps --help", 0, "-o, --output table|wide|json|yaml", "");
+}
+
+static void test_workload_show(void **state BH_UNUSED)
+{
+	expect("workload show shop/web", 0,
+		"mode           enforce, configured for namespace shop\n", "");
+	static const char *const told[] = {"shop/web\n", "or before", "in force since 2026-01-02",
+		"beacons", "10.0.0.5/32:22/tcp",
+		"cnp:no-db (Admin, priority 7), rules: 1, in a.yaml:3",
+		"shop/web (NetworkPolicy), rules: 2, in b.yaml:1",
+		"egress         no policy selects it", "claims 198.51.100.7", "veth1",
+		"to others    5        1                3", "tcp/5432", "egress rule 0",
+		"app=\\x1b[31mweb"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(told); i++)
+		if (!strstr(last.out, told[i]))
+			fail_msg("%s is not in\n%s", told[i], last.out);
+	expect_json("workload show shop/web -o json", "directions");
+	expect("workload show shop/web -o yaml", 0, "mode_origin: \"configured", "");
+	expect("workload show nobody", 1, "", "no workload is called nobody");
+	expect("workload show", 2, "", "needs WORKLOAD");
+	expect("workload", 2, "", "needs one of: show");
+}
+
+static void test_impact(void **state BH_UNUSED)
+{
+	expect("impact 203.0.113.9", 0, "shop/web  gone", "more than is shown");
+	static const char *const told[] = {"2026-01-02 03:04:05  2026-01-02 03:04:06  12",
+		"to 203.0.113.9 tcp/443", "host      outside", "shop/db          203.0.113.9",
+		"of web:1 run now: shop/web-2, shop/web-3", "of old:1 run now: nothing"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(told); i++)
+		if (!strstr(last.out, told[i]))
+			fail_msg("%s is not in\n%s", told[i], last.out);
+	expect("impact 203.0.113.1", 0, "nobody, as far as flows are recorded", "");
+	expect_json("impact 203.0.113.9 -o json", "affected");
+	expect("impact", 2, "", "needs ADDRESS");
+}
+
 static void test_flows(void **state BH_UNUSED)
 {
 	expect("flows", 0, "shop/web-5", "");
@@ -665,16 +733,17 @@ static void test_usage(void **state BH_UNUSED)
 	expect("policy frob", 2, "", "policy needs one of: check");
 	expect("frob", 2, "", "there is no command frob");
 	expect("ps --frob", 2, "", "unknown option --frob");
-	expect("ps -o", 2, "", "needs table|json");
+	expect("ps -o", 2, "", "needs table|wide|json|yaml");
+	expect("flows -o", 2, "", "needs table|json");
 	expect("ps --help=x", 2, "", "takes no value");
 	expect("version", 0, "bulkhead 0.1.0\n", "");
 	expect("version -o json", 0, "\"version\"", "");
 	static const char *const verbs[] = {"status", "ps", "flows", "learn status", "learn export",
 		"policy check", "policy apply", "policy delete", "policy list", "policy plan",
-		"policy diff", "policy history", "policy show", "policy rollback", "policy confirm",
-		"policy cancel", "mode get", "mode set", "mode clear", "quarantine add",
-		"quarantine rm", "quarantine list", "feed list", "feed refresh", "explain", "flush",
-		"version"};
+		"workload show", "impact", "policy diff", "policy history", "policy show",
+		"policy rollback", "policy confirm", "policy cancel", "mode get", "mode set",
+		"mode clear", "quarantine add", "quarantine rm", "quarantine list", "feed list",
+		"feed refresh", "explain", "flush", "version"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(verbs); i++) {
 		char bh_autofree *args = bh_xasprintf("%s --help", verbs[i]);
 		char bh_autofree *usage = bh_xasprintf("usage: bulkhead %s", verbs[i]);
@@ -789,6 +858,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_status),
 		T(test_ps),
+		T(test_ps_filters),
+		T(test_workload_show),
+		T(test_impact),
 		T(test_flows),
 		T(test_flows_follow),
 		T(test_learn),

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* bulkhead impact: which containers had to do with an address, a prefix, an image or a digest. */
+#include "cli/cli.h"
+
+static void add_name(struct cli_table *t, const json_t *e)
+{
+	const char *ns = cli_str(e, "namespace");
+	if (ns)
+		cli_table_addf(t, "%s/%s", ns, cli_str(e, "name") ?: "?");
+	else
+		cli_table_add(t, cli_str(e, "name"));
+}
+
+static void add_peers(struct cli_table *t, const json_t *e)
+{
+	struct bh_buf bh_autobuf b = {0};
+	const json_t *p;
+	size_t i;
+	json_array_foreach(json_object_get(e, "peers"), i, p)
+	{
+		bh_buf_printf(&b, "%s%s %s %s", i ? ", " : "", cli_str(p, "direction") ?: "?",
+			cli_str(p, "peer") ?: "?", cli_str(p, "protocol") ?: "?");
+		if (cli_num(p, "port"))
+			bh_buf_printf(&b, "/%" JSON_INTEGER_FORMAT, cli_num(p, "port"));
+	}
+	cli_table_add(t, b.s);
+}
+
+static void print_affected(struct cli *cli, const json_t *reply)
+{
+	static const char *const head[] = {"WORKLOAD", "STATE", "ID", "IMAGE", "FIRST", "LAST",
+		"CONNECTIONS", "DENIED", "TRAFFIC"};
+	struct cli_table t;
+	const json_t *e;
+	char when[24];
+	size_t i;
+	cli_table_init(&t, cli, head, BH_ARRAY_SIZE(head));
+	json_array_foreach(json_object_get(reply, "affected"), i, e)
+	{
+		add_name(&t, e);
+		cli_table_add(&t, cli_str(e, "state"));
+		cli_add_id(&t, cli_str(e, "id"));
+		cli_table_add(&t, cli_str(e, "image"));
+		cli_table_add(&t, cli_time(cli_str(e, "first_seen"), when));
+		cli_table_add(&t, cli_time(cli_str(e, "last_seen"), when));
+		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(e, "connections"));
+		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(e, "denied"));
+		add_peers(&t, e);
+	}
+	cli_table_finish(&t);
+}
+
+static void print_owners(struct cli *cli, const json_t *reply)
+{
+	static const char *const head[] = {
+		"HAD THE ADDRESS", "ADDRESS", "FROM", "UNTIL", "ID", "IMAGE"};
+	const json_t *list = json_object_get(reply, "owners"), *y, *a;
+	struct cli_table t;
+	char when[24];
+	size_t i, k;
+	if (json_array_size(list) == 0)
+		return;
+	putchar('\n');
+	cli_table_init(&t, cli, head, BH_ARRAY_SIZE(head));
+	json_array_foreach(list, i, y)
+	{
+		json_array_foreach(json_object_get(y, "addresses"), k, a)
+		{
+			add_name(&t, y);
+			cli_table_add(&t, cli_str(a, "address"));
+			cli_table_add(&t, cli_time(cli_str(a, "since"), when));
+			cli_table_add(&t, cli_time(cli_str(a, "until"), when));
+			cli_add_id(&t, cli_str(y, "id"));
+			cli_table_add(&t, cli_str(y, "image"));
+		}
+	}
+	cli_table_finish(&t);
+}
+
+static void print_siblings(const json_t *reply)
+{
+	const json_t *s, *w;
+	size_t i, k;
+	json_array_foreach(json_object_get(reply, "siblings"), i, s)
+	{
+		const json_t *list = json_object_get(s, "running");
+		struct bh_buf bh_autobuf b = {0};
+		json_array_foreach(list, k, w) bh_buf_printf(&b, "%s%s/%s", k ? ", " : "",
+			cli_str(w, "namespace") ?: "?", cli_str(w, "name") ?: "?");
+		char bh_autofree *image =
+			cli_safe(cli_str(s, "image") ? cli_str(s, "image") : cli_str(s, "digest"));
+		char bh_autofree *names = cli_safe(b.s ? b.s : "nothing");
+		printf("%sof %s run now: %s\n", i ? "" : "\n", image, names);
+	}
+}
+
+int cli_impact(struct cli *cli, int argc BH_UNUSED, char **argv)
+{
+	struct cli_reply cli_autoreply r = {0};
+	char bh_autofree *what = cli_urlencode(argv[0]);
+	char bh_autofree *url = bh_xasprintf("/v1/impact?what=%s", what);
+	bool done;
+	int e = cli_get(cli, url, &r, &done);
+	if (e != CLI_OK || done)
+		return e;
+	if (bh_streq(cli->format, "yaml")) {
+		cli_print_yaml(r.json);
+		return CLI_OK;
+	}
+	if (json_array_size(json_object_get(r.json, "affected")) == 0)
+		puts("nobody, as far as flows are recorded");
+	else
+		print_affected(cli, r.json);
+	print_owners(cli, r.json);
+	print_siblings(r.json);
+	if (cli_flag(r.json, "truncated"))
+		fputs("bulkhead: there is more than is shown: ask for less\n", stderr);
+	return CLI_OK;
+}
