@@ -66,6 +66,19 @@ static void print_failing(const json_t *s)
 	putchar('\n');
 }
 
+static void print_out_of_reach(const json_t *w)
+{
+	const json_t *list = json_object_get(w, "out_of_reach"), *o;
+	json_int_t more = cli_num(w, "unenforceable") - (json_int_t)json_array_size(list);
+	size_t i;
+
+	json_array_foreach(list, i, o)
+		line("", "NOT ENFORCED: %s/%s: %s", cli_str(o, "namespace") ?: "?",
+			cli_str(o, "name") ?: "?", cli_str(o, "reason") ?: "?");
+	if (more > 0)
+		line("", "and %" JSON_INTEGER_FORMAT " more; `bulkhead ps` shows them", more);
+}
+
 static void print_kernel(const json_t *s)
 {
 	const json_t *k = json_object_get(s, "kernel"), *w = json_object_get(s, "workloads");
@@ -84,6 +97,7 @@ static void print_kernel(const json_t *s)
 		" out of reach",
 		cli_num(w, "total"), cli_num(w, "enforce"), cli_num(w, "audit"),
 		cli_num(w, "learn"), cli_num(w, "unenforceable"));
+	print_out_of_reach(w);
 }
 
 static void print_quarantine(const json_t *s)

@@ -8,6 +8,7 @@
 #define SOURCES_MAX (BH_SOURCES_MAX + 32) /* and those that were found */
 #define FEEDS_MAX 256
 #define CLAIMS_MAX 16
+#define UNENFORCEABLE_MAX 16
 
 static void problem(json_t *list, const char *fmt, ...) BH_PRINTF(2, 3);
 static void problem(json_t *list, const char *fmt, ...)
@@ -127,6 +128,20 @@ static void claim_problems(const struct bh_inventory *inv, json_t *problems)
 			s.n - CLAIMS_MAX);
 }
 
+/* Who cannot be governed, and why: never to be taken for fine. */
+static json_t *unenforceable_json(const struct bh_inventory *inv)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; inv && i < inv->n; i++) {
+		const struct bh_workload *w = inv->workload[i];
+		if (w->unenforceable && json_array_size(list) < UNENFORCEABLE_MAX)
+			json_array_append_new(
+				list, json_pack("{s:s, s:s, s:s}", "namespace", w->namespace,
+					      "name", w->name, "reason", w->unenforceable));
+	}
+	return list;
+}
+
 static json_t *workloads_json(struct bh_core *c)
 {
 	size_t mode[3] = {0}, total = 0, un = 0;
@@ -138,9 +153,10 @@ static json_t *workloads_json(struct bh_core *c)
 		else
 			mode[inv->workload[i]->mode]++;
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)total, "enforce",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "total", (json_int_t)total, "enforce",
 		(json_int_t)mode[BH_MODE_ENFORCE], "audit", (json_int_t)mode[BH_MODE_AUDIT],
-		"learn", (json_int_t)mode[BH_MODE_LEARN], "unenforceable", (json_int_t)un);
+		"learn", (json_int_t)mode[BH_MODE_LEARN], "unenforceable", (json_int_t)un,
+		"out_of_reach", unenforceable_json(inv));
 }
 
 static json_t *feeds_json(struct bh_core *c, json_t *problems)

@@ -26,7 +26,8 @@ static bool is_volatile_key(const char *key)
 		"io.container.", "annotation.", "statefulset.kubernetes.io/", "apps.kubernetes.io/",
 		"batch.kubernetes.io/", "topology.kubernetes.io/", "bulkhead.io/"};
 	static const char *const whole[] = {"pod-template-hash", "pod-template-generation",
-		"controller-revision-hash", "controller-uid", "job-name",
+		"rollouts-pod-template-hash", "controller-revision-hash", "controller-uid",
+		"job-name", "job-uid", "pod-name", "pod-index", "kubernetes.io/hostname",
 		"app.kubernetes.io/version", "app.kubernetes.io/managed-by", "helm.sh/chart",
 		"PODMAN_SYSTEMD_UNIT"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(prefix); i++)

@@ -33,6 +33,7 @@ static void check_container(const struct bh_docker_container *d)
 {
 	const struct bh_container *c = d->container;
 	must(!d->image_id[0] || is_id(d->image_id));
+	must(!d->pod[0] || (is_id(d->pod) && c && !c->image && !c->digest && !d->image_id[0]));
 	if (!c)
 		return;
 	must(strcmp(c->id, ID) == 0 && c->pid > 0 && c->netns_path);
@@ -80,6 +81,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_fault(r, &f);
 	must(!digest || (strncmp(digest, "sha256:", 7) == 0 && is_id(digest + 7)));
 	free(digest);
+	struct bh_container *pod = bh_container_new();
+	r = bh_podman_parse_pod(text, size, ID, pod, &f);
+	if (r)
+		check_fault(r, &f);
+	else
+		must(pod->name[0] && strlen(pod->name) <= BH_DOCKER_MAX_NAME &&
+			pod->labels.n <= BH_DOCKER_MAX_LABELS);
+	must(!r || (!pod->name && pod->labels.n == 0));
+	bh_container_free(pod);
 	bh_docker_parse_error(text, size, &f);
 	return 0;
 }

@@ -246,6 +246,28 @@ def test_networks_and_shared_namespaces(lab, engine):
     all_of = {w["name"]: w for w in lab.workloads()}
     if not all_of["on-host"]["unenforceable"]:
         raise Failure("a container in the host's network is shown as enforceable")
+    # Around the hooks: past the node's bridge, whatever the container has besides.
+    kinds = [("macvlan", "198.51.100.0/24")]
+    try:
+        lab.sh(lab.out, "ip link add has-it link eth0 type ipvlan\nip link del has-it")
+        kinds.append(("ipvlan", "203.0.113.0/24"))
+    except Failure:
+        print("skip - ipvlan: this kernel has none", flush=True)
+    for kind, subnet in kinds:
+        engine.docker("network", "create", "-d", kind, "-o", "parent=up0", "--subnet", subnet, kind)
+        engine.run("on-" + kind, "--network", kind)
+        w = wait_for(f"on-{kind} known", lambda: [w for w in lab.workloads() if w["name"] == "on-" + kind])[0]
+        if f"is {kind}: its traffic does not pass" not in (w["unenforceable"] or ""):
+            raise Failure(f"on-{kind}: {w}")
+        engine.docker("rm", "-f", "on-" + kind)  # one device at a time on up0
+    lines = [l for l in lab.cli("status").splitlines() if "NOT ENFORCED" in l]
+    if len(lines) != 1 or "default/on-host: shares the host's network" not in lines[0]:
+        raise Failure(f"status: {lines}")
+    if all_of["alone"]["unenforceable"] or all_of["alone"]["interfaces"]:
+        raise Failure(f"without a network: {all_of['alone']}")
+    # A container may change its MAC and addresses as it likes: the kernel tells.
+    run("nsenter", "--net=" + a.netns, "sh", "-c", "ip link set eth0 down; ip link set eth0 address 02:00:00:00:be:ef; ip link set eth0 up")
+    wait_for("the new MAC", lambda: known(lab, a.name)["interfaces"][0]["mac"] == "02:00:00:00:be:ef")
     shared = [w for w in lab.workloads() if w["name"] in ("sidecar", a.name)]
     if len(shared) != 1:
         raise Failure(f"a shared namespace must be one workload: {shared}")

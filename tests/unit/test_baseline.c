@@ -127,6 +127,8 @@ static void test_role_volatile(void **state BH_UNUSED)
 		   "org.opencontainers.image.version=3 com.docker.compose.config-hash=h "
 		   "com.docker.compose.oneoff=False build-date=today org.label-schema.name=n "
 		   "com.example.build-date=x com.example/vcs-ref=y io.kubernetes.pod.name=p "
+		   "rollouts-pod-template-hash=5 pod-name=p-0 pod-index=0 job-uid=u "
+		   "kubernetes.io/hostname=node-1 io.podman.compose.config-hash=h "
 		   "commit=abc bulkhead.io/namespace=n",
 		"tier=front", "tier=front");
 	check_role("tier=front git=" HEX40 " made=2024-05-01T10.00 built=20240501T100000 "

@@ -308,6 +308,19 @@ static void test_made_inside(void **state)
 	bh_workload_free(w);
 }
 
+/* Rootless engines lead packets out by a process of the user, which reads them from a tap. */
+static void test_rootless(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pid = container(f);
+
+	SH("nsenter -t %d -n ip tuntap add tap0 mode tap", pid);
+	SH("nsenter -t %d -n ip addr add 10.0.2.100/24 dev tap0", pid);
+	assert_int_equal(inspect(f, pid, f->w), 0);
+	assert_string_equal(f->w->unenforceable,
+		"interface tap0 is tun: its traffic does not pass this node's forward hook");
+}
+
 static void test_many_interfaces(void **state)
 {
 	struct fixture *f = *state;
@@ -657,6 +670,7 @@ int main(void)
 		T(test_host_without_workloads),
 		T(test_macvlan),
 		T(test_made_inside),
+		T(test_rootless),
 		T(test_many_interfaces),
 		T(test_only_loopback),
 		T(test_own_namespace),
