@@ -8,27 +8,16 @@ rounds and their least and greatest. The baseline is a node without any table, b
 switched on (the daemon would switch it on); beside it one whose only rule accepts established
 connections, since a container engine's address translation has connections tracked anyway.
 """
-import argparse, json, os, select, statistics, sys, time
+import argparse, os, statistics, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import path_lab
 from path_engine import Engine
-from path_lab import Failure, Lab, background, load
+from path_lab import Failure, Lab, Values, background, go_first, isolate, load, notice, watched
 
 AIMS = {"stream": 0.97, "connect": 0.95, "p99": 1.10, "flat": 0.05, "learn": 0.90, "verdicts": 0.80,
         "first": 100.0, "flood": 1.2, "start": 5.0, "memory": 16.0}
 missed = []
-
-
-class Values(list):
-    """One value a round."""
-
-    @property
-    def median(self):
-        return statistics.median(self)
-
-    def text(self, digits=2):
-        return f"{self.median:.{digits}f} ({min(self):.{digits}f}-{max(self):.{digits}f})"
 
 
 def column(lines, lab, key):
@@ -245,28 +234,6 @@ def starts(b):
     lab.stop()
 
 
-def watched(lab, later):
-    """The lab with the range to watch in the server's place."""
-    class Watched:
-        @staticmethod
-        def spec():
-            part = lab.spec().split(",")
-            part[6] = f"{later[0].v4}+{len(later) - 1}"
-            return ",".join(part)
-    return Watched
-
-
-def notice(watch, address):
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        if not select.select([watch.stdout], [], [], 1)[0]:
-            continue
-        line = json.loads(watch.stdout.readline())
-        if line["address"] == address:
-            return line["at"]
-    raise Failure(f"{address}: no rule in 20 s")
-
-
 def memory(b, when):
     rss, pss, private = b.sizes_by["100/250"].memory()
     row(f"resident, {when}", f"{rss:.1f} MiB", f"proportional {pss:.1f}, its own {private:.1f} MiB",
@@ -312,19 +279,6 @@ PARTS = {"stream": streams, "connect": connections, "learn": learning, "verdicts
          "first": first_packets, "flood": flood, "start": None, "memory": None}
 
 
-def go_first():
-    """Before other programs of this machine, the load and the daemon alike: a group of our own that
-    the scheduler prefers. It ends with us."""
-    if os.getpid() != os.getsid(0):
-        os.setsid()
-    try:
-        with open("/proc/self/autogroup", "w") as f:
-            f.write("-20")
-    except OSError:
-        pass
-    os.setpriority(os.PRIO_PROCESS, 0, -20)
-
-
 def measure(quick, parts):
     b, begin = Bench(quick), time.monotonic()
     b.set_up(parts)
@@ -346,15 +300,6 @@ def measure(quick, parts):
           f"took {time.monotonic() - begin:.0f} s", flush=True)
 
 
-def isolate():
-    """Again, in namespaces of its own: nothing is left behind, whatever happens."""
-    inner = 'mount -t tmpfs tmpfs /run/netns && mkdir "$0" && exec "$@"'
-    os.makedirs("/run/netns", exist_ok=True)
-    os.environ["BULKHEAD_BENCH_INSIDE"] = "1"
-    os.execvp("unshare", ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
-                          "sh", "-c", inner, path_lab.WORK, sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
-
-
 def main():
     p = argparse.ArgumentParser(prog="tests/bench/run path")
     p.add_argument("--quick", action="store_true", help="two minutes instead of ten")
@@ -364,7 +309,7 @@ def main():
     if parts - set(PARTS):
         p.error("--only: some of " + ",".join(PARTS))
     if os.environ.get("BULKHEAD_BENCH_INSIDE") != "1":
-        isolate()
+        isolate(__file__)
     go_first()
     measure(a.quick, parts)
 

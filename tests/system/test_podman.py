@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real Podman in a network namespace of its own: containers and a pod are known, named and
 enforced; its service restarts, its socket vanishes and comes back, and `auto` finds it when it does."""
-import signal, subprocess
+import json, os, signal, subprocess
 
 from lab import BULKHEADD, Failure, Suite, wait_for
 from podman_engine import Podman
@@ -151,6 +151,34 @@ def test_networks_and_shared_namespaces(lab, engine):
         raise Failure("a shared namespace must be one workload")
     engine.podman("network", "disconnect", "second", a.id)
     wait_for("one interface again", lambda: len(known(lab, a.name)["interfaces"]) == 1)
+
+
+@with_podman
+def test_one_container_of_three_sources(lab, engine):
+    """Docker's API and Podman's on one socket, and a file that names the network namespace: one workload,
+    named by the one that can say most of it, wherever it stands."""
+    os.symlink(engine.sock, lab.dir + "/podman.sock")
+    pod, infra = engine.pod("front", "--label", "tier=front")
+    web = engine.compose("web")
+    engine.run("one", "--pod", "front", of=infra)
+
+    def written(**labels):
+        lab.write("workloads.yaml", json.dumps({"workloads": [
+            {"name": "written", "namespace": "lab", "labels": labels, "netns": web.netns}]}))
+    written(extra="yes")
+    lab.config(mode="enforce", sources=[{"static": lab.dir + "/workloads.yaml"}, {"docker": engine.sock},
+                                        {"podman": lab.dir + "/podman.sock"}])
+    lab.start()
+    wait_for("both", lambda: {w["name"] for w in lab.workloads()} == {web.name, "front"})
+    w = known(lab, web.name)
+    if (w["runtime"], w["id"], w["namespace"], w["labels"].get("extra")) != ("podman", web.id, "shop", "yes"):
+        raise Failure(f"{w}")
+    if [s["containers"] for s in lab.status()["sources"]] != [1, 3, 3]:
+        raise Failure(f"{lab.status()['sources']}")
+    written(other="yes")
+    wait_for("the file's new label", lambda: "extra" not in known(lab, web.name)["labels"])
+    engine.podman("rm", "-f", "-t", "0", web.id)
+    known(lab, web.name, gone=True)
 
 
 @with_podman
