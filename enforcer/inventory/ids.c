@@ -37,6 +37,7 @@ static struct bh_mgr_id *get(struct bh_inventory_mgr *m, const char *id)
 	i = bh_xcalloc(1, sizeof(*i));
 	i->id = bh_xstrdup(id);
 	i->source = SIZE_MAX;
+	i->visits = (unsigned)(m->ids.n % BH_MGR_ROUNDS); /* not all in the same round */
 	bh_idmap_set(&m->ids, id, i);
 	ring_add(m, i);
 	return i;
