@@ -295,13 +295,14 @@ static void change_all(struct world *w)
 {
 	SH("ip link add br1 up type bridge; ip link set bhi0 master br1");
 	until(w, on_br1, "moved to another bridge");
+	/* Down, as older kernels want it. */
 	SH("ip link set br1 down; ip link set br1 name br2 && ip link set br2 up");
 	until(w, on_br2, "bridge renamed");
 	SH("ip link set bhi0 nomaster");
 	until(w, routed, "taken off the bridge");
 	SH("nsenter -t %d -n ip link set eth0 address 02:00:00:00:00:63", w->ns[0]);
 	until(w, other_mac, "MAC changed");
-	SH("ip link set bhi0 name bhi9");
+	SH("ip link set bhi0 down; ip link set bhi0 name bhi9 && ip link set bhi9 up");
 	until(w, renamed, "host side renamed");
 	SH("nsenter -t %d -n ip addr add 10.9.0.99/24 dev eth0", w->ns[0]);
 	until_owner(w, "10.9.0.99", "web", 3000);
