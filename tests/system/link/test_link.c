@@ -482,6 +482,7 @@ static void test_watch(void **state)
 	bridged(pa, "v1", "br0", "10.1.0.2/24");
 	bridged(pb, "v2", "br0", "10.1.0.3/24");
 	SH("ip link add br1 type bridge");
+	settle(f); /* a slow machine is still telling of what was made */
 	look(f, pa, a);
 	look(f, pb, b);
 	settle(f);
