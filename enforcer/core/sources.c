@@ -2,7 +2,9 @@
 /*
  * Which sources there are: those of the configuration, and with `auto` what is found at the usual
  * places, at the start or later. What was found once stays a source: an engine that is restarted,
- * or comes back after hours, needs nobody's help.
+ * or comes back after hours, needs nobody's help. It stays one over a restart of the daemon as long
+ * as the rules of the earlier run are there: they are for its containers too, and an engine that
+ * happens to be away at that moment must not make strangers of them.
  */
 #include <sys/stat.h>
 
@@ -61,6 +63,31 @@ static bool is_settled(const struct bh_core *c, const struct usual *u, const str
 	return false;
 }
 
+/* Whether the run before had found it; remembers that this one has. */
+static bool remember(struct bh_core *c, const struct usual *u, bool found)
+{
+	bh_autofree char *name = bh_xasprintf("found %s", u->path);
+	uint64_t before = 0;
+	bh_store_get_u64(c->store, name, &before);
+	if (before != found)
+		bh_store_put_u64(c->store, name, found);
+	return before;
+}
+
+static bool is_off(const struct bh_core *c, const struct usual *u)
+{
+	for (size_t i = 0; i < c->conf->n_sources; i++)
+		if (c->conf->sources[i].kind == u->kind && !c->conf->sources[i].path)
+			return true;
+	return false;
+}
+
+static void add_found(struct bh_core *c, size_t i)
+{
+	c->found |= 1u << i;
+	bh_inventory_mgr_add(c->inventory, new_source(c, usual[i].kind, usual[i].path, true));
+}
+
 static void find_sources(struct bh_core *c)
 {
 	struct stat st;
@@ -68,9 +95,23 @@ static void find_sources(struct bh_core *c)
 		if (c->found & 1u << i || stat(usual[i].path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
 			is_settled(c, &usual[i], &st))
 			continue;
-		c->found |= 1u << i;
-		bh_inventory_mgr_add(
-			c->inventory, new_source(c, usual[i].kind, usual[i].path, true));
+		add_found(c, i);
+		remember(c, &usual[i], true);
+	}
+}
+
+/* After find_sources: those that are away now. */
+static void recall_sources(struct bh_core *c)
+{
+	struct stat st;
+	for (size_t i = 0; c->conf->sources_auto && i < BH_ARRAY_SIZE(usual); i++) {
+		if (c->found & 1u << i || stat(usual[i].path, &st) == 0)
+			continue;
+		bool wanted = c->earlier && !is_off(c, &usual[i]);
+		if (remember(c, &usual[i], false) && wanted) {
+			remember(c, &usual[i], true);
+			add_found(c, i);
+		}
 	}
 }
 
@@ -83,6 +124,7 @@ void bh_core_sources_start(struct bh_core *c)
 				c->inventory, new_source(c, c->conf->sources[i].kind,
 						      c->conf->sources[i].path, false));
 	find_sources(c);
+	recall_sources(c);
 }
 
 void bh_core_sources_settings(struct bh_core *c)

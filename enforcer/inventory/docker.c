@@ -84,7 +84,9 @@ static char *remedy(const struct bh_docker *d, int err)
 				    "the configuration",
 			d->engine->name, d->engine->start);
 	case -ECONNREFUSED:
-		return bh_xasprintf("start the engine (%s)", d->engine->start);
+		return bh_xasprintf(
+			"start the engine (%s), or leave it out (`%s: off` in `sources`)",
+			d->engine->start, d->engine->kind);
 	case -EACCES:
 	case -EPERM:
 		return bh_xstrdup("run bulkheadd as root, or give it access to the socket");

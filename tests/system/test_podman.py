@@ -4,7 +4,7 @@
 enforced; its service restarts, its socket vanishes and comes back, and `auto` finds it when it does."""
 import json, os, signal, subprocess
 
-from lab import BULKHEADD, Failure, Suite, wait_for
+from lab import BULKHEADD, Failure, Suite, run, wait_for
 from podman_engine import Podman
 
 POLICY = """\
@@ -189,19 +189,34 @@ def test_found_by_itself(lab, engine):
     script = "mount -t tmpfs none /run && mkdir /run/podman && "
     script += f"mount --bind {engine.root} /run/podman && exec {BULKHEADD} --config {lab.dir}/bulkhead.yaml"
 
-    def start(sources):
+    def start(sources, wait=True):
         lab.config(mode="enforce", sources=sources)
         lab.log = open(lab.dir + "/daemon.log", "a")
         lab.daemon = subprocess.Popen(["nsenter", f"--net=/run/netns/{lab.node}", "unshare", "--mount",
                                        "sh", "-c", script], stdout=lab.log, stderr=lab.log)
-        lab.ready()
+        if wait:
+            lab.ready()
     start("auto")
     if not problem(lab, "no source of workloads"):
         raise Failure(f"{lab.status()['problems']}")
     engine.start()
     wait_for("the source", lambda: [s for s in lab.status()["sources"]
                                     if s["name"] == "podman /run/podman/podman.sock" and s["ok"]])
-    known(lab, engine.compose("web").name)
+    web = engine.compose("web")
+    known(lab, web.name)
+    # The daemon is killed, and started while the socket is away: whose containers it knew by it stay known.
+    engine.stop()
+    lab.daemon.kill()
+    lab.daemon.wait()
+    start("auto", wait=False)
+    wait_for("it waits", lambda: lab.cli("status", check=False).returncode in (0, 1) and
+             problem(lab, "podman /run/podman/podman.sock"), 30)
+    rules = run("nsenter", f"--net=/run/netns/{lab.node}", "nft", "list", "set", "inet", "bulkhead", "inhabited4")
+    if lab.status()["ready"] or web.v4 not in rules:
+        raise Failure(f"{lab.status()}, {rules}")
+    engine.start()
+    lab.ready()
+    known(lab, web.name)
     lab.stop()
     lab.static()
     start(["auto", {"podman": "off"}, {"static": lab.dir + "/workloads.yaml"}])
