@@ -246,6 +246,11 @@ void bh_audit_get_stats(const struct bh_audit *a, struct bh_audit_stats *ret)
 	ret->lost = a->lost;
 }
 
+int64_t bh_audit_ended(const struct bh_audit *a)
+{
+	return bh_audit_writer_ended(a->writer);
+}
+
 char *bh_audit_public_key(const struct bh_audit *a)
 {
 	return bh_audit_writer_public_key(a->writer);

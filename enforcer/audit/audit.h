@@ -75,6 +75,8 @@ struct bh_audit_actor {
 	uint32_t uid, gid;
 	int32_t pid;
 	const char *user; /* may be NULL */
+	bool has_login;
+	uint32_t login_uid; /* /proc/PID/loginuid: who logged in, before any sudo */
 };
 int bh_audit_event(struct bh_audit *a, const char *action, const char *outcome, const char *message,
 	const struct bh_audit_actor *actor, json_t *details);
@@ -90,6 +92,8 @@ struct bh_audit_stats {
 	int last_error; /* 0 or −errno of the last failed write or signature; retried */
 };
 void bh_audit_get_stats(const struct bh_audit *a, struct bh_audit_stats *ret);
+/* When the log of the run before ended, µs since the epoch; 0: there was none. */
+int64_t bh_audit_ended(const struct bh_audit *a);
 /* Its public key, as a verifier key of C2SP's signed-note. Owned. */
 char *bh_audit_public_key(const struct bh_audit *a);
 

@@ -78,6 +78,7 @@ int bh_audit_writer_push(struct bh_audit_writer *w, const struct bh_audit_item *
 int bh_audit_writer_wait(struct bh_audit_writer *w, uint64_t ticket, unsigned ms);
 void bh_audit_writer_reopen(struct bh_audit_writer *w);
 void bh_audit_writer_tick(struct bh_audit_writer *w); /* looks after file and key */
+int64_t bh_audit_writer_ended(const struct bh_audit_writer *w);
 char *bh_audit_writer_public_key(struct bh_audit_writer *w); /* owned */
 void bh_audit_writer_get_stats(struct bh_audit_writer *w, struct bh_audit_stats *ret);
 

@@ -42,6 +42,7 @@ static const struct kind kinds[] = {
 	{"stop", false, 47, {"process"}, "end"},
 	{"tamper", true, 99, {"configuration", "intrusion_detection"}, "change"},
 	{"gap", false, 73, {"process"}, "info"},
+	{"clock.step", false, 47, {"process"}, "info"},
 	{"heartbeat", false, 1, {"process"}, "info"},
 	{"log.reopened", false, 1, {"process"}, "info"},
 	{"log.rotated", false, 1, {"process"}, "info"},
@@ -318,6 +319,11 @@ json_t *bh_audit_record_event(const struct bh_audit_ident *id, const struct bh_a
 		add_actor(rec, c->actor);
 	json_t *own = json_object();
 	bh_audit_set(own, "change", c->details ? c->details : json_null());
+	if (c->actor)
+		bh_audit_set(own, "actor",
+			json_pack("{s:o}", "login_uid",
+				c->actor->has_login ? json_integer(c->actor->login_uid)
+						    : json_null()));
 	bh_audit_set(rec, "bulkhead", own);
 	return rec;
 }

@@ -44,6 +44,7 @@ struct bh_audit_writer {
 	bool urgent;
 	int64_t first_unsigned; /* monotonic, µs; 0: everything is signed */
 	int error;
+	int64_t ended; /* time of the last checkpoint before this run; 0: there is none */
 };
 
 int64_t bh_audit_now(void)
@@ -358,6 +359,7 @@ static int recover(struct bh_audit_writer *w, const struct bh_audit_found *f)
 		struct stat st;
 		w->log.size = fstat(w->log.fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 		w->turn.sequence = r.sequence;
+		w->ended = f->fresh ? 0 : f->last.time;
 		w->turn.file_since = f->fresh ? bh_audit_now() : f->last.time;
 		if (w->log.size == 0)
 			e = begin_file(w, f);
@@ -506,6 +508,11 @@ void bh_audit_writer_reopen(struct bh_audit_writer *w)
 void bh_audit_writer_tick(struct bh_audit_writer *w)
 {
 	ask(w, &w->look);
+}
+
+int64_t bh_audit_writer_ended(const struct bh_audit_writer *w)
+{
+	return w->ended;
 }
 
 char *bh_audit_writer_public_key(struct bh_audit_writer *w)

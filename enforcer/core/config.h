@@ -73,6 +73,7 @@ struct bh_config {
 	uint64_t audit_rotate_s; /* audit.rotate.age: 1d */
 	uint64_t audit_keep; /* audit.rotate.keep: 90, 0 (all)..4000 */
 	uint64_t audit_key_s; /* audit.key_interval: 30d */
+	bool audit_exit; /* audit.on_log_failure: continue | exit */
 	enum bh_audit_flows
 		audit_flows; /* audit.flows: none (new, full: an error until they exist) */
 	uint16_t queue_base; /* queue.base: 48620 (and the next two), 0..65533 */

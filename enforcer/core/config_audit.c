@@ -52,9 +52,12 @@ static void read_rotate(struct conf_ctx *x, const struct bh_node *map, const cha
 
 void conf_read_audit(struct conf_ctx *x, const struct bh_node *map, const char *path)
 {
-	static const char *const keys[] = {"path", "flows", "rotate", "key_interval", NULL};
+	static const char *const keys[] = {
+		"path", "flows", "rotate", "key_interval", "on_log_failure", NULL};
+	static const char *const failure[] = {"continue", "exit", NULL};
 	static const char *const flows[] = {"none", "new", "full", NULL};
-	bh_autofree char *file_path = NULL, *flows_path = NULL, *rotate = NULL, *key = NULL;
+	bh_autofree char *file_path = NULL, *flows_path = NULL, *rotate = NULL, *key = NULL,
+			 *failure_path = NULL;
 	const struct bh_node *n;
 
 	if (bh_read_map(&x->r, map, path) < 0)
@@ -66,6 +69,11 @@ void conf_read_audit(struct conf_ctx *x, const struct bh_node *map, const char *
 		read_rotate(x, n, rotate);
 	if ((n = conf_field(map, path, "key_interval", false, &key)))
 		conf_duration(x, n, key, DAYS_MAX, &x->c->audit_key_s);
+	if ((n = conf_field(map, path, "on_log_failure", false, &failure_path))) {
+		int i = conf_choice(x, n, failure_path, failure);
+		if (i >= 0)
+			x->c->audit_exit = i == 1;
+	}
 	if ((n = conf_field(map, path, "flows", false, &flows_path))) {
 		int i = conf_choice(x, n, flows_path, flows);
 		if (i > BH_AUDIT_FLOWS_NONE)

@@ -189,6 +189,7 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 		(unsigned long long)c->audit_rotate_size >> 10,
 		(unsigned long long)c->audit_rotate_s, (unsigned long long)c->audit_keep);
 	bh_buf_printf(out, "  key_interval: %llus\n", (unsigned long long)c->audit_key_s);
+	bh_buf_printf(out, "  on_log_failure: %s\n", c->audit_exit ? "exit" : "continue");
 	bh_buf_printf(out, "queue:\n  base: %u\n  length: %u\n", c->queue_base, c->queue_length);
 	bh_buf_printf(out, "history:\n  keep: %llus\n  max: %u\n",
 		(unsigned long long)c->history_keep_s, c->history_max);

@@ -224,12 +224,9 @@ static void lost(struct bh_core *c, const uint64_t n[2])
 		if (!n[dropped])
 			continue;
 		c->events_lost += n[dropped];
-		bh_audit_event(c->audit, "gap", NULL,
+		bh_core_gap(c, dropped ? "denied" : "passed", (int64_t)n[dropped], c->pulse.ticked,
 			dropped ? "denials not recorded: the event ring was full"
-				: "passed flows not recorded: the event ring was full",
-			NULL,
-			json_pack("{s:s, s:I}", "class", dropped ? "denied" : "passed", "count",
-				(json_int_t)n[dropped]));
+				: "passed flows not recorded: the event ring was full");
 	}
 }
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <sys/file.h>
+#include <sys/utsname.h>
 
 #include "core/notify.h"
 #include "core/policies.h"
@@ -117,10 +118,9 @@ static int open_records(struct bh_core *c, char **why)
 				    : strerror(-r));
 	c->store_reset = opened == 1;
 	if (c->store_reset)
-		bh_audit_event(c->audit, "gap", NULL,
+		bh_core_gap(c, "store", -1, 0,
 			"the state database was unreadable and was set aside; a new one was made: "
-			"modes set by command and quarantines are forgotten",
-			NULL, json_pack("{s:s}", "class", "store"));
+			"modes set by command and quarantines are forgotten");
 	if ((r = bh_learn_new(c->store, bh_core_learned, c, &c->learn)) < 0)
 		return fail(
 			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
@@ -227,6 +227,34 @@ static void start_handles(struct bh_core *c)
 	uv_poll_start(&c->nft_poll, UV_READABLE, bh_core_nft_cb);
 }
 
+static json_t *sha256_json(const struct bh_config *conf)
+{
+	struct bh_buf bh_autobuf text = {0};
+	char hex[65];
+	bh_config_print(conf, &text);
+	bh_core_sha256_hex(text.s, text.len, hex);
+	return json_string(hex);
+}
+
+/* What passed while nobody was there is on no record: say since when. */
+static void record_start(struct bh_core *c)
+{
+	char bh_autofree *key = bh_audit_public_key(c->audit);
+	int64_t before = bh_audit_ended(c->audit);
+	struct utsname u = {0};
+
+	uname(&u);
+	if (before)
+		bh_core_gap(c, "not-running", -1, before,
+			"the daemon did not run: what learn and audit let pass is not recorded");
+	bh_audit_event(c->audit, "start", "success", NULL, NULL,
+		json_pack("{s:s, s:s, s:s?, s:o, s:s, s:i, s:I, s:s, s:s}", "version", BH_VERSION,
+			"mode", bh_mode_name(bh_core_node_mode(c)), "config", c->conf_file,
+			"config_sha256", sha256_json(c->conf), "kernel", u.release, "pid",
+			(int)getpid(), "generation", (json_int_t)c->generation, "policy_sha256",
+			c->sha256, "key", key));
+}
+
 int bh_core_new(
 	uv_loop_t *loop, const struct bh_core_start *start, struct bh_core **ret, char **ret_why)
 {
@@ -250,9 +278,7 @@ int bh_core_new(
 		r = bh_core_queues_start(c, ret_why);
 	}
 	if (r == 0) {
-		bh_audit_event(c->audit, "start", "success", NULL, NULL,
-			json_pack("{s:s, s:s, s:s?}", "version", BH_VERSION, "mode",
-				bh_mode_name(bh_core_node_mode(c)), "config", c->conf_file));
+		record_start(c);
 		r = start_sources(c, ret_why);
 	}
 	if (r < 0) {
@@ -336,7 +362,10 @@ void bh_core_stop(struct bh_core *c)
 	if (c->audit)
 		bh_audit_event(c->audit, "stop", "success",
 			"the rules stay in the kernel: allowed flows pass, denied ones are dropped",
-			NULL, NULL);
+			NULL,
+			json_pack("{s:s, s:I}", "cause",
+				c->failed ? "the audit log can't be written" : "asked to", "uptime",
+				(json_int_t)((bh_core_now() - c->started) / 1000000)));
 }
 
 void bh_core_free(struct bh_core *c)

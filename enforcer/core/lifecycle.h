@@ -2,6 +2,7 @@
 /* Starting and stopping the core: for the daemon's main alone. */
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 struct bh_core;
@@ -17,6 +18,7 @@ struct bh_core_start {
 int bh_core_new(
 	uv_loop_t *loop, const struct bh_core_start *start, struct bh_core **ret, char **ret_why);
 const char *bh_core_socket(const struct bh_core *c);
+bool bh_core_failed(const struct bh_core *c); /* it stopped by itself: exit with an error */
 void bh_core_reload(struct bh_core *c); /* SIGHUP */
 /* Writes everything out and closes the handles; the rules stay in the kernel. Run the loop until
  * it is empty, then free. */

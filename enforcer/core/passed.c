@@ -81,9 +81,8 @@ static void tell_beyond(struct bh_core *c, uint64_t total)
 	if (more == 0)
 		return;
 	c->passed.unlisted += more;
-	bh_audit_event(c->audit, "gap", NULL,
-		"allowed flows are missing from the flow list: too many different ones at a time",
-		NULL, json_pack("{s:s, s:I}", "class", "allowed", "count", (json_int_t)more));
+	bh_core_gap(c, "allowed", (int64_t)more, c->pulse.ticked,
+		"allowed flows are missing from the flow list: too many different ones at a time");
 }
 
 void bh_core_passed_read(struct bh_core *c)

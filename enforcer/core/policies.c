@@ -60,6 +60,7 @@ static json_t *change_json(const struct bh_core *c, const struct bh_policy_set *
 	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}", "cause", change->cause, "from",
 		c->sha256, "to", sha, "from_generation", (json_int_t)c->generation, "generation",
 		(json_int_t)c->generation + 1, "policies", (json_int_t)set->n);
+	json_object_set_new(o, "changes", bh_core_policy_changes_json(c->policies, set));
 	if (change->comment && *change->comment)
 		json_object_set_new(o, "comment", json_string(change->comment));
 	if (change->confirm_s)

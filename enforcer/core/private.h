@@ -245,6 +245,13 @@ struct bh_core {
 	struct bh_departed departed;
 	uint64_t departed_flows; /* removed since the start */
 	uint64_t events_lost;
+	struct bh_pulse { /* pulse.c; µs since the epoch but for the offset */
+		int64_t ticked, beat, failing_since;
+		int64_t clock_offset; /* of the clock to the time since boot */
+		uint64_t lost;
+	} pulse;
+	int64_t queues_ticked; /* when their losses were looked at last */
+	bool failed; /* it stops because the audit log can't be written */
 	uint64_t kernel_lost[BH_QUEUES]; /* by the kernel alone, already reported as a gap */
 	char *store_error;
 	char *config_error; /* why the configuration file is not what is in force */
@@ -404,6 +411,19 @@ void bh_core_nft_cb(uv_poll_t *p, int status, int events);
 /* lifecycle.c */
 /* Watches a directory that was not there before. */
 void bh_core_watch_policies(struct bh_core *c);
+/* change.c */
+void bh_core_sha256_hex(const void *data, size_t len, char ret[static 65]);
+/* [{"policy", "change": added|removed|changed}], at most 100, and how many there are. */
+json_t *bh_core_policy_changes_json(
+	const struct bh_policy_set *from, const struct bh_policy_set *to);
+/* The lines of the printed configuration that differ: {"from": sha, "to": sha, "lines": ["-…",
+ * "+…"]}. */
+json_t *bh_core_config_changes_json(const struct bh_config *from, const struct bh_config *to);
+/* pulse.c */
+void bh_core_pulse_tick(struct bh_core *c);
+/* A gap record. count −1: nobody knows how many; since 0: nor since when. */
+void bh_core_gap(
+	struct bh_core *c, const char *class, int64_t count, int64_t since, const char *message);
 /* tick.c */
 void bh_core_tick_cb(uv_timer_t *t);
 /* actor → audit */

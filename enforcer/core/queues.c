@@ -77,6 +77,9 @@ void bh_core_queues_tick(struct bh_core *c)
 		[BH_QUEUE_HOLD] = "packets of unknown workloads were dropped unrecorded: the queue "
 				  "was full",
 	};
+	int64_t since = c->queues_ticked;
+
+	c->queues_ticked = bh_core_now();
 	for (int i = 0; i < BH_QUEUES; i++) {
 		struct bh_queue_stats s;
 		if (!c->queue[i])
@@ -85,10 +88,8 @@ void bh_core_queues_tick(struct bh_core *c)
 		uint64_t lost = s.kernel_dropped + s.lost_ids;
 		if (lost <= c->kernel_lost[i])
 			continue;
-		bh_audit_event(c->audit, "gap", NULL, gap[i], NULL,
-			json_pack("{s:s, s:I, s:i}", "class", "queue", "count",
-				(json_int_t)(lost - c->kernel_lost[i]), "queue",
-				c->conf->queue_base + i));
+		bh_core_gap(c, bh_queue_purpose_name((enum bh_queue_purpose)i),
+			(int64_t)(lost - c->kernel_lost[i]), since, gap[i]);
 		c->kernel_lost[i] = lost;
 	}
 }

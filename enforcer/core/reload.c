@@ -98,6 +98,7 @@ void bh_core_reload(struct bh_core *c)
 		struct bh_config *conf = read_config(c);
 		if (conf) {
 			bool moved = !bh_streq(conf->policies, c->conf->policies);
+			json_t *what = bh_core_config_changes_json(c->conf, conf);
 			bh_config_free(c->conf);
 			c->conf = conf;
 			c->options_changed = true;
@@ -108,7 +109,7 @@ void bh_core_reload(struct bh_core *c)
 			}
 			bh_core_sources_settings(c);
 			bh_feeds_configure(c->feeds, conf->feeds, conf->n_feeds);
-			bh_audit_event(c->audit, "reload", "success", NULL, NULL, NULL);
+			bh_audit_event(c->audit, "reload", "success", NULL, NULL, what);
 		}
 	}
 	bh_inventory_mgr_reload(c->inventory);

@@ -133,6 +133,8 @@ static int run(struct bh_config *conf, const char *file)
 		watch_signals(&d);
 	}
 	uv_run(&d.loop, UV_RUN_DEFAULT);
+	if (bh_core_failed(d.core))
+		r = -EIO;
 	bh_core_free(d.core);
 	uv_loop_close(&d.loop);
 	return r < 0 ? EXIT_FAILED : EXIT_OK;

@@ -5,7 +5,7 @@ Nothing is sent or loaded in the root namespace. The node has a bridge with two 
 IPv6); containers hang on it by veths; the outside is one more namespace behind a routed veth that
 owns documentation addresses. Everything is removed by Lab.close(), also after a failure.
 """
-import ctypes, errno, json, os, select, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import ctypes, errno, glob, json, os, select, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BULKHEAD_BUILD", os.path.join(TOP, "build-gcc"))
@@ -285,6 +285,7 @@ class Lab:
         self.dir = tempfile.mkdtemp(prefix="bulkhead-test-")
         self.children, self.containers, self.daemon, self.helds = [], {}, None, []
         self.count = 1
+        self.evidence_checked = True  # a test that breaks the log itself says no
         os.makedirs(self.dir + "/policies")
         self.netns(self.node)
         self.netns(self.out)
@@ -457,6 +458,33 @@ class Lab:
             pass
         return out
 
+    def check_log(self):
+        """Whatever a test had the daemon record keeps to the published schema, and verifies."""
+        path = self.dir + "/audit.jsonl"
+        if not os.path.exists(path) or not os.path.exists(path + ".keys"):
+            return
+        import jsonschema
+        with open(TOP + "/enforcer/audit/audit.schema.json") as f:
+            validator = jsonschema.Draft202012Validator(json.load(f))
+        files = sorted(glob.glob(path + ".[0-9]*[0-9]")) + [path]
+        seen = set()
+        for name in files:
+            for line in open(name):
+                r = json.loads(line)
+                shape = (r["event"]["action"], str(sorted(r)), str(sorted(r["bulkhead"])))
+                if shape in seen and len(seen) > 1 and r["event"]["sequence"] % 20:
+                    continue  # of many alike a sample
+                seen.add(shape)
+                bad = next(iter(validator.iter_errors(r)), None)
+                if bad:
+                    why = "; ".join(e.message for e in (bad.context or [bad]))[:600]
+                    raise Failure(f"a record is not what the schema says: {why}\n{line}")
+        if self.evidence_checked:
+            r = subprocess.run([BULKHEAD, "audit", "verify", "--allow-tail", *files], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)
+            if r.returncode != 3:
+                raise Failure(f"the audit log does not verify: {r.stdout}")
+
     def audited(self, action, **match):
         """Records of that action whose dotted fields equal the given ones ("a__b" for a.b)."""
         def get(r, path):
@@ -540,6 +568,7 @@ class Suite:
                 fn(lab)
                 if lab.daemon:
                     lab.stop()
+                lab.check_log()
                 report = lab.sanitizer()
                 if report:
                     raise Failure("sanitizer:\n" + report)

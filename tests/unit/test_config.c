@@ -103,7 +103,7 @@ static const char everything[] =
 	"  min_entries: 5\n"
 	"  max_shrink_percent: 100\n"
 	"audit: {path: audit.jsonl, flows: none, rotate: {size: 2G, age: 7d, keep: 0}, "
-	"key_interval: 1h}\n"
+	"key_interval: 1h, on_log_failure: exit}\n"
 	"queue: {base: 65533, length: 256}\n"
 	"pace: {rate: 0, burst: 1}\n"
 	"history: {keep: 1s, max: 100}\n";
@@ -156,6 +156,7 @@ static void test_everything(void **state BH_UNUSED)
 	assert_int_equal(c->audit_rotate_s, 7 * 86400);
 	assert_int_equal(c->audit_keep, 0);
 	assert_int_equal(c->audit_key_s, 3600);
+	assert_true(c->audit_exit);
 	assert_int_equal(c->queue_base, 65533);
 	assert_int_equal(c->queue_length, 256);
 	assert_int_equal(c->pace_rate, 0);
@@ -322,6 +323,8 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"audit: {flows: new}\n", 1, 16, "audit.flows", "not supported"},
 		{"audit: {flows: some}\n", 1, 16, "audit.flows", "unknown value"},
 		{"audit: {file: x}\n", 1, 9, "audit", "unknown field"},
+		{"audit: {on_log_failure: block}\n", 1, 25, "audit.on_log_failure",
+			"unknown value"},
 		{"audit: {rotate: {size: 1}}\n", 1, 24, "audit.rotate.size", "string"},
 		{"audit: {rotate: {size: 1M2}}\n", 1, 24, "audit.rotate.size", "size from 64K"},
 		{"audit: {rotate: {size: 2048G}}\n", 1, 24, "audit.rotate.size", "size from 64K"},

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the audit log says of itself: a heartbeat with what was written and lost, steps of the
+ * clock, gaps with their class, count and times; and what happens when it can't be written.
+ */
+#include <signal.h>
+#include <time.h>
+
+#include "core/private.h"
+
+#define HEARTBEAT_US 60000000
+#define STEP_US 1000000 /* what the clock may gain or lose within one tick */
+#define FAILING_US 10000000 /* a disk may be full for that long */
+
+void bh_core_gap(
+	struct bh_core *c, const char *class, int64_t count, int64_t since, const char *message)
+{
+	json_t *o = json_pack("{s:s}", "class", class);
+	json_object_set_new(o, "count", count < 0 ? json_null() : json_integer((json_int_t)count));
+	json_object_set_new(o, "first", bh_core_time_json(since));
+	json_object_set_new(o, "last", bh_core_time_json(bh_core_now()));
+	bh_audit_event(c->audit, "gap", NULL, message, NULL, o);
+}
+
+/* Time since the machine booted, also while it slept; nobody can set it. */
+static int64_t since_boot(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static void watch_clock(struct bh_core *c, int64_t now)
+{
+	int64_t offset = now - since_boot(), step = offset - c->pulse.clock_offset;
+	bool first = c->pulse.clock_offset == 0;
+
+	c->pulse.clock_offset = offset;
+	if (first || (step < STEP_US && step > -STEP_US))
+		return;
+	json_t *o = json_pack("{s:I}", "step_us", (json_int_t)step);
+	json_object_set_new(o, "from", bh_core_time_json(now - step));
+	json_object_set_new(o, "to", bh_core_time_json(now));
+	bh_audit_event(c->audit, "clock.step", NULL,
+		step > 0 ? "the clock was set forward" : "the clock was set back", NULL, o);
+}
+
+static void beat(struct bh_core *c, int64_t now)
+{
+	struct bh_audit_stats a;
+
+	if (c->pulse.beat && now - c->pulse.beat < HEARTBEAT_US && now >= c->pulse.beat)
+		return;
+	bh_audit_get_stats(c->audit, &a);
+	c->pulse.beat = now;
+	bh_audit_event(c->audit, "heartbeat", NULL, NULL, NULL,
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "written", (json_int_t)a.written,
+			"aggregated", (json_int_t)a.aggregated, "lost",
+			(json_int_t)(a.lost + c->events_lost), "waiting", (json_int_t)a.waiting,
+			"signed_sequence", (json_int_t)a.signed_sequence, "uptime",
+			(json_int_t)((now - c->started) / 1000000)));
+}
+
+/* `exit`: what is not on record must not go on. The rules stay, so that enforcing groups are
+ * closed to what is new. */
+static void watch_log(struct bh_core *c, int64_t now)
+{
+	struct bh_audit_stats a;
+
+	bh_audit_get_stats(c->audit, &a);
+	if (a.last_error == 0 && a.lost == c->pulse.lost) {
+		c->pulse.failing_since = 0;
+		return;
+	}
+	if (!c->pulse.failing_since)
+		c->pulse.failing_since = now;
+	bool lost = a.lost != c->pulse.lost;
+	c->pulse.lost = a.lost;
+	if (!c->conf->audit_exit || c->failed ||
+		(!lost && now - c->pulse.failing_since < FAILING_US))
+		return;
+	c->failed = true;
+	fprintf(stderr, "bulkheadd: audit log %s: %s: stopping, as audit.on_log_failure says\n",
+		c->conf->audit_path, a.last_error ? strerror(-a.last_error) : "records were lost");
+	kill(getpid(), SIGTERM);
+}
+
+void bh_core_pulse_tick(struct bh_core *c)
+{
+	int64_t now = bh_core_now();
+	watch_clock(c, now);
+	beat(c, now);
+	watch_log(c, now);
+	c->pulse.ticked = now;
+}
+
+bool bh_core_failed(const struct bh_core *c)
+{
+	return c->failed;
+}
