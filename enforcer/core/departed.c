@@ -105,6 +105,15 @@ void bh_core_departed_purge(struct bh_core *c)
 	d->n = 0;
 }
 
+bool bh_core_departs(const struct bh_inventory *from, const struct bh_inventory *to)
+{
+	struct bh_departed d = {0};
+	if (from)
+		collect(&d, from, to);
+	free(d.addr);
+	return d.n > 0;
+}
+
 void bh_core_departed_follow(
 	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to)
 {

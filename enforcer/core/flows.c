@@ -153,7 +153,6 @@ void bh_core_flow_row(struct bh_core *c, struct bh_flow_row *r)
 			continue;
 		have->last_seen = r->last_seen;
 		have->count += r->count;
-		have->bytes += r->bytes;
 		bh_flow_row_finish(r);
 		return;
 	}

@@ -165,6 +165,7 @@ static bool resume(const struct bh_stay *y, void *core)
 	e->started = y->started;
 	e->early = y->early;
 	e->resumed = true;
+	c->history.n_resumed++;
 	e->addr = y->n_addrs ? bh_xcalloc(y->n_addrs, sizeof(*e->addr)) : NULL;
 	e->n_addrs = y->n_addrs;
 	if (y->n_addrs)
@@ -293,8 +294,24 @@ static size_t compare(struct bh_core *c, const struct bh_inventory *from,
 	return n;
 }
 
-void bh_core_history_follow(
-	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to)
+static void count_resumed(struct bh_core *c BH_UNUSED, struct bh_history_entry *e, void *n)
+{
+	*(size_t *)n += e->resumed;
+}
+
+/* A source that stays away: what it had is neither there nor gone, as long as that is so. */
+static void begin(struct bh_core *c, bool complete, int64_t now)
+{
+	struct bh_history *h = &c->history;
+	if (complete)
+		each_entry(c, close_resumed, &now);
+	h->begun = complete;
+	h->n_resumed = 0;
+	each_entry(c, count_resumed, &h->n_resumed);
+}
+
+void bh_core_history_follow(struct bh_core *c, const struct bh_inventory *from,
+	const struct bh_inventory *to, bool complete)
 {
 	int64_t now = bh_core_now();
 	if (from) {
@@ -303,12 +320,11 @@ void bh_core_history_follow(
 		for (size_t i = 0; i < n; i++)
 			went(c, gone[i], now);
 		free(gone);
-		return;
 	}
-	for (size_t i = 0; i < to->n; i++)
+	for (size_t i = 0; !from && i < to->n; i++)
 		came(c, to->workload[i], now);
-	each_entry(c, close_resumed, &now);
-	c->history.begun = true;
+	if (!c->history.begun)
+		begin(c, complete, now);
 }
 
 uint64_t bh_core_stay_of(const struct bh_core *c, const struct bh_workload *w)
@@ -428,7 +444,8 @@ static void forget_ended(struct bh_core *c, int64_t now)
 static void tell_alive(struct bh_core *c, int64_t now)
 {
 	struct bh_history *h = &c->history;
-	if (!h->begun ||
+	/* Of those that nobody has seen yet it is not known that they were there now. */
+	if (h->n_resumed ||
 		(!bh_store_has_changes(c->store) && now - h->told < ALIVE_US && now >= h->told))
 		return;
 	if (bh_store_put_u64(c->store, ALIVE, (uint64_t)now) == 0)
@@ -450,8 +467,6 @@ void bh_core_history_tick(struct bh_core *c)
 
 void bh_core_history_stop(struct bh_core *c)
 {
-	if (!c->history.begun)
-		return;
 	bh_core_history_save(c);
 	c->history.told = 0;
 	tell_alive(c, bh_core_now());

@@ -28,7 +28,7 @@ struct bh_history {
 	int64_t seen; /* µs: when the run before last wrote that it was alive; 0 = never */
 	int64_t told; /* µs: the same of this run */
 	uint64_t losses; /* of the store, when all was last put */
-	size_t n_dirty, n_gone;
+	size_t n_dirty, n_gone, n_resumed;
 	unsigned ticks;
-	bool begun; /* the first inventory was there */
+	bool begun; /* the first inventory of all sources was there */
 };

@@ -60,7 +60,6 @@ static json_t *end_json(struct bh_impact *x, const struct bh_impact_end *e)
 	json_object_set_new(o, "denied", json_integer((json_int_t)e->denied));
 	json_object_set_new(o, "connections",
 		json_integer((json_int_t)(e->allowed + e->would_deny + e->denied)));
-	json_object_set_new(o, "bytes", json_integer((json_int_t)e->bytes));
 	json_object_set_new(o, "flows", json_integer((json_int_t)e->rows));
 	json_object_set_new(o, "peers", peers_json(e));
 	return o;
@@ -131,7 +130,7 @@ static int newest_first(const void *a, const void *b)
 static json_t *render(struct bh_impact *x, const char *what, const char *kind)
 {
 	json_t *ends = json_array();
-	uint64_t connections = 0, denied = 0, bytes = 0;
+	uint64_t connections = 0, denied = 0;
 	int64_t first = 0, last = 0;
 
 	qsort(x->end, x->n, sizeof(*x->end), newest_first);
@@ -140,15 +139,14 @@ static json_t *render(struct bh_impact *x, const char *what, const char *kind)
 		json_array_append_new(ends, end_json(x, e));
 		connections += e->allowed + e->would_deny + e->denied;
 		denied += e->denied;
-		bytes += e->bytes;
 		if (e->first_seen && (!first || e->first_seen < first))
 			first = e->first_seen;
 		last = e->last_seen > last ? e->last_seen : last;
 	}
 	json_t *siblings = siblings_json(x, ends);
-	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:O, s:o}", "what", what, "kind",
-		kind, "connections", (json_int_t)connections, "denied", (json_int_t)denied, "bytes",
-		(json_int_t)bytes, "affected", ends, "owners", x->owners, "siblings", siblings);
+	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:o, s:O, s:o}", "what", what, "kind", kind,
+		"connections", (json_int_t)connections, "denied", (json_int_t)denied, "affected",
+		ends, "owners", x->owners, "siblings", siblings);
 	json_object_set_new(o, "first_seen", bh_core_time_json(first));
 	json_object_set_new(o, "last_seen", bh_core_time_json(last));
 	json_object_set_new(o, "truncated", json_boolean(x->truncated));

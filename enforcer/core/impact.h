@@ -28,7 +28,7 @@ struct bh_impact_end {
 	char *name; /* "shop/web", "host", an address; owned */
 	char *id; /* owned; NULL: no workload */
 	int64_t first_seen, last_seen; /* 0: no flow */
-	uint64_t allowed, would_deny, denied, bytes, rows;
+	uint64_t allowed, would_deny, denied, rows;
 	struct bh_impact_peer peer[BH_IMPACT_PEERS]; /* those of the newest rows */
 	size_t n_peers;
 };

@@ -105,7 +105,6 @@ static void add_row(struct bh_impact_end *e, const struct bh_flow_row *r, bool t
 		e->allowed += r->count;
 	else
 		e->denied += r->count;
-	e->bytes += r->bytes;
 	e->rows++;
 	if (!e->first_seen || r->first_seen < e->first_seen)
 		e->first_seen = r->first_seen;

@@ -100,9 +100,9 @@ void bh_core_passed_read(struct bh_core *c)
 	bh_mirror_expire(&c->passed.mirror, uv_now(c->loop));
 }
 
-void bh_core_passed_before_commit(struct bh_core *c)
+void bh_core_passed_before_commit(struct bh_core *c, bool departs)
 {
-	if (c->passed.mirror.n <= READ_BEFORE_COMMIT)
+	if (departs || c->passed.mirror.n <= READ_BEFORE_COMMIT)
 		bh_core_passed_read(c);
 }
 

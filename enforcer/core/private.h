@@ -292,6 +292,7 @@ bool bh_core_echo_is(const struct bh_core *c, const struct bh_flow *f);
 void bh_core_echo_send(struct bh_core *c); /* those that the kernel does not know yet */
 void bh_core_echo_refresh(struct bh_core *c); /* the sets were emptied, or the state is another */
 /* departed.c: what belonged to workloads that are gone */
+bool bh_core_departs(const struct bh_inventory *from, const struct bh_inventory *to);
 void bh_core_departed_follow(/* from: NULL at the start */
 	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to);
 void bh_core_departed_purge(struct bh_core *c); /* what is left to be removed */
@@ -319,7 +320,8 @@ void bh_core_passed_init(struct bh_core *c);
 void bh_core_passed_finish(struct bh_core *c);
 void bh_core_passed_read(struct bh_core *c);
 /* As of the cache: while the rules that allowed them are in force. */
-void bh_core_passed_before_commit(struct bh_core *c);
+/* departs: somebody's address is going to be another's. */
+void bh_core_passed_before_commit(struct bh_core *c, bool departs);
 void bh_core_passed_forget(struct bh_core *c); /* the sets were emptied */
 /* cache.c */
 void bh_core_cache_init(struct bh_core *c);
@@ -353,9 +355,10 @@ void bh_core_end_name(
 	const struct bh_inventory *inv, int32_t owner, const struct bh_addr *a, struct bh_buf *out);
 /* history.c */
 int bh_core_history_load(struct bh_core *c); /* what the run before left open */
-/* Another inventory is in force; from NULL: it is the first one. */
-void bh_core_history_follow(
-	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to);
+/* Another inventory is in force; from NULL: it is the first one. complete: all sources have told.
+ */
+void bh_core_history_follow(struct bh_core *c, const struct bh_inventory *from,
+	const struct bh_inventory *to, bool complete);
 uint64_t bh_core_stay_of(const struct bh_core *c, const struct bh_workload *w); /* 0: none */
 /* Adds "state", "stay", "started", "started_before" and "stopped" of one that is there. */
 void bh_core_started_json(const struct bh_core *c, const struct bh_workload *w, json_t *o);

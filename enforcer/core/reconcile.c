@@ -218,10 +218,11 @@ int bh_core_reconcile(struct bh_core *c)
 	uv_timer_stop(&c->reconcile_timer);
 	if (c->stopping || c->starting || !bh_core_sources_enough(c))
 		return 0;
+	const struct bh_inventory *from = c->snap ? bh_engine_inventory(c->snap->engine) : NULL;
 	struct bh_snapshot *s = build_snapshot(c);
 	/* What was seen until now is about those who are there until now. */
 	bh_core_cache_before_commit(c);
-	bh_core_passed_before_commit(c);
+	bh_core_passed_before_commit(c, bh_core_departs(from, bh_engine_inventory(s->engine)));
 	int r = commit(c, s);
 	uv_update_time(c->loop);
 	c->reconciled_at = uv_now(c->loop);
@@ -235,10 +236,9 @@ int bh_core_reconcile(struct bh_core *c)
 	c->options_changed = false;
 	bh_core_cache_forget(c);
 	/* At once: what the next ones do from now on is theirs. */
-	bh_core_departed_follow(c, c->snap ? bh_engine_inventory(c->snap->engine) : NULL,
-		bh_engine_inventory(s->engine));
-	bh_core_history_follow(c, c->snap ? bh_engine_inventory(c->snap->engine) : NULL,
-		bh_engine_inventory(s->engine));
+	bh_core_departed_follow(c, from, bh_engine_inventory(s->engine));
+	bh_core_history_follow(
+		c, from, bh_engine_inventory(s->engine), bh_inventory_mgr_synced(c->inventory));
 	bh_snapshot_unref(c->snap);
 	c->snap = bh_snapshot_ref(s);
 	bh_shared_publish(&c->shared, s);

@@ -18,7 +18,6 @@ static void add_row(const struct bh_flow_row *r, void *arg)
 		"dst_addr", r->dst_addr, "protocol", bh_proto_name(r->proto, proto), "port",
 		r->port, "verdict", r->verdict, "reason", r->reason, "mode", r->mode, "rule",
 		r->rule, "count", (json_int_t)r->count);
-	json_object_set_new(o, "bytes", json_integer((json_int_t)r->bytes));
 	json_object_set_new(o, "src_id", r->src_id ? json_string(r->src_id) : json_null());
 	json_object_set_new(o, "dst_id", r->dst_id ? json_string(r->dst_id) : json_null());
 	json_object_set_new(o, "src_stay", json_integer((json_int_t)r->src_stay));

@@ -59,7 +59,6 @@ struct talk {
 	size_t rows; /* of the direction that is being read */
 	bool outward, truncated;
 	uint64_t verdict[2][4]; /* by direction: allow, would-deny, drop, reject */
-	uint64_t bytes[2];
 };
 
 static const char *const verdicts[] = {"allow", "would-deny", "drop", "reject"};
@@ -68,7 +67,6 @@ static void count_row(const struct bh_flow_row *r, void *arg)
 {
 	struct talk *t = arg;
 	t->rows++;
-	t->bytes[t->outward] += r->bytes;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(verdicts); i++)
 		if (bh_streq(r->verdict, verdicts[i]))
 			t->verdict[t->outward][i] += r->count;
@@ -81,13 +79,12 @@ static void count_row(const struct bh_flow_row *r, void *arg)
 static json_t *peer_json(const struct bh_flow_row *r, bool out)
 {
 	char proto[4];
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s?, s:I, s:s, s:i, s:s, s:s, s:s?, s:I, s:I}",
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s?, s:I, s:s, s:i, s:s, s:s, s:s?, s:I}",
 		"direction", out ? "to" : "from", "peer", out ? r->dst : r->src, "address",
 		out ? r->dst_addr : r->src_addr, "id", out ? r->dst_id : r->src_id, "stay",
 		(json_int_t)(out ? r->dst_stay : r->src_stay), "protocol",
 		bh_proto_name(r->proto, proto), "port", r->port, "verdict", r->verdict, "reason",
-		r->reason, "rule", r->rule, "connections", (json_int_t)r->count, "bytes",
-		(json_int_t)r->bytes);
+		r->reason, "rule", r->rule, "connections", (json_int_t)r->count);
 	json_object_set_new(o, "first_seen", bh_core_time_json(r->first_seen));
 	json_object_set_new(o, "last_seen", bh_core_time_json(r->last_seen));
 	return o;
@@ -98,7 +95,6 @@ static json_t *counters_json(const struct talk *t, bool out)
 	json_t *o = json_object();
 	for (size_t i = 0; i < BH_ARRAY_SIZE(verdicts); i++)
 		json_object_set_new(o, verdicts[i], json_integer((json_int_t)t->verdict[out][i]));
-	json_object_set_new(o, "bytes", json_integer((json_int_t)t->bytes[out]));
 	return o;
 }
 

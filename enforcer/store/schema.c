@@ -79,12 +79,12 @@ static const char *const migration[BH_STORE_VERSION] = {
 	" reason TEXT NOT NULL, rule TEXT NOT NULL, mode TEXT NOT NULL,"
 	" src_addr TEXT NOT NULL, dst_addr TEXT NOT NULL, src_id TEXT, dst_id TEXT,"
 	" first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, count INTEGER NOT NULL,"
-	" bytes INTEGER NOT NULL, src_stay INTEGER NOT NULL, dst_stay INTEGER NOT NULL,"
+	" src_stay INTEGER NOT NULL, dst_stay INTEGER NOT NULL,"
 	" src_key BLOB NOT NULL, dst_key BLOB NOT NULL,"
 	" UNIQUE (src, dst, proto, port, verdict, reason, rule, src_addr, dst_addr, src_stay,"
 	" dst_stay));"
 	"INSERT INTO flow_new SELECT seq, src, dst, proto, port, verdict, reason, rule, mode,"
-	" src_addr, dst_addr, src_id, dst_id, first_seen, last_seen, count, 0, 0, 0,"
+	" src_addr, dst_addr, src_id, dst_id, first_seen, last_seen, count, 0, 0,"
 	" bh_addr_key(src_addr), bh_addr_key(dst_addr) FROM flow;"
 	"DROP TABLE flow; ALTER TABLE flow_new RENAME TO flow;"
 	"CREATE INDEX flow_src_stay ON flow (src_stay);"
@@ -101,18 +101,17 @@ static const char *const migration[BH_STORE_VERSION] = {
 };
 
 /* Fails if a table or column that this version uses is not there. */
-static const char probe[] =
-	"SELECT key, src, dst, images, answered_at FROM tuple LIMIT 1;"
-	"SELECT end, learned, hours, instances FROM role LIMIT 1;"
-	"SELECT seq, rule, src_id, count, bytes, src_stay, dst_key FROM flow LIMIT 1;"
-	"SELECT number, id, digest, mark, unseen FROM stay LIMIT 1;"
-	"SELECT stay, addr, since, until FROM stay_addr LIMIT 1;"
-	"SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"
-	"SELECT namespace, name, id, allow, pid FROM quarantine LIMIT 1;"
-	"SELECT number, sha256, uid, comment FROM version LIMIT 1;"
-	"SELECT version, position, file, text FROM version_file LIMIT 1;"
-	"SELECT id, hash, text FROM policy_text LIMIT 1;"
-	"SELECT name, value FROM value LIMIT 1;";
+static const char probe[] = "SELECT key, src, dst, images, answered_at FROM tuple LIMIT 1;"
+			    "SELECT end, learned, hours, instances FROM role LIMIT 1;"
+			    "SELECT seq, rule, src_id, count, src_stay, dst_key FROM flow LIMIT 1;"
+			    "SELECT number, id, digest, mark, unseen FROM stay LIMIT 1;"
+			    "SELECT stay, addr, since, until FROM stay_addr LIMIT 1;"
+			    "SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"
+			    "SELECT namespace, name, id, allow, pid FROM quarantine LIMIT 1;"
+			    "SELECT number, sha256, uid, comment FROM version LIMIT 1;"
+			    "SELECT version, position, file, text FROM version_file LIMIT 1;"
+			    "SELECT id, hash, text FROM policy_text LIMIT 1;"
+			    "SELECT name, value FROM value LIMIT 1;";
 
 /* One integer or text cell of a pragma; text goes to the optional buffer. */
 static int pragma(sqlite3 *db, const char *sql, int64_t *ret_value, char *text, size_t size)

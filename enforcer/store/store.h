@@ -60,7 +60,6 @@ struct bh_flow_row {
 	char *verdict, *reason, *mode;
 	char *rule; /* "ns/policy egress rule 0", feed and indicator, or NULL */
 	uint64_t count;
-	uint64_t bytes; /* both ways, of the connections that ended; 0 without accounting */
 	uint64_t seq; /* grows with every change of the row: cursor for `flows -f` */
 };
 void bh_flow_row_finish(struct bh_flow_row *r);

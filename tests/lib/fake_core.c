@@ -128,13 +128,13 @@ struct bh_answer bh_core_workload(struct bh_core *c BH_UNUSED, const char *what)
 		"'egress':{'isolated':false,'policies':[]}},'refused':['claims 198.51.100.7'],"
 		"'interfaces':[{'name':'eth0','host_name':'veth1','bridge':'br0','mac':"
 		"'02:00:00:00:00:01','addresses':['10.0.0.2']}],"
-		"'counters':{'to':{'allow':5,'would-deny':1,'drop':2,'reject':1,'bytes':0},'from':{"
-		"'allow':0,'would-deny':0,'drop':0,'reject':0,'bytes':0},'truncated':false},"
+		"'counters':{'to':{'allow':5,'would-deny':1,'drop':2,'reject':1},'from':{"
+		"'allow':0,'would-deny':0,'drop':0,'reject':0},'truncated':false},"
 		"'peers':[{'direction':'to','peer':'shop/"
 		"db','address':'10.0.0.3','id':null,'stay':2,"
 		"'protocol':'tcp','port':5432,'verdict':'allow','reason':'policy','rule':'shop/web "
 		"egress rule "
-		"0','connections':5,'bytes':0,'first_seen':'2026-01-02T03:04:05.000006Z',"
+		"0','connections':5,'first_seen':'2026-01-02T03:04:05.000006Z',"
 		"'last_seen':'2026-01-02T03:04:06.000006Z'}],"
 		"'history':[{'stay':1,'id':'0123456789abcdef0123','image':'web:1','started':"
 		"'2026-01-01T00:00:00.000000Z','started_before':false,'stopped':null,"
@@ -147,7 +147,7 @@ struct bh_answer bh_core_impact(struct bh_core *c BH_UNUSED, const char *what)
 	if (bh_streq(what, "203.0.113.1"))
 		return canned("{'affected':[],'owners':[],'siblings':[],'truncated':false}");
 	return canned(
-		"{'what':'203.0.113.9','kind':'address','connections':12,'denied':2,'bytes':0,"
+		"{'what':'203.0.113.9','kind':'address','connections':12,'denied':2,"
 		"'affected':[{'kind':'workload','stay':1,'state':'gone','id':'0123456789abcdef0123'"
 		","
 		"'namespace':'shop','name':'web','image':'web:1','first_seen':"

@@ -17,6 +17,7 @@ struct run {
 	struct bh_core c;
 	struct bh_config conf;
 	struct bh_inventory *inv;
+	bool source_away;
 };
 
 static struct run *begin(const char *boot)
@@ -99,7 +100,7 @@ static struct bh_workload *make(const struct spec *s)
 
 static void follow(struct run *r, struct bh_inventory *inv)
 {
-	bh_core_history_follow(&r->c, r->inv, inv);
+	bh_core_history_follow(&r->c, r->inv, inv, !r->source_away);
 	bh_inventory_unref(r->inv);
 	r->inv = inv;
 }
@@ -296,6 +297,38 @@ static void test_killed_before_the_first_inventory(void **state BH_UNUSED)
 	end(r, false);
 }
 
+/* Nor while a source stays away: what it had may still be there. */
+static void test_a_source_stays_away(void **state BH_UNUSED)
+{
+	struct run *r = begin("boot");
+	now_there(r, (struct spec[]){web, db}, 2);
+	commit(r);
+	int64_t killed = bh_core_now();
+	end(r, true);
+	r = begin("boot");
+	r->source_away = true;
+	now_there(r, (struct spec[]){web}, 1);
+	expect(r, "a1+web early [10.0.0.2 ] b1+db early [10.0.0.3 ] ");
+	commit(r);
+	end(r, true);
+	r = begin("boot");
+	now_there(r, (struct spec[]){web, db}, 2);
+	expect(r, "a1+web early [10.0.0.2 ] b1+db early [10.0.0.3 ] ");
+	end(r, true);
+	r = begin("boot");
+	r->source_away = true;
+	now_there(r, (struct spec[]){web}, 1);
+	commit(r);
+	r->source_away = false;
+	now_there(r, (struct spec[]){web}, 1); /* it is back, and does not know db */
+	expect(r, "a1+web early [10.0.0.2 ] b1-db early unseen [10.0.0.3! ] ");
+	struct bh_stay y;
+	assert_int_equal(bh_store_get_stay(r->c.store, number(r, &db), &y), 0);
+	assert_true(y.stopped <= killed); /* by whom it was seen, not by whom it was missed */
+	bh_stay_finish(&y);
+	end(r, false);
+}
+
 static void test_what_the_disk_lost_is_put_again(void **state BH_UNUSED)
 {
 	struct run *r = begin("boot");
@@ -321,6 +354,7 @@ int main(void)
 		TEST(test_addresses_are_bounded),
 		TEST(test_the_daemon_is_killed),
 		TEST(test_killed_before_the_first_inventory),
+		TEST(test_a_source_stays_away),
 		TEST(test_what_the_disk_lost_is_put_again),
 	};
 	return cmocka_run_group_tests_name("history", tests, NULL, NULL);
