@@ -158,7 +158,7 @@ void bh_inventory_mgr_add(struct bh_inventory_mgr *m, struct bh_source *source)
 	struct bh_mgr_source *s = bh_xcalloc(1, sizeof(*s));
 	s->mgr = m;
 	s->source = source;
-	s->message = bh_xstrdup("has not answered yet");
+	s->message = bh_xasprintf("%s: has not answered yet", source->name);
 	BH_GROW(m->source, m->n_sources, m->cap_sources);
 	m->source[m->n_sources++] = s;
 	source->sink = (struct bh_source_sink){

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Containers come and go in bursts, addresses change hands, the engine restarts, vanishes and lies, the
 daemon is killed in between: each ends in the right state, and nobody gets rights that are not his."""
-import random, re, signal, socket
+import random, re, signal, socket, time
 
 from fake_docker import FakeDocker
 from lab import Child, Failure, Suite, run, wait_for
@@ -111,6 +111,30 @@ def test_bad_answers(lab, engine):
     engine.start()
     wait_for("all is well", lambda: not told(), 30)
     expect_exactly(lab, api, web + late)
+
+
+def test_silent_source(lab):
+    """It accepts and says nothing. On a fresh node the others do not wait for it for long; after a restart
+    the rules that are in force stay until it has spoken."""
+    path = lab.dir + "/silent.sock"
+    silent = socket.socket(socket.AF_UNIX)
+    silent.bind(path)
+    silent.listen(64)
+    api, other = lab.container("api"), lab.container("other")
+    api.serve(tcp=[9000])
+    lab.policy("api.yaml", POLICY)
+    lab.config(mode="enforce", sources=[{"docker": path}, {"static": lab.dir + "/workloads.yaml"}])
+    lab.start()
+    lab.expect([(other, api.v4, "tcp", 9000, "drop")])
+    wait_for("it is named", lambda: [p for p in lab.status()["problems"] if path in p])
+    lab.stop(signal.SIGKILL)
+    lab.start(wait=False)
+    wait_for("it answers", lambda: lab.cli("status", check=False).returncode in (0, 1), 30)
+    time.sleep(6)  # longer than a fresh node waits
+    if lab.status()["ready"] or governed(lab) != {api.v4, other.v4}:
+        raise Failure(f"{lab.status()}")
+    lab.expect([(other, api.v4, "tcp", 9000, "drop")])
+    silent.close()
 
 
 def _ask(addr, port, sport, n):

@@ -6,6 +6,7 @@ import json, os, signal, subprocess
 
 from lab import BULKHEADD, Failure, Suite, run, wait_for
 from podman_engine import Podman
+from test_docker import Engine
 
 POLICY = """\
 apiVersion: networking.k8s.io/v1
@@ -179,6 +180,35 @@ def test_one_container_of_three_sources(lab, engine):
     wait_for("the file's new label", lambda: "extra" not in known(lab, web.name)["labels"])
     engine.podman("rm", "-f", "-t", "0", web.id)
     known(lab, web.name, gone=True)
+
+
+@with_podman
+def test_docker_beside_it(lab, engine):
+    """A Docker engine on the same node: one policy for the containers of both, whoever runs them."""
+    docker = Engine(lab)
+    try:
+        docker.start()
+        docker.image()
+        docker.docker("network", "create", "--subnet", "172.30.0.0/24", "shop")
+        lab.policy("shop.yaml", POLICY)
+        lab.config(mode="enforce", sources=[{"podman": engine.sock}, {"docker": docker.sock}])
+        lab.start()
+        api, web, rogue = engine.compose("api"), docker.compose("web"), docker.compose("rogue")
+        lab.serve(api.netns, tcp=[9000, 9001])
+        for c, runtime in ((api, "podman"), (web, "docker"), (rogue, "docker")):
+            if known(lab, c.name)["runtime"] != runtime:
+                raise Failure(f"{known(lab, c.name)}")
+        table = [(web, api.v4, "tcp", 9000, "open"), (web, api.v4, "tcp", 9001, "drop"),
+                 (rogue, api.v4, "tcp", 9000, "drop")]
+        lab.expect(table)
+        engine.stop(signal.SIGKILL)  # the one is away, the other goes on
+        late = docker.compose("web", number=2)
+        known(lab, late.name)
+        lab.expect(table + [(late, api.v4, "tcp", 9000, "open")])
+    finally:
+        if lab.daemon:
+            lab.stop()
+        docker.close()
 
 
 @with_podman
