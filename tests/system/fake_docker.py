@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Docker engine that only answers: containers are network namespaces of the test's, hundreds of
 them in the time that a real engine needs for a few. It can be stopped, started again and made to lie."""
-import json, os, socket, socketserver, subprocess, threading
+import json, os, socketserver, subprocess, threading
 from http.server import BaseHTTPRequestHandler
 
 from lab import run
