@@ -8,8 +8,21 @@
 
 #define TEXT_MAX 300
 
+/*
+ * A server that does not know a method says so without waiting for the message. libcurl 7.88 loses
+ * such an answer when it comes between the head and the message (http2_send, CURLE_HTTP2_STREAM),
+ * which is about every third time. So after such a failure the same is asked without a message:
+ * only a server that refuses answers to that.
+ */
+#define ASK_WHY_MS 2000
+
 struct bh_grpc_call {
+	struct bh_http *http;
 	struct bh_http_request *request;
+	char *url, *socket;
+	bool asking_why;
+	int first_err; /* with asking_why … */
+	char first_message[TEXT_MAX]; /* … what went wrong before */
 	struct bh_grpc_frames frames;
 	int fault; /* −errno of the framing … */
 	const char *why; /* … and its words */
@@ -26,6 +39,8 @@ static void free_call(struct bh_grpc_call *c)
 {
 	bh_grpc_frames_finish(&c->frames);
 	bh_buf_finish(&c->answer);
+	free(c->url);
+	free(c->socket);
 	free(c);
 }
 
@@ -71,15 +86,33 @@ static int check_answer(const struct bh_grpc_call *c, struct bh_grpc_result *r)
 	return 0;
 }
 
+static int start(struct bh_grpc_call *c, const struct bh_grpc_opts *opts);
+
+/* True: that is being done. */
+static bool ask_why(struct bh_grpc_call *c, const struct bh_http_result *h)
+{
+	if (h->err != -EPROTO || h->status != 0 || c->message || c->asking_why)
+		return false;
+	struct bh_grpc_opts o = {.timeout_ms = ASK_WHY_MS, .connect_timeout_ms = ASK_WHY_MS};
+	c->asking_why = true;
+	c->first_err = h->err;
+	snprintf(c->first_message, sizeof(c->first_message), "%s", h->message);
+	return start(c, &o) == 0;
+}
+
 static void on_done(const struct bh_http_result *h, void *arg)
 {
 	struct bh_grpc_call *c = arg;
 	struct bh_grpc_result r = {.status = BH_GRPC_NONE, .message = ""};
 	char text[TEXT_MAX];
 	c->request = NULL;
+	if (ask_why(c, h))
+		return;
 	if (c->fault)
 		faulty(&r, c->fault, c->why);
-	else if (check_end(&r, h, text) == 0 && c->frames.rest.len)
+	else if (c->asking_why && check_end(&r, h, text) != -EREMOTEIO)
+		faulty(&r, c->first_err, c->first_message);
+	else if (!r.err && check_end(&r, h, text) == 0 && c->frames.rest.len)
 		faulty(&r, -EPROTO, "a message is cut off");
 	else if (!r.err && !c->message)
 		check_answer(c, &r);
@@ -115,29 +148,21 @@ static int on_data(const char *p, size_t n, void *arg)
 	return err; /* −ECANCELED: c may be gone */
 }
 
-static int start(struct bh_http *http, const struct bh_grpc_opts *opts, struct bh_grpc_call *c,
-	struct bh_grpc_call **ret)
+static int start(struct bh_grpc_call *c, const struct bh_grpc_opts *opts)
 {
-	bh_autofree char *url = bh_xasprintf("http://localhost%s", opts->method);
 	bh_autofree uint8_t *frame = bh_grpc_frame(opts->message, opts->len);
 	struct bh_http_opts o = {
-		.url = url,
-		.unix_socket = opts->socket,
+		.url = c->url,
+		.unix_socket = c->socket,
 		.timeout_ms = opts->timeout_ms,
 		.connect_timeout_ms = opts->connect_timeout_ms,
 		.http2 = true,
 		.body = frame,
-		.body_len = opts->len + BH_GRPC_PREFIX,
+		.body_len = c->asking_why ? 0 : opts->len + BH_GRPC_PREFIX,
 		.body_type = "application/grpc",
 		.keep = kept,
 	};
-	c->frames.max = opts->max_bytes;
-	int err = bh_http_get(http, &o, on_data, on_done, c, &c->request);
-	if (err)
-		free_call(c);
-	else
-		*ret = c;
-	return err;
+	return bh_http_get(c->http, &o, on_data, on_done, c, &c->request);
 }
 
 int bh_grpc_call(struct bh_http *http, const struct bh_grpc_opts *opts,
@@ -153,10 +178,19 @@ int bh_grpc_stream(struct bh_http *http, const struct bh_grpc_opts *opts,
 	struct bh_grpc_call **ret)
 {
 	struct bh_grpc_call *c = bh_xcalloc(1, sizeof(*c));
+	c->http = http;
+	c->url = bh_xasprintf("http://localhost%s", opts->method);
+	c->socket = bh_xstrdup(opts->socket);
+	c->frames.max = opts->max_bytes;
 	c->message = message;
 	c->done = done;
 	c->arg = arg;
-	return start(http, opts, c, ret);
+	int err = start(c, opts);
+	if (err)
+		free_call(c);
+	else
+		*ret = c;
+	return err;
 }
 
 void bh_grpc_cancel(struct bh_grpc_call *c)

@@ -25,7 +25,8 @@ struct bh_http_opts {
 	long idle_timeout_s; /* abort when slower than 1 byte/s for so long; 0 = none */
 	const char *if_none_match, *if_modified_since; /* may be NULL */
 	bool follow; /* up to 3 redirects, http(s) only, never from https to http */
-	/* Non-NULL makes it a POST; bytes, copied. With its content type. */
+	/* Non-NULL makes it a POST; bytes, copied. With its content type. Without any bytes the
+	 * request ends with its head. */
 	const void *body;
 	size_t body_len;
 	const char *body_type;

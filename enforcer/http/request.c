@@ -145,6 +145,8 @@ static CURLcode set_method(CURL *e, const struct bh_http_opts *o)
 		c = curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);
 	if (c || !o->body)
 		return c;
+	if (o->body_len == 0)
+		return curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, "POST");
 	c = curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body_len);
 	return c ? c : curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, o->body);
 }

@@ -195,6 +195,10 @@ static void submit_error(struct stream *s, const struct route *r)
 static bool answer(struct stream *s)
 {
 	struct route *r = s->route = find(s->conn->fake, s->method);
+	/* Go's servers say nothing when a call that they know comes without its message. */
+	if (s->request.len == 0 && r->kind != GRPC_ERROR && r->kind != GRPC_EARLY &&
+		r->kind != GRPC_CLOSE)
+		return true;
 	r->hits++;
 	bh_buf_finish(&r->last);
 	r->last = s->request;
@@ -205,6 +209,7 @@ static bool answer(struct stream *s)
 	case GRPC_CLOSE:
 		return false;
 	case GRPC_ERROR:
+	case GRPC_EARLY:
 		submit_error(s, r);
 		return true;
 	case GRPC_HUGE:
@@ -269,10 +274,24 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *arg)
 {
 	struct stream *s = nghttp2_session_get_stream_user_data(session, f->hd.stream_id);
 	(void)arg;
-	if (!s || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
+	if (s && !s->route && f->hd.type == NGHTTP2_HEADERS && s->method &&
+		find(s->conn->fake, s->method)->kind == GRPC_EARLY) {
+		answer(s);
+		return 0;
+	}
+	if (!s || s->route || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
 		(f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS))
 		return 0;
 	return answer(s) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void *arg)
+{
+	struct stream *s = nghttp2_session_get_stream_user_data(session, f->hd.stream_id);
+	(void)arg;
+	if (s && s->route && s->route->kind == GRPC_EARLY && f->hd.type == NGHTTP2_HEADERS)
+		nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+	return 0;
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
@@ -298,6 +317,7 @@ static void open_session(struct conn *c)
 	nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
+	nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
 	nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
 	nghttp2_session_server_new(&c->session, cb, c);
 	nghttp2_session_callbacks_del(cb);

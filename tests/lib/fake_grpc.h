@@ -11,6 +11,7 @@
 enum fakegrpc_kind {
 	GRPC_ANSWER, /* the message, status 0 */
 	GRPC_ERROR, /* the status, with the body as its message; no answer */
+	GRPC_EARLY, /* the same, without waiting for the request's message */
 	GRPC_BYTES, /* the body as it is, without a frame; status 0 */
 	GRPC_CUT, /* a frame with the body, but no status */
 	GRPC_SILENT, /* takes the request and says nothing */

@@ -18,7 +18,7 @@
 
 struct world {
 	uv_loop_t loop;
-	uv_timer_t stop;
+	uv_timer_t stop, beat; /* the latter: or uv_run waits on after a timer that did it all */
 	char path[64];
 	struct fakegrpc *fake;
 	struct bh_http *http;
@@ -30,11 +30,18 @@ struct world {
 	bool cancel, refuse; /* in the next message */
 };
 
+static void on_beat(uv_timer_t *t)
+{
+	(void)t;
+}
+
 static int setup(void **state)
 {
 	struct world *w = bh_xcalloc(1, sizeof(*w));
 	uv_loop_init(&w->loop);
 	uv_timer_init(&w->loop, &w->stop);
+	uv_timer_init(&w->loop, &w->beat);
+	uv_timer_start(&w->beat, on_beat, 2, 2);
 	snprintf(w->path, sizeof(w->path), "/tmp/bh-test-grpc-%d.sock", (int)getpid());
 	w->fake = fakegrpc_new(&w->loop, w->path);
 	assert_int_equal(bh_http_open(&w->loop, &w->http), 0);
@@ -49,6 +56,7 @@ static int teardown(void **state)
 	if (w->fake)
 		fakegrpc_free(w->fake);
 	uv_close((uv_handle_t *)&w->stop, NULL);
+	uv_close((uv_handle_t *)&w->beat, NULL);
 	uv_run(&w->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&w->loop), 0);
 	bh_buf_finish(&w->answer);
@@ -164,6 +172,51 @@ static void test_status(void **state)
 	assert_int_equal(w->status, BH_GRPC_NOT_FOUND);
 	assert_string_equal(w->message, "pod \"x\"?not found %zz%");
 	assert_int_equal(w->answer.len, 0);
+}
+
+struct other {
+	uv_loop_t loop;
+	uv_async_t end;
+	struct fakegrpc *fake;
+	uv_thread_t thread;
+};
+
+static void on_end(uv_async_t *a)
+{
+	struct other *o = a->data;
+	fakegrpc_free(o->fake);
+	uv_close((uv_handle_t *)&o->end, NULL);
+}
+
+static void serve(void *arg)
+{
+	struct other *o = arg;
+	uv_run(&o->loop, UV_RUN_DEFAULT);
+}
+
+/* As gRPC's servers refuse a method that they don't know, at once: libcurl loses such an answer
+ * when it comes between the head and the message of the request. Only another thread is fast enough
+ * to show that. */
+static void test_refused_early(void **state)
+{
+	struct world *w = *state;
+	struct other o;
+	fakegrpc_free(BH_TAKE_PTR(w->fake));
+	uv_loop_init(&o.loop);
+	uv_async_init(&o.loop, &o.end, on_end);
+	o.end.data = &o;
+	o.fake = fakegrpc_new(&o.loop, w->path);
+	fakegrpc_route(o.fake, METHOD, GRPC_EARLY, 12, "unknown", 7);
+	assert_int_equal(uv_thread_create(&o.thread, serve, &o), 0);
+	for (unsigned i = 0; i < 200; i++) {
+		call(w);
+		assert_int_equal(w->err, -EREMOTEIO);
+		assert_int_equal(w->status, BH_GRPC_UNIMPLEMENTED);
+		assert_string_equal(w->message, "unknown");
+	}
+	uv_async_send(&o.end);
+	uv_thread_join(&o.thread);
+	assert_int_equal(uv_loop_close(&o.loop), 0);
 }
 
 static void test_bad_answers(void **state)
@@ -378,6 +431,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_call, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_timeouts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_another_protocol, setup, teardown),
