@@ -219,6 +219,16 @@ static const struct cli_command commands[] = {
 				"accept records after the last checkpoint, as a crash leaves "
 				"them"}},
 		cli_audit_verify},
+	{"audit export", "FILE…", "Print records of an audit log, chosen and in the form of a SIEM",
+		"Needs neither the daemon nor root. Times are UTC: 2026-01-02 or "
+		"2026-01-02T03:04:05Z.",
+		1, -1,
+		{{0, "since", "TIME", "from then on"}, {0, "until", "TIME", "before then"},
+			{0, "action", "ACTION…",
+				"only policy-deny, policy.change, …; again for more"},
+			{0, "format", "ecs|ocsf|cef",
+				"as it is, OCSF 1.3, or ArcSight's Common Event Format"}},
+		cli_audit_export},
 	{"audit prove", "SEQUENCE FILE…", "Prove that one record is in the log",
 		"Prints the inclusion proof (RFC 6962) of the record in the last checkpoint, as "
 		"JSON:\n"

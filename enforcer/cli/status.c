@@ -164,6 +164,22 @@ static void print_sources(const json_t *s)
 		cli_num(f, "count"), cli_num(f, "indicators"), cli_num(f, "stale"));
 }
 
+static void print_sinks(const json_t *a)
+{
+	const json_t *sink;
+	size_t i;
+
+	json_array_foreach(json_object_get(a, "sinks"), i, sink)
+	{
+		line("",
+			"to %s: %" JSON_INTEGER_FORMAT " sent, %" JSON_INTEGER_FORMAT
+			" behind, %" JSON_INTEGER_FORMAT " dropped%s%s",
+			cli_str(sink, "name") ?: "?", cli_num(sink, "sent"), cli_num(sink, "lag"),
+			cli_num(sink, "dropped"), cli_str(sink, "error") ? "; " : "",
+			cli_str(sink, "error") ?: "");
+	}
+}
+
 static void print_queues(const json_t *s)
 {
 	const json_t *list = json_object_get(s, "queues"), *q;
@@ -195,6 +211,7 @@ static void print_queues(const json_t *s)
 		cli_num(a, "lost"));
 	line("", "signed up to %" JSON_INTEGER_FORMAT "; key %s", cli_num(a, "signed"),
 		cli_str(a, "key") ?: "-");
+	print_sinks(a);
 	if (cli_str(a, "error"))
 		line("", "CANNOT BE WRITTEN: %s", cli_str(a, "error"));
 }

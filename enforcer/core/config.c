@@ -337,5 +337,11 @@ void bh_config_free(struct bh_config *c)
 	free(c->state);
 	free(c->socket);
 	free(c->audit_path);
+	for (size_t i = 0; i < c->n_sinks; i++) {
+		free(c->sinks[i].name);
+		free(c->sinks[i].address);
+		free(c->sinks[i].ca);
+	}
+	free(c->sinks);
 	free(c);
 }

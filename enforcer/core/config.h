@@ -10,6 +10,7 @@
 #include <bulkhead/workload.h>
 
 #include "feeds/feeds.h"
+#include "sink/sink.h"
 
 struct bh_mode_rule { /* modes: tried in order, the first that matches decides */
 	char *namespace; /* NULL = any */
@@ -45,6 +46,12 @@ struct bh_node_conf { /* a node that `nodes` peers of ClusterNetworkPolicy can m
 	size_t n_addrs;
 };
 
+struct bh_sink_conf { /* another receiver of audit records */
+	char *name, *address, *ca; /* see sink/sink.h */
+	enum bh_sink_kind kind;
+	enum bh_render_format format; /* ecs */
+};
+
 enum bh_audit_flows { BH_AUDIT_FLOWS_NONE, BH_AUDIT_FLOWS_NEW, BH_AUDIT_FLOWS_FULL };
 
 struct bh_config {
@@ -73,6 +80,8 @@ struct bh_config {
 	uint64_t audit_rotate_s; /* audit.rotate.age: 1d */
 	uint64_t audit_keep; /* audit.rotate.keep: 90, 0 (all)..4000 */
 	uint64_t audit_key_s; /* audit.key_interval: 30d */
+	struct bh_sink_conf *sinks; /* audit.sinks: [] */
+	size_t n_sinks;
 	bool audit_exit; /* audit.on_log_failure: continue | exit */
 	enum bh_audit_flows
 		audit_flows; /* audit.flows: none (new, full: an error until they exist) */

@@ -53,11 +53,11 @@ static void read_rotate(struct conf_ctx *x, const struct bh_node *map, const cha
 void conf_read_audit(struct conf_ctx *x, const struct bh_node *map, const char *path)
 {
 	static const char *const keys[] = {
-		"path", "flows", "rotate", "key_interval", "on_log_failure", NULL};
+		"path", "flows", "rotate", "key_interval", "on_log_failure", "sinks", NULL};
 	static const char *const failure[] = {"continue", "exit", NULL};
 	static const char *const flows[] = {"none", "new", "full", NULL};
 	bh_autofree char *file_path = NULL, *flows_path = NULL, *rotate = NULL, *key = NULL,
-			 *failure_path = NULL;
+			 *failure_path = NULL, *sinks = NULL;
 	const struct bh_node *n;
 
 	if (bh_read_map(&x->r, map, path) < 0)
@@ -74,6 +74,8 @@ void conf_read_audit(struct conf_ctx *x, const struct bh_node *map, const char *
 		if (i >= 0)
 			x->c->audit_exit = i == 1;
 	}
+	if ((n = conf_field(map, path, "sinks", true, &sinks)))
+		conf_read_sinks(x, n, sinks);
 	if ((n = conf_field(map, path, "flows", false, &flows_path))) {
 		int i = conf_choice(x, n, flows_path, flows);
 		if (i > BH_AUDIT_FLOWS_NONE)

@@ -165,6 +165,24 @@ static void put_feeds(struct bh_buf *out, const struct bh_config *c)
 	}
 }
 
+static void put_sinks(struct bh_buf *out, const struct bh_config *c)
+{
+	static const char *const prefix[] = {
+		[BH_SINK_UNIX] = "unix:", [BH_SINK_TCP] = "tcp://", [BH_SINK_TLS] = "tls://"};
+	bh_buf_str(out, c->n_sinks ? "  sinks:\n" : "  sinks: []\n");
+	for (size_t i = 0; i < c->n_sinks; i++) {
+		const struct bh_sink_conf *s = &c->sinks[i];
+		bool journald = s->kind == BH_SINK_JOURNALD;
+		bh_autofree char *to = bh_xasprintf("%s%s", journald ? "" : prefix[s->kind],
+			journald ? "journald" : s->address);
+		put_field(out, "  - name", s->name);
+		put_field(out, "    to", to);
+		bh_buf_printf(out, "    format: %s\n", bh_render_names[s->format]);
+		if (s->ca)
+			put_field(out, "    ca", s->ca);
+	}
+}
+
 void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 {
 	static const char *const flows[] = {"none", "new", "full"};
@@ -189,6 +207,7 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 		(unsigned long long)c->audit_rotate_size >> 10,
 		(unsigned long long)c->audit_rotate_s, (unsigned long long)c->audit_keep);
 	bh_buf_printf(out, "  key_interval: %llus\n", (unsigned long long)c->audit_key_s);
+	put_sinks(out, c);
 	bh_buf_printf(out, "  on_log_failure: %s\n", c->audit_exit ? "exit" : "continue");
 	bh_buf_printf(out, "queue:\n  base: %u\n  length: %u\n", c->queue_base, c->queue_length);
 	bh_buf_printf(out, "history:\n  keep: %llus\n  max: %u\n",

@@ -42,6 +42,7 @@ void conf_read_nodes(struct conf_ctx *x, const struct bh_node *n, const char *pa
 void conf_read_namespace_labels(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_sources(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_audit(struct conf_ctx *x, const struct bh_node *n, const char *path);
+void conf_read_sinks(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_feeds(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_selector(
 	struct conf_ctx *x, const struct bh_node *n, const char *path, struct bh_selector *ret);

@@ -278,6 +278,9 @@ int bh_core_new(
 		r = bh_core_queues_start(c, ret_why);
 	}
 	if (r == 0) {
+		r = bh_core_sinks_start(c, ret_why);
+	}
+	if (r == 0) {
 		record_start(c);
 		r = start_sources(c, ret_why);
 	}
@@ -374,6 +377,7 @@ void bh_core_free(struct bh_core *c)
 		return;
 	bh_learn_free(c->learn);
 	bh_store_close(c->store);
+	bh_core_sinks_stop(c); /* the last records go when it starts again */
 	bh_audit_close(c->audit);
 	bh_shared_publish(&c->shared, NULL);
 	bh_snapshot_unref(c->snap);

@@ -195,6 +195,8 @@ struct bh_core {
 	struct bh_store *store;
 	struct bh_learn *learn;
 	struct bh_audit *audit;
+	struct bh_sink **sink; /* by conf->sinks */
+	size_t n_sinks;
 	struct bh_feeds *feeds;
 	struct bh_inventory_mgr *inventory;
 	struct bh_queue *queue[BH_QUEUES];
@@ -422,6 +424,11 @@ json_t *bh_core_policy_changes_json(
 /* The lines of the printed configuration that differ: {"from": sha, "to": sha, "lines": ["-…",
  * "+…"]}. */
 json_t *bh_core_config_changes_json(const struct bh_config *from, const struct bh_config *to);
+/* sinks.c */
+int bh_core_sinks_start(struct bh_core *c, char **why);
+void bh_core_sinks_stop(struct bh_core *c);
+json_t *bh_core_sinks_json(struct bh_core *c);
+void bh_core_sinks_metrics(struct bh_core *c, struct bh_buf *b);
 /* pulse.c */
 void bh_core_pulse_tick(struct bh_core *c);
 /* A gap record. count −1: nobody knows how many; since 0: nor since when. */

@@ -8,6 +8,20 @@
 #include "core/private.h"
 #include "core/watch.h"
 
+static bool same_sinks(const struct bh_config *a, const struct bh_config *b)
+{
+	if (a->n_sinks != b->n_sinks)
+		return false;
+	for (size_t i = 0; i < a->n_sinks; i++)
+		if (!bh_streq(a->sinks[i].name, b->sinks[i].name) ||
+			!bh_streq(a->sinks[i].address, b->sinks[i].address) ||
+			!bh_streq(a->sinks[i].ca, b->sinks[i].ca) ||
+			a->sinks[i].kind != b->sinks[i].kind ||
+			a->sinks[i].format != b->sinks[i].format)
+			return false;
+	return true;
+}
+
 /* What is read at the start only; a change waits for a restart and is said. */
 static const char *needs_restart(const struct bh_config *a, const struct bh_config *b)
 {
@@ -20,6 +34,8 @@ static const char *needs_restart(const struct bh_config *a, const struct bh_conf
 	if (a->audit_rotate_size != b->audit_rotate_size ||
 		a->audit_rotate_s != b->audit_rotate_s || a->audit_keep != b->audit_keep)
 		return "audit.rotate";
+	if (!same_sinks(a, b))
+		return "audit.sinks";
 	if (a->audit_key_s != b->audit_key_s)
 		return "audit.key_interval";
 	if (a->queue_base != b->queue_base || a->queue_length != b->queue_length)

@@ -197,12 +197,14 @@ static json_t *audit_json(struct bh_core *c)
 	struct bh_audit_stats a;
 	bh_audit_get_stats(c->audit, &a);
 	char bh_autofree *key = bh_audit_public_key(c->audit);
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "path",
+	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s?}", "path",
 		c->conf->audit_path, "sequence", (json_int_t)a.sequence, "written",
 		(json_int_t)a.written, "aggregated", (json_int_t)a.aggregated, "lost",
 		(json_int_t)(a.lost + c->events_lost), "waiting", (json_int_t)a.waiting, "signed",
 		(json_int_t)a.signed_sequence, "checkpoints", (json_int_t)a.checkpoints, "key", key,
 		"error", a.last_error ? strerror(-a.last_error) : NULL);
+	json_object_set_new(o, "sinks", bh_core_sinks_json(c));
+	return o;
 }
 
 static json_t *failing_json(const struct bh_core *c)
@@ -375,5 +377,6 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 			(long long)json_integer_value(json_object_get(w, key[i])));
 	json_decref(w);
 	bh_core_queues_metrics(c, &m.text);
+	bh_core_sinks_metrics(c, &m.text);
 	return bh_answer_text(200, "text/plain; version=0.0.4", bh_buf_take(&m.text));
 }

@@ -103,7 +103,9 @@ static const char everything[] =
 	"  min_entries: 5\n"
 	"  max_shrink_percent: 100\n"
 	"audit: {path: audit.jsonl, flows: none, rotate: {size: 2G, age: 7d, keep: 0}, "
-	"key_interval: 1h, on_log_failure: exit}\n"
+	"key_interval: 1h, on_log_failure: exit, sinks: [{name: a, to: 'tls://h:6514', format: "
+	"cef, ca: ca.pem}, {name: j, to: journald}, {name: u, to: 'unix:/dev/log'}, {name: t, to: "
+	"'tcp://[::1]:514', format: ocsf}]}\n"
 	"queue: {base: 65533, length: 256}\n"
 	"pace: {rate: 0, burst: 1}\n"
 	"history: {keep: 1s, max: 100}\n";
@@ -157,6 +159,11 @@ static void test_everything(void **state BH_UNUSED)
 	assert_int_equal(c->audit_keep, 0);
 	assert_int_equal(c->audit_key_s, 3600);
 	assert_true(c->audit_exit);
+	assert_int_equal(c->n_sinks, 4);
+	assert_int_equal(c->sinks[0].kind, BH_SINK_TLS);
+	assert_string_equal(c->sinks[0].ca, "/etc/b/ca.pem");
+	assert_int_equal(c->sinks[0].format, BH_RENDER_CEF);
+	assert_string_equal(c->sinks[3].address, "[::1]:514");
 	assert_int_equal(c->queue_base, 65533);
 	assert_int_equal(c->queue_length, 256);
 	assert_int_equal(c->pace_rate, 0);
@@ -323,6 +330,16 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"audit: {flows: new}\n", 1, 16, "audit.flows", "not supported"},
 		{"audit: {flows: some}\n", 1, 16, "audit.flows", "unknown value"},
 		{"audit: {file: x}\n", 1, 9, "audit", "unknown field"},
+		{"audit: {sinks: [{name: a, to: 'udp://h:1'}]}\n", 1, 31, "audit.sinks[0].to",
+			"can go"},
+		{"audit: {sinks: [{name: a, to: 'tcp://h'}]}\n", 1, 31, "audit.sinks[0].to",
+			"can go"},
+		{"audit: {sinks: [{name: A, to: journald}]}\n", 1, 24, "audit.sinks[0].name",
+			"name of a sink"},
+		{"audit: {sinks: [{name: a, to: journald, ca: x}]}\n", 1, 45, "audit.sinks[0].ca",
+			"tls"},
+		{"audit: {sinks: [{name: a, to: journald}, {name: a, to: journald}]}\n", 1, 42,
+			"audit.sinks[1]", "another sink"},
 		{"audit: {on_log_failure: block}\n", 1, 25, "audit.on_log_failure",
 			"unknown value"},
 		{"audit: {rotate: {size: 1}}\n", 1, 24, "audit.rotate.size", "string"},

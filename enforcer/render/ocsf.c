@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Open Cybersecurity Schema Framework 1.3.0 (schema.ocsf.io). What it has no field for is in
+ * `unmapped`, whole. */
+#include "render/render.h"
+
+#define NETWORK_ACTIVITY 4001
+#define ENTITY_MANAGEMENT 3004
+#define APPLICATION_LIFECYCLE 6002
+
+static void put(json_t *o, const char *key, const json_t *v)
+{
+	if (v && !json_is_null(v))
+		json_object_set(o, key, (json_t *)v);
+}
+
+static int severity(const json_t *rec)
+{
+	json_int_t s = bh_render_num(rec, "event.severity");
+	return s >= 99 ? 5 : s >= 73 ? 4 : s >= 47 ? 3 : s >= 21 ? 2 : 1;
+}
+
+static json_t *base(const json_t *rec, int class, int category, int activity)
+{
+	struct bh_buf bh_autobuf sentence = {0};
+	json_t *o = json_pack("{s:i, s:i, s:i, s:i, s:i, s:I, s:I}", "class_uid", class,
+		"category_uid", category, "activity_id", activity, "type_uid",
+		class * 100 + activity, "severity_id", severity(rec), "time",
+		(json_int_t)bh_render_ms(bh_render_str(rec, "@timestamp")), "count",
+		bh_render_num(rec, "bulkhead.repeat") ?: (json_int_t)1);
+	json_t *meta = json_pack("{s:s, s:{s:s, s:s}, s:[s]}", "version", "1.3.0", "product",
+		"name", "Bulkhead", "vendor_name", "Bulkhead", "profiles", "security_control");
+	put(json_object_get(meta, "product"), "version", bh_render_at(rec, "observer.version"));
+	put(meta, "uid", bh_render_at(rec, "event.id"));
+	put(meta, "sequence", bh_render_at(rec, "event.sequence"));
+	json_object_set_new(o, "metadata", meta);
+	json_t *device = json_pack("{s:i}", "type_id", 1); /* server */
+	put(device, "hostname", bh_render_at(rec, "host.name"));
+	put(device, "uid", bh_render_at(rec, "host.id"));
+	json_object_set_new(o, "device", device);
+	bh_render_sentence(rec, &sentence);
+	json_object_set_new(o, "message", json_string(sentence.s ? sentence.s : ""));
+	return o;
+}
+
+static json_t *endpoint(const json_t *rec, const char *side, const char *own)
+{
+	const json_t *ecs = json_object_get(rec, side);
+	const json_t *w = json_object_get(json_object_get(rec, "bulkhead"), own);
+	json_t *o = json_object();
+	put(o, "ip", json_object_get(ecs, "ip"));
+	put(o, "port", json_object_get(ecs, "port"));
+	put(o, "name", json_object_get(w, "name"));
+	put(o, "uid", json_object_get(w, "id"));
+	put(o, "zone", json_object_get(w, "namespace"));
+	return o;
+}
+
+/* 1 inbound, 2 outbound, 3 lateral */
+static int direction(const json_t *rec)
+{
+	const char *d = bh_render_str(rec, "network.direction");
+	return bh_streq(d, "ingress") ? 1 : bh_streq(d, "egress") ? 2 : 3;
+}
+
+/* 1 allowed, 6 dropped, 25 rejected, 17 logged: it would have been denied */
+static int disposition(const json_t *rec)
+{
+	const char *v = bh_render_str(rec, "bulkhead.verdict");
+	if (bh_streq(bh_render_str(rec, "event.action"), "would-deny"))
+		return 17;
+	return bh_streq(v, "drop") ? 6 : bh_streq(v, "reject") ? 25 : 1;
+}
+
+static json_t *network_activity(const json_t *rec)
+{
+	bool allowed = bh_streq(bh_render_str(rec, "bulkhead.verdict"), "allow");
+	bool ended = bh_streq(bh_render_str(rec, "event.action"), "flow-end");
+	json_t *o = base(rec, NETWORK_ACTIVITY, 4, !allowed ? 5 : ended ? 2 : 1);
+	json_t *c = json_pack("{s:i, s:i}", "direction_id", direction(rec), "protocol_ver_id",
+		bh_streq(bh_render_str(rec, "network.type"), "ipv6") ? 6 : 4);
+	const char *number = bh_render_str(rec, "network.iana_number");
+
+	put(c, "protocol_name", bh_render_at(rec, "network.transport"));
+	put(c, "community_uid", bh_render_at(rec, "network.community_id"));
+	json_object_set_new(c, "protocol_num", json_integer(number ? atoi(number) : -1));
+	json_object_set_new(o, "connection_info", c);
+	json_object_set_new(o, "action_id", json_integer(allowed ? 1 : 2));
+	json_object_set_new(o, "disposition_id", json_integer(disposition(rec)));
+	json_object_set_new(o, "src_endpoint", endpoint(rec, "source", "src"));
+	json_object_set_new(o, "dst_endpoint", endpoint(rec, "destination", "dst"));
+	if (bh_render_at(rec, "network.bytes")) {
+		json_t *t = json_object();
+		put(t, "bytes", bh_render_at(rec, "network.bytes"));
+		put(t, "packets", bh_render_at(rec, "network.packets"));
+		json_object_set_new(o, "traffic", t);
+	}
+	if (bh_render_at(rec, "rule")) {
+		json_t *rule = json_object();
+		put(rule, "name", bh_render_at(rec, "rule.name"));
+		put(rule, "uid", bh_render_at(rec, "rule.ruleset"));
+		put(rule, "version", bh_render_at(rec, "rule.version"));
+		json_object_set_new(o, "firewall_rule", rule);
+	}
+	return o;
+}
+
+static json_t *other(const json_t *rec)
+{
+	const char *action = bh_render_str(rec, "event.action") ?: "";
+	const char *outcome = bh_render_str(rec, "event.outcome");
+	bool changes = bh_render_at(rec, "user") || strchr(action, '.');
+	json_t *o = changes ? base(rec, ENTITY_MANAGEMENT, 3, 3)
+			    : base(rec, APPLICATION_LIFECYCLE, 6,
+				      bh_streq(action, "start")  ? 3
+				      : bh_streq(action, "stop") ? 4
+								 : 99);
+	json_object_set_new(o, "status_id",
+		json_integer(bh_streq(outcome, "success")   ? 1
+			     : bh_streq(outcome, "failure") ? 2
+							    : 0));
+	if (changes)
+		json_object_set_new(
+			o, "entity", json_pack("{s:s, s:s}", "name", action, "type", "bulkhead"));
+	else
+		json_object_set_new(o, "app",
+			json_pack("{s:s, s:s}", "name", "bulkheadd", "vendor_name", "Bulkhead"));
+	if (bh_render_at(rec, "user")) {
+		json_t *actor = json_pack("{s:{s:{}}}", "user", "unused");
+		json_t *user = json_object();
+		put(user, "uid", bh_render_at(rec, "user.id"));
+		put(user, "name", bh_render_at(rec, "user.name"));
+		json_object_set_new(actor, "user", user);
+		if (bh_render_at(rec, "process.pid")) {
+			json_t *p = json_object();
+			put(p, "pid", bh_render_at(rec, "process.pid"));
+			json_object_set_new(actor, "process", p);
+		}
+		json_object_set_new(o, "actor", actor);
+	}
+	return o;
+}
+
+json_t *bh_render_ocsf(const json_t *rec)
+{
+	json_t *o = json_is_object(json_object_get(rec, "network")) ? network_activity(rec)
+								    : other(rec);
+	json_t *rest = json_object();
+	put(rest, "event", json_object_get(rec, "event"));
+	put(rest, "threat", json_object_get(rec, "threat"));
+	put(rest, "bulkhead", json_object_get(rec, "bulkhead"));
+	json_object_set_new(o, "unmapped", rest);
+	return o;
+}
