@@ -99,6 +99,7 @@ static void ident_init(struct bh_audit_ident *id, const struct bh_audit_opts *o)
 		uint64_t t = (uint64_t)bh_audit_now() ^ (uint64_t)getpid() << 48;
 		memcpy(id->prefix, &t, sizeof(t));
 	}
+	bh_audit_ident_render(id);
 }
 
 static void release(struct bh_audit *a)
@@ -107,6 +108,9 @@ static void release(struct bh_audit *a)
 	free(a->id.machine_id);
 	free(a->id.boot_id);
 	free(a->id.version);
+	json_decref(a->id.ecs);
+	json_decref(a->id.observer);
+	json_decref(a->id.host);
 	free(a);
 }
 

@@ -15,7 +15,7 @@
 void bh_audit_set(json_t *o, const char *key, json_t *v)
 {
 	if (v)
-		json_object_set_new(o, key, v);
+		json_object_set_new_nocheck(o, key, v); /* keys are ours, or cleaned */
 }
 
 /* U+FFFD for every byte that is not UTF-8, as the Unicode standard recommends; "…" where cut. */
@@ -40,10 +40,24 @@ static char *clean(const char *s, size_t max)
 	return bh_buf_take(&b);
 }
 
+/* Is it ASCII (which nearly everything is) and short enough? Then there is nothing to clean. */
+static bool is_plain(const char *s, size_t max, size_t *ret_len)
+{
+	size_t n = 0;
+	for (; s[n]; n++)
+		if ((unsigned char)s[n] >= 0x80 || n == max)
+			return false;
+	*ret_len = n;
+	return true;
+}
+
 json_t *bh_audit_text(const char *s, size_t max)
 {
+	size_t len;
 	if (!s)
 		return json_null();
+	if (is_plain(s, max, &len))
+		return json_stringn_nocheck(s, len);
 	char bh_autofree *text = clean(s, max);
 	return json_string(text);
 }
@@ -85,8 +99,12 @@ json_t *bh_audit_workload(const struct bh_workload *w, const struct bh_addr *a)
 	bh_audit_set(o, "image", bh_audit_text(w->image, MAX_NAME));
 	bh_audit_set(o, "digest", bh_audit_text(w->digest, MAX_NAME));
 	for (size_t i = 0; i < w->labels.n && i < MAX_LABELS; i++) {
-		char bh_autofree *key = clean(w->labels.item[i].key, MAX_LABEL);
-		json_object_set_new(labels, key, bh_audit_text(w->labels.item[i].value, MAX_LABEL));
+		const char *name = w->labels.item[i].key;
+		size_t len;
+		char bh_autofree *key =
+			is_plain(name, MAX_LABEL, &len) ? NULL : clean(name, MAX_LABEL);
+		bh_audit_set(labels, key ? key : name,
+			bh_audit_text(w->labels.item[i].value, MAX_LABEL));
 	}
 	bh_audit_set(o, "labels", labels);
 	if (w->labels.n > MAX_LABELS)

@@ -15,6 +15,8 @@
 struct bh_audit_ident {
 	char *node, *machine_id, *boot_id, *version;
 	uint8_t prefix[8]; /* random, of this run */
+	json_t *ecs, *observer,
+		*host; /* shared by the records (references are counted atomically) */
 };
 
 /* --- recover.c: what the last run left in the file --- */
@@ -102,6 +104,7 @@ int bh_audit_turn_change_key(struct bh_audit_turn *t, int64_t now, json_t **ret_
 json_t *bh_audit_turn_prune(struct bh_audit_turn *t);
 
 /* --- record.c, fields.c: one record as JSON --- */
+void bh_audit_ident_render(struct bh_audit_ident *id); /* ecs, observer, host, from the rest */
 json_t *bh_audit_record_flow(const struct bh_audit_ident *id, const struct bh_audit_flow *f);
 struct bh_audit_change {
 	const char *action, *outcome, *message;

@@ -71,6 +71,24 @@ static json_t *categories(const struct kind *k)
 	return list;
 }
 
+/* Alike in all records of a run. */
+void bh_audit_ident_render(struct bh_audit_ident *id)
+{
+	json_t *observer = json_object(), *host = json_object();
+	bh_audit_set(observer, "name", bh_audit_text(id->node, MAX_TEXT));
+	bh_audit_set(observer, "product", json_string("Bulkhead"));
+	bh_audit_set(observer, "type", json_string("firewall"));
+	bh_audit_set(observer, "version", bh_audit_text(id->version, MAX_TEXT));
+	bh_audit_set(host, "id", bh_audit_text(id->machine_id, MAX_TEXT));
+	bh_audit_set(host, "name", bh_audit_text(id->node, MAX_TEXT));
+	json_t *boot = json_object();
+	bh_audit_set(boot, "id", bh_audit_text(id->boot_id, MAX_TEXT));
+	bh_audit_set(host, "boot", boot);
+	id->ecs = json_pack("{s:s}", "version", ECS_VERSION);
+	id->observer = observer;
+	id->host = host;
+}
+
 /* The time takes its place only; id and sequence are filled in by number. */
 static json_t *begin(const struct bh_audit_ident *id, const char *action, json_t *types)
 {
@@ -78,7 +96,7 @@ static json_t *begin(const struct bh_audit_ident *id, const char *action, json_t
 	json_t *event = json_object(), *rec = json_object();
 
 	bh_audit_set(rec, "@timestamp", json_null());
-	bh_audit_set(rec, "ecs", json_pack("{s:s}", "version", ECS_VERSION));
+	json_object_set_nocheck(rec, "ecs", id->ecs);
 	bh_audit_set(event, "kind", json_string(k->alert ? "alert" : "event"));
 	bh_audit_set(event, "category", categories(k));
 	bh_audit_set(event, "type", types);
@@ -86,18 +104,8 @@ static json_t *begin(const struct bh_audit_ident *id, const char *action, json_t
 	bh_audit_set(event, "severity", json_integer(k->severity));
 	bh_audit_set(event, "module", json_string("bulkhead"));
 	bh_audit_set(rec, "event", event);
-	json_t *observer = json_object(), *host = json_object();
-	bh_audit_set(observer, "name", bh_audit_text(id->node, MAX_TEXT));
-	bh_audit_set(observer, "product", json_string("Bulkhead"));
-	bh_audit_set(observer, "type", json_string("firewall"));
-	bh_audit_set(observer, "version", bh_audit_text(id->version, MAX_TEXT));
-	bh_audit_set(rec, "observer", observer);
-	bh_audit_set(host, "id", bh_audit_text(id->machine_id, MAX_TEXT));
-	bh_audit_set(host, "name", bh_audit_text(id->node, MAX_TEXT));
-	json_t *boot = json_object();
-	bh_audit_set(boot, "id", bh_audit_text(id->boot_id, MAX_TEXT));
-	bh_audit_set(host, "boot", boot);
-	bh_audit_set(rec, "host", host);
+	json_object_set_nocheck(rec, "observer", id->observer);
+	json_object_set_nocheck(rec, "host", id->host);
 	return rec;
 }
 
