@@ -212,6 +212,7 @@ int cli_feed_refresh(struct cli *cli, int argc, char **argv);
 int cli_explain(struct cli *cli, int argc, char **argv);
 int cli_state(struct cli *cli, int argc, char **argv);
 int cli_audit_export(struct cli *cli, int argc, char **argv);
+int cli_report_changes(struct cli *cli, int argc, char **argv);
 int cli_audit_verify(struct cli *cli, int argc, char **argv);
 int cli_audit_prove(struct cli *cli, int argc, char **argv);
 int cli_audit_tail(struct cli *cli, int argc, char **argv);

@@ -229,6 +229,16 @@ static const struct cli_command commands[] = {
 			{0, "format", "ecs|ocsf|cef",
 				"as it is, OCSF 1.3, or ArcSight's Common Event Format"}},
 		cli_audit_export},
+	{"report changes", "FILE…", "Report who changed what, when, with what outcome",
+		"Out of the audit log's files; needs neither the daemon nor root. `audit verify` "
+		"says "
+		"whether they are what was written.",
+		1, -1,
+		{{0, "since", "TIME", "from then on: 2026-01-02 or 2026-01-02T03:04:05, UTC"},
+			{0, "until", "TIME", "before then"},
+			{0, "format", "csv|html",
+				"for a spreadsheet, or one page that needs nothing else"}},
+		cli_report_changes},
 	{"audit prove", "SEQUENCE FILE…", "Prove that one record is in the log",
 		"Prints the inclusion proof (RFC 6962) of the record in the last checkpoint, as "
 		"JSON:\n"

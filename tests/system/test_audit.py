@@ -3,7 +3,7 @@
 """The audit log of a running daemon: what it says of itself and of changes, that the schema means
 something, and what happens when it can't be written. (That every record keeps to the schema and
 that the log verifies is checked after each test of every suite: lab.py.)"""
-import json, os, signal, sys, time
+import csv, io, json, os, signal, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import audit_evidence as evidence
@@ -79,6 +79,39 @@ def test_who_changed_what(lab):
     out = [json.loads(l) for l in lab.cli("-o", "json", "audit", "tail", "-n", "3").splitlines()]
     if len(out) != 3:
         raise Failure(f"audit tail -o json: {out}")
+
+
+def test_report_of_changes(lab):
+    lab.container("a"), lab.container("b")
+    lab.start(mode="enforce")
+    path = lab.write("new.yaml", POLICY.replace("PORT", "80"))
+    lab.cli("policy", "apply", "-m", '=1+1 <script>"x"</script>', path)
+    lab.cli("mode", "set", "audit", "--namespace", "shop")
+    log = lab.dir + "/audit.jsonl"
+    out = lab.api("report", "changes", log)
+    if "claims no compliance" not in out["controls"] or "PCI DSS" not in out["controls"]:
+        raise Failure(f"controls: {out['controls']}")
+    applied = [r for r in out["changes"] if "shop/b added" in r["details"]]
+    mode = [r for r in out["changes"] if r["what"] == "mode.change"]
+    if len(applied) != 1 or applied[0]["outcome"] != "success" or not applied[0]["who"].startswith("uid 0") or \
+       "<script>" not in applied[0]["details"] or len(mode) != 1 or "to audit" not in mode[0]["details"]:
+        raise Failure(f"report: {out}")
+    if any(r["what"] in ("heartbeat", "policy-deny") for r in out["changes"]) or out["changes"][0]["what"] != "start":
+        raise Failure(f"not only changes: {out}")
+    rows = list(csv.reader(io.StringIO(lab.cli("report", "changes", "--format", "csv", log))))
+    if rows[0] != ["when", "what", "outcome", "who", "details", "sequence"] or len(rows) != len(out["changes"]) + 1 or \
+       rows[1][1] != "start" or any(c[:1] in "=+-@" for r in rows for c in r if c):
+        raise Failure(f"CSV: {rows}")
+    html = lab.cli("report", "changes", "--format", "html", log)
+    if "<script" in html or "http://" in html or "https://" in html or html.count("<tr>") != len(out["changes"]) + 1:
+        raise Failure(f"HTML: {html}")
+    table = lab.cli("report", "changes", log)
+    if "shop/b added" not in table or "WHEN (UTC)" not in table:
+        raise Failure(f"table: {table}")
+    if lab.api("report", "changes", "--since", "2999-01-01", log)["changes"]:
+        raise Failure("--since is not kept to")
+    if lab.cli("report", "changes", "/nonexistent", check=False).returncode != 1:
+        raise Failure("a file that is not there is no failure")
 
 
 def test_the_schema_means_something(lab):
