@@ -7,20 +7,27 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256; /* fetched once: a fetch costs as much as the hash of a line */
+static pthread_key_t contexts; /* one of each thread's own, kept until it ends */
 
-static void fetch(void)
+static void free_context(void *ctx)
+{
+	EVP_MD_CTX_free(ctx);
+}
+
+static void prepare(void)
 {
 	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	if (!sha256)
+	if (!sha256 || pthread_key_create(&contexts, free_context) != 0)
 		abort(); /* libcrypto without SHA-256: nothing could be vouched for */
 }
 
-/* A context of each thread's own, made at its first hash and kept. */
 static EVP_MD_CTX *context(void)
 {
-	static _Thread_local EVP_MD_CTX *ctx;
-	pthread_once(&once, fetch);
-	if (!ctx && !(ctx = EVP_MD_CTX_new()))
+	pthread_once(&once, prepare);
+	EVP_MD_CTX *ctx = pthread_getspecific(contexts);
+	if (ctx)
+		return ctx;
+	if (!(ctx = EVP_MD_CTX_new()) || pthread_setspecific(contexts, ctx) != 0)
 		abort();
 	return ctx;
 }
