@@ -8,8 +8,8 @@
 #include "core/filter.h"
 #include "core/private.h"
 
-#define BH_IMPACT_ROWS 20000 /* flow rows that one question reads */
-#define BH_IMPACT_ENDS 1000 /* ends that it answers with */
+#define BH_IMPACT_ROWS 10000 /* flow rows that one question reads */
+#define BH_IMPACT_ENDS 500 /* ends that it answers with */
 #define BH_IMPACT_PEERS 5 /* for each of them */
 
 struct bh_impact_peer {

@@ -3,8 +3,8 @@
 #include "core/filter.h"
 #include "core/private.h"
 
-#define GONE_READ 10000 /* stays that a question looks at, the last to stop first… */
-#define GONE_SHOWN 1000 /* …and that it answers with */
+#define GONE_READ 5000 /* stays that a question looks at, the last to stop first… */
+#define GONE_SHOWN 500 /* …and that it answers with */
 
 json_t *bh_core_labels_json(const struct bh_labels *l)
 {
