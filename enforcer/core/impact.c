@@ -133,7 +133,8 @@ static json_t *render(struct bh_impact *x, const char *what, const char *kind)
 	uint64_t connections = 0, denied = 0;
 	int64_t first = 0, last = 0;
 
-	qsort(x->end, x->n, sizeof(*x->end), newest_first);
+	if (x->n) /* else there is no array */
+		qsort(x->end, x->n, sizeof(*x->end), newest_first);
 	for (size_t i = 0; i < x->n; i++) {
 		const struct bh_impact_end *e = &x->end[i];
 		json_array_append_new(ends, end_json(x, e));
