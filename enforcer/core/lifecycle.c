@@ -144,7 +144,7 @@ static void on_inventory(void *arg)
 
 static void on_feeds(void *arg)
 {
-	bh_core_schedule(arg);
+	bh_core_feeds_changed(arg);
 }
 
 static void on_feed_event(void *arg, const struct bh_feed_status *st, bool updated)
@@ -211,6 +211,7 @@ static void start_handles(struct bh_core *c)
 	uv_timer_init(c->loop, &c->sweep_timer);
 	uv_timer_init(c->loop, &c->tick);
 	uv_timer_init(c->loop, &c->retry_timer);
+	bh_core_feeds_init(c);
 	uv_timer_init(c->loop, &c->confirm_timer);
 	uv_async_init(c->loop, &c->wake, bh_core_wake_cb);
 	bh_core_cache_init(c);
@@ -341,7 +342,8 @@ void bh_core_stop(struct bh_core *c)
 		}
 		uv_handle_t *all[] = {(uv_handle_t *)&c->reconcile_timer,
 			(uv_handle_t *)&c->sweep_timer, (uv_handle_t *)&c->tick,
-			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->confirm_timer,
+			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->feed_load.timer,
+			(uv_handle_t *)&c->confirm_timer,
 			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->nft_poll,
 			(uv_handle_t *)&c->cache.send_timer, (uv_handle_t *)&c->cache.read_timer,
 			(uv_handle_t *)&c->passed.timer, (uv_handle_t *)&c->answers.timer,
@@ -375,6 +377,7 @@ void bh_core_free(struct bh_core *c)
 {
 	if (!c)
 		return;
+	bh_core_feeds_finish(c);
 	bh_learn_free(c->learn);
 	bh_store_close(c->store);
 	bh_core_sinks_stop(c); /* the last records go when it starts again */

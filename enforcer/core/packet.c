@@ -17,22 +17,37 @@
 #define REPEATED_MS 2000
 #define VAIN_MS 60000
 
-/* Which end the blocking feeds list; the kernel's sets hold the same ranges. */
-static bool blocked(const struct bh_snapshot *s, const struct bh_addr *a)
+/* Do the blocking feeds list this end for what it is? The kernel's sets hold the same. */
+static bool blocked(const struct bh_snapshot *s, const struct bh_addr *a, unsigned as)
 {
-	return bh_ranges_contain(bh_feed_index_ranges(s->feeds), a);
+	return bh_feed_index_blocked(s->feeds, a) & as;
+}
+
+/* The hit that is meant: of those that count in this direction the first. */
+static bool find_hit(
+	const struct bh_snapshot *s, const struct bh_addr *a, unsigned as, struct bh_feed_hit *ret)
+{
+	struct bh_feed_hit hit[8];
+	size_t n = bh_feed_index_lookup(s->feeds, a, hit, BH_ARRAY_SIZE(hit));
+	for (size_t i = 0; i < n; i++)
+		if (hit[i].directions & as) {
+			*ret = hit[i];
+			return true;
+		}
+	return false;
 }
 
 static bool match_feeds(struct bh_snapshot *s, struct bh_event *e)
 {
 	const struct bh_addr *end[2] = {&e->flow.src, &e->flow.dst};
+	static const unsigned as[2] = {BH_FEED_IN, BH_FEED_OUT};
 	struct bh_feed_hit hit;
 	bool found = false;
 
 	for (int i = 0; i < 2; i++) {
-		if (bh_feed_index_lookup(s->feeds, end[i], &hit, 1) == 0)
+		if (!find_hit(s, end[i], as[i], &hit))
 			continue;
-		bool block = blocked(s, end[i]);
+		bool block = blocked(s, end[i], as[i]);
 		if (found && !block)
 			continue;
 		snprintf(e->feed, sizeof(e->feed), "%s", hit.feed);

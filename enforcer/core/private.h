@@ -13,6 +13,7 @@
 #include "conntrack/conntrack.h"
 #include "core/config.h"
 #include "core/core.h"
+#include "core/feed_load.h"
 #include "core/history.h"
 #include "core/lifecycle.h"
 #include "core/mirror.h"
@@ -235,6 +236,7 @@ struct bh_core {
 	bool earlier; /* the rules of an earlier run were there at the start */
 
 	struct bh_history history;
+	struct bh_feed_load feed_load;
 	struct bh_flow_batch flows;
 	int64_t observed; /* µs: when the learner was told of the workloads last */
 	uint64_t observed_epoch;

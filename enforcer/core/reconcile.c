@@ -91,7 +91,7 @@ static struct bh_snapshot *build_snapshot(struct bh_core *c)
 	s->refs = 1;
 	s->engine = build_engine(c, inv);
 	bh_inventory_unref(inv);
-	s->feeds = bh_feeds_index(c->feeds);
+	s->feeds = bh_core_feeds_in_force(c);
 	s->node_mode = bh_core_node_mode(c);
 	s->reject = c->conf->reject;
 	s->epoch = ++c->epochs;
@@ -109,7 +109,7 @@ static struct bh_ruleset *emit(struct bh_core *c, const struct bh_snapshot *s)
 		.pace_rate = c->conf->pace_rate,
 		.pace_burst = c->conf->pace_burst,
 		.have_nfqueue = caps->native_queue || caps->compat_queue,
-		.feeds = bh_feed_index_ranges(s->feeds),
+		.feed_sets = &c->feed_load.sets,
 	};
 	return bh_engine_emit(s->engine, &opts);
 }
@@ -156,6 +156,17 @@ static int commit_change(struct bh_core *c, const struct bh_snapshot *s, struct 
 	return r;
 }
 
+static int rebuild(struct bh_core *c, const struct bh_ruleset *to, struct bh_nft_error *err)
+{
+	struct bh_nft_bulk bulk[BH_FEED_BULKS];
+	char name[BH_FEED_BULKS][BH_FEED_SET_NAME_MAX];
+	size_t n = bh_core_feeds_bulk(c, bulk, name);
+	int r = bh_nft_rebuild_with(c->nft, to, bulk, n, err);
+	if (r == 0)
+		bh_core_feeds_rebuilt(c);
+	return r;
+}
+
 static int commit_all(struct bh_core *c, const struct bh_snapshot *s, struct bh_nft_error *err)
 {
 	struct bh_ruleset *to = emit(c, s);
@@ -164,7 +175,7 @@ static int commit_all(struct bh_core *c, const struct bh_snapshot *s, struct bh_
 	bh_diff_finish(&diff);
 	if (out_of_step(r)) {
 		*err = (struct bh_nft_error){0};
-		r = bh_nft_rebuild(c->nft, to, err);
+		r = rebuild(c, to, err);
 		r = r < 0 ? r : 1;
 		bh_core_passed_forget(c);
 	}
@@ -181,9 +192,8 @@ static int commit_all(struct bh_core *c, const struct bh_snapshot *s, struct bh_
 static int commit(struct bh_core *c, const struct bh_snapshot *s)
 {
 	struct bh_nft_error err = {0};
-	bool small = c->installed && c->snap && s->feeds == c->snap->feeds &&
-		     s->node_mode == c->snap->node_mode && !c->options_changed &&
-		     bh_engine_is_derived(s->engine, c->snap->engine);
+	bool small = c->installed && c->snap && s->node_mode == c->snap->node_mode &&
+		     !c->options_changed && bh_engine_is_derived(s->engine, c->snap->engine);
 	int r = small ? commit_change(c, s, &err) : -ENOENT;
 	if (r < 0)
 		r = commit_all(c, s, &err);
@@ -252,7 +262,7 @@ int bh_core_rebuild(struct bh_core *c)
 	struct bh_nft_error err = {0};
 	if (!c->installed)
 		return 0;
-	int r = bh_nft_rebuild(c->nft, c->installed, &err);
+	int r = rebuild(c, c->installed, &err);
 	bh_core_cache_forget(c); /* the sets are empty, or nobody knows */
 	bh_core_passed_forget(c);
 	bh_core_echo_refresh(c);

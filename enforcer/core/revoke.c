@@ -11,10 +11,10 @@
 
 bool bh_core_denied(const struct bh_snapshot *s, const struct bh_flow *f)
 {
-	const struct bh_ranges *feeds = bh_feed_index_ranges(s->feeds);
 	struct bh_decision d;
 
-	if (bh_ranges_contain(feeds, &f->src) || bh_ranges_contain(feeds, &f->dst))
+	if ((bh_feed_index_blocked(s->feeds, &f->src) & BH_FEED_IN) ||
+		(bh_feed_index_blocked(s->feeds, &f->dst) & BH_FEED_OUT))
 		return true;
 	bh_engine_evaluate(s->engine, f, &d);
 	return d.verdict != BH_ALLOW;

@@ -90,17 +90,19 @@ static json_t *side_json(
 		rule);
 }
 
-static void feed_lines(
-	const struct bh_snapshot *s, const struct bh_addr *a, bool *blocked, struct bh_buf *text)
+static void feed_lines(const struct bh_snapshot *s, const struct bh_addr *a, unsigned as,
+	bool *blocked, struct bh_buf *text)
 {
 	struct bh_feed_hit hit[8];
 	char addr[BH_ADDR_STRLEN];
 	size_t n = bh_feed_index_lookup(s->feeds, a, hit, BH_ARRAY_SIZE(hit));
-	bool block = bh_ranges_contain(bh_feed_index_ranges(s->feeds), a);
+	bool block = bh_feed_index_blocked(s->feeds, a) & as;
 	for (size_t i = 0; i < n; i++)
 		bh_buf_printf(text, "threat: %s is on feed %s as %s: %s\n", bh_addr_format(a, addr),
 			hit[i].feed, hit[i].indicator,
-			block ? "dropped whatever the policies say" : "reported only");
+			!(hit[i].directions & as) ? "not in this direction"
+			: block                   ? "dropped whatever the policies say"
+						  : "reported only");
 	*blocked |= block;
 }
 
@@ -148,8 +150,8 @@ static struct bh_answer explain(struct bh_core *c, const struct bh_flow *f)
 	bool blocked = false;
 
 	bh_engine_evaluate(c->snap->engine, f, &d);
-	feed_lines(c->snap, &f->src, &blocked, &text);
-	feed_lines(c->snap, &f->dst, &blocked, &text);
+	feed_lines(c->snap, &f->src, BH_FEED_IN, &blocked, &text);
+	feed_lines(c->snap, &f->dst, BH_FEED_OUT, &blocked, &text);
 	bh_engine_explain(c->snap->engine, f, &text);
 	mode_lines(c, &d, &text);
 	return bh_answer_json(

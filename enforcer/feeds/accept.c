@@ -109,21 +109,21 @@ static char *note_of(const struct bh_indicators *ind, const struct bh_diags *d)
  * another source says nothing about how large this one should be. */
 static char *guard(const struct bh_feed *f, const struct bh_indicators *ind)
 {
-	size_t before = f->indicators.n;
+	size_t before = bh_indicators_count(&f->indicators), n = bh_indicators_count(ind);
 	bool same_source = f->meta.url && bh_streq(f->meta.url, f->conf.url);
-	if (ind->n == 0 && f->conf.min_entries > 0)
+	if (n == 0 && f->conf.min_entries > 0)
 		return bh_xasprintf(
 			"refused: it holds no entries (of %zu lines, %zu cannot be read)",
 			ind->lines, ind->rejected);
-	if (ind->n < f->conf.min_entries)
+	if (n < f->conf.min_entries)
 		return bh_xasprintf("refused: it holds %zu entries, fewer than min_entries: %llu",
-			ind->n, (unsigned long long)f->conf.min_entries);
-	if (same_source && f->conf.max_shrink_percent < 100 && ind->n < before &&
-		(before - ind->n) * 100 > before * f->conf.max_shrink_percent)
+			n, (unsigned long long)f->conf.min_entries);
+	if (same_source && f->conf.max_shrink_percent < 100 && n < before &&
+		(before - n) * 100 > before * f->conf.max_shrink_percent)
 		return bh_xasprintf(
 			"refused: it shrank from %zu to %zu entries; if that is right, raise "
 			"max_shrink_percent: %u",
-			before, ind->n, f->conf.max_shrink_percent);
+			before, n, f->conf.max_shrink_percent);
 	return NULL;
 }
 

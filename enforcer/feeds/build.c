@@ -1,227 +1,346 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Builds the index: each feed's pieces (sweep.c), joined by a second sweep over all feeds, less
- * what is protected. At most one piece of each feed is open at a time, so the cost is the number of
- * pieces times the number of feeds that overlap there.
+ * Builds the index: each feed's pieces (sweep.c), joined over all feeds into segments, and from
+ * those what the kernel's sets are to hold, so that the two cannot disagree. At most one piece of
+ * each feed is open at a time: the cost is the number of pieces times the number of feeds.
  */
 #include "feeds/index.h"
 
-struct builder {
-	struct bh_feed_index *x;
-	struct bh_feed_input *in;
-	struct bh_pieces pieces; /* of one family */
-	struct bh_piece *active; /* at most one of each feed */
-	size_t n_active;
-	const struct bh_ranges *protect;
-	size_t next_protected;
-	enum bh_family family;
+struct run { /* adjacent segments that are blocked alike, on their way to the kernel */
+	bh_u128 first, last;
+	unsigned mask; /* 0: none */
+	bool net; /* one of them is more than a single address */
+	size_t hosts; /* where its single addresses begin in the list */
 };
 
-static int indicator_cmp(const void *pa, const void *pb)
+struct builder {
+	struct bh_feed_index *x;
+	const struct bh_feed_input *in;
+	struct bh_sweep *sweep;
+	struct bh_piece *cur; /* of each feed; the rest of its piece */
+	bool *open; /* has it one? */
+	uint32_t *active; /* feeds, at most 256 */
+	size_t n_active;
+	enum bh_family family;
+	struct run run;
+};
+
+/* --- to the kernel --- */
+
+static enum bh_feed_class class_of(unsigned mask)
 {
-	const struct bh_indicator *a = pa, *b = pb;
-	int c = bh_addr_cmp(&a->range.first, &b->range.first);
-	if (!c)
-		c = bh_addr_cmp(&b->range.last, &a->range.last);
-	return c ? c : (a->line > b->line) - (a->line < b->line);
+	return mask == BH_FEED_BOTH ? BH_FEEDS_BOTH
+	       : mask == BH_FEED_IN ? BH_FEEDS_IN
+				    : BH_FEEDS_OUT;
 }
 
-void bh_indicators_sort(struct bh_indicators *i)
+static void add_host(struct bh_feed_elems *e, bool v4, bh_u128 a)
 {
-	size_t out = 0;
-	if (i->n == 0)
+	if (v4) {
+		BH_GROW(e->host4, e->n_host4, e->cap_host4);
+		e->host4[e->n_host4++] = (uint32_t)a;
+	} else {
+		BH_GROW(e->host6, e->n_host6, e->cap_host6);
+		e->host6[e->n_host6++] = a;
+	}
+}
+
+static void end_run(struct builder *b)
+{
+	struct run *r = &b->run;
+	if (r->mask && r->net) {
+		struct bh_feed_elems *e = &b->x->elems[class_of(r->mask)];
+		if (b->family == BH_IPV4) {
+			e->n_host4 = r->hosts;
+			BH_GROW(e->net4, e->n_net4, e->cap_net4);
+			e->net4[e->n_net4++] =
+				(struct bh_net4){(uint32_t)r->first, (uint32_t)r->last};
+		} else {
+			e->n_host6 = r->hosts;
+			BH_GROW(e->net6, e->n_net6, e->cap_net6);
+			e->net6[e->n_net6++] = (struct bh_net6){r->first, r->last};
+		}
+	}
+	r->mask = 0;
+}
+
+/* Single addresses go to the hash set, unless they touch a network: then they are part of it. */
+static void to_kernel(struct builder *b, bh_u128 first, bh_u128 last, unsigned mask)
+{
+	struct run *r = &b->run;
+	bool v4 = b->family == BH_IPV4;
+	if (r->mask && (r->mask != mask || r->last + 1 != first))
+		end_run(b);
+	if (!mask)
 		return;
-	qsort(i->item, i->n, sizeof(*i->item), indicator_cmp);
-	for (size_t k = 1; k < i->n; k++)
-		if (memcmp(&i->item[k].range, &i->item[out].range, sizeof(struct bh_range)) != 0)
-			i->item[++out] = i->item[k];
-	i->n = out + 1;
+	struct bh_feed_elems *e = &b->x->elems[class_of(mask)];
+	if (!r->mask)
+		*r = (struct run){first, last, mask, false, v4 ? e->n_host4 : e->n_host6};
+	r->last = last;
+	if (first == last)
+		add_host(e, v4, first);
+	else
+		r->net = true;
 }
 
-static bool touches(const struct bh_ranges *protect, const struct bh_range *r)
-{
-	size_t lo = 0, hi = protect->n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (bh_addr_cmp(&protect->item[mid].last, &r->first) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < protect->n && bh_addr_cmp(&protect->item[lo].first, &r->last) <= 0;
-}
+/* --- segments --- */
 
-static void add_feed(struct builder *b, size_t f, size_t *n4, size_t *n6)
+static bh_u128 span(const struct builder *b, uint32_t f)
 {
-	struct bh_feed_input *in = &b->in[f];
-	struct bh_index_feed *feed = &b->x->feed[f];
-	const struct bh_indicators *ind = in->indicators;
-	size_t i = 0;
-
-	*feed = (struct bh_index_feed){.name = bh_xstrdup(in->name),
-		.alert_only = in->alert_only,
-		.base4 = (uint32_t)*n4,
-		.base6 = (uint32_t)*n6};
-	for (; i < ind->n && ind->item[i].range.first.family == BH_IPV4; i++) {
-		const struct bh_range *r = &ind->item[i].range;
-		b->x->item4[(*n4)++] = (struct bh_item4){
-			(uint32_t)bh_addr_number(&r->first), (uint32_t)bh_addr_number(&r->last)};
-	}
-	feed->n4 = (uint32_t)i;
-	for (; i < ind->n; i++)
-		b->x->item6[(*n6)++] = (struct bh_item6){bh_addr_number(&ind->item[i].range.first),
-			bh_addr_number(&ind->item[i].range.last)};
-	in->subtracted = 0;
-	for (i = 0; i < ind->n; i++)
-		if (touches(b->protect, &ind->item[i].range) && in->subtracted++ < 3)
-			in->example[in->subtracted - 1] = i;
-	b->x->count += ind->n;
-}
-
-static bh_u128 item_span(const struct builder *b, const struct bh_piece *p)
-{
-	const struct bh_range *r = &b->in[p->feed].indicators->item[p->item].range;
-	return bh_addr_number(&r->last) - bh_addr_number(&r->first);
+	const struct bh_sweep *s = &b->sweep[f];
+	return bh_sweep_last(s, b->cur[f].item) - bh_sweep_first(s, b->cur[f].item);
 }
 
 /* Blocking before alerting, then the most specific, then the feed that is configured first. */
-static bool goes_before(const struct builder *b, const struct bh_piece *p, const struct bh_piece *q)
+static bool goes_before(const struct builder *b, uint32_t p, uint32_t q)
 {
-	bool alert_p = b->in[p->feed].alert_only, alert_q = b->in[q->feed].alert_only;
-	bh_u128 span_p = item_span(b, p), span_q = item_span(b, q);
-	if (alert_p != alert_q)
-		return alert_q;
-	return span_p != span_q ? span_p < span_q : p->feed < q->feed;
+	if (b->in[p].alert_only != b->in[q].alert_only)
+		return b->in[q].alert_only;
+	bh_u128 span_p = span(b, p), span_q = span(b, q);
+	return span_p != span_q ? span_p < span_q : p < q;
 }
 
-static uint32_t add_refs(struct builder *b)
+static void sort_active(struct builder *b)
 {
-	struct bh_feed_index *x = b->x;
-	size_t from = x->n_refs;
 	for (size_t i = 1; i < b->n_active; i++) {
-		struct bh_piece p = b->active[i];
+		uint32_t p = b->active[i];
 		size_t k = i;
-		for (; k > 0 && goes_before(b, &p, &b->active[k - 1]); k--)
+		for (; k > 0 && goes_before(b, p, b->active[k - 1]); k--)
 			b->active[k] = b->active[k - 1];
 		b->active[k] = p;
 	}
+}
+
+static unsigned mask_of(const struct builder *b)
+{
+	unsigned mask = 0;
+	for (size_t i = 0; i < b->n_active; i++)
+		if (!b->in[b->active[i]].alert_only)
+			mask |= b->x->feed[b->active[i]].directions;
+	return mask;
+}
+
+static uint32_t add_group(struct builder *b, unsigned mask)
+{
+	struct bh_feed_index *x = b->x;
+	bool v4 = b->family == BH_IPV4;
+	size_t from = v4 ? x->n_ref4 : x->n_ref6;
 	for (size_t i = 0; i < b->n_active; i++) {
-		const struct bh_piece *p = &b->active[i];
-		const struct bh_index_feed *f = &x->feed[p->feed];
-		BH_GROW(x->ref, x->n_refs, x->cap_refs);
-		x->ref[x->n_refs++] = (struct bh_feed_ref){p->feed,
-			b->family == BH_IPV4 ? f->base4 + p->item : f->base6 + (p->item - f->n4)};
+		uint32_t f = b->active[i];
+		const struct bh_sweep *s = &b->sweep[f];
+		bh_u128 first = bh_sweep_first(s, b->cur[f].item);
+		bh_u128 last = bh_sweep_last(s, b->cur[f].item);
+		uint8_t more = (uint8_t)(b->n_active - 1 - i);
+		if (v4) {
+			BH_GROW(x->ref4, x->n_ref4, x->cap_ref4);
+			x->ref4[x->n_ref4++] = (struct bh_ref4){
+				(uint32_t)first, (uint32_t)last, (uint16_t)f, more, (uint8_t)mask};
+		} else {
+			BH_GROW(x->ref6, x->n_ref6, x->cap_ref6);
+			x->ref6[x->n_ref6++] =
+				(struct bh_ref6){first, last, (uint16_t)f, more, (uint8_t)mask};
+		}
 	}
 	return (uint32_t)from;
 }
 
-static void add_segment(struct builder *b, bh_u128 first, bh_u128 last, uint32_t ref)
+static void grow4(struct bh_feed_index *x)
+{
+	if (x->n4 < x->cap4)
+		return;
+	x->cap4 = x->cap4 ? x->cap4 * 2 : 64;
+	x->first4 = bh_xrealloc(x->first4, x->cap4, sizeof(*x->first4));
+	x->last4 = bh_xrealloc(x->last4, x->cap4, sizeof(*x->last4));
+	x->of4 = bh_xrealloc(x->of4, x->cap4, sizeof(*x->of4));
+}
+
+static void grow6(struct bh_feed_index *x)
+{
+	if (x->n6 < x->cap6)
+		return;
+	x->cap6 = x->cap6 ? x->cap6 * 2 : 64;
+	x->first6 = bh_xrealloc(x->first6, x->cap6, sizeof(*x->first6));
+	x->last6 = bh_xrealloc(x->last6, x->cap6, sizeof(*x->last6));
+	x->of6 = bh_xrealloc(x->of6, x->cap6, sizeof(*x->of6));
+}
+
+static void add_segment(struct builder *b, bh_u128 first, bh_u128 last, bool whole)
 {
 	struct bh_feed_index *x = b->x;
-	uint32_t n = (uint32_t)b->n_active;
+	unsigned mask = mask_of(b);
+	uint32_t of;
+	sort_active(b);
+	if (b->n_active == 1 && whole)
+		of = BH_REF_FEED | b->active[0];
+	else
+		of = add_group(b, mask);
 	if (b->family == BH_IPV4) {
-		BH_GROW(x->seg4, x->n4, x->cap4);
-		x->seg4[x->n4++] = (struct bh_segment4){(uint32_t)first, (uint32_t)last, ref, n};
+		grow4(x);
+		x->first4[x->n4] = (uint32_t)first;
+		x->last4[x->n4] = (uint32_t)last;
+		x->of4[x->n4++] = of;
 	} else {
-		BH_GROW(x->seg6, x->n6, x->cap6);
-		x->seg6[x->n6++] = (struct bh_segment6){first, last, ref, n};
+		grow6(x);
+		x->first6[x->n6] = first;
+		x->last6[x->n6] = last;
+		x->of6[x->n6++] = of;
 	}
-	if (x->feed[x->ref[ref].feed].alert_only)
-		return; /* blocking ones would come first */
-	bh_ranges_add(&x->ranges, (struct bh_range){bh_addr_of_number(b->family, first),
-					  bh_addr_of_number(b->family, last)});
+	to_kernel(b, first, last, mask);
 }
 
-/* What of [first, last] is not protected becomes segments that share their references. */
-static void cut_and_add(struct builder *b, bh_u128 first, bh_u128 last)
+/* The next stretch of address space in which the same pieces are open. */
+static bool next_stretch(struct builder *b, bh_u128 *ret_first, bh_u128 *ret_last)
 {
-	const struct bh_ranges *p = b->protect;
-	uint32_t ref = UINT32_MAX;
-	bool open = true;
-
-	for (size_t i = b->next_protected; open; i++) {
-		bool more = i < p->n && p->item[i].first.family == (uint8_t)b->family;
-		bh_u128 from = more ? bh_addr_number(&p->item[i].first) : 0;
-		bh_u128 to = more ? bh_addr_number(&p->item[i].last) : 0;
-		if (more && to < first) {
-			b->next_protected = i + 1; /* segments ascend: never needed again */
+	bh_u128 first = ~(bh_u128)0, last = ~(bh_u128)0;
+	bool any = false;
+	b->n_active = 0;
+	for (uint32_t f = 0; f < b->x->n_feeds; f++)
+		if (b->open[f] && (!any || b->cur[f].first < first)) {
+			first = b->cur[f].first;
+			any = true;
+		}
+	for (uint32_t f = 0; any && f < b->x->n_feeds; f++) {
+		if (!b->open[f])
 			continue;
-		}
-		open = more && from <= last;
-		bh_u128 end = open ? from - 1 : last;
-		if (!open || from > first) {
-			if (ref == UINT32_MAX)
-				ref = add_refs(b);
-			add_segment(b, first, end, ref);
-		}
-		if (!open || to >= last)
-			return;
-		first = to + 1;
+		bh_u128 end = b->cur[f].last;
+		if (b->cur[f].first == first)
+			b->active[b->n_active++] = f;
+		else
+			end = b->cur[f].first - 1;
+		last = end < last ? end : last;
 	}
+	*ret_first = first;
+	*ret_last = last;
+	return any;
 }
 
-static int piece_cmp(const void *pa, const void *pb)
-{
-	const struct bh_piece *a = pa, *b = pb;
-	if (a->first != b->first)
-		return a->first < b->first ? -1 : 1;
-	return (a->feed > b->feed) - (a->feed < b->feed);
-}
-
-static void drop_ended(struct builder *b, bh_u128 at)
-{
-	size_t out = 0;
-	for (size_t i = 0; i < b->n_active; i++)
-		if (b->active[i].last >= at)
-			b->active[out++] = b->active[i];
-	b->n_active = out;
-}
-
-/* The sweep over all feeds' pieces of one family. */
 static void join(struct builder *b)
 {
-	const struct bh_pieces *p = &b->pieces;
-	size_t i = 0;
-	bh_u128 at = 0;
-
-	while (i < p->n || b->n_active) {
-		drop_ended(b, at);
-		if (!b->n_active) {
-			if (i == p->n)
-				break;
-			at = p->item[i].first;
+	bh_u128 first, last;
+	for (uint32_t f = 0; f < b->x->n_feeds; f++)
+		b->open[f] = bh_sweep_next(&b->sweep[f], &b->cur[f]);
+	while (next_stretch(b, &first, &last)) {
+		bool whole = b->cur[b->active[0]].whole && b->cur[b->active[0]].last == last;
+		add_segment(b, first, last, whole);
+		for (uint32_t f = 0; f < b->x->n_feeds; f++) {
+			if (!b->open[f] || b->cur[f].first != first)
+				continue;
+			b->cur[f].first = last + 1;
+			b->cur[f].whole = false;
+			if (b->cur[f].last == last)
+				b->open[f] = bh_sweep_next(&b->sweep[f], &b->cur[f]);
 		}
-		while (i < p->n && p->item[i].first <= at)
-			b->active[b->n_active++] = p->item[i++];
-		bh_u128 last = i < p->n ? p->item[i].first - 1 : ~(bh_u128)0;
-		for (size_t k = 0; k < b->n_active; k++)
-			if (b->active[k].last < last)
-				last = b->active[k].last;
-		cut_and_add(b, at, last);
-		if (last == ~(bh_u128)0)
-			break;
-		at = last + 1;
 	}
-	b->n_active = 0;
+	end_run(b);
 }
 
-static void build_family(struct builder *b, enum bh_family family)
+static void build_family(struct builder *b, enum bh_family family, int64_t now)
 {
 	b->family = family;
-	b->pieces.n = 0;
-	b->next_protected = 0;
-	while (b->next_protected < b->protect->n &&
-		b->protect->item[b->next_protected].first.family != (uint8_t)family)
-		b->next_protected++;
-	for (size_t f = 0; f < b->x->n_feeds; f++) {
-		size_t n4 = b->x->feed[f].n4, n = b->in[f].indicators->n;
-		bool v4 = family == BH_IPV4;
-		bh_sweep_feed(
-			&b->pieces, b->in[f].indicators, v4 ? 0 : n4, v4 ? n4 : n, (uint32_t)f);
-	}
-	if (b->x->n_feeds > 1 && b->pieces.n)
-		qsort(b->pieces.item, b->pieces.n, sizeof(*b->pieces.item), piece_cmp);
+	for (size_t f = 0; f < b->x->n_feeds; f++)
+		bh_sweep_start(&b->sweep[f], b->in[f].indicators, b->in[f].protect, family, now);
 	join(b);
+	for (size_t f = 0; f < b->x->n_feeds; f++)
+		bh_sweep_finish(&b->sweep[f]);
+}
+
+/* --- what is subtracted --- */
+
+static void note_cut(struct bh_feed_input *in, const struct bh_range *r, uint32_t line)
+{
+	if (in->subtracted < BH_FEED_CUTS_MAX)
+		in->cut[in->subtracted] = (struct bh_feed_cut){*r, line};
+	in->subtracted++;
+}
+
+/* Both lists ascend by their first address. */
+static void find_cuts(struct bh_feed_input *in, enum bh_family family)
+{
+	const struct bh_indicators *ind = in->indicators;
+	bool v4 = family == BH_IPV4;
+	size_t n = v4 ? ind->n4 : ind->n6, p = 0;
+	const struct bh_range *protect = in->protect->item;
+	while (p < in->protect->n && protect[p].first.family != (uint8_t)family)
+		p++;
+	for (size_t i = 0; i < n; i++) {
+		bh_u128 first = v4 ? ind->v4[i].first : ind->v6[i].first;
+		bh_u128 last = v4 ? ind->v4[i].last : ind->v6[i].last;
+		while (p < in->protect->n && protect[p].first.family == (uint8_t)family &&
+			bh_addr_number(&protect[p].last) < first)
+			p++;
+		if (p == in->protect->n || protect[p].first.family != (uint8_t)family)
+			return;
+		if (bh_addr_number(&protect[p].first) > last)
+			continue;
+		struct bh_range r = bh_range_of_numbers(family, first, last);
+		note_cut(in, &r, v4 ? ind->v4[i].line : ind->v6[i].line);
+	}
+}
+
+static void note_expiry(struct bh_feed_index *x, uint32_t expires, int64_t now)
+{
+	bool gone = expires && now && expires <= now;
+	x->count += !gone;
+	if (expires && !gone && (!x->expires || expires < x->expires))
+		x->expires = expires;
+}
+
+static void add_feed(struct bh_feed_index *x, size_t f, struct bh_feed_input *in, int64_t now)
+{
+	x->feed[f] = (struct bh_index_feed){.name = bh_xstrdup(in->name),
+		.alert_only = in->alert_only,
+		.directions = in->directions ? in->directions : BH_FEED_BOTH};
+	for (size_t i = 0; i < in->indicators->n4; i++)
+		note_expiry(x, in->indicators->v4[i].expires, now);
+	for (size_t i = 0; i < in->indicators->n6; i++)
+		note_expiry(x, in->indicators->v6[i].expires, now);
+	in->subtracted = 0;
+	find_cuts(in, BH_IPV4);
+	find_cuts(in, BH_IPV6);
+}
+
+/* --- the tables in front of the search --- */
+
+static void mark_listed(struct bh_feed_index *x)
+{
+	x->listed = bh_xcalloc((1u << 24) / 64, sizeof(*x->listed));
+	for (size_t i = 0; i < x->n4; i++)
+		for (uint32_t k = x->first4[i] >> 8; k <= x->last4[i] >> 8; k++)
+			x->listed[k >> 6] |= 1ull << (k & 63);
+}
+
+#define WIDE 65536u /* addresses */
+
+static uint32_t count_fine(const struct bh_feed_index *x)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < x->n4; i++)
+		if (x->last4[i] - x->first4[i] < WIDE)
+			n += (x->last4[i] >> 3) - (x->first4[i] >> 3) + 1;
+	return n < 1u << 24 ? (uint32_t)n : 1u << 24;
+}
+
+/* Eight bits for each /29, from 8 KiB to 16 MiB. */
+static void mark_fine(struct bh_feed_index *x)
+{
+	uint32_t n = count_fine(x);
+	unsigned bits = 16;
+	while (bits < 27 && 1u << bits < 8 * n)
+		bits++;
+	x->fine_shift = 32 - bits;
+	x->fine = bh_xcalloc((1u << bits) / 64, sizeof(*x->fine));
+	for (size_t i = 0; i < x->n4; i++) {
+		uint32_t first = x->first4[i], last = x->last4[i];
+		if (last - first >= WIDE) {
+			for (uint32_t k = first >> 16; k <= last >> 16; k++)
+				x->wide[k >> 6] |= 1ull << (k & 63);
+			continue;
+		}
+		for (uint32_t k = first >> 3; k <= last >> 3; k++) {
+			uint32_t bit = bh_fine_bit(x, k << 3);
+			x->fine[bit >> 6] |= 1ull << (bit & 63);
+		}
+	}
 }
 
 static void fill_upper(struct bh_feed_index *x)
@@ -229,37 +348,50 @@ static void fill_upper(struct bh_feed_index *x)
 	size_t i = 0;
 	x->upper = bh_xcalloc(65537, sizeof(*x->upper));
 	for (uint32_t h = 0; h < 65536; h++) {
-		while (i < x->n4 && x->seg4[i].last < h << 16)
+		while (i < x->n4 && x->last4[i] < h << 16)
 			i++;
 		x->upper[h] = (uint32_t)i;
 	}
 	x->upper[65536] = (uint32_t)x->n4;
 }
 
-struct bh_feed_index *bh_feed_index_build(
-	struct bh_feed_input *in, size_t n, const struct bh_ranges *protect)
+/* Doubling leaves room that nothing will fill. */
+static void trim(struct bh_feed_index *x)
+{
+	x->first4 = bh_xrealloc(x->first4, x->n4, sizeof(*x->first4));
+	x->last4 = bh_xrealloc(x->last4, x->n4, sizeof(*x->last4));
+	x->of4 = bh_xrealloc(x->of4, x->n4, sizeof(*x->of4));
+	x->ref4 = bh_xrealloc(x->ref4, x->n_ref4, sizeof(*x->ref4));
+	for (size_t c = 0; c < BH_FEEDS_CLASSES; c++) {
+		struct bh_feed_elems *e = &x->elems[c];
+		e->host4 = bh_xrealloc(e->host4, e->n_host4, sizeof(*e->host4));
+		e->net4 = bh_xrealloc(e->net4, e->n_net4, sizeof(*e->net4));
+	}
+}
+
+struct bh_feed_index *bh_feed_index_build(struct bh_feed_input *in, size_t n, int64_t now)
 {
 	struct bh_feed_index *x = bh_xcalloc(1, sizeof(*x));
-	struct builder b = {.x = x, .in = in, .protect = protect};
-	size_t n4 = 0, n6 = 0, total = 0;
+	struct builder b = {.x = x, .in = in};
 
-	for (size_t f = 0; f < n; f++)
-		total += in[f].indicators->n;
 	x->refs = 1;
 	x->n_feeds = n;
 	x->feed = bh_xcalloc(n, sizeof(*x->feed));
-	x->item4 = bh_xcalloc(total, sizeof(*x->item4));
-	x->item6 = bh_xcalloc(total, sizeof(*x->item6));
+	b.sweep = bh_xcalloc(n, sizeof(*b.sweep));
+	b.cur = bh_xcalloc(n, sizeof(*b.cur));
+	b.open = bh_xcalloc(n, sizeof(*b.open));
 	b.active = bh_xcalloc(n, sizeof(*b.active));
 	for (size_t f = 0; f < n; f++)
-		add_feed(&b, f, &n4, &n6);
-	x->item4 = bh_xrealloc(x->item4, n4, sizeof(*x->item4));
-	x->item6 = bh_xrealloc(x->item6, n6, sizeof(*x->item6));
-	build_family(&b, BH_IPV4);
-	build_family(&b, BH_IPV6);
-	bh_ranges_normalise(&x->ranges);
+		add_feed(x, f, &in[f], now);
+	build_family(&b, BH_IPV4, now);
+	build_family(&b, BH_IPV6, now);
+	trim(x);
+	mark_listed(x);
+	mark_fine(x);
 	fill_upper(x);
-	free(b.pieces.item);
+	free(b.sweep);
+	free(b.cur);
+	free(b.open);
 	free(b.active);
 	return x;
 }

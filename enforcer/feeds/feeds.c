@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#define EXAMPLES 3 /* BH_ARRAY_SIZE(bh_feed_input.example) */
+#define EXAMPLES 3
 
-/* "2 entries cut away …: 10.0.0.0/8 (line 3), …". Owned; NULL = none. */
-static char *describe_cut(const struct bh_feed *f, const struct bh_feed_input *in)
+/* "2 entries cut …: 10.0.0.0/8 (line 3), …". Owned; NULL = none. */
+static char *describe_cut(const struct bh_feed_input *in)
 {
 	struct bh_buf b = {0};
 	if (!in->subtracted)
@@ -22,10 +22,9 @@ static char *describe_cut(const struct bh_feed *f, const struct bh_feed_input *i
 	bh_buf_printf(&b, "%zu entries cut, as they are private, special or this node's own:",
 		in->subtracted);
 	for (size_t i = 0; i < in->subtracted && i < EXAMPLES; i++) {
-		const struct bh_indicator *ind = &f->indicators.item[in->example[i]];
 		char text[BH_INDICATOR_STRLEN];
 		bh_buf_printf(&b, "%s %s (line %u)", i ? "," : "",
-			bh_indicator_format(&ind->range, text), ind->line);
+			bh_indicator_format(&in->cut[i].range, text), in->cut[i].line);
 	}
 	if (in->subtracted > EXAMPLES)
 		bh_buf_str(&b, ", …");
@@ -38,15 +37,16 @@ static void rebuild(struct bh_feeds *m)
 	for (size_t i = 0; i < m->n; i++)
 		in[i] = (struct bh_feed_input){.name = m->feed[i]->conf.name,
 			.alert_only = m->feed[i]->conf.alert_only,
+			.protect = &m->protect,
 			.indicators = &m->feed[i]->indicators};
 	bh_feed_index_unref(m->index);
-	m->index = bh_feed_index_build(in, m->n, &m->protect);
+	m->index = bh_feed_index_build(in, m->n, 0);
 	m->dirty = false;
 	for (size_t i = 0; i < m->n; i++) {
 		struct bh_feed *f = m->feed[i];
 		f->subtracted = in[i].subtracted;
 		free(f->cut);
-		f->cut = describe_cut(f, &in[i]);
+		f->cut = describe_cut(&in[i]);
 		bh_feed_compose_message(f);
 	}
 }
@@ -57,7 +57,7 @@ static void fill_status(const struct bh_feed *f, struct bh_feed_status *ret)
 		.name = f->conf.name,
 		.url = f->conf.url,
 		.action = f->conf.alert_only ? "alert" : "block",
-		.entries = f->indicators.n,
+		.entries = bh_indicators_count(&f->indicators),
 		.rejected = f->rejected,
 		.subtracted = f->subtracted,
 		.loaded_at = f->meta.loaded_at,
@@ -154,14 +154,14 @@ void bh_feeds_configure(struct bh_feeds *m, const struct bh_feed_conf *conf, siz
 		feed[out] = BH_TAKE_PTR(old[at]);
 		if (!bh_feed_conf_equal(&feed[out]->conf, &conf[i]))
 			bh_feed_reconfigure(feed[out], &conf[i]);
-		if (at != out && feed[out]->indicators.n)
+		if (at != out && bh_indicators_count(&feed[out]->indicators))
 			bh_feeds_touch(m); /* the order of hits follows the configuration */
 		out++;
 	}
 	for (size_t i = 0; i < n_old; i++) {
 		if (!old[i])
 			continue;
-		if (old[i]->indicators.n)
+		if (bh_indicators_count(&old[i]->indicators))
 			bh_feeds_touch(m);
 		bh_feed_drop(old[i]);
 	}
@@ -187,7 +187,7 @@ void bh_feeds_set_protected(struct bh_feeds *m, const struct bh_ranges *protect)
 	bh_ranges_finish(&m->protect);
 	m->protect = all;
 	for (size_t i = 0; i < m->n; i++)
-		if (m->feed[i]->indicators.n)
+		if (bh_indicators_count(&m->feed[i]->indicators))
 			bh_feeds_touch(m);
 }
 

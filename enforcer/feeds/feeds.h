@@ -12,17 +12,33 @@
 #include "http/http.h"
 
 /* --- reading: pure, fuzzed --- */
-struct bh_indicator {
-	struct bh_range range;
+typedef unsigned __int128 bh_u128; /* an address of either family as a number */
+
+struct bh_indicator4 {
+	uint32_t first, last; /* inclusive, host order */
 	uint32_t line; /* 1-based, in the feed's text */
 	uint32_t expires; /* s since the epoch; 0 = never */
 };
+struct bh_indicator6 {
+	bh_u128 first, last;
+	uint32_t line, expires;
+};
 struct bh_indicators {
-	struct bh_indicator *item;
-	size_t n, cap;
+	struct bh_indicator4 *v4;
+	size_t n4, cap4;
+	struct bh_indicator6 *v6;
+	size_t n6, cap6;
 	size_t lines; /* lines or records that held something */
 	size_t rejected; /* of those, the ones that could not be read */
 };
+static inline size_t bh_indicators_count(const struct bh_indicators *i)
+{
+	return i->n4 + i->n6;
+}
+void bh_indicators_add(
+	struct bh_indicators *i, const struct bh_range *r, uint32_t line, uint32_t expires);
+/* The k-th, IPv4 first. */
+struct bh_range bh_indicators_range(const struct bh_indicators *i, size_t k);
 #define BH_FEED_MAX_INDICATORS 4000000
 #define BH_FEED_MAX_BYTES (128u << 20)
 #define BH_FEED_WIDEST_V4 8 /* prefix length; wider indicators are left out */
@@ -57,22 +73,50 @@ void bh_feed_text_finish(struct bh_feed_text *t);
 void bh_indicators_finish(struct bh_indicators *i);
 
 /* --- index --- */
+#define BH_FEED_IN 1u /* where the address is the source of a new flow */
+#define BH_FEED_OUT 2u /* where it is the destination */
+#define BH_FEED_BOTH (BH_FEED_IN | BH_FEED_OUT)
+
 struct bh_feed_index;
 struct bh_feed_hit {
 	const char *feed; /* borrowed from the index */
 	char indicator[2 * BH_ADDR_STRLEN + 2]; /* as CIDR, address or a-b */
 	bool alert_only; /* the feed's action is alert: to be reported, not dropped */
+	uint8_t directions; /* BH_FEED_IN | BH_FEED_OUT: in which the feed lists it */
 };
 struct bh_feed_index *bh_feed_index_ref(struct bh_feed_index *i);
 void bh_feed_index_unref(struct bh_feed_index *i);
 /* Up to max hits, one of each feed that lists the address (its most specific indicator): blocking
- * feeds before alert-only ones, then most specific first. 0 = not listed, or protected. The address
- * is in the ranges below exactly if the first hit is not alert_only. Thread-safe, no allocation. */
+ * feeds before alert-only ones, then most specific first. 0 = not listed, or protected.
+ * Thread-safe, no allocation. */
 size_t bh_feed_index_lookup(const struct bh_feed_index *i, const struct bh_addr *a,
 	struct bh_feed_hit *ret, size_t max);
-/* The merged ranges for the kernel's sets; what `action: alert` feeds list is not among them. */
-const struct bh_ranges *bh_feed_index_ranges(const struct bh_feed_index *i);
-size_t bh_feed_index_count(const struct bh_feed_index *i);
+/* In which directions blocking feeds list the address; 0: it is not blocked. The kernel's sets hold
+ * the same. */
+unsigned bh_feed_index_blocked(const struct bh_feed_index *i, const struct bh_addr *a);
+size_t bh_feed_index_count(const struct bh_feed_index *i); /* indicators, of all feeds */
+/* When the next indicator expires, s since the epoch; 0: none does. */
+uint32_t bh_feed_index_expires(const struct bh_feed_index *i);
+
+/* What the kernel's sets are to hold: sorted, disjoint; single addresses apart from networks, in
+ * host order. What `action: alert` feeds list is not among them. Borrowed from the index. */
+struct bh_net4 {
+	uint32_t first, last;
+};
+struct bh_net6 {
+	bh_u128 first, last;
+};
+struct bh_feed_elems {
+	uint32_t *host4;
+	struct bh_net4 *net4;
+	bh_u128 *host6;
+	struct bh_net6 *net6;
+	size_t n_host4, n_net4, n_host6, n_net6;
+	size_t cap_host4, cap_net4, cap_host6, cap_net6;
+};
+enum bh_feed_class { BH_FEEDS_BOTH, BH_FEEDS_IN, BH_FEEDS_OUT, BH_FEEDS_CLASSES };
+const struct bh_feed_elems *bh_feed_index_elems(
+	const struct bh_feed_index *i, enum bh_feed_class class);
 
 /* --- the manager --- */
 struct bh_feed_conf {

@@ -5,8 +5,6 @@
 #include "feeds/feeds.h"
 
 /* --- address arithmetic: both families as numbers --- */
-typedef unsigned __int128 bh_u128;
-
 static inline bh_u128 bh_addr_number(const struct bh_addr *a)
 {
 	bh_u128 v = 0;
@@ -28,37 +26,74 @@ static inline struct bh_addr bh_addr_of_number(enum bh_family family, bh_u128 v)
 #define BH_INDICATOR_STRLEN (2 * BH_ADDR_STRLEN + 2)
 const char *bh_indicator_format(const struct bh_range *r, char buf[static BH_INDICATOR_STRLEN]);
 
-/* --- build.c --- */
-/* Sorts by address, wider first, and drops repetitions (the first line that says it stays). */
-void bh_indicators_sort(struct bh_indicators *i);
+static inline struct bh_range bh_range_of_numbers(enum bh_family family, bh_u128 a, bh_u128 b)
+{
+	return (struct bh_range){bh_addr_of_number(family, a), bh_addr_of_number(family, b)};
+}
 
+/* --- indicators.c --- */
+/* Sorts by address, wider first, and drops repetitions (the first line that says it stays, and the
+ * latest expiry). */
+void bh_indicators_sort(struct bh_indicators *i);
+/* Both sorted: what is in `minus` as the very same range is taken out of `i`, `plus` is put in. */
+void bh_indicators_change(struct bh_indicators *i, const struct bh_indicators *minus,
+	const struct bh_indicators *plus);
+
+/* --- build.c --- */
+#define BH_FEED_CUTS_MAX 64
+struct bh_feed_cut { /* an indicator that is protected, wholly or in part */
+	struct bh_range range;
+	uint32_t line;
+};
 struct bh_feed_input {
 	const char *name;
 	bool alert_only;
+	uint8_t directions; /* 0: both */
 	const struct bh_indicators *indicators; /* sorted */
-	/* out: indicators that `protect` cuts into, and the first few of them (indexes) */
-	size_t subtracted;
-	size_t example[3];
+	const struct bh_ranges *protect; /* normalised; no hit and no element lies in it */
+	/* out */
+	size_t subtracted; /* indicators that `protect` cuts into… */
+	struct bh_feed_cut cut[BH_FEED_CUTS_MAX]; /* …and the first of them */
 };
-/* protect: normalised; a hit or a kernel range never lies in it. Returns owned. */
-struct bh_feed_index *bh_feed_index_build(
-	struct bh_feed_input *in, size_t n, const struct bh_ranges *protect);
+/* now: what has expired by then is left out; 0: nothing is. Returns owned. */
+struct bh_feed_index *bh_feed_index_build(struct bh_feed_input *in, size_t n, int64_t now);
 
-/* sweep.c: a piece of address space in which the same indicator of one feed is the most specific.
- */
+/* sweep.c: address space of one feed in disjoint pieces, each with its most specific indicator. */
 struct bh_piece {
 	bh_u128 first, last;
-	uint32_t feed;
-	uint32_t item; /* index among that feed's indicators */
+	uint32_t item; /* index in v4 or v6 */
+	bool whole; /* the indicator, no more and no less */
 };
-struct bh_pieces {
-	struct bh_piece *item;
-	size_t n, cap;
+struct bh_open_item {
+	bh_u128 size, last;
+	uint32_t item;
 };
-/* Cuts the indicators [from, to) of one feed, sorted and of one family, into disjoint pieces,
- * ascending, at most two for each. */
-void bh_sweep_feed(struct bh_pieces *out, const struct bh_indicators *ind, size_t from, size_t to,
-	uint32_t feed);
+struct bh_sweep {
+	const struct bh_indicators *ind;
+	const struct bh_ranges *protect;
+	bool v6;
+	int64_t now;
+	size_t i, n, next_protected;
+	bh_u128 at;
+	bool over;
+	struct bh_open_item *heap;
+	size_t n_heap, cap_heap;
+	struct bh_piece raw; /* what is left of the piece that is being cut */
+	bool has_raw;
+};
+void bh_sweep_start(struct bh_sweep *s, const struct bh_indicators *ind,
+	const struct bh_ranges *protect, enum bh_family family, int64_t now);
+/* Ascending; at most two for each indicator and one more for each protected range. */
+bool bh_sweep_next(struct bh_sweep *s, struct bh_piece *ret);
+void bh_sweep_finish(struct bh_sweep *s);
+static inline bh_u128 bh_sweep_first(const struct bh_sweep *s, size_t i)
+{
+	return s->v6 ? s->ind->v6[i].first : s->ind->v4[i].first;
+}
+static inline bh_u128 bh_sweep_last(const struct bh_sweep *s, size_t i)
+{
+	return s->v6 ? s->ind->v6[i].last : s->ind->v4[i].last;
+}
 
 /* protect.c */
 /* What is never blocked: RFC 6890's special ranges but for documentation, and `extra` (may be

@@ -120,12 +120,6 @@ int bh_feed_read(const struct bh_feed_read_opts *opts, const char *text, size_t 
 	return 0;
 }
 
-void bh_indicators_finish(struct bh_indicators *i)
-{
-	free(i->item);
-	*i = (struct bh_indicators){0};
-}
-
 void bh_feed_text_finish(struct bh_feed_text *t)
 {
 	bh_indicators_finish(&t->ind);

@@ -1,95 +1,140 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One feed's indicators, which may nest and overlap in any way, cut into disjoint pieces that each
- * know the most specific indicator there. A sweep over the starts with a heap of the open
- * indicators, smallest on top; those that have ended leave the heap when they come to its top.
- * O(n log n) whatever the overlap, so a hostile list cannot make it slow.
+ * know the most specific indicator there, less what is protected. A sweep over the starts with a
+ * heap of the open indicators, smallest on top; those that have ended leave the heap when they come
+ * to its top. O(n log n) whatever the overlap, so a hostile list cannot make it slow; pieces come
+ * one by one, so that nothing is held for a million of them.
  */
 #include "feeds/internal.h"
 
-struct open_item {
-	bh_u128 size, last;
-	uint32_t item;
-};
-
-struct heap {
-	struct open_item *item;
-	size_t n, cap;
-};
+#define END (~(bh_u128)0)
 
 /* Ties go to the one that stands first in the sorted list. */
-static bool before(const struct open_item *a, const struct open_item *b)
+static bool before(const struct bh_open_item *a, const struct bh_open_item *b)
 {
 	return a->size != b->size ? a->size < b->size : a->item < b->item;
 }
 
-static void push(struct heap *h, struct open_item x)
+static void push(struct bh_sweep *s, struct bh_open_item x)
 {
-	BH_GROW(h->item, h->n, h->cap);
-	size_t i = h->n++;
-	for (; i > 0 && before(&x, &h->item[(i - 1) / 2]); i = (i - 1) / 2)
-		h->item[i] = h->item[(i - 1) / 2];
-	h->item[i] = x;
+	BH_GROW(s->heap, s->n_heap, s->cap_heap);
+	size_t i = s->n_heap++;
+	for (; i > 0 && before(&x, &s->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		s->heap[i] = s->heap[(i - 1) / 2];
+	s->heap[i] = x;
 }
 
-static void pop(struct heap *h)
+static void pop(struct bh_sweep *s)
 {
-	struct open_item x = h->item[--h->n];
+	struct bh_open_item x = s->heap[--s->n_heap];
 	size_t i = 0;
 	for (;;) {
 		size_t child = 2 * i + 1;
-		if (child >= h->n)
+		if (child >= s->n_heap)
 			break;
-		if (child + 1 < h->n && before(&h->item[child + 1], &h->item[child]))
+		if (child + 1 < s->n_heap && before(&s->heap[child + 1], &s->heap[child]))
 			child++;
-		if (!before(&h->item[child], &x))
+		if (!before(&s->heap[child], &x))
 			break;
-		h->item[i] = h->item[child];
+		s->heap[i] = s->heap[child];
 		i = child;
 	}
-	if (h->n)
-		h->item[i] = x;
+	if (s->n_heap)
+		s->heap[i] = x;
 }
 
-static void emit(struct bh_pieces *out, size_t mine, struct bh_piece x)
+static bool expired(const struct bh_sweep *s, size_t i)
 {
-	struct bh_piece *top = out->n > mine ? &out->item[out->n - 1] : NULL;
-	if (top && top->item == x.item && top->last + 1 == x.first) {
-		top->last = x.last;
-		return;
-	}
-	BH_GROW(out->item, out->n, out->cap);
-	out->item[out->n++] = x;
+	uint32_t expires = s->v6 ? s->ind->v6[i].expires : s->ind->v4[i].expires;
+	return expires && s->now && expires <= s->now;
 }
 
-void bh_sweep_feed(struct bh_pieces *out, const struct bh_indicators *ind, size_t from, size_t to,
-	uint32_t feed)
+static void skip_expired(struct bh_sweep *s)
 {
-	struct heap h = {0};
-	size_t i = from, mine = out->n;
-	bh_u128 at = 0;
-	const bh_u128 end = ~(bh_u128)0;
+	while (s->i < s->n && expired(s, s->i))
+		s->i++;
+}
 
-	while (i < to || h.n) {
-		while (h.n && h.item[0].last < at)
-			pop(&h);
-		if (!h.n) {
-			if (i == to)
-				break;
-			at = bh_addr_number(&ind->item[i].range.first);
-		}
-		for (; i < to && bh_addr_number(&ind->item[i].range.first) <= at; i++) {
-			bh_u128 first = bh_addr_number(&ind->item[i].range.first);
-			bh_u128 last = bh_addr_number(&ind->item[i].range.last);
-			push(&h, (struct open_item){last - first, last, (uint32_t)i});
-		}
-		bh_u128 last = h.item[0].last;
-		if (i < to && bh_addr_number(&ind->item[i].range.first) <= last)
-			last = bh_addr_number(&ind->item[i].range.first) - 1;
-		emit(out, mine, (struct bh_piece){at, last, feed, h.item[0].item});
-		if (last == end)
-			break;
-		at = last + 1;
+void bh_sweep_start(struct bh_sweep *s, const struct bh_indicators *ind,
+	const struct bh_ranges *protect, enum bh_family family, int64_t now)
+{
+	*s = (struct bh_sweep){.ind = ind, .protect = protect, .v6 = family == BH_IPV6, .now = now};
+	s->n = s->v6 ? ind->n6 : ind->n4;
+	while (s->next_protected < protect->n &&
+		protect->item[s->next_protected].first.family != (uint8_t)family)
+		s->next_protected++;
+	skip_expired(s);
+}
+
+void bh_sweep_finish(struct bh_sweep *s)
+{
+	free(s->heap);
+	s->heap = NULL;
+}
+
+/* The next piece, protected or not. */
+static bool next_raw(struct bh_sweep *s, struct bh_piece *ret)
+{
+	while (s->n_heap && s->heap[0].last < s->at)
+		pop(s);
+	if (s->over || (!s->n_heap && s->i == s->n))
+		return false;
+	if (!s->n_heap)
+		s->at = bh_sweep_first(s, s->i);
+	for (; s->i < s->n && bh_sweep_first(s, s->i) <= s->at; skip_expired(s)) {
+		bh_u128 last = bh_sweep_last(s, s->i);
+		push(s, (struct bh_open_item){
+				last - bh_sweep_first(s, s->i), last, (uint32_t)s->i});
+		s->i++;
 	}
-	free(h.item);
+	const struct bh_open_item *top = &s->heap[0];
+	bh_u128 last = top->last;
+	if (s->i < s->n && bh_sweep_first(s, s->i) <= last)
+		last = bh_sweep_first(s, s->i) - 1;
+	*ret = (struct bh_piece){
+		s->at, last, top->item, s->at == bh_sweep_first(s, top->item) && last == top->last};
+	s->over = last == END;
+	s->at = last + 1;
+	return true;
+}
+
+/* Cuts the front off what is left; false: nothing of it is free. */
+static bool cut(struct bh_sweep *s, struct bh_piece *ret)
+{
+	const struct bh_ranges *p = s->protect;
+	while (s->has_raw) {
+		size_t i = s->next_protected;
+		bool more = i < p->n && p->item[i].first.family == (s->v6 ? BH_IPV6 : BH_IPV4);
+		bh_u128 from = more ? bh_addr_number(&p->item[i].first) : 0;
+		bh_u128 to = more ? bh_addr_number(&p->item[i].last) : 0;
+		if (more && to < s->raw.first) {
+			s->next_protected++; /* pieces ascend: never needed again */
+			continue;
+		}
+		*ret = s->raw;
+		if (!more || from > s->raw.last) {
+			s->has_raw = false;
+			return true;
+		}
+		s->has_raw = to < s->raw.last;
+		bool front = from > s->raw.first;
+		ret->last = from - 1;
+		ret->whole = s->raw.whole = false;
+		s->raw.first = to + 1;
+		if (front)
+			return true;
+	}
+	return false;
+}
+
+bool bh_sweep_next(struct bh_sweep *s, struct bh_piece *ret)
+{
+	for (;;) {
+		if (cut(s, ret))
+			return true;
+		s->has_raw = next_raw(s, &s->raw);
+		if (!s->has_raw)
+			return false;
+	}
 }

@@ -155,8 +155,13 @@ static int put_everything(struct bh_nft *n, struct bh_nft_batch *b, const struct
 	return 0;
 }
 
-static int rebuild_once(
-	struct bh_nft *n, const struct bh_ruleset *to, bool strict, struct bh_nft_error *error)
+struct bulk_list {
+	const struct bh_nft_bulk *item;
+	size_t n;
+};
+
+static int rebuild_once(struct bh_nft *n, const struct bh_ruleset *to, const struct bulk_list *bulk,
+	bool strict, struct bh_nft_error *error)
 {
 	bh_autobatch struct bh_nft_batch b = {0};
 	uint32_t gen = 0;
@@ -170,14 +175,23 @@ static int rebuild_once(
 	rc = put_everything(n, &b, to, error);
 	if (rc < 0)
 		return rc;
+	for (size_t i = 0; i < bulk->n; i++)
+		bh_nft_put_bulk(&b, &bulk->item[i]);
 	return bh_nft_transact(n, &b, strict ? gen : 0, NULL, NULL, error);
 }
 
 int bh_nft_rebuild(struct bh_nft *n, const struct bh_ruleset *to, struct bh_nft_error *ret_error)
 {
+	return bh_nft_rebuild_with(n, to, NULL, 0, ret_error);
+}
+
+int bh_nft_rebuild_with(struct bh_nft *n, const struct bh_ruleset *to,
+	const struct bh_nft_bulk *bulk, size_t n_bulk, struct bh_nft_error *ret_error)
+{
+	const struct bulk_list list = {bulk, n_bulk};
 	for (int try = 1;; try++) {
 		bool last = try == REBUILD_TRIES;
-		int rc = rebuild_once(n, to, !last, ret_error);
+		int rc = rebuild_once(n, to, &list, !last, ret_error);
 		if (last || (rc != -ERESTART && rc != -EINTR))
 			return rc;
 		struct timespec pause = {.tv_nsec = try * REBUILD_PAUSE_MS * 1000000L};

@@ -56,6 +56,26 @@ int bh_nft_exists(struct bh_nft *n);
  */
 int bh_nft_rebuild(struct bh_nft *n, const struct bh_ruleset *to, struct bh_nft_error *ret_error);
 
+/* Elements of a BH_VOLATILE_BULK set, or a part of them: numbers in host order, sorted. */
+enum bh_nft_bulk_kind {
+	BH_NFT_HOST4, /* uint32_t[n] */
+	BH_NFT_NET4, /* uint32_t[2 * n]: first and last */
+	BH_NFT_HOST6, /* unsigned __int128[n] */
+	BH_NFT_NET6, /* unsigned __int128[2 * n] */
+};
+struct bh_nft_bulk {
+	const char *set; /* in table inet */
+	enum bh_nft_bulk_kind kind;
+	bool del; /* take them out instead */
+	const void *elem;
+	size_t n;
+};
+/* Both in one transaction. An element that is there already (or not, for del) refuses it. */
+int bh_nft_rebuild_with(struct bh_nft *n, const struct bh_ruleset *to,
+	const struct bh_nft_bulk *bulk, size_t n_bulk, struct bh_nft_error *ret_error);
+int bh_nft_bulk_apply(struct bh_nft *n, const struct bh_nft_bulk *bulk, size_t n_bulk,
+	struct bh_nft_error *ret_error);
+
 /* Applies a diff in one transaction. An empty diff sends nothing. −ENOENT, −EEXIST and −EBUSY mean
  * that somebody else changed the table: rebuild. Counts go to the optional out-parameters. */
 int bh_nft_apply(struct bh_nft *n, const struct bh_diff *diff, struct bh_nft_error *ret_error);

@@ -135,6 +135,9 @@ void bh_nft_put_port_elems(struct bh_nft_batch *b, uint8_t table, const char *se
 void bh_nft_put_keys(struct bh_nft_batch *b, const struct bh_set *s, const struct bh_value *value,
 	size_t n, uint64_t timeout_ms);
 
+/* bulk.c */
+void bh_nft_put_bulk(struct bh_nft_batch *b, const struct bh_nft_bulk *bulk);
+
 /* rule.c */
 void bh_nft_put_rules_del(
 	struct bh_nft_batch *b, uint8_t table, const char *chain); /* NULL: of all chains */

@@ -52,6 +52,8 @@ enum bh_volatile {
 	BH_VOLATILE_NO,
 	BH_VOLATILE_CACHE, /* elements are put in at run time; see BH_CHANGE_FLUSH_SET */
 	BH_VOLATILE_DYNAMIC, /* elements are put in by packets (BH_MATCH_UPDATE): flags dynamic */
+	BH_VOLATILE_BULK, /* ADDR, INTERVAL: too many to be copied here; put in beside the IR, and
+			     again by a rebuild */
 };
 
 struct bh_set_elem {
@@ -70,7 +72,7 @@ struct bh_set {
 	uint8_t table; /* enum bh_table */
 	uint8_t part[BH_PARTS_MAX]; /* CONCAT: enum bh_part */
 	uint8_t n_parts;
-	uint8_t volatile_; /* enum bh_volatile; only for CONCAT */
+	uint8_t volatile_; /* enum bh_volatile; BULK for ADDR and INTERVAL, the others for CONCAT */
 	bool counter; /* each element counts its look-ups that hit (not for DYNAMIC: the update says
 			 what an element has) */
 	uint32_t timeout_s; /* default lifetime of an element; 0: none, elements stay */

@@ -97,22 +97,27 @@ static void emit_flooded(struct bh_chain *c)
 	r->action = BH_ACT_ACCEPT;
 }
 
-static void emit_threat(struct bh_chain *c, enum bh_match_kind kind)
+static void emit_threat_sets(const struct bh_emit *m, struct bh_chain *c, enum bh_match_kind kind,
+	enum bh_feed_direction d)
 {
-	static const struct {
-		enum bh_family family;
-		const char *set;
-	} feeds[] = {
-		{BH_IPV4, "feeds4"},
-		{BH_IPV4, "feeds4-net"},
-		{BH_IPV6, "feeds6"},
-		{BH_IPV6, "feeds6-net"},
-	};
-	for (size_t i = 0; i < BH_ARRAY_SIZE(feeds); i++) {
-		struct bh_rule *r = bh_chain_add(c, NULL);
-		bh_emit_set_match(r, kind, feeds[i].family, feeds[i].set);
-		bh_emit_go(r, BH_ACT_GOTO, "threat");
-	}
+	const struct bh_emit_feeds *f = m->opts->feed_sets;
+	for (int family = BH_IPV4; family <= BH_IPV6; family += 2)
+		for (int net = 0; net < 2; net++) {
+			char name[BH_FEED_SET_NAME_MAX];
+			uint32_t size = f ? f->size[d][family == BH_IPV6] : BH_FEED_SET_MIN;
+			struct bh_rule *r = bh_chain_add(c, NULL);
+			bh_feed_set_name(d, (enum bh_family)family, net ? 0 : size, name);
+			bh_emit_set_match(r, kind, (enum bh_family)family, name);
+			bh_emit_go(r, BH_ACT_GOTO, "threat");
+		}
+}
+
+static void emit_threat(const struct bh_emit *m, struct bh_chain *c, enum bh_match_kind kind)
+{
+	emit_threat_sets(m, c, kind, BH_FEED_SET_BOTH);
+	if (m->opts->feed_sets && m->opts->feed_sets->directed)
+		emit_threat_sets(
+			m, c, kind, kind == BH_MATCH_SADDR_SET ? BH_FEED_SET_IN : BH_FEED_SET_OUT);
 }
 
 static void emit_vmaps(struct bh_chain *c, enum bh_map map, enum bh_direction d)
@@ -186,8 +191,8 @@ static void emit_forward(struct bh_emit *m)
 	emit_vmaps(c, BH_MAP_QUARANTINE, BH_EGRESS);
 	emit_vmaps(c, BH_MAP_QUARANTINE, BH_INGRESS);
 	emit_flooded(c);
-	emit_threat(c, BH_MATCH_SADDR_SET);
-	emit_threat(c, BH_MATCH_DADDR_SET);
+	emit_threat(m, c, BH_MATCH_SADDR_SET);
+	emit_threat(m, c, BH_MATCH_DADDR_SET);
 	emit_self(c);
 	bh_emit_cache(m, c);
 	emit_vmaps(c, BH_MAP_ENFORCE, BH_EGRESS);
@@ -213,7 +218,7 @@ static void emit_host(struct bh_emit *m, const char *name, enum bh_hook hook)
 	emit_plumbing(c, true);
 	emit_vmaps(c, BH_MAP_QUARANTINE, d);
 	emit_flooded(c);
-	emit_threat(c, kind);
+	emit_threat(m, c, kind);
 	bh_emit_cache(m, c);
 	if (m->e->plan->opts.host_policy) {
 		emit_vmaps(c, BH_MAP_ENFORCE, d);

@@ -25,7 +25,7 @@ static void check_edge(const struct bh_feed_index *x, const struct bh_addr *a)
 	struct bh_feed_hit hit[2];
 	size_t n = bh_feed_index_lookup(x, a, hit, 2);
 	must(n == (is_protected(a) ? 0 : 1));
-	must(bh_ranges_contain(bh_feed_index_ranges(x), a) == (n == 1));
+	must(bh_feed_index_blocked(x, a) == (n == 1 ? BH_FEED_BOTH : 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -43,14 +43,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ind = t.ind;
 		t.ind = (struct bh_indicators){0};
 		bh_feed_text_finish(&t);
-		must(ind.rejected <= ind.lines && ind.n + ind.rejected == ind.lines);
+		must(ind.rejected <= ind.lines &&
+			bh_indicators_count(&ind) + ind.rejected == ind.lines);
 		bh_indicators_sort(&ind);
-		struct bh_feed_input in = {.name = "fuzz", .indicators = &ind};
-		struct bh_feed_index *x = bh_feed_index_build(&in, 1, &protect);
-		for (size_t i = 0; i < ind.n; i++) {
-			must(bh_addr_cmp(&ind.item[i].range.first, &ind.item[i].range.last) <= 0);
-			check_edge(x, &ind.item[i].range.first);
-			check_edge(x, &ind.item[i].range.last);
+		struct bh_feed_input in = {.name = "fuzz", .protect = &protect, .indicators = &ind};
+		struct bh_feed_index *x = bh_feed_index_build(&in, 1, 0);
+		for (size_t i = 0; i < bh_indicators_count(&ind); i++) {
+			struct bh_range edge = bh_indicators_range(&ind, i);
+			must(bh_addr_cmp(&edge.first, &edge.last) <= 0);
+			check_edge(x, &edge.first);
+			check_edge(x, &edge.last);
 		}
 		bh_feed_index_unref(x);
 		bh_indicators_finish(&ind);

@@ -18,10 +18,9 @@ static void check(const struct bh_feed_text *t)
 	const struct bh_indicators *list[] = {&t->ind, &t->removed};
 	must(t->ind.rejected <= t->ind.lines);
 	for (int k = 0; k < 2; k++)
-		for (size_t i = 0; i < list[k]->n; i++) {
-			const struct bh_range *r = &list[k]->item[i].range;
-			must(r->first.family == r->last.family);
-			must(bh_addr_cmp(&r->first, &r->last) <= 0);
+		for (size_t i = 0; i < bh_indicators_count(list[k]); i++) {
+			struct bh_range r = bh_indicators_range(list[k], i);
+			must(bh_addr_cmp(&r.first, &r.last) <= 0);
 		}
 	must(t->format && (!t->credit || strlen(t->credit) <= 200));
 }

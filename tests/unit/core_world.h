@@ -57,7 +57,6 @@ static inline struct bh_snapshot *world(enum bh_mode node, bool late)
 	struct bh_inventory *inv = bh_inventory_new();
 	struct bh_snapshot *s = bh_xcalloc(1, sizeof(*s));
 	static uint64_t epoch;
-	struct bh_ranges none = {0};
 	struct bh_prefix net;
 	const struct bh_addr host = addr("10.0.0.1");
 
@@ -72,7 +71,7 @@ static inline struct bh_snapshot *world(enum bh_mode node, bool late)
 	bh_inventory_seal(inv);
 	s->refs = 1;
 	s->engine = bh_engine_compile(set, inv, &(struct bh_engine_opts){0});
-	s->feeds = bh_feed_index_build(NULL, 0, &none);
+	s->feeds = bh_feed_index_build(NULL, 0, 0);
 	s->node_mode = node;
 	s->epoch = ++epoch;
 	bh_policy_set_unref(set);

@@ -14,15 +14,18 @@ static char *words(const struct bh_feed_text *t)
 {
 	struct bh_buf b = {0};
 	char s[BH_INDICATOR_STRLEN];
-	for (size_t i = 0; i < t->ind.n; i++) {
-		bh_buf_printf(&b, "%s%s", b.len ? " " : "",
-			bh_indicator_format(&t->ind.item[i].range, s));
-		if (t->ind.item[i].expires)
-			bh_buf_printf(&b, "@%u", t->ind.item[i].expires);
+	for (size_t i = 0; i < bh_indicators_count(&t->ind); i++) {
+		struct bh_range r = bh_indicators_range(&t->ind, i);
+		uint32_t e =
+			i < t->ind.n4 ? t->ind.v4[i].expires : t->ind.v6[i - t->ind.n4].expires;
+		bh_buf_printf(&b, "%s%s", b.len ? " " : "", bh_indicator_format(&r, s));
+		if (e)
+			bh_buf_printf(&b, "@%u", e);
 	}
-	for (size_t i = 0; i < t->removed.n; i++)
-		bh_buf_printf(&b, "%s-%s", b.len ? " " : "",
-			bh_indicator_format(&t->removed.item[i].range, s));
+	for (size_t i = 0; i < bh_indicators_count(&t->removed); i++) {
+		struct bh_range r = bh_indicators_range(&t->removed, i);
+		bh_buf_printf(&b, "%s-%s", b.len ? " " : "", bh_indicator_format(&r, s));
+	}
 	return bh_buf_take(&b);
 }
 
@@ -128,7 +131,7 @@ static const struct sample samples[] = {
 		"\"value\":\"2001:db8::9\"}]}]}}\n"
 		"{\"Event\":{\"Attribute\":[{\"type\":\"ip-src\",\"value\":\"198.51.100.0/24\","
 		"\"to_ids\":\"1\"}]}}",
-		"192.0.2.1 192.0.2.3 2001:db8::9 198.51.100.0/24", 1, -1},
+		"192.0.2.1 192.0.2.3 198.51.100.0/24 2001:db8::9", 1, -1},
 	{"stix",
 		"{\"type\":\"bundle\",\"id\":\"bundle--1\",\"objects\":[\n"
 		"{\"type\":\"identity\",\"name\":\"x\"},\n"
@@ -148,7 +151,7 @@ static const struct sample samples[] = {
 		"domain-name:value = 'a']\"},\n"
 		"{\"type\":\"indicator\",\"pattern\":\"[domain-name:value = 'a.example']\"},\n"
 		"{\"type\":\"indicator\",\"pattern\":\"[ipv4-addr:value != '192.0.2.8']\"}]}",
-		"192.0.2.1 2001:db8::1@1893456000 192.0.2.5 198.51.100.0/24 192.0.2.6", 2, -1},
+		"192.0.2.1 192.0.2.5 198.51.100.0/24 192.0.2.6 2001:db8::1@1893456000", 2, -1},
 	{"crowdsec",
 		"{\"deleted\":[{\"duration\":\"-1h2m3s\",\"id\":1,\"origin\":\"CAPI\",\"scope\":"
 		"\"Ip\","
@@ -230,7 +233,7 @@ static void test_line_of_what_is_left_out(void **state BH_UNUSED)
 	assert_string_equal(d.item[0].file, "x.json");
 	assert_int_equal(d.item[0].line, 8);
 	assert_int_equal(d.item[1].line, 10);
-	assert_int_equal(t.ind.item[1].line, 4);
+	assert_int_equal(t.ind.v6[0].line, 4);
 	bh_feed_text_finish(&t);
 }
 

@@ -37,8 +37,10 @@ static char *read_back(const char *text, size_t len)
 	struct bh_indicators ind = parse(text, len, &d);
 	struct bh_buf b = {0};
 	char s[BH_INDICATOR_STRLEN];
-	for (size_t i = 0; i < ind.n; i++)
-		bh_buf_printf(&b, "%s%s", i ? " " : "", bh_indicator_format(&ind.item[i].range, s));
+	for (size_t i = 0; i < bh_indicators_count(&ind); i++) {
+		struct bh_range r = bh_indicators_range(&ind, i);
+		bh_buf_printf(&b, "%s%s", i ? " " : "", bh_indicator_format(&r, s));
+	}
 	bh_indicators_finish(&ind);
 	return bh_buf_take(&b);
 }
@@ -130,7 +132,7 @@ static void test_bad_lines(void **state BH_UNUSED)
 		char bh_autofree *text =
 			bh_xasprintf("192.0.2.50\n# x\n%s\n192.0.2.51\n", bad[i][0]);
 		struct bh_indicators ind = parse(text, strlen(text), &d);
-		assert_int_equal(ind.n, 2);
+		assert_int_equal(bh_indicators_count(&ind), 2);
 		assert_int_equal(ind.rejected, 1);
 		assert_int_equal(ind.lines, 3);
 		assert_int_equal(d.n, 1);
@@ -147,9 +149,9 @@ static void test_host_bits_are_told(void **state BH_UNUSED)
 {
 	struct bh_diags bh_autodiags d = {0};
 	struct bh_indicators ind = parse("\n192.0.2.1/24\n", 14, &d);
-	assert_int_equal(ind.n, 1);
+	assert_int_equal(bh_indicators_count(&ind), 1);
 	assert_int_equal(ind.rejected, 0);
-	assert_int_equal(ind.item[0].line, 2);
+	assert_int_equal(ind.v4[0].line, 2);
 	assert_int_equal(d.n, 1);
 	assert_int_equal(d.n_errors, 0);
 	assert_int_equal(d.item[0].line, 2);
@@ -160,9 +162,9 @@ static void test_host_bits_are_told(void **state BH_UNUSED)
 static void refused(const char *text, size_t len, const char *why)
 {
 	struct bh_diags bh_autodiags d = {0};
-	struct bh_indicators ind = {.n = 77};
+	struct bh_indicators ind = {.lines = 77};
 	assert_int_equal(read_feed("feed", text, len, &d, &ind), -EINVAL);
-	assert_int_equal(ind.n, 77); /* untouched */
+	assert_int_equal(ind.lines, 77); /* untouched */
 	assert_true(d.n_errors == 1);
 	bool found = false;
 	for (size_t i = 0; i < d.n; i++)
@@ -186,7 +188,7 @@ static void test_not_a_list(void **state BH_UNUSED)
 	bh_buf_str(&b, "192.0.2.1\n192.0.2.2\n"); /* exactly half is still a list */
 	struct bh_diags bh_autodiags d = {0};
 	struct bh_indicators ind = parse(b.s, b.len, &d);
-	assert_int_equal(ind.n, 6);
+	assert_int_equal(bh_indicators_count(&ind), 6);
 	assert_int_equal(ind.rejected, 6);
 	bh_indicators_finish(&ind);
 }
@@ -198,7 +200,7 @@ static void test_reports_are_bounded(void **state BH_UNUSED)
 	for (int i = 0; i < 1000; i++)
 		bh_buf_printf(&b, "192.0.2.%d\nhost%d.example\n198.51.100.77/24\n", i % 256, i);
 	struct bh_indicators ind = parse(b.s, b.len, &d);
-	assert_int_equal(ind.n, 2000);
+	assert_int_equal(bh_indicators_count(&ind), 2000);
 	assert_int_equal(ind.rejected, 1000);
 	assert_int_equal(d.n, 42);
 	bh_indicators_finish(&ind);
@@ -213,7 +215,7 @@ static void test_control_bytes_and_long_lines(void **state BH_UNUSED)
 		bh_buf_str(&b, "9");
 	bh_buf_str(&b, "\n\x80\xff\n192.0.2.2");
 	struct bh_indicators ind = parse(b.s, b.len, &d);
-	assert_int_equal(ind.n, 2);
+	assert_int_equal(bh_indicators_count(&ind), 2);
 	assert_int_equal(ind.rejected, 3);
 	for (size_t i = 0; i < d.n; i++)
 		for (const char *s = d.item[i].what; *s; s++)
@@ -246,10 +248,12 @@ static struct bh_feed_index *build(const struct list *list, size_t n,
 			read_feed(list[i].name, list[i].text, strlen(list[i].text), NULL, &ind[i]),
 			0);
 		bh_indicators_sort(&ind[i]);
-		own[i] = (struct bh_feed_input){
-			.name = list[i].name, .alert_only = list[i].alert, .indicators = &ind[i]};
+		own[i] = (struct bh_feed_input){.name = list[i].name,
+			.alert_only = list[i].alert,
+			.protect = protect,
+			.indicators = &ind[i]};
 	}
-	struct bh_feed_index *x = bh_feed_index_build(own, n, protect);
+	struct bh_feed_index *x = bh_feed_index_build(own, n, 0);
 	for (size_t i = 0; i < n; i++)
 		bh_indicators_finish(&ind[i]);
 	if (in)
@@ -267,6 +271,39 @@ static char *hits(const struct bh_feed_index *x, const char *address)
 		bh_buf_printf(&b, "%s%s:%s%s", i ? " " : "", hit[i].feed, hit[i].indicator,
 			hit[i].alert_only ? "!" : "");
 	return bh_buf_take(&b);
+}
+
+/* What the kernel's sets would say: in which directions they hold the address. */
+static unsigned in_kernel(const struct bh_feed_index *x, const struct bh_addr *a)
+{
+	static const unsigned mask[] = {BH_FEED_BOTH, BH_FEED_IN, BH_FEED_OUT};
+	bh_u128 v = bh_addr_number(a);
+	bool v4 = a->family == BH_IPV4;
+	unsigned found = 0, times = 0;
+	for (int c = 0; c < BH_FEEDS_CLASSES; c++) {
+		const struct bh_feed_elems *e = bh_feed_index_elems(x, (enum bh_feed_class)c);
+		bool here = false;
+		for (size_t i = 0; v4 && i < e->n_host4; i++)
+			here |= e->host4[i] == v;
+		for (size_t i = 0; v4 && i < e->n_net4; i++)
+			here |= e->net4[i].first <= v && v <= e->net4[i].last;
+		for (size_t i = 0; !v4 && i < e->n_host6; i++)
+			here |= e->host6[i] == v;
+		for (size_t i = 0; !v4 && i < e->n_net6; i++)
+			here |= e->net6[i].first <= v && v <= e->net6[i].last;
+		if (here) {
+			found = mask[c];
+			times++;
+		}
+	}
+	assert_true(times <= 1);
+	return found;
+}
+
+static bool blocked(const struct bh_feed_index *x, const struct bh_addr *a)
+{
+	assert_int_equal(in_kernel(x, a), bh_feed_index_blocked(x, a));
+	return bh_feed_index_blocked(x, a) != 0;
 }
 
 static void expect(const struct bh_feed_index *x, const char *address, const char *want)
@@ -298,10 +335,11 @@ static void test_hits(void **state BH_UNUSED)
 	struct bh_addr a = addr("192.0.2.5");
 	assert_int_equal(bh_feed_index_lookup(x, &a, &one, 1), 1);
 	assert_string_equal(one.feed, "fine");
-	const struct bh_ranges *r = bh_feed_index_ranges(x);
-	assert_int_equal(r->n, 2); /* merged, and nothing of the alerting feed */
+	const struct bh_feed_elems *e = bh_feed_index_elems(x, BH_FEEDS_BOTH);
+	assert_int_equal(e->n_net4 + e->n_net6, 2); /* merged, and nothing of the alerting feed */
+	assert_int_equal(e->n_host4 + e->n_host6, 0);
 	a = addr("198.51.100.1");
-	assert_false(bh_ranges_contain(r, &a));
+	assert_false(blocked(x, &a));
 	assert_int_equal(bh_feed_index_count(x), 2 + 3 + 2);
 	bh_feed_index_unref(x);
 	bh_ranges_finish(&protect);
@@ -331,13 +369,13 @@ static void test_protected(void **state BH_UNUSED)
 	for (size_t i = 0; i < BH_ARRAY_SIZE(never); i++) {
 		struct bh_addr a = addr(never[i]);
 		expect(x, never[i], "");
-		assert_false(bh_ranges_contain(bh_feed_index_ranges(x), &a));
+		assert_false(blocked(x, &a));
 	}
 	for (size_t i = 0; i < BH_ARRAY_SIZE(always); i++) {
 		struct bh_addr a = addr(always[i]);
 		char bh_autofree *got = hits(x, always[i]);
 		assert_true(strlen(got) > 0);
-		assert_true(bh_ranges_contain(bh_feed_index_ranges(x), &a));
+		assert_true(blocked(x, &a));
 	}
 	/* all but 192.0.2.9 (mapped) and 2001:db8::1 */
 	assert_int_equal(in[0].subtracted, 20 - 2);
@@ -391,7 +429,7 @@ static void test_ends_of_the_space(void **state BH_UNUSED)
 	x = build(list, 2, &all, NULL);
 	expect(x, "255.255.255.255", "");
 	expect(x, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "");
-	assert_int_equal(bh_feed_index_ranges(x)->n, 0);
+	assert_int_equal(bh_feed_index_elems(x, BH_FEEDS_BOTH)->n_net4, 0);
 	bh_feed_index_unref(x);
 	bh_ranges_finish(&all);
 }
@@ -440,15 +478,24 @@ static bh_u128 span(const struct bh_range *r)
 	return bh_addr_number(&r->last) - bh_addr_number(&r->first);
 }
 
-/* The most specific indicator of one feed; NULL if none. */
-static const struct bh_range *naive_best(const struct bh_indicators *ind, const struct bh_addr *a)
+/* The most specific indicator of one feed; false if none. */
+static bool naive_best(
+	const struct bh_indicators *ind, const struct bh_addr *a, struct bh_range *ret)
 {
-	const struct bh_range *best = NULL;
-	for (size_t i = 0; i < ind->n; i++)
-		if (contains(&ind->item[i].range, a) &&
-			(!best || span(&ind->item[i].range) < span(best)))
-			best = &ind->item[i].range;
-	return best;
+	bool found = false;
+	for (size_t i = 0; i < bh_indicators_count(ind); i++) {
+		struct bh_range r = bh_indicators_range(ind, i);
+		if (contains(&r, a) && (!found || span(&r) < span(ret))) {
+			*ret = r;
+			found = true;
+		}
+	}
+	return found;
+}
+
+static unsigned directions_of(const struct bh_feed_input *in)
+{
+	return in->directions ? in->directions : BH_FEED_BOTH;
 }
 
 static void check_address(
@@ -457,35 +504,39 @@ static void check_address(
 	struct bh_addr a = at(v6, offset);
 	struct bh_feed_hit hit[5];
 	size_t n = bh_feed_index_lookup(index, &a, hit, 5), want = 0;
-	bool block = false, shielded = bh_ranges_contain(&x->protect, &a);
+	unsigned block = 0;
+	bool shielded = bh_ranges_contain(&x->protect, &a);
 	for (size_t f = 0; f < x->n && !shielded; f++) {
-		const struct bh_range *best = naive_best(&x->ind[f], &a);
+		struct bh_range best;
 		char text[BH_INDICATOR_STRLEN];
 		size_t k = 0;
-		if (!best)
+		if (!naive_best(&x->ind[f], &a, &best))
 			continue;
 		want++;
-		block = block || !x->in[f].alert_only;
+		if (!x->in[f].alert_only)
+			block |= directions_of(&x->in[f]);
 		while (k < n && hit[k].feed[0] != x->in[f].name[0])
 			k++;
 		assert_true(k < n);
 		assert_int_equal(hit[k].alert_only, x->in[f].alert_only);
-		bh_indicator_format(best, text);
-		struct bh_range same = *best; /* another of equal size may be named */
+		bh_indicator_format(&best, text);
+		struct bh_range same = best; /* another of equal size may be named */
 		if (strcmp(text, hit[k].indicator) != 0) {
 			struct bh_indicators got = {0};
 			assert_int_equal(read_feed("x", hit[k].indicator, strlen(hit[k].indicator),
 						 NULL, &got),
 				0);
-			assert_int_equal(got.n, 1);
-			assert_true(contains(&got.item[0].range, &a));
-			assert_true(span(&got.item[0].range) == span(&same));
+			assert_int_equal(bh_indicators_count(&got), 1);
+			struct bh_range named = bh_indicators_range(&got, 0);
+			assert_true(contains(&named, &a));
+			assert_true(span(&named) == span(&same));
 			bh_indicators_finish(&got);
 		}
 	}
 	assert_int_equal(n, want);
-	assert_int_equal(bh_ranges_contain(bh_feed_index_ranges(index), &a), block);
-	assert_int_equal(n > 0 && !hit[0].alert_only, block);
+	assert_int_equal(bh_feed_index_blocked(index, &a), block);
+	assert_int_equal(in_kernel(index, &a), block);
+	assert_int_equal(n > 0 && !hit[0].alert_only, block != 0);
 }
 
 static void one_round(void)
@@ -495,18 +546,20 @@ static void one_round(void)
 	for (size_t f = 0; f < x.n; f++) {
 		size_t n = rnd(60);
 		for (size_t i = 0; i < n; i++) {
-			BH_GROW(x.ind[f].item, x.ind[f].n, x.ind[f].cap);
-			x.ind[f].item[x.ind[f].n++] =
-				(struct bh_indicator){random_range(), (uint32_t)i + 1, 0};
+			struct bh_range r = random_range();
+			bh_indicators_add(&x.ind[f], &r, (uint32_t)i + 1, 0);
 		}
 		bh_indicators_sort(&x.ind[f]);
-		x.in[f] = (struct bh_feed_input){
-			.name = name[f], .alert_only = rnd(3) == 0, .indicators = &x.ind[f]};
+		x.in[f] = (struct bh_feed_input){.name = name[f],
+			.alert_only = rnd(3) == 0,
+			.directions = (uint8_t)rnd(4),
+			.protect = &x.protect,
+			.indicators = &x.ind[f]};
 	}
 	for (uint32_t i = rnd(8); i > 0; i--)
 		bh_ranges_add(&x.protect, random_range());
 	bh_ranges_normalise(&x.protect);
-	struct bh_feed_index *index = bh_feed_index_build(x.in, x.n, &x.protect);
+	struct bh_feed_index *index = bh_feed_index_build(x.in, x.n, 0);
 	for (uint32_t i = 0; i < SPACE; i++) {
 		check_address(&x, index, false, i);
 		check_address(&x, index, true, i);
@@ -530,20 +583,71 @@ static void test_hostile_nesting(void **state BH_UNUSED)
 	struct bh_ranges none = {0};
 	const uint32_t n = 200000;
 	for (uint32_t i = 0; i < n; i++) {
-		BH_GROW(ind.item, ind.n, ind.cap);
-		ind.item[ind.n++] =
-			(struct bh_indicator){{bh_addr_of_number(BH_IPV4, 0x08000000u + i),
-						      bh_addr_of_number(BH_IPV4, 0x08ffffffu - i)},
-				i + 1, 0};
+		struct bh_range r = bh_range_of_numbers(BH_IPV4, 0x08000000u + i, 0x08ffffffu - i);
+		bh_indicators_add(&ind, &r, i + 1, 0);
 	}
 	bh_indicators_sort(&ind);
-	struct bh_feed_input in = {.name = "deep", .indicators = &ind};
-	struct bh_feed_index *x = bh_feed_index_build(&in, 1, &none);
-	assert_int_equal(bh_feed_index_ranges(x)->n, 1);
+	struct bh_feed_input in = {.name = "deep", .protect = &none, .indicators = &ind};
+	struct bh_feed_index *x = bh_feed_index_build(&in, 1, 0);
+	assert_int_equal(bh_feed_index_elems(x, BH_FEEDS_BOTH)->n_net4, 1);
 	expect(x, "8.128.0.0", "deep:8.3.13.63-8.252.242.192");
 	expect(x, "8.0.0.1", "deep:8.0.0.1-8.255.255.254");
 	bh_feed_index_unref(x);
 	bh_indicators_finish(&ind);
+}
+
+static void test_expiry(void **state BH_UNUSED)
+{
+	struct bh_indicators ind = {0};
+	struct bh_ranges none = {0};
+	struct bh_range a = {addr("192.0.2.1"), addr("192.0.2.1")};
+	struct bh_range b = {addr("192.0.2.0"), addr("192.0.2.255")};
+	struct bh_range c = {addr("2001:db8::1"), addr("2001:db8::1")};
+	bh_indicators_add(&ind, &a, 1, 100);
+	bh_indicators_add(&ind, &b, 2, 200);
+	bh_indicators_add(&ind, &c, 3, 300);
+	bh_indicators_add(&ind, &c, 4, 250);
+	bh_indicators_sort(&ind);
+	struct bh_feed_input in = {.name = "f", .protect = &none, .indicators = &ind};
+	static const struct {
+		int64_t now;
+		const char *hit;
+		uint32_t next;
+		size_t count;
+	} at[] = {{99, "f:192.0.2.1", 100, 3}, {100, "f:192.0.2.0/24", 200, 2}, {200, "", 300, 1},
+		{300, "", 0, 0}};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(at); i++) {
+		struct bh_feed_index *x = bh_feed_index_build(&in, 1, at[i].now);
+		expect(x, "192.0.2.1", at[i].hit);
+		expect(x, "2001:db8::1", at[i].now < 300 ? "f:2001:db8::1" : "");
+		assert_int_equal(bh_feed_index_expires(x), at[i].next);
+		assert_int_equal(bh_feed_index_count(x), at[i].count);
+		bh_feed_index_unref(x);
+	}
+	bh_indicators_finish(&ind);
+}
+
+/* What a stream adds and takes back: by the very same range. */
+static void test_change(void **state BH_UNUSED)
+{
+	struct bh_indicators ind = parse("192.0.2.1\n192.0.2.0/24\n2001:db8::1\n",
+		sizeof("192.0.2.1\n192.0.2.0/24\n2001:db8::1\n") - 1, NULL);
+	struct bh_indicators minus = parse("192.0.2.0/24\n2001:db8::1\n198.51.100.1",
+		sizeof("192.0.2.0/24\n2001:db8::1\n198.51.100.1") - 1, NULL);
+	struct bh_indicators plus = parse("198.51.100.2\n192.0.2.1\n2001:db8::2",
+		sizeof("198.51.100.2\n192.0.2.1\n2001:db8::2") - 1, NULL);
+	bh_indicators_sort(&ind);
+	bh_indicators_sort(&minus);
+	bh_indicators_sort(&plus);
+	bh_indicators_change(&ind, &minus, &plus);
+	assert_int_equal(ind.n4, 2);
+	assert_int_equal(ind.v4[0].first, 0xc0000201);
+	assert_int_equal(ind.v4[1].first, 0xc6336402);
+	assert_int_equal(ind.n6, 1);
+	assert_true((uint64_t)ind.v6[0].first == 2);
+	bh_indicators_finish(&ind);
+	bh_indicators_finish(&minus);
+	bh_indicators_finish(&plus);
 }
 
 static void *reader(void *arg)
@@ -592,6 +696,8 @@ int main(void)
 		cmocka_unit_test(test_ends_of_the_space),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_hostile_nesting),
+		cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_change),
 		cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests_name("feeds", tests, NULL, NULL);

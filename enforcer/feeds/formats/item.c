@@ -173,14 +173,10 @@ int bh_reader_refuse(struct bh_reader *r, const char *why)
 static void add(struct bh_reader *r, struct bh_indicators *to, const struct bh_range *range,
 	int64_t expires)
 {
-	if (to->n == BH_FEED_MAX_INDICATORS) {
+	if (bh_indicators_count(to) == BH_FEED_MAX_INDICATORS)
 		r->refusal = "holds more indicators than a feed may";
-		return;
-	}
-	BH_GROW(to->item, to->n, to->cap);
-	to->item[to->n++] = (struct bh_indicator){.range = *range,
-		.line = r->line,
-		.expires = expires > UINT32_MAX ? 0 : (uint32_t)expires};
+	else
+		bh_indicators_add(to, range, r->line, expires > UINT32_MAX ? 0 : (uint32_t)expires);
 }
 
 static void take(

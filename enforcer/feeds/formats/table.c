@@ -111,9 +111,9 @@ static const char *check_block(struct bh_reader *r, const struct row *w, struct 
 	struct bh_reader inner = {.opts = &opts, .out = &probe};
 	opts.widest4 = opts.widest6 = 0; /* judged by the caller */
 	bh_reader_item(&inner, both, strlen(both), 0);
-	bool good = probe.ind.n == 1;
+	bool good = bh_indicators_count(&probe.ind) == 1;
 	if (good)
-		*ret = probe.ind.item[0].range;
+		*ret = bh_indicators_range(&probe.ind, 0);
 	bh_indicators_finish(&probe.ind);
 	struct bh_addr a, b;
 	if (!good || bh_addr_parse(first, &a) < 0 || bh_addr_parse(last, &b) < 0)
