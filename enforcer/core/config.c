@@ -219,7 +219,8 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
 		"table_owner", "policies", "state", "socket", "sources", "namespace_labels",
-		"namespaces", "nodes", "feeds", "audit", "queue", "pace", "history", NULL};
+		"namespaces", "nodes", "feeds", "feed_allow", "feed_exceptions", "audit", "queue",
+		"pace", "history", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);
@@ -230,6 +231,8 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 		{"namespaces", conf_read_namespaces},
 		{"nodes", conf_read_nodes},
 		{"feeds", conf_read_feeds},
+		{"feed_allow", conf_read_feed_allow},
+		{"feed_exceptions", conf_read_feed_exceptions},
 		{"audit", conf_read_audit},
 		{"queue", read_queue},
 		{"pace", read_pace},
@@ -320,12 +323,17 @@ static void free_lists(struct bh_config *c)
 		free(c->feeds[i].name);
 		free(c->feeds[i].url);
 		free(c->feeds[i].format);
+		free(c->feeds[i].headers_file);
+		free(c->feeds[i].proxy);
+		free(c->feeds[i].ca_file);
 	}
 	free(c->modes);
 	free(c->sources);
 	free(c->namespaces);
 	free(c->nodes);
 	free(c->feeds);
+	bh_ranges_finish(&c->feed_allow);
+	bh_config_exceptions_finish(&c->feed_exceptions);
 }
 
 void bh_config_free(struct bh_config *c)

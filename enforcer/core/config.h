@@ -51,6 +51,19 @@ struct bh_sink_conf { /* another receiver of audit records */
 	enum bh_sink_kind kind;
 	enum bh_render_format format; /* ecs */
 };
+/* A namespace that may talk to something listed, until then. */
+struct bh_feed_exception {
+	char *namespace;
+	struct bh_ranges addrs; /* normalised */
+	char *feed; /* NULL: whichever feed lists it */
+	char *reason;
+	int64_t until; /* s since the epoch */
+};
+struct bh_config_exceptions {
+	struct bh_feed_exception *item;
+	size_t n;
+};
+void bh_config_exceptions_finish(struct bh_config_exceptions *list);
 
 enum bh_audit_flows { BH_AUDIT_FLOWS_NONE, BH_AUDIT_FLOWS_NEW, BH_AUDIT_FLOWS_FULL };
 
@@ -75,6 +88,8 @@ struct bh_config {
 	size_t n_nodes;
 	struct bh_feed_conf *feeds; /* feeds: [] */
 	size_t n_feeds;
+	struct bh_ranges feed_allow; /* feed_allow: []; normalised */
+	struct bh_config_exceptions feed_exceptions; /* feed_exceptions: [] */
 	char *audit_path; /* audit.path: /var/log/bulkhead/audit.jsonl */
 	uint64_t audit_rotate_size; /* audit.rotate.size: 256M, 64K..1024G; bytes */
 	uint64_t audit_rotate_s; /* audit.rotate.age: 1d */
@@ -104,3 +119,5 @@ void bh_config_free(struct bh_config *c);
 /* The configuration in force as YAML that parses again to the same (bulkhead status -o json shows
  * the important parts; `bulkheadd --print-config` all). */
 void bh_config_print(const struct bh_config *c, struct bh_buf *out);
+/* One item of `feeds`, as YAML that parses again to the same. */
+void bh_config_print_feed(const struct bh_feed_conf *f, struct bh_buf *out);

@@ -90,34 +90,90 @@ void conf_duration(struct conf_ctx *x, const struct bh_node *n, const char *path
 		"must be a duration from 1s to %ud", max_days);
 }
 
+static void read_number(struct conf_ctx *x, const struct bh_node *map, const char *path,
+	const char *key, int64_t min, int64_t max, int64_t *v)
+{
+	bh_autofree char *at = NULL;
+	const struct bh_node *n = conf_field(map, path, key, false, &at);
+	if (n)
+		bh_read_int(&x->r, n, at, min, max, v);
+}
+
+static void read_unsigned(struct conf_ctx *x, const struct bh_node *map, const char *path,
+	const char *key, int64_t min, int64_t max, unsigned *ret)
+{
+	int64_t v = *ret;
+	read_number(x, map, path, key, min, max, &v);
+	*ret = (unsigned)v;
+}
+
 static void read_guards(
 	struct conf_ctx *x, const struct bh_node *map, const char *path, struct bh_feed_conf *ret)
 {
-	bh_autofree char *interval = NULL, *min = NULL, *shrink = NULL;
+	int64_t min_entries = (int64_t)ret->min_entries, max_bytes = BH_FEED_MAX_BYTES;
+	read_number(x, map, path, "min_entries", 0, BH_FEED_MAX_INDICATORS, &min_entries);
+	read_number(x, map, path, "max_bytes", 1, BH_FEED_MAX_BYTES, &max_bytes);
+	ret->min_entries = (uint64_t)min_entries;
+	ret->max_bytes = (uint64_t)max_bytes;
+	read_unsigned(x, map, path, "max_shrink_percent", 0, 100, &ret->max_shrink_percent);
+	read_unsigned(x, map, path, "max_growth_percent", 0, 1000000, &ret->max_growth_percent);
+	read_unsigned(x, map, path, "max_rejected_percent", 1, 100, &ret->max_rejected_percent);
+	read_unsigned(x, map, path, "widest_ipv4", 1, 32, &ret->widest4);
+	read_unsigned(x, map, path, "widest_ipv6", 1, 128, &ret->widest6);
+	read_unsigned(x, map, path, "min_confidence", 0, 127, &ret->min_confidence);
+}
+
+static void read_way(
+	struct conf_ctx *x, const struct bh_node *map, const char *path, struct bh_feed_conf *ret)
+{
+	bh_autofree char *interval = NULL, *timeout = NULL, *headers = NULL, *proxy = NULL,
+			 *ca = NULL;
 	const struct bh_node *n;
-	int64_t v;
+	const char *s;
 	if ((n = conf_field(map, path, "interval", false, &interval)))
 		conf_duration(x, n, interval, INTERVAL_MAX_DAYS, &ret->interval_s);
-	if ((n = conf_field(map, path, "min_entries", false, &min)) &&
-		bh_read_int(&x->r, n, min, 0, BH_FEED_MAX_INDICATORS, &v) == 0)
-		ret->min_entries = (uint64_t)v;
-	if ((n = conf_field(map, path, "max_shrink_percent", false, &shrink)) &&
-		bh_read_int(&x->r, n, shrink, 0, 100, &v) == 0)
-		ret->max_shrink_percent = (unsigned)v;
+	if ((n = conf_field(map, path, "timeout", false, &timeout)))
+		conf_duration(x, n, timeout, 1, &ret->timeout_s);
+	if ((n = conf_field(map, path, "headers_file", false, &headers)))
+		conf_path(x, n, headers, &ret->headers_file);
+	if ((n = conf_field(map, path, "ca_file", false, &ca)))
+		conf_path(x, n, ca, &ret->ca_file);
+	if ((n = conf_field(map, path, "proxy", false, &proxy)) &&
+		bh_read_string(&x->r, n, proxy, &s) == 0)
+		ret->proxy = bh_xstrdup(s);
+}
+
+/* Indexes of what is chosen; 0 is the default. */
+static int read_choice(struct conf_ctx *x, const struct bh_node *map, const char *path,
+	const char *key, const char *const *names)
+{
+	bh_autofree char *at = NULL;
+	const struct bh_node *n = conf_field(map, path, key, false, &at);
+	int i = n ? conf_choice(x, n, at, names) : 0;
+	return i > 0 ? i : 0;
 }
 
 static void read_feed(
 	struct conf_ctx *x, const struct bh_node *map, const char *path, struct bh_feed_conf *ret)
 {
-	static const char *const keys[] = {"name", "url", "format", "action", "interval",
-		"min_entries", "max_shrink_percent", NULL};
+	static const char *const keys[] = {"name", "url", "format", "action", "direction",
+		"special", "interval", "min_entries", "max_shrink_percent", "max_growth_percent",
+		"max_rejected_percent", "widest_ipv4", "widest_ipv6", "min_confidence",
+		"headers_file", "proxy", "ca_file", "timeout", "max_bytes", NULL};
 	static const char *const actions[] = {"block", "alert", NULL};
-	bh_autofree char *name = NULL, *url = NULL, *format = NULL, *action = NULL;
+	static const char *const directions[] = {"both", "in", "out", NULL};
+	static const uint8_t mask[] = {BH_FEED_BOTH, BH_FEED_IN, BH_FEED_OUT};
+	bh_autofree char *name = NULL, *url = NULL, *special = NULL;
 	const struct bh_node *n;
-	int i = 0;
 
-	*ret = (struct bh_feed_conf){
-		.interval_s = 3600, .min_entries = 1, .max_shrink_percent = 90};
+	*ret = (struct bh_feed_conf){.interval_s = 3600,
+		.min_entries = 1,
+		.max_shrink_percent = 90,
+		.max_growth_percent = 1000,
+		.max_rejected_percent = 50,
+		.widest4 = BH_FEED_WIDEST_V4,
+		.widest6 = BH_FEED_WIDEST_V6,
+		.timeout_s = 300};
 	if (bh_read_map(&x->r, map, path) < 0)
 		return;
 	bh_read_known_keys(&x->r, map, path, keys);
@@ -129,12 +185,14 @@ static void read_feed(
 		read_url(x, n, url, &ret->url);
 	else
 		bh_read_error(&x->r, map, path, NULL, "url is missing");
-	if ((n = conf_field(map, path, "format", false, &format)))
-		i = conf_choice(x, n, format, bh_feed_formats);
-	ret->format = bh_xstrdup(bh_feed_formats[i > 0 ? i : 0]);
-	if ((n = conf_field(map, path, "action", false, &action)))
-		ret->alert_only = conf_choice(x, n, action, actions) == 1;
+	ret->format =
+		bh_xstrdup(bh_feed_formats[read_choice(x, map, path, "format", bh_feed_formats)]);
+	ret->alert_only = read_choice(x, map, path, "action", actions) == 1;
+	ret->directions = mask[read_choice(x, map, path, "direction", directions)];
+	if ((n = conf_field(map, path, "special", false, &special)))
+		bh_read_bool(&x->r, n, special, &ret->special);
 	read_guards(x, map, path, ret);
+	read_way(x, map, path, ret);
 }
 
 void conf_read_feeds(struct conf_ctx *x, const struct bh_node *n, const char *path)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The configuration in force, as a file that parses to the same. Texts are always quoted, so that
  * no content can change its type or its structure. */
+#include <time.h>
+
 #include "config.h"
 
 /* Characters that a YAML reader takes for more than themselves, in a text that is UTF-8: controls,
@@ -151,17 +153,75 @@ static void put_nodes(struct bh_buf *out, const struct bh_config *c)
 	}
 }
 
+void bh_config_print_feed(const struct bh_feed_conf *f, struct bh_buf *out)
+{
+	static const char *const direction[] = {"both", "in", "out", "both"};
+	put_field(out, "- name", f->name);
+	put_field(out, "  url", f->url);
+	bh_buf_printf(out, "  format: %s\n  action: %s\n  direction: %s\n  special: %s\n",
+		f->format, f->alert_only ? "alert" : "block", direction[f->directions & 3],
+		f->special ? "true" : "false");
+	bh_buf_printf(out, "  interval: %llus\n  timeout: %llus\n  max_bytes: %llu\n",
+		(unsigned long long)f->interval_s, (unsigned long long)f->timeout_s,
+		(unsigned long long)f->max_bytes);
+	bh_buf_printf(out, "  min_entries: %llu\n  max_shrink_percent: %u\n",
+		(unsigned long long)f->min_entries, f->max_shrink_percent);
+	bh_buf_printf(out, "  max_growth_percent: %u\n  max_rejected_percent: %u\n",
+		f->max_growth_percent, f->max_rejected_percent);
+	bh_buf_printf(out, "  widest_ipv4: %u\n  widest_ipv6: %u\n  min_confidence: %u\n",
+		f->widest4, f->widest6, f->min_confidence);
+	if (f->headers_file)
+		put_field(out, "  headers_file", f->headers_file);
+	if (f->ca_file)
+		put_field(out, "  ca_file", f->ca_file);
+	if (f->proxy)
+		put_field(out, "  proxy", f->proxy);
+}
+
+static void put_prefix(const struct bh_prefix *p, void *arg)
+{
+	struct bh_buf *out = arg;
+	char text[BH_PREFIX_STRLEN];
+	if (out->len && out->s[out->len - 1] != '[')
+		bh_buf_str(out, ", ");
+	put_string(out, bh_prefix_format(p, text));
+}
+
+static void put_ranges(struct bh_buf *out, const struct bh_ranges *r)
+{
+	bh_buf_str(out, "[");
+	for (size_t i = 0; i < r->n; i++)
+		bh_range_prefixes(r->item[i], put_prefix, out);
+	bh_buf_str(out, "]\n");
+}
+
+static void put_until(struct bh_buf *out, int64_t until)
+{
+	time_t t = (time_t)until;
+	struct tm tm;
+	char text[32];
+	gmtime_r(&t, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	put_field(out, "  until", text);
+}
+
 static void put_feeds(struct bh_buf *out, const struct bh_config *c)
 {
 	bh_buf_str(out, c->n_feeds ? "feeds:\n" : "feeds: []\n");
-	for (size_t i = 0; i < c->n_feeds; i++) {
-		const struct bh_feed_conf *f = &c->feeds[i];
-		put_field(out, "- name", f->name);
-		put_field(out, "  url", f->url);
-		bh_buf_printf(out, "  format: %s\n  action: %s\n  interval: %llus\n", f->format,
-			f->alert_only ? "alert" : "block", (unsigned long long)f->interval_s);
-		bh_buf_printf(out, "  min_entries: %llu\n  max_shrink_percent: %u\n",
-			(unsigned long long)f->min_entries, f->max_shrink_percent);
+	for (size_t i = 0; i < c->n_feeds; i++)
+		bh_config_print_feed(&c->feeds[i], out);
+	bh_buf_str(out, "feed_allow: ");
+	put_ranges(out, &c->feed_allow);
+	bh_buf_str(out, c->feed_exceptions.n ? "feed_exceptions:\n" : "feed_exceptions: []\n");
+	for (size_t i = 0; i < c->feed_exceptions.n; i++) {
+		const struct bh_feed_exception *x = &c->feed_exceptions.item[i];
+		put_field(out, "- namespace", x->namespace);
+		bh_buf_str(out, "  addresses: ");
+		put_ranges(out, &x->addrs);
+		if (x->feed)
+			put_field(out, "  feed", x->feed);
+		put_field(out, "  reason", x->reason);
+		put_until(out, x->until);
 	}
 }
 

@@ -44,6 +44,8 @@ void conf_read_sources(struct conf_ctx *x, const struct bh_node *n, const char *
 void conf_read_audit(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_sinks(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_feeds(struct conf_ctx *x, const struct bh_node *n, const char *path);
+void conf_read_feed_allow(struct conf_ctx *x, const struct bh_node *n, const char *path);
+void conf_read_feed_exceptions(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_selector(
 	struct conf_ctx *x, const struct bh_node *n, const char *path, struct bh_selector *ret);
 /* A set of labels with the syntax of Kubernetes; used for matchLabels too. fn gets good ones. */

@@ -82,7 +82,7 @@ struct bh_feed_index *bh_core_feeds_in_force(struct bh_core *c)
 {
 	struct bh_feed_load *l = &c->feed_load;
 	if (!l->in_force) {
-		l->in_force = bh_feeds_index(c->feeds);
+		l->in_force = bh_feeds_settle(c->feeds);
 		l->sets.directed = any_directed(l->in_force);
 		for (int set = 0; set < BH_FEED_SETS * 2; set++)
 			l->sets.size[set / 2][set % 2] = size_for(n_hosts(l->in_force, set));

@@ -47,7 +47,8 @@ static bool match_feeds(struct bh_snapshot *s, struct bh_event *e)
 	for (int i = 0; i < 2; i++) {
 		if (!find_hit(s, end[i], as[i], &hit))
 			continue;
-		bool block = blocked(s, end[i], as[i]);
+		bool block = blocked(s, end[i], as[i]) &&
+			     !bh_core_feeds_excepted(s, end[i], as[i], end[!i], e->when);
 		if (found && !block)
 			continue;
 		snprintf(e->feed, sizeof(e->feed), "%s", hit.feed);

@@ -32,6 +32,7 @@ struct bh_snapshot {
 	int refs;
 	struct bh_engine *engine;
 	struct bh_feed_index *feeds;
+	struct bh_config_exceptions exceptions; /* from feeds; without reasons */
 	enum bh_mode node_mode;
 	bool reject;
 	uint64_t epoch; /* of the run's snapshots, ascending from 1 */
@@ -237,6 +238,8 @@ struct bh_core {
 
 	struct bh_history history;
 	struct bh_feed_load feed_load;
+	int64_t exceptions_seen; /* s: up to when ended ones were looked for */
+	unsigned protect_ticks;
 	struct bh_flow_batch flows;
 	int64_t observed; /* µs: when the learner was told of the workloads last */
 	uint64_t observed_epoch;
@@ -300,6 +303,18 @@ bool bh_core_departs(const struct bh_inventory *from, const struct bh_inventory 
 void bh_core_departed_follow(/* from: NULL at the start */
 	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to);
 void bh_core_departed_purge(struct bh_core *c); /* what is left to be removed */
+/* feed_policy.c */
+/* May the namespace of `other` talk to what blocking feeds list in this direction? now: µs. */
+bool bh_core_feeds_excepted(const struct bh_snapshot *s, const struct bh_addr *listed, unsigned as,
+	const struct bh_addr *other, int64_t now);
+void bh_core_exceptions_copy(
+	struct bh_config_exceptions *to, const struct bh_config_exceptions *from);
+void bh_core_feeds_protect(struct bh_core *c);
+void bh_core_feeds_tick(struct bh_core *c);
+/* Texts of /etc/resolv.conf, /proc/net/route and /proc/net/ipv6_route: whom the node depends on. */
+void bh_core_parse_resolvers(const char *text, struct bh_ranges *r);
+void bh_core_parse_routes4(const char *text, struct bh_ranges *r);
+void bh_core_parse_routes6(const char *text, struct bh_ranges *r);
 /* revoke.c */
 bool bh_core_denied(const struct bh_snapshot *s, const struct bh_flow *f); /* by policy or feed */
 void bh_core_revoke(struct bh_core *c); /* from the loop at once, and again after 100 ms */

@@ -92,6 +92,7 @@ static struct bh_snapshot *build_snapshot(struct bh_core *c)
 	s->engine = build_engine(c, inv);
 	bh_inventory_unref(inv);
 	s->feeds = bh_core_feeds_in_force(c);
+	bh_core_exceptions_copy(&s->exceptions, &c->conf->feed_exceptions);
 	s->node_mode = bh_core_node_mode(c);
 	s->reject = c->conf->reject;
 	s->epoch = ++c->epochs;
@@ -112,19 +113,6 @@ static struct bh_ruleset *emit(struct bh_core *c, const struct bh_snapshot *s)
 		.feed_sets = &c->feed_load.sets,
 	};
 	return bh_engine_emit(s->engine, &opts);
-}
-
-/* The feeds must never cut the node off from itself, its containers or its gateways. */
-static void protect(struct bh_core *c, const struct bh_inventory *inv)
-{
-	struct bh_ranges r = {0};
-	for (size_t i = 0; i < inv->n_hosts; i++)
-		bh_ranges_add(&r, (struct bh_range){inv->host[i], inv->host[i]});
-	for (size_t i = 0; i < inv->n_networks; i++)
-		bh_ranges_add(&r, bh_prefix_range(&inv->network[i]));
-	bh_ranges_normalise(&r);
-	bh_feeds_set_protected(c->feeds, &r);
-	bh_ranges_finish(&r);
 }
 
 /* Nothing known of what the kernel holds, or somebody changed it: it has to be made whole. */
@@ -252,7 +240,7 @@ int bh_core_reconcile(struct bh_core *c)
 	bh_snapshot_unref(c->snap);
 	c->snap = bh_snapshot_ref(s);
 	bh_shared_publish(&c->shared, s);
-	protect(c, bh_engine_inventory(c->snap->engine));
+	bh_core_feeds_protect(c);
 	after_commit(c, r);
 	return 0;
 }

@@ -9,12 +9,18 @@
 
 #define SECOND_SWEEP_MS 100
 
+static bool listed(const struct bh_snapshot *s, const struct bh_addr *a, unsigned as,
+	const struct bh_addr *other)
+{
+	return (bh_feed_index_blocked(s->feeds, a) & as) &&
+	       !bh_core_feeds_excepted(s, a, as, other, bh_core_now());
+}
+
 bool bh_core_denied(const struct bh_snapshot *s, const struct bh_flow *f)
 {
 	struct bh_decision d;
 
-	if ((bh_feed_index_blocked(s->feeds, &f->src) & BH_FEED_IN) ||
-		(bh_feed_index_blocked(s->feeds, &f->dst) & BH_FEED_OUT))
+	if (listed(s, &f->src, BH_FEED_IN, &f->dst) || listed(s, &f->dst, BH_FEED_OUT, &f->src))
 		return true;
 	bh_engine_evaluate(s->engine, f, &d);
 	return d.verdict != BH_ALLOW;

@@ -17,6 +17,7 @@ void bh_snapshot_unref(struct bh_snapshot *s)
 		return;
 	bh_engine_unref(s->engine);
 	bh_feed_index_unref(s->feeds);
+	bh_config_exceptions_finish(&s->exceptions);
 	free(s);
 }
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define STALE_INTERVALS 3
+#define STREAM_KEPT_S 300 /* between copies of a stream: each is the whole of it */
 #define NOT_FETCHED "not fetched:" /* so begin the network's failures, see feed.c */
 
 void bh_feed_compose_message(struct bh_feed *f)
@@ -92,134 +93,243 @@ static const struct bh_diag *first_diag(const struct bh_diags *d, enum bh_severi
 	return NULL;
 }
 
-/* What was odd in a text that was accepted. Owned; NULL = nothing. */
-static char *note_of(const struct bh_indicators *ind, const struct bh_diags *d)
+/* Where a remark is about: the file only where there are several. */
+static char *place_of(const struct bh_feed *f, const struct bh_diag *d)
 {
-	const struct bh_diag *first = first_diag(d, BH_WARNING);
-	if (!first)
-		return NULL;
-	if (ind->rejected)
-		return bh_xasprintf("%zu lines left out; the first remark: line %d: %s",
-			ind->rejected, first->line, first->what);
-	return bh_xasprintf("line %d: %s; %s", first->line, first->what,
-		first->remedy ? first->remedy : "loaded");
+	const char *file = bh_streq(d->file, f->conf.name) ? "" : d->file;
+	if (!d->line)
+		return bh_xasprintf("%s%s", file, *file ? ": " : "");
+	return bh_xasprintf("%s%sline %d: ", file, *file ? " " : "", d->line);
 }
 
-/* Why the new indicators may not replace those in force; owned, NULL = they may. A copy from
- * another source says nothing about how large this one should be. */
-static char *guard(const struct bh_feed *f, const struct bh_indicators *ind)
+/* What was odd in a text that was accepted. Owned; NULL = nothing. */
+static char *note_of(
+	const struct bh_feed *f, const struct bh_feed_text *t, const struct bh_diags *d)
 {
-	size_t before = bh_indicators_count(&f->indicators), n = bh_indicators_count(ind);
-	bool same_source = f->meta.url && bh_streq(f->meta.url, f->conf.url);
-	if (n == 0 && f->conf.min_entries > 0)
-		return bh_xasprintf(
-			"refused: it holds no entries (of %zu lines, %zu cannot be read)",
-			ind->lines, ind->rejected);
-	if (n < f->conf.min_entries)
-		return bh_xasprintf("refused: it holds %zu entries, fewer than min_entries: %llu",
-			n, (unsigned long long)f->conf.min_entries);
-	if (same_source && f->conf.max_shrink_percent < 100 && n < before &&
+	const struct bh_indicators *ind = &t->ind;
+	const struct bh_diag *first = first_diag(d, BH_WARNING);
+	if (t->declared >= 0 && (uint64_t)t->declared > ind->lines)
+		return bh_xasprintf("it says that it holds %lld entries, but %zu were found: cut "
+				    "short?",
+			(long long)t->declared, ind->lines);
+	if (!first)
+		return NULL;
+	char bh_autofree *place = place_of(f, first);
+	if (ind->rejected)
+		return bh_xasprintf("%zu lines left out; the first remark: %s%s", ind->rejected,
+			place, first->what);
+	return bh_xasprintf("%s%s%s%s", place, first->what, first->remedy ? "; " : "",
+		first->remedy ? first->remedy : "");
+}
+
+#define GROWTH_FROM 10000 /* entries; below that lists may well grow tenfold */
+
+static char *guard_change(const struct bh_feed *f, const struct bh_feed_text *t)
+{
+	size_t before = bh_indicators_count(&f->data->ind), n = bh_indicators_count(&t->ind);
+	if (f->conf.max_shrink_percent < 100 && n < before &&
 		(before - n) * 100 > before * f->conf.max_shrink_percent)
 		return bh_xasprintf(
 			"refused: it shrank from %zu to %zu entries; if that is right, raise "
 			"max_shrink_percent: %u",
 			before, n, f->conf.max_shrink_percent);
+	if (f->conf.max_growth_percent && before && n > GROWTH_FROM &&
+		(n - before) / before * 100 > f->conf.max_growth_percent)
+		return bh_xasprintf(
+			"refused: it grew from %zu to %zu entries; if that is right, raise "
+			"max_growth_percent: %u",
+			before, n, f->conf.max_growth_percent);
+	if (t->declared >= 0 && (uint64_t)t->declared > t->ind.lines && n < before)
+		return bh_xasprintf("refused: it says that it holds %lld entries, but %zu were "
+				    "found: it was cut short",
+			(long long)t->declared, t->ind.lines);
 	return NULL;
 }
 
-static void put_in_force(struct bh_feed *f, struct bh_indicators *ind, const struct bh_diags *d)
+/* Why the new indicators may not replace those in force; owned, NULL = they may. A copy from
+ * another source says nothing about how large this one should be. */
+static char *guard(const struct bh_feed *f, const struct bh_feed_text *t)
 {
-	bh_indicators_finish(&f->indicators);
-	f->indicators = *ind;
-	*ind = (struct bh_indicators){0};
-	f->rejected = f->indicators.rejected;
+	size_t n = bh_indicators_count(&t->ind);
+	if (n == 0 && f->conf.min_entries > 0)
+		return bh_xasprintf(
+			"refused: it holds no entries (of %zu lines, %zu cannot be read)",
+			t->ind.lines, t->ind.rejected);
+	if (n < f->conf.min_entries)
+		return bh_xasprintf("refused: it holds %zu entries, fewer than min_entries: %llu",
+			n, (unsigned long long)f->conf.min_entries);
+	bool same_source = f->meta.url && bh_streq(f->meta.url, f->conf.url);
+	return same_source ? guard_change(f, t) : NULL;
+}
+
+static void put_in_force(struct bh_feed *f, struct bh_feed_text *t, const struct bh_diags *d)
+{
 	free(f->note);
-	f->note = note_of(&f->indicators, d);
+	f->note = note_of(f, t, d);
+	f->rejected = t->ind.rejected;
+	free(f->credit);
+	free(f->dated);
+	free(f->format_read);
+	f->credit = BH_TAKE_PTR(t->credit);
+	f->dated = BH_TAKE_PTR(t->dated);
+	f->format_read = bh_xstrdup(t->format);
+	bh_feed_data_unref(f->data);
+	f->data = bh_feed_data_new(&t->ind);
 	bh_feeds_touch(f->mgr);
 }
 
-static void keep(struct bh_feed *f, const char *text, size_t len)
-{
-	if (!f->keep_path)
-		return;
-	int r = bh_feed_keep(f->keep_path, &f->meta, text, len);
-	free(f->keep_error);
-	f->keep_error = NULL;
-	if (r == 0)
-		return;
-	f->keep_error = bh_xasprintf(
-		"no copy for the next start: %s cannot be written: %s", f->keep_path, strerror(-r));
-	/* Without validators the text comes again with the next check, and is written then. */
-	free(BH_TAKE_PTR(f->meta.etag));
-	free(BH_TAKE_PTR(f->meta.last_modified));
-}
+/* --- jobs --- */
 
-static int read_text(const struct bh_feed *f, const char *text, size_t len, struct bh_diags *d,
-	struct bh_indicators *ret)
+static struct bh_feed_job *read_job(struct bh_feed *f, const char *format)
 {
-	const struct bh_feed_read_opts o = {
-		.name = f->conf.name, .format = f->conf.format, .now = time(NULL)};
-	struct bh_feed_text t;
-	int r = bh_feed_read(&o, text, len, d, &t);
-	if (r < 0)
-		return r;
-	*ret = t.ind;
-	t.ind = (struct bh_indicators){0};
-	bh_feed_text_finish(&t);
-	return 0;
+	const struct bh_feed_conf *c = &f->conf;
+	struct bh_feed_job *j = bh_feed_job_new(f);
+	j->format = bh_xstrdup(format ? format : c->format);
+	j->opts = (struct bh_feed_read_opts){.format = j->format,
+		.now = time(NULL),
+		.widest4 = c->widest4,
+		.widest6 = c->widest6,
+		.max_rejected_percent = c->max_rejected_percent,
+		.min_confidence = c->min_confidence};
+	if (!f->keep_error)
+		memcpy(j->known, f->meta.sha256, sizeof(j->known));
+	return j;
 }
 
 void bh_feed_accept(struct bh_feed *f, const char *text, size_t len, const char *etag,
-	const char *last_modified)
+	const char *last_modified, bool stream)
 {
-	struct bh_indicators ind = {0};
-	struct bh_diags bh_autodiags d = {0};
-	struct bh_feed_meta m = {.loaded_at = time(NULL)};
+	struct bh_feed_job *j = read_job(f, NULL);
+	j->text = bh_xmemdup(len ? text : "", len ? len : 1);
+	j->len = len;
+	j->etag = bh_xstrdup(etag);
+	j->last_modified = bh_xstrdup(last_modified);
+	if (bh_streq(f->conf.format, "crowdsec"))
+		j->known[0] = '\0'; /* its durations count from now on, whatever the bytes */
+	if (stream)
+		j->base = bh_feed_data_ref(f->data);
+	bh_feed_job_start(f->mgr->loop, j);
+}
 
-	bh_feed_sha256(text, len, m.sha256);
-	if (m.sha256[0] && bh_streq(m.sha256, f->meta.sha256)) {
-		if (f->keep_error)
-			keep(f, text, len);
-		bh_feed_unchanged(f);
+void bh_feed_accept_file(struct bh_feed *f, int fd)
+{
+	struct bh_feed_job *j = read_job(f, NULL);
+	j->fd = fd;
+	j->path = bh_xstrdup(f->local);
+	bh_feed_job_start(f->mgr->loop, j);
+}
+
+void bh_feed_accept_directory(struct bh_feed *f)
+{
+	struct bh_feed_job *j = read_job(f, NULL);
+	j->dir = bh_xstrdup(f->local);
+	bh_feed_job_start(f->mgr->loop, j);
+}
+
+/* The copy for the next start, written by a job that takes over the text of this one. */
+static void keep(struct bh_feed *f, struct bh_feed_job *j)
+{
+	int64_t now = time(NULL);
+	if (!f->keep_path || (j->base && now >= f->kept_at && now - f->kept_at < STREAM_KEPT_S))
+		return;
+	f->kept_at = now;
+	struct bh_feed_job *k = bh_feed_job_new(f);
+	k->keep = true;
+	k->path = bh_xstrdup(f->keep_path);
+	k->text = BH_TAKE_PTR(j->text);
+	k->len = j->len;
+	k->meta = (struct bh_feed_meta){.url = bh_xstrdup(f->meta.url),
+		.etag = bh_xstrdup(f->meta.etag),
+		.last_modified = bh_xstrdup(f->meta.last_modified),
+		.format = bh_xstrdup(j->kept_format),
+		.loaded_at = f->meta.loaded_at};
+	memcpy(k->meta.sha256, f->meta.sha256, sizeof(k->meta.sha256));
+	bh_feed_job_start(f->mgr->loop, k);
+}
+
+static void kept(struct bh_feed *f, const struct bh_feed_job *j)
+{
+	free(f->keep_error);
+	f->keep_error = NULL;
+	if (j->rc < 0) {
+		f->keep_error = bh_xasprintf("no copy for the next start: %s cannot be written: %s",
+			f->keep_path, strerror(-j->rc));
+		/* Without validators the text comes again with the next check, and is written
+		 * then. */
+		free(BH_TAKE_PTR(f->meta.etag));
+		free(BH_TAKE_PTR(f->meta.last_modified));
+	}
+	bh_feed_compose_message(f);
+}
+
+static void failed(struct bh_feed *f, const struct bh_feed_job *j)
+{
+	const struct bh_diag *first = first_diag(&j->diags, BH_ERROR);
+	f->streaming = false;
+	f->file_read = false;
+	if (j->error) {
+		bh_feed_failed(f, "%s", j->error);
 		return;
 	}
-	if (read_text(f, text, len, &d, &ind) < 0) {
-		const struct bh_diag *first = first_diag(&d, BH_ERROR);
-		bh_feed_failed(f, "refused: it %s", first ? first->what : "cannot be read");
-		return;
-	}
-	bh_indicators_sort(&ind);
-	char bh_autofree *why = guard(f, &ind);
-	if (why) {
-		bh_indicators_finish(&ind);
-		bh_feed_failed(f, "%s", why);
-		return;
-	}
+	char bh_autofree *place = first ? place_of(f, first) : NULL;
+	bh_feed_failed(
+		f, "refused: %sit %s", place ? place : "", first ? first->what : "cannot be read");
+}
+
+static void accepted(struct bh_feed *f, struct bh_feed_job *j)
+{
+	struct bh_feed_meta m = {.loaded_at = time(NULL)};
+	memcpy(m.sha256, j->sha, sizeof(m.sha256));
 	m.url = bh_xstrdup(f->conf.url);
-	m.etag = bh_xstrdup(etag);
-	m.last_modified = bh_xstrdup(last_modified);
+	m.etag = BH_TAKE_PTR(j->etag);
+	m.last_modified = BH_TAKE_PTR(j->last_modified);
 	bh_feed_meta_finish(&f->meta);
 	f->meta = m;
-	put_in_force(f, &ind, &d);
-	keep(f, text, len);
+	put_in_force(f, &j->out, &j->diags);
+	f->streaming = !f->local && bh_streq(f->format_read, "crowdsec");
+	if (!j->base)
+		f->full_at = m.loaded_at;
 	f->tell_updated = true;
 	f->tell_refused = false;
 	succeeded(f);
+	keep(f, j);
 }
 
-/* At the start, before the first fetch. A damaged copy is as good as none, but is told. */
+void bh_feed_job_done(struct bh_feed *f, struct bh_feed_job *j)
+{
+	if (j->keep) {
+		kept(f, j);
+	} else if (j->rc < 0) {
+		failed(f, j);
+	} else if (j->same) {
+		bh_feed_unchanged(f);
+	} else {
+		char bh_autofree *why = guard(f, &j->out);
+		if (why)
+			bh_feed_failed(f, "%s", why);
+		else
+			accepted(f, j);
+	}
+	if (!f->job)
+		bh_feed_check_again(f);
+}
+
+/* --- the start --- */
+
+/* Before the first fetch. A damaged copy is as good as none, but is told. */
 void bh_feed_load_kept(struct bh_feed *f)
 {
 	struct bh_feed_meta m = {0};
-	struct bh_indicators ind = {0};
-	struct bh_diags bh_autodiags d = {0};
 	char bh_autofree *text = NULL;
 	size_t len = 0;
 	int64_t checked_at = 0;
 
 	int r = f->keep_path ? bh_feed_kept(f->keep_path, &m, &checked_at, &text, &len) : -ENOENT;
+	struct bh_feed_job *j = read_job(f, m.format);
+	j->text = BH_TAKE_PTR(text);
+	j->len = len;
 	if (r == 0)
-		r = read_text(f, text, len, &d, &ind);
+		r = bh_feed_job_now(j);
 	free(f->failure);
 	f->failure = NULL;
 	if (r < 0) {
@@ -231,16 +341,16 @@ void bh_feed_load_kept(struct bh_feed *f)
 					  f->keep_path, strerror(-r));
 		f->tell_refused = r != -ENOENT;
 		bh_feeds_tell(f->mgr);
-		bh_feed_compose_message(f);
-		return;
+	} else {
+		if (!bh_streq(m.url, f->conf.url))
+			m.sha256[0] = '\0'; /* another source's: good until this one answers */
+		int64_t now = time(NULL);
+		f->checked_at = f->success_at = checked_at < now ? checked_at : now;
+		f->asked_at = f->success_at;
+		bh_feed_meta_finish(&f->meta);
+		f->meta = m;
+		put_in_force(f, &j->out, &j->diags);
 	}
-	if (!bh_streq(m.url, f->conf.url))
-		m.sha256[0] = '\0'; /* another source's: good until this one answers */
-	int64_t now = time(NULL);
-	f->checked_at = f->success_at = checked_at < now ? checked_at : now;
-	bh_indicators_sort(&ind);
-	bh_feed_meta_finish(&f->meta);
-	f->meta = m;
-	put_in_force(f, &ind, &d);
 	bh_feed_compose_message(f);
+	bh_feed_job_free(j);
 }

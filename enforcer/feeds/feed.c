@@ -19,12 +19,16 @@
 #define IDLE_TIMEOUT_S 30
 #define RETRY_S 30 /* doubled with each failure, up to the interval */
 #define INTERVAL_MAX_S (30 * 86400ull)
+#define STREAM_FULL_S 86400
+#define HEADERS_MAX 16384 /* bytes */
+#define HEADER_LINES_MAX 32
 
 static void on_timer(uv_timer_t *t);
 
 uint64_t bh_feed_interval(const struct bh_feed *f)
 {
-	uint64_t s = f->conf.interval_s ? f->conf.interval_s : 1;
+	uint64_t s = f->conf.interval_s, min = bh_feed_min_interval(&f->conf);
+	s = s > min ? s : min;
 	return s < INTERVAL_MAX_S ? s : INTERVAL_MAX_S;
 }
 
@@ -65,6 +69,11 @@ static bool is_passing(const struct bh_http_result *r)
 	return r->err || r->status >= 500;
 }
 
+static bool is_stream(const struct bh_feed *f)
+{
+	return !f->local && bh_streq(f->conf.format, "crowdsec");
+}
+
 static void on_fetched(const struct bh_http_result *r, void *arg)
 {
 	struct bh_feed *f = arg;
@@ -75,43 +84,117 @@ static void on_fetched(const struct bh_http_result *r, void *arg)
 			r->message && *r->message ? r->message : strerror(-r->err));
 	} else if (r->status == 304 && f->meta.sha256[0]) {
 		bh_feed_unchanged(f);
+	} else if (r->status == 401 || r->status == 403) {
+		bh_feed_failed(f, "not fetched: the server answered %ld: the key in headers_file?",
+			r->status);
 	} else if (r->status != 200) {
 		bh_feed_failed(f, "not fetched: the server answered %ld", r->status);
 	} else if (is_html(r->content_type)) {
 		bh_feed_failed(f, "refused: it is an HTML page, not a list");
 	} else {
-		bh_feed_accept(f, r->body, r->len, r->etag, r->last_modified);
+		bh_feed_accept(f, r->body, r->len, r->etag, r->last_modified,
+			is_stream(f) && f->streaming);
 	}
+	if (r->err || r->status != 200)
+		f->streaming = false; /* who knows what was missed */
 	if (is_passing(r))
 		check_again_soon(f);
 	else
 		check_at_interval(f);
 }
 
-static void fetch(struct bh_feed *f)
+/* A stream begins with everything, and again once a day, in case something got lost. */
+static char *stream_url(struct bh_feed *f)
 {
-	bool validators = f->meta.sha256[0] && bh_streq(f->meta.url, f->conf.url);
+	int64_t age = time(NULL) - f->full_at;
+	if (f->streaming && (age < 0 || age > STREAM_FULL_S))
+		f->streaming = false;
+	bool path = strstr(f->conf.url, "/decisions/stream");
+	size_t n = strlen(f->conf.url);
+	return bh_xasprintf("%s%s%sstartup=%s", f->conf.url,
+		path                             ? ""
+		: n && f->conf.url[n - 1] == '/' ? "v1/decisions/stream"
+						 : "/v1/decisions/stream",
+		strchr(f->conf.url, '?') ? "&" : "?", f->streaming ? "false" : "true");
+}
+
+/* "Name: value" lines; −errno, or −EBADMSG for a line that is no header. */
+static int read_headers(const char *path, char **ret_text, const char **ret, size_t max)
+{
+	char bh_autofree *text = bh_xcalloc(HEADERS_MAX + 1, 1);
+	size_t n = 0;
+	int bh_autoclose fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	ssize_t got = read(fd, text, HEADERS_MAX + 1);
+	if (got < 0)
+		return -errno;
+	if (got > HEADERS_MAX)
+		return -EFBIG;
+	text[got] = '\0';
+	char *next = text;
+	for (char *line; (line = strsep(&next, "\n"));) {
+		line[strcspn(line, "\r")] = '\0';
+		if (!*line || *line == '#')
+			continue;
+		const char *colon = strchr(line, ':');
+		if (!colon || colon == line || n + 1 >= max)
+			return -EBADMSG;
+		for (const char *c = line; *c; c++)
+			if ((unsigned char)*c < ' ' || *c == 0x7f)
+				return -EBADMSG;
+		ret[n++] = line;
+	}
+	ret[n] = NULL;
+	*ret_text = BH_TAKE_PTR(text);
+	return 0;
+}
+
+static int start_request(struct bh_feed *f, const char *url, const char *const *headers)
+{
+	bool validators = f->meta.sha256[0] && bh_streq(f->meta.url, f->conf.url) && !is_stream(f);
+	const struct bh_feed_conf *c = &f->conf;
 	struct bh_http_opts o = {
-		.url = f->conf.url,
-		.max_bytes = BH_FEED_MAX_BYTES,
-		.timeout_ms = FETCH_TIMEOUT_MS,
+		.url = url,
+		.max_bytes = c->max_bytes && c->max_bytes < BH_FEED_MAX_BYTES ? c->max_bytes
+									      : BH_FEED_MAX_BYTES,
+		.timeout_ms = c->timeout_s ? (long)c->timeout_s * 1000 : FETCH_TIMEOUT_MS,
 		.idle_timeout_s = IDLE_TIMEOUT_S,
 		.if_none_match = validators ? f->meta.etag : NULL,
 		.if_modified_since = validators ? f->meta.last_modified : NULL,
-		.follow = true,
+		.follow = !headers, /* a key must not go to whom its server names */
+		.headers = headers,
+		.proxy = c->proxy,
+		.ca_file = c->ca_file,
 	};
 	struct bh_http_request *request = NULL;
+	f->fetching = true;
+	f->asked_at = time(NULL);
+	int r = bh_http_get(f->mgr->http, &o, NULL, on_fetched, f, &request);
+	if (r < 0)
+		f->fetching = false;
+	else if (f->fetching)
+		f->request = request;
+	return r;
+}
+
+static void fetch(struct bh_feed *f)
+{
+	char bh_autofree *url = is_stream(f) ? stream_url(f) : bh_xstrdup(f->conf.url);
+	char bh_autofree *text = NULL;
+	const char *header[HEADER_LINES_MAX + 1];
 	if (f->fetching)
 		return;
-	f->fetching = true;
-	int r = bh_http_get(f->mgr->http, &o, NULL, on_fetched, f, &request);
-	if (r < 0) {
-		f->fetching = false;
+	int r = f->conf.headers_file
+			? read_headers(f->conf.headers_file, &text, header, HEADER_LINES_MAX)
+			: 0;
+	if (r < 0)
+		bh_feed_failed(f, "not fetched: headers_file %s: %s", f->conf.headers_file,
+			r == -EBADMSG ? "lines must be \"Name: value\"" : strerror(-r));
+	else if ((r = start_request(f, url, text ? header : NULL)) < 0)
 		bh_feed_failed(f, "not fetched: %s", strerror(-r));
+	if (r < 0)
 		check_at_interval(f);
-	} else if (f->fetching) {
-		f->request = request;
-	}
 }
 
 /* One that was refused is read again each time, so that it goes stale in the eyes of the guards. */
@@ -123,27 +206,9 @@ static bool same_file(const struct bh_feed *f, const struct bh_file_id *id)
 	       memcmp(&a->modified, &id->modified, sizeof(a->modified)) == 0;
 }
 
-static int read_file(int fd, size_t size, char **ret, size_t *ret_len)
-{
-	char bh_autofree *text = bh_xcalloc(size + 1, 1);
-	size_t n = 0;
-	while (n < size) {
-		ssize_t r = read(fd, text + n, size - n);
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -errno;
-		if (r == 0)
-			break;
-		n += (size_t)r;
-	}
-	*ret = BH_TAKE_PTR(text);
-	*ret_len = n;
-	return 0;
-}
-
-/* O_NONBLOCK so that a FIFO in the file's place cannot hold up the loop. */
-static int read_local(struct bh_feed *f, char **ret, size_t *ret_len, bool *ret_same)
+/* O_NONBLOCK so that a FIFO in the file's place cannot hold up the loop. The descriptor, or
+ * −errno; −EALREADY: it is as it was; −EISDIR. */
+static int open_local(struct bh_feed *f)
 {
 	struct stat st;
 	int bh_autoclose fd = open(f->local, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -158,13 +223,11 @@ static int read_local(struct bh_feed *f, char **ret, size_t *ret_len, bool *ret_
 		.size = (uint64_t)st.st_size,
 		.changed = st.st_ctim,
 		.modified = st.st_mtim};
-	*ret_same = same_file(f, &id);
-	if (*ret_same)
-		return 0;
-	int r = read_file(fd, (size_t)st.st_size, ret, ret_len);
+	if (same_file(f, &id))
+		return -EALREADY;
 	f->file = id;
-	f->file_read = r == 0;
-	return r;
+	f->file_read = true;
+	return BH_TAKE_FD(fd);
 }
 
 static void on_directory(uv_fs_event_t *h, const char *name, int events BH_UNUSED, int status)
@@ -172,9 +235,15 @@ static void on_directory(uv_fs_event_t *h, const char *name, int events BH_UNUSE
 	struct bh_feed *f = h->data;
 	const char *slash = strrchr(f->local, '/');
 	const char *base = slash ? slash + 1 : f->local;
-	if (status < 0 || (name && !bh_streq(name, base)))
+	if (status < 0 || (name && !f->in_directory && !bh_streq(name, base)))
 		return;
 	check_in_ms(f, DEBOUNCE_MS);
+}
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* Anew at each check: the directory may have been replaced, or not have been there. */
@@ -183,26 +252,25 @@ static void watch_directory(struct bh_feed *f)
 	char bh_autofree *dir = bh_xstrdup(f->local);
 	char *slash = strrchr(dir, '/');
 	uv_fs_event_stop(&f->watch);
-	if (slash)
+	f->in_directory = is_directory(f->local);
+	if (slash && !f->in_directory)
 		slash[slash == dir] = '\0';
-	uv_fs_event_start(&f->watch, on_directory, slash ? dir : ".", 0);
+	uv_fs_event_start(&f->watch, on_directory, slash || f->in_directory ? dir : ".", 0);
 }
 
 static void check_local(struct bh_feed *f)
 {
-	char bh_autofree *text = NULL;
-	size_t len = 0;
-	bool same = false;
-
 	watch_directory(f); /* before reading, so that no change falls in between */
-	int r = read_local(f, &text, &len, &same);
-	if (r < 0) {
-		f->file_read = false;
-		bh_feed_failed(f, "%s cannot be read: %s", f->local, strerror(-r));
-	} else if (!same) {
-		bh_feed_accept(f, text, len, NULL, NULL);
-	} else {
+	int fd = open_local(f);
+	if (fd >= 0) {
+		bh_feed_accept_file(f, fd);
+	} else if (fd == -EISDIR) {
+		bh_feed_accept_directory(f);
+	} else if (fd == -EALREADY) {
 		bh_feed_unchanged(f);
+	} else {
+		f->file_read = false;
+		bh_feed_failed(f, "%s cannot be read: %s", f->local, strerror(-fd));
 	}
 	check_at_interval(f);
 }
@@ -210,17 +278,56 @@ static void check_local(struct bh_feed *f)
 static void on_timer(uv_timer_t *t)
 {
 	struct bh_feed *f = t->data;
-	if (f->local)
+	if (f->job)
+		f->again = true; /* still busy with what it brought last */
+	else if (f->local)
 		check_local(f);
 	else
 		fetch(f);
 }
 
-void bh_feed_check_now(struct bh_feed *f)
+/* Spamhaus asks for at most one fetch an hour, and locks out who comes more often. */
+uint64_t bh_feed_min_interval(const struct bh_feed_conf *c)
 {
+	static const char publisher[] = "spamhaus.org";
+	const char *host = strstr(c->url, "://");
+	if (!host || strncasecmp(c->url, "http", 4) != 0)
+		return 1;
+	host += 3;
+	size_t n = strcspn(host, "/?#");
+	const char *at = memchr(host, '@', n);
+	if (at) {
+		n -= (size_t)(at + 1 - host);
+		host = at + 1;
+	}
+	const char *colon = memchr(host, ':', n);
+	n = colon ? (size_t)(colon - host) : n;
+	size_t len = sizeof(publisher) - 1;
+	bool theirs = n >= len && strncasecmp(host + n - len, publisher, len) == 0 &&
+		      (n == len || host[n - len - 1] == '.');
+	return theirs ? 3600 : 1;
+}
+
+bool bh_feed_check_now(struct bh_feed *f)
+{
+	int64_t age = time(NULL) - f->asked_at;
+	uint64_t min = bh_feed_min_interval(&f->conf);
+	if (!f->local && f->asked_at && age >= 0 && min > 1 && (uint64_t)age < min)
+		return false;
 	f->file_read = false;
-	if (!f->fetching)
+	if (f->job)
+		f->again = true;
+	else if (!f->fetching)
 		check_in_ms(f, 0);
+	return true;
+}
+
+void bh_feed_check_again(struct bh_feed *f)
+{
+	if (!f->again)
+		return;
+	f->again = false;
+	check_in_ms(f, 0);
 }
 
 /* Percent escapes decoded; owned. NULL if there is a bad one. */
@@ -267,6 +374,9 @@ static void conf_copy(struct bh_feed_conf *to, const struct bh_feed_conf *from)
 	to->name = bh_xstrdup(from->name);
 	to->url = bh_xstrdup(from->url);
 	to->format = bh_xstrdup(from->format);
+	to->headers_file = bh_xstrdup(from->headers_file);
+	to->proxy = bh_xstrdup(from->proxy);
+	to->ca_file = bh_xstrdup(from->ca_file);
 }
 
 static void conf_finish(struct bh_feed_conf *c)
@@ -274,14 +384,32 @@ static void conf_finish(struct bh_feed_conf *c)
 	free(c->name);
 	free(c->url);
 	free(c->format);
+	free(c->headers_file);
+	free(c->proxy);
+	free(c->ca_file);
 }
 
 bool bh_feed_conf_equal(const struct bh_feed_conf *a, const struct bh_feed_conf *b)
 {
 	return bh_streq(a->name, b->name) && bh_streq(a->url, b->url) &&
-	       bh_streq(a->format, b->format) && a->alert_only == b->alert_only &&
-	       a->interval_s == b->interval_s && a->min_entries == b->min_entries &&
-	       a->max_shrink_percent == b->max_shrink_percent;
+	       bh_streq(a->format, b->format) && bh_streq(a->headers_file, b->headers_file) &&
+	       bh_streq(a->proxy, b->proxy) && bh_streq(a->ca_file, b->ca_file) &&
+	       a->alert_only == b->alert_only && a->directions == b->directions &&
+	       a->special == b->special && a->interval_s == b->interval_s &&
+	       a->min_entries == b->min_entries && a->max_shrink_percent == b->max_shrink_percent &&
+	       a->max_growth_percent == b->max_growth_percent &&
+	       a->max_rejected_percent == b->max_rejected_percent && a->widest4 == b->widest4 &&
+	       a->widest6 == b->widest6 && a->min_confidence == b->min_confidence &&
+	       a->timeout_s == b->timeout_s && a->max_bytes == b->max_bytes;
+}
+
+/* What decides how a text is read: with another it has to be read again. */
+static bool reads_alike(const struct bh_feed_conf *a, const struct bh_feed_conf *b)
+{
+	return bh_streq(a->url, b->url) && bh_streq(a->format, b->format) &&
+	       a->widest4 == b->widest4 && a->widest6 == b->widest6 &&
+	       a->min_confidence == b->min_confidence &&
+	       a->max_rejected_percent == b->max_rejected_percent;
 }
 
 /* A URL that was checked less than an interval ago, before a restart, is not asked again: some
@@ -300,6 +428,7 @@ struct bh_feed *bh_feed_new(struct bh_feeds *mgr, const struct bh_feed_conf *con
 	f->mgr = mgr;
 	conf_copy(&f->conf, conf);
 	f->local = local_path(conf->url);
+	f->data = bh_feed_data_new(NULL);
 	if (fit_for_file(conf->name))
 		f->keep_path = bh_xasprintf("%s/%s.list", mgr->dir, conf->name);
 	uv_timer_init(mgr->loop, &f->timer);
@@ -320,12 +449,16 @@ static void stop(struct bh_feed *f)
 	f->request = NULL;
 	f->fetching = false;
 	f->file_read = false;
+	f->streaming = false;
+	f->again = false;
+	bh_feed_job_forget(f);
 }
 
 void bh_feed_reconfigure(struct bh_feed *f, const struct bh_feed_conf *conf)
 {
-	bool other_source = !bh_streq(f->conf.url, conf->url);
-	if (f->conf.alert_only != conf->alert_only)
+	bool other_source = !reads_alike(&f->conf, conf);
+	if (f->conf.alert_only != conf->alert_only || f->conf.directions != conf->directions ||
+		f->conf.special != conf->special)
 		bh_feeds_touch(f->mgr);
 	stop(f);
 	conf_finish(&f->conf);
@@ -343,13 +476,17 @@ static void on_closed(uv_handle_t *h)
 	if (--f->open_handles > 0)
 		return;
 	conf_finish(&f->conf);
-	bh_indicators_finish(&f->indicators);
+	bh_feed_data_unref(f->data);
 	bh_feed_meta_finish(&f->meta);
 	free(f->keep_path);
 	free(f->local);
 	free(f->failure);
 	free(f->note);
 	free(f->cut);
+	free(f->cuts);
+	free(f->credit);
+	free(f->dated);
+	free(f->format_read);
 	free(f->keep_error);
 	free(f->message);
 	free(f);

@@ -72,11 +72,19 @@ int bh_feed_read(const struct bh_feed_read_opts *opts, const char *text, size_t 
 void bh_feed_text_finish(struct bh_feed_text *t);
 void bh_indicators_finish(struct bh_indicators *i);
 
+/* "2026-01-02T03:04:05[.6][Z|+01:00]", "2026-01-02 03:04:05", "2026-01-02": s since the epoch;
+ * −EINVAL. */
+int bh_text_time(const char *s, size_t n, int64_t *ret);
+
 /* --- index --- */
 #define BH_FEED_IN 1u /* where the address is the source of a new flow */
 #define BH_FEED_OUT 2u /* where it is the destination */
 #define BH_FEED_BOTH (BH_FEED_IN | BH_FEED_OUT)
 
+struct bh_feed_cut { /* an indicator that is protected, wholly or in part */
+	struct bh_range range;
+	uint32_t line;
+};
 struct bh_feed_index;
 struct bh_feed_hit {
 	const char *feed; /* borrowed from the index */
@@ -120,21 +128,38 @@ const struct bh_feed_elems *bh_feed_index_elems(
 
 /* --- the manager --- */
 struct bh_feed_conf {
-	char *name, *url; /* url: http(s)://, file:// or a path */
+	char *name, *url; /* url: http(s)://, file:// or a path; of a directory: all files in it */
 	char *format; /* one of bh_feed_formats */
 	bool alert_only; /* action: alert */
+	uint8_t directions; /* BH_FEED_IN | BH_FEED_OUT; 0 = both */
+	bool special; /* list private and special-purpose ranges too, if the text does */
 	uint64_t interval_s;
 	uint64_t min_entries; /* fewer: the download is refused; default 1 */
 	unsigned
 		max_shrink_percent; /* refused when it lost more than that; default 90, 100 = off */
+	unsigned max_growth_percent; /* the same for growth beyond 10,000 entries; 0 = off */
+	unsigned max_rejected_percent; /* refused when so many entries can't be read; 0 = 50 */
+	unsigned widest4, widest6; /* prefix lengths; 0 = the defaults */
+	unsigned min_confidence; /* 0..127 */
+	/* http(s) */
+	char *headers_file; /* lines "Name: value", read for each request; NULL = none */
+	char *proxy; /* URL; NULL = as the environment says */
+	char *ca_file; /* PEM; NULL = the system's */
+	uint64_t timeout_s; /* of a download; 0 = 300 */
+	uint64_t max_bytes; /* 0 = BH_FEED_MAX_BYTES */
 };
 struct bh_feed_status {
-	const char *name, *url, *action;
+	const char *name, *url, *action, *direction;
+	const char *format; /* what the copy in force was read as; "" = none is */
+	const char *credit, *dated; /* its own words; may be NULL */
+	const char *sha256; /* of the copy in force; "" */
 	size_t entries, rejected;
-	size_t subtracted; /* ranges cut away because they are private, special or ours */
+	size_t subtracted; /* indicators cut because they are private, special, ours or allowed */
+	const struct bh_feed_cut *cuts; /* the first of them; borrowed */
+	size_t n_cuts;
 	int64_t loaded_at; /* s since the epoch of the copy in force; 0 = none */
-	int64_t checked_at;
-	bool ok;
+	int64_t checked_at, success_at;
+	bool ok, stale;
 	const char *message; /* last error or warning; "" */
 };
 struct bh_feeds;
@@ -150,12 +175,16 @@ int bh_feeds_new(uv_loop_t *loop, struct bh_http *http, const char *state_dir,
 	const struct bh_feeds_callbacks *cb, struct bh_feeds **ret);
 /* Starts, changes and drops feeds to match; unchanged ones keep going. Takes nothing. */
 void bh_feeds_configure(struct bh_feeds *f, const struct bh_feed_conf *conf, size_t n);
-/* Never block these: own addresses, bridge subnets, gateways, resolvers. Copied. Private and
- * special-purpose ranges (RFC 6890, except the documentation ranges) are protected anyway, as is
- * anything wider than /8 (/19 for IPv6), which is refused. */
+/* Never block these: own addresses, bridge subnets, gateways, resolvers, the allow list. Copied.
+ * Private and special-purpose ranges (RFC 6890, except the documentation ranges) are protected
+ * anyway, unless the feed is configured otherwise. */
 void bh_feeds_set_protected(struct bh_feeds *f, const struct bh_ranges *protect);
-/* NULL name = all. Returns how many were started, or -ENOENT for a name that is not there. */
+/* NULL name = all. Returns how many were started, -ENOENT for a name that is not there, or -EAGAIN:
+ * its publisher was asked too lately. */
 int bh_feeds_refresh(struct bh_feeds *f, const char *name);
-struct bh_feed_index *bh_feeds_index(struct bh_feeds *f); /* returns a reference; never NULL */
+/* The index that was built last: a reference; never NULL. Never waits. */
+struct bh_feed_index *bh_feeds_index(struct bh_feeds *f);
+/* The same, after making it up to date on this thread: for the start. */
+struct bh_feed_index *bh_feeds_settle(struct bh_feeds *f);
 size_t bh_feeds_status(const struct bh_feeds *f, struct bh_feed_status *ret, size_t max);
 void bh_feeds_free(struct bh_feeds *f);

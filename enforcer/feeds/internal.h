@@ -41,10 +41,6 @@ void bh_indicators_change(struct bh_indicators *i, const struct bh_indicators *m
 
 /* --- build.c --- */
 #define BH_FEED_CUTS_MAX 64
-struct bh_feed_cut { /* an indicator that is protected, wholly or in part */
-	struct bh_range range;
-	uint32_t line;
-};
 struct bh_feed_input {
 	const char *name;
 	bool alert_only;

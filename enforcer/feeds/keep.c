@@ -20,6 +20,7 @@ void bh_feed_meta_finish(struct bh_feed_meta *m)
 	free(m->url);
 	free(m->etag);
 	free(m->last_modified);
+	free(m->format);
 	*m = (struct bh_feed_meta){0};
 }
 
@@ -95,12 +96,17 @@ int bh_feed_keep(const char *path, const struct bh_feed_meta *m, const char *tex
 {
 	struct bh_buf bh_autobuf head = {0};
 	char bh_autofree *tmp = bh_xasprintf("%s.new", path);
+	char sha[BH_SHA256_HEX];
+	bh_feed_sha256(text, len, sha);
 	bh_buf_str(&head, MAGIC);
 	add_line(&head, "url", m->url);
 	add_line(&head, "etag", m->etag);
 	add_line(&head, "last-modified", m->last_modified);
+	add_line(&head, "format", m->format);
+	if (!bh_streq(sha, m->sha256)) /* not kept as it was served */
+		add_line(&head, "source-sha256", m->sha256);
 	bh_buf_printf(&head, "# loaded: %lld\n# length: %zu\n# sha256: %s\n#\n",
-		(long long)m->loaded_at, len, m->sha256);
+		(long long)m->loaded_at, len, sha);
 	return write_file(tmp, path, &head, text, len);
 }
 
@@ -151,8 +157,10 @@ static void take_value(char **to, const char *line, size_t n, const char *name)
 }
 
 /* Fills m and gives the text behind the header, or NULL. */
-static const char *read_header(const char *s, struct bh_feed_meta *m, uint64_t *ret_length)
+static const char *read_header(const char *s, struct bh_feed_meta *m, uint64_t *ret_length,
+	char ret_source[static BH_SHA256_HEX])
 {
+	char bh_autofree *source = NULL;
 	char bh_autofree *loaded = NULL, bh_autofree *length = NULL, bh_autofree *sha = NULL;
 	uint64_t at;
 	if (strncmp(s, MAGIC, strlen(MAGIC)) != 0)
@@ -166,6 +174,8 @@ static const char *read_header(const char *s, struct bh_feed_meta *m, uint64_t *
 				return NULL;
 			m->loaded_at = (int64_t)at;
 			memcpy(m->sha256, sha, BH_SHA256_HEX);
+			if (source && strlen(source) == BH_SHA256_HEX - 1)
+				memcpy(ret_source, source, BH_SHA256_HEX);
 			return eol + 1;
 		}
 		if (*s != '#')
@@ -173,9 +183,11 @@ static const char *read_header(const char *s, struct bh_feed_meta *m, uint64_t *
 		take_value(&m->url, s, n, "url");
 		take_value(&m->etag, s, n, "etag");
 		take_value(&m->last_modified, s, n, "last-modified");
+		take_value(&m->format, s, n, "format");
 		take_value(&loaded, s, n, "loaded");
 		take_value(&length, s, n, "length");
 		take_value(&sha, s, n, "sha256");
+		take_value(&source, s, n, "source-sha256");
 	}
 	return NULL;
 }
@@ -186,14 +198,14 @@ int bh_feed_kept(const char *path, struct bh_feed_meta *ret, int64_t *ret_checke
 	struct bh_feed_meta m = {0};
 	struct stat st;
 	char bh_autofree *all = NULL;
-	char sha[BH_SHA256_HEX];
+	char sha[BH_SHA256_HEX], source[BH_SHA256_HEX] = "";
 	size_t n = 0;
 	uint64_t length = 0;
 
 	int r = read_whole(path, &st, &all, &n);
 	if (r < 0)
 		return r;
-	const char *text = read_header(all, &m, &length);
+	const char *text = read_header(all, &m, &length, source);
 	if (text && length == n - (size_t)(text - all))
 		bh_feed_sha256(text, length, sha);
 	else
@@ -202,6 +214,8 @@ int bh_feed_kept(const char *path, struct bh_feed_meta *ret, int64_t *ret_checke
 		bh_feed_meta_finish(&m);
 		return -EBADMSG;
 	}
+	if (source[0])
+		memcpy(m.sha256, source, sizeof(m.sha256));
 	*ret_text = bh_xcalloc(length + 1, 1);
 	memcpy(*ret_text, text, length);
 	*ret_len = length;

@@ -9,6 +9,7 @@
 /* What is kept beside the text of a good copy. Strings are owned; NULL = none. */
 struct bh_feed_meta {
 	char *url, *etag, *last_modified;
+	char *format; /* what the text is to be read as; NULL: as the configuration says */
 	char sha256[BH_SHA256_HEX];
 	int64_t loaded_at; /* s since the epoch */
 };
@@ -28,20 +29,72 @@ struct bh_file_id { /* tells whether a local file is still the one that was read
 	struct timespec changed, modified;
 };
 
+/* Indicators, sorted and immutable: the feed's, and those of an index that is being built. */
+struct bh_feed_data {
+	int refs; /* the loop's thread only */
+	struct bh_indicators ind;
+};
+struct bh_feed_data *bh_feed_data_new(struct bh_indicators *take); /* NULL: empty */
+struct bh_feed_data *bh_feed_data_ref(struct bh_feed_data *d);
+void bh_feed_data_unref(struct bh_feed_data *d);
+
+/* job.c */
+struct bh_feed_job {
+	uv_work_t work;
+	struct bh_feed *feed; /* NULL: nobody waits any more */
+	bool keep; /* write the copy; else read */
+	/* One of: a file, a directory, a text. */
+	int fd;
+	char *dir, *text;
+	size_t len;
+	char *path; /* of the file, or of the copy */
+	char *name, *format;
+	struct bh_feed_read_opts opts; /* name and format are the job's */
+	char known[BH_SHA256_HEX]; /* a text with this hash need not be read again */
+	struct bh_feed_data *base; /* the text says what changed of this; NULL: it says all */
+	char *etag, *last_modified;
+	struct bh_feed_meta meta; /* keep */
+	/* what came of it */
+	int rc;
+	bool same;
+	char *error; /* NULL: see diags */
+	struct bh_diags diags;
+	struct bh_feed_text out; /* sorted */
+	char sha[BH_SHA256_HEX];
+	const char *kept_format; /* what `text` is now */
+};
+struct bh_feed_job *bh_feed_job_new(struct bh_feed *f);
+void bh_feed_job_free(struct bh_feed_job *j);
+void bh_feed_job_start(uv_loop_t *loop, struct bh_feed_job *j); /* takes j; feed->job */
+void bh_feed_job_forget(struct bh_feed *f); /* what comes of it is thrown away */
+int bh_feed_job_now(struct bh_feed_job *j); /* reads at once, on this thread; j->rc */
+
 struct bh_feed {
 	struct bh_feeds *mgr; /* NULL once it was dropped and waits for its handles to close */
 	struct bh_feed_conf conf; /* owned copies */
 	char *keep_path; /* NULL when the name is not fit for a file name */
 	char *local; /* path; NULL = http(s) */
 	uv_timer_t timer; /* the next check */
-	uv_fs_event_t watch; /* directory of `local` */
+	uv_fs_event_t watch; /* `local`, or its directory */
+	bool in_directory; /* `local` is one */
 	int open_handles;
 	struct bh_http_request *request;
 	bool fetching;
 	struct bh_file_id file; /* as read last, well or badly */
 	bool file_read;
 
-	struct bh_indicators indicators; /* in force; sorted */
+	struct bh_feed_job *job; /* at work for it */
+	bool again; /* a check was asked for meanwhile */
+	int64_t asked_at; /* when its server was asked last, s since the epoch */
+	bool streaming; /* CrowdSec: what is in force follows its stream */
+	int64_t full_at; /* when the stream began, s since the epoch */
+	int64_t kept_at; /* when the last copy was written */
+
+	struct bh_feed_data *data; /* in force; never NULL */
+	char *credit, *dated; /* of what is in force */
+	char *format_read;
+	struct bh_feed_cut *cuts; /* what was subtracted, the first of it */
+	size_t n_cuts;
 	struct bh_feed_meta meta; /* of what is in force */
 	size_t rejected, subtracted;
 	int64_t checked_at, success_at; /* s since the epoch; 0 = never */
@@ -62,13 +115,20 @@ void bh_feed_drop(struct bh_feed *f); /* frees itself once the loop has closed i
 void bh_feed_reconfigure(struct bh_feed *f, const struct bh_feed_conf *conf);
 bool bh_feed_conf_equal(const struct bh_feed_conf *a, const struct bh_feed_conf *b);
 uint64_t bh_feed_interval(const struct bh_feed *f); /* s, bounded */
-void bh_feed_check_now(struct bh_feed *f); /* from the loop's next turn on */
+uint64_t bh_feed_min_interval(const struct bh_feed_conf *c); /* s; what its publisher asks for */
+/* From the loop's next turn on. False: its publisher was asked too lately. */
+bool bh_feed_check_now(struct bh_feed *f);
+void bh_feed_check_again(struct bh_feed *f); /* if that was asked for while it was busy */
 /* accept.c */
 void bh_feed_compose_message(struct bh_feed *f);
 void bh_feed_load_kept(struct bh_feed *f);
-/* What a check brought. Texts are borrowed. */
+/* Hands what a check brought to a job: text is copied. stream: CrowdSec's answer is about what
+ * changed. */
 void bh_feed_accept(struct bh_feed *f, const char *text, size_t len, const char *etag,
-	const char *last_modified);
+	const char *last_modified, bool stream);
+void bh_feed_accept_file(struct bh_feed *f, int fd); /* takes fd */
+void bh_feed_accept_directory(struct bh_feed *f);
+void bh_feed_job_done(struct bh_feed *f, struct bh_feed_job *j);
 void bh_feed_unchanged(struct bh_feed *f);
 void bh_feed_failed(struct bh_feed *f, const char *fmt, ...) BH_PRINTF(2, 3);
 
@@ -79,12 +139,17 @@ struct bh_feeds {
 	struct bh_feeds_callbacks cb;
 	struct bh_feed **feed;
 	size_t n;
-	struct bh_ranges protect; /* the special ranges and those given; normalised */
+	/* Never blocked: with the special ranges, and without; normalised. */
+	struct bh_ranges protect, protect_own;
 	struct bh_feed_index *index;
+	struct bh_index_job *building;
 	bool dirty; /* index is older than the feeds */
 	bool changed; /* the callback is due */
+	uv_timer_t expiry; /* of the next indicator */
+	int open_handles; /* while it closes */
 	uv_timer_t turn; /* callbacks are made from the loop, never from within a call */
 };
+bool bh_feeds_busy(const struct bh_feeds *m); /* a job is under way */
 /* Something in force changed: rebuild and tell, in the loop's next turn. */
 void bh_feeds_touch(struct bh_feeds *m);
 void bh_feeds_tell(struct bh_feeds *m); /* events are due */

@@ -24,6 +24,9 @@ struct bh_http_opts {
 	long connect_timeout_ms; /* 0 = 10 s */
 	long idle_timeout_s; /* abort when slower than 1 byte/s for so long; 0 = none */
 	const char *if_none_match, *if_modified_since; /* may be NULL */
+	const char *const *headers; /* more of them, "Name: value"; NULL-terminated; may be NULL */
+	const char *proxy; /* URL; NULL: as the environment says */
+	const char *ca_file; /* PEM: who is trusted instead of the system's; may be NULL */
 	bool follow; /* up to 3 redirects, http(s) only, never from https to http */
 	/* Non-NULL makes it a POST; bytes, copied. With its content type. Without any bytes the
 	 * request ends with its head. */

@@ -151,6 +151,16 @@ static CURLcode set_method(CURL *e, const struct bh_http_opts *o)
 	return c ? c : curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, o->body);
 }
 
+static CURLcode set_way(CURL *e, const struct bh_http_opts *o)
+{
+	CURLcode c = CURLE_OK;
+	if (o->proxy && !o->unix_socket)
+		c = curl_easy_setopt(e, CURLOPT_PROXY, o->proxy);
+	if (!c && o->ca_file)
+		c = curl_easy_setopt(e, CURLOPT_CAINFO, o->ca_file);
+	return c;
+}
+
 static CURLcode set_callbacks(CURL *e, struct bh_http_request *r)
 {
 	CURLcode c = curl_easy_setopt(e, CURLOPT_PRIVATE, r);
@@ -176,18 +186,23 @@ static CURLcode set_callbacks(CURL *e, struct bh_http_request *r)
 }
 
 /* A line break inside a value would add a header of its own. */
-static int add_header(struct bh_http_request *r, const char *name, const char *value)
+static int add_line(struct bh_http_request *r, const char *line)
 {
-	if (!value)
-		return 0;
-	if (value[strcspn(value, "\r\n")])
+	if (line[strcspn(line, "\r\n")])
 		return -EINVAL;
-	bh_autofree char *line = bh_xasprintf("%s: %s", name, value);
 	struct curl_slist *l = curl_slist_append(r->headers, line);
 	if (!l)
 		return -ENOMEM;
 	r->headers = l;
 	return 0;
+}
+
+static int add_header(struct bh_http_request *r, const char *name, const char *value)
+{
+	if (!value)
+		return 0;
+	bh_autofree char *line = bh_xasprintf("%s: %s", name, value);
+	return add_line(r, line);
 }
 
 int bh_http_request_new(const struct bh_http_opts *opts,
@@ -209,8 +224,11 @@ int bh_http_request_new(const struct bh_http_opts *opts,
 	/* gRPC's servers want to be told (RFC 9110, 10.1.4). */
 	if (!err && opts->http2 && opts->keep)
 		err = add_header(r, "TE", "trailers");
-	if (!err && (set_address(r->easy, opts) || set_method(r->easy, opts) ||
-			    set_times(r->easy, opts) || set_callbacks(r->easy, r) ||
+	for (size_t i = 0; !err && opts->headers && opts->headers[i]; i++)
+		err = add_line(r, opts->headers[i]);
+	if (!err && (set_address(r->easy, opts) || set_way(r->easy, opts) ||
+			    set_method(r->easy, opts) || set_times(r->easy, opts) ||
+			    set_callbacks(r->easy, r) ||
 			    curl_easy_setopt(r->easy, CURLOPT_HTTPHEADER, r->headers)))
 		err = -EINVAL;
 	if (err) {

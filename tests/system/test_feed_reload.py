@@ -103,7 +103,7 @@ def wanted_ranges(items):
 def start(lab, items, **conf):
     a = lab.container("a")
     feed = lab.write("bad.txt", "\n".join(items) + "\n")
-    lab.start(mode="learn", feeds=[{"name": "bad", "url": feed, "max_shrink_percent": 100, **conf}])
+    lab.start(mode="learn", feeds=[{"name": "bad", "url": feed, "max_shrink_percent": 100, "max_growth_percent": 0, **conf}])
     return a
 
 

@@ -4,7 +4,7 @@
  * namespace of its own. Each accident that happened to others has a test: the list in force must
  * outlive it, and the operator must be told.
  */
-#include "feeds/feeds.h"
+#include "feeds/manager.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -168,7 +168,7 @@ static bool reaches(const unsigned *counter, unsigned n)
 	uv_timer_init(&loop, &t);
 	t.data = &ticks;
 	uv_timer_start(&t, tick, 10, 10);
-	while (*counter < n && ticks < 500)
+	while ((*counter < n || bh_feeds_busy(feeds)) && ticks < 500)
 		uv_run(&loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&t, NULL);
 	uv_run(&loop, UV_RUN_NOWAIT);
@@ -186,6 +186,15 @@ static void run_ms(uint64_t ms)
 		uv_run(&loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&t, NULL);
 	uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+/* Runs the loop until nothing is under way any more, 5 s at most. */
+static void settle(void)
+{
+	const unsigned none = 0;
+	run_ms(50);
+	assert_true(reaches(&none, 0));
+	assert_false(bh_feeds_busy(feeds));
 }
 
 static void close_manager(void)
@@ -263,7 +272,7 @@ static bool listed(const char *address)
 	struct bh_addr a;
 	struct bh_feed_hit hit;
 	assert_int_equal(bh_addr_parse(address, &a), 0);
-	struct bh_feed_index *i = bh_feeds_index(feeds);
+	struct bh_feed_index *i = bh_feeds_settle(feeds);
 	bool found = bh_feed_index_lookup(i, &a, &hit, 1) > 0;
 	assert_true(found == (bh_feed_index_blocked(i, &a) != 0) || hit.alert_only);
 	bh_feed_index_unref(i);
@@ -452,7 +461,7 @@ static void test_copy_cannot_be_written(void **state BH_UNUSED)
 	assert_non_null(strstr(status().message, "no copy for the next start"));
 	assert_int_equal(rename(off, sub), 0);
 	assert_int_equal(bh_feeds_refresh(feeds, "a"), 1);
-	run_ms(50);
+	settle();
 	assert_string_equal(status().message, "");
 	char bh_autofree *kept = path_of("feeds/a.list");
 	assert_int_equal(access(kept, R_OK), 0);
@@ -484,7 +493,7 @@ static void test_configure_keeps_what_is_in_force(void **state BH_UNUSED)
 	assert_false(listed("192.0.2.20"));
 	moved.alert_only = true;
 	bh_feeds_configure(feeds, &moved, 1);
-	struct bh_feed_index *i = bh_feeds_index(feeds);
+	struct bh_feed_index *i = bh_feeds_settle(feeds);
 	assert_int_equal(bh_feed_index_elems(i, BH_FEEDS_BOTH)->n_host4, 0);
 	bh_feed_index_unref(i);
 	assert_string_equal(status().action, "alert");
@@ -541,10 +550,108 @@ static void test_local_path_is_no_file(void **state BH_UNUSED)
 	struct bh_feed_conf c = conf((char *)"a", fifo);
 	bh_feeds_configure(feeds, &c, 1);
 	assert_true(reaches(&n_refused, 1)); /* and the loop did not hang */
-	c.url = dir;
+}
+
+/* Files of different formats, told apart one by one; what is no list of theirs is not read. */
+static void test_directory(void **state BH_UNUSED)
+{
+	char bh_autofree *sub = path_of("lists"), *kept = path_of("feeds/a.list");
+	struct bh_feed_conf c = conf((char *)"a", sub);
+	assert_int_equal(mkdir(sub, 0700), 0);
+	write_file("lists/1.txt", "192.0.2.1\nnonsense\n");
+	write_file("lists/2.json", "{\"cidr\":\"198.51.100.0/24\",\"sblid\":\"SBL1\"}\n");
+	write_file("lists/manifest.json", "{\"not\": \"a list\"}");
+	write_file("lists/.hidden", "203.0.113.1\n");
 	bh_feeds_configure(feeds, &c, 1);
-	assert_true(reaches(&n_refused, 2));
-	assert_non_null(strstr(status().message, "directory"));
+	assert_true(reaches(&n_updated, 1));
+	assert_true(listed("192.0.2.1") && listed("198.51.100.7"));
+	assert_false(listed("203.0.113.1"));
+	assert_int_equal(status().entries, 2);
+	assert_non_null(strstr(status().message, "lists/1.txt line 2"));
+	/* A file that comes is noticed; one that is broken changes nothing. */
+	write_file("lists/3.txt", "203.0.113.3\n");
+	assert_true(reaches(&n_updated, 2));
+	assert_true(listed("203.0.113.3"));
+	write_file("lists/4.txt", "<html>");
+	assert_true(reaches(&n_refused, 1));
+	assert_true(listed("203.0.113.3"));
+	assert_non_null(strstr(status().message, "lists/4.txt"));
+	/* The copy is a list of our own, good without the directory. */
+	assert_int_equal(access(kept, R_OK), 0);
+	char bh_autofree *gone = path_of("gone");
+	assert_int_equal(rename(sub, gone), 0);
+	restart();
+	bh_feeds_configure(feeds, &c, 1);
+	assert_true(listed("192.0.2.1") && listed("198.51.100.7") && listed("203.0.113.3"));
+	assert_int_equal(status().entries, 3);
+}
+
+static void test_growth_and_cut_short(void **state BH_UNUSED)
+{
+	char bh_autofree *path = path_of("a.txt");
+	struct bh_feed_conf c = conf((char *)"a", path);
+	struct bh_buf bh_autobuf b = {0};
+	c.max_growth_percent = 1000;
+	write_file("a.txt", "# Entries: 20\n" TWENTY);
+	bh_feeds_configure(feeds, &c, 1);
+	assert_true(reaches(&n_updated, 1));
+	for (int i = 0; i < 12000; i++)
+		bh_buf_printf(&b, "198.51.%d.%d\n", i / 256, i % 256);
+	expect_refused(b.s, "grew from 20 to 12000");
+	expect_refused("# Entries: 20\n192.0.2.20\n192.0.2.1\n192.0.2.2\n", "cut short");
+	c.max_growth_percent = 0;
+	bh_feeds_configure(feeds, &c, 1);
+	write_file("a.txt", b.s);
+	assert_int_equal(bh_feeds_refresh(feeds, "a"), 1);
+	assert_true(reaches(&n_updated, 2));
+	assert_int_equal(status().entries, 12000);
+}
+
+static void test_special_ranges_if_asked(void **state BH_UNUSED)
+{
+	char bh_autofree *path = path_of("a.txt");
+	struct bh_feed_conf c = conf((char *)"a", path);
+	struct bh_ranges own = {0};
+	struct bh_range one;
+	write_file("a.txt", "10.0.0.0/8\n192.0.2.1\n");
+	assert_int_equal(bh_addr_parse("10.1.1.1", &one.first), 0);
+	one.last = one.first;
+	bh_ranges_add(&own, one);
+	bh_feeds_set_protected(feeds, &own);
+	bh_feeds_configure(feeds, &c, 1);
+	assert_true(reaches(&n_updated, 1));
+	assert_false(listed("10.0.0.1"));
+	c.special = true;
+	bh_feeds_configure(feeds, &c, 1);
+	assert_true(listed("10.0.0.1"));
+	assert_false(listed("10.1.1.1")); /* our own all the same */
+	struct bh_feed_status st = status();
+	assert_int_equal(st.n_cuts, 1);
+	assert_int_equal(st.cuts[0].line, 1);
+	bh_ranges_finish(&own);
+}
+
+static void test_minimum_interval(void **state BH_UNUSED)
+{
+	static const struct {
+		const char *url;
+		uint64_t want;
+	} t[] = {{"https://www.spamhaus.org/drop/drop_v4.json", 3600},
+		{"https://SPAMHAUS.org", 3600}, {"http://u:p@www.spamhaus.org:80/x", 3600},
+		{"https://notspamhaus.org/x", 1}, {"https://spamhaus.org.example/x", 1},
+		{"https://example.com/www.spamhaus.org", 1}, {"/lists/spamhaus.org", 1},
+		{"file:///www.spamhaus.org", 1}};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
+		struct bh_feed_conf c = conf((char *)"a", (char *)t[i].url);
+		assert_int_equal(bh_feed_min_interval(&c), t[i].want);
+		struct bh_feed f = {.conf = c};
+		f.conf.interval_s = 60;
+		assert_int_equal(bh_feed_interval(&f), t[i].want > 60 ? t[i].want : 60);
+		/* and a command does not go round it */
+		f.asked_at = time(NULL) - 10;
+		f.fetching = true;
+		assert_int_equal(f.local || bh_feed_check_now(&f), t[i].want == 1);
+	}
 }
 
 /* --- over HTTP --- */
@@ -558,7 +665,7 @@ static void refresh(void)
 	unsigned before = n_requests;
 	assert_int_equal(bh_feeds_refresh(feeds, NULL), 1);
 	assert_true(reaches(&n_requests, before + 1));
-	run_ms(50);
+	settle();
 }
 
 static void test_http_validators(void **state BH_UNUSED)
@@ -643,6 +750,95 @@ static void test_http_accidents(void **state BH_UNUSED)
 	assert_string_equal(status().message, "");
 }
 
+#define BAN(value) "{\"scope\":\"Ip\",\"type\":\"ban\",\"duration\":\"4h\",\"value\":\"" value "\"}"
+
+static void test_crowdsec_stream(void **state BH_UNUSED)
+{
+	if (!have_net)
+		skip();
+	char bh_autofree *url = url_of(""), *keys = path_of("keys");
+	struct bh_feed_conf c = conf((char *)"a", url);
+	c.format = (char *)"crowdsec";
+	c.headers_file = keys;
+	bh_feeds_configure(feeds, &c, 1);
+	assert_true(reaches(&n_refused, 1));
+	assert_non_null(strstr(status().message, "headers_file"));
+	assert_int_equal(n_requests, 0);
+	write_file("keys", "# of the bouncer\nX-Api-Key: secret\n");
+	serve(200, "application/json", NULL,
+		"{\"new\":[" BAN("192.0.2.1") "," BAN("192.0.2.2") "],\"deleted\":null}");
+	refresh();
+	assert_non_null(strstr(request, "GET /v1/decisions/stream?startup=true "));
+	assert_non_null(strstr(request, "X-Api-Key: secret"));
+	assert_true(listed("192.0.2.1") && listed("192.0.2.2"));
+	/* from then on only what is different */
+	serve(200, "application/json", NULL,
+		"{\"deleted\":[" BAN("192.0.2.1") "],\"new\":[" BAN("198.51.100.1") "]}");
+	refresh();
+	assert_non_null(strstr(request, "startup=false"));
+	assert_false(listed("192.0.2.1"));
+	assert_true(listed("192.0.2.2") && listed("198.51.100.1"));
+	unsigned updated = n_updated;
+	serve(200, "application/json", NULL, "{\"new\":null,\"deleted\":null}");
+	refresh();
+	assert_int_equal(n_updated, updated);
+	assert_true(status().ok && listed("192.0.2.2"));
+	/* after a failure nobody knows what was missed: all anew */
+	serve(403, "application/json", NULL, "{\"message\":\"access forbidden\"}");
+	refresh();
+	assert_non_null(strstr(status().message, "headers_file"));
+	assert_true(listed("192.0.2.2"));
+	serve(200, "application/json", NULL, "{\"new\":[" BAN("192.0.2.2") "],\"deleted\":[]}");
+	refresh();
+	assert_non_null(strstr(request, "startup=true"));
+	assert_false(listed("198.51.100.1"));
+	/* a key does not follow a redirect */
+	serve(302, NULL, "Location: /elsewhere\r\n", "");
+	refresh();
+	assert_non_null(strstr(request, "/v1/decisions/stream"));
+	assert_false(status().ok);
+	/* the copy keeps what was in force, and when it ends */
+	restart();
+	bh_feeds_configure(feeds, &c, 1);
+	assert_true(listed("192.0.2.2"));
+}
+
+static void test_bad_headers_file(void **state BH_UNUSED)
+{
+	if (!have_net)
+		skip();
+	static const char *const bad[] = {"no colon\n", ": empty\n", "A: b\x01\n"};
+	char bh_autofree *url = url_of("list"), *keys = path_of("keys");
+	struct bh_feed_conf c = conf((char *)"a", url);
+	c.headers_file = keys;
+	serve(200, "text/plain", NULL, TWENTY);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
+		write_file("keys", bad[i]);
+		bh_feeds_configure(feeds, &c, 1);
+		assert_int_equal(bh_feeds_refresh(feeds, "a"), 1);
+		run_ms(20);
+		assert_non_null(strstr(status().message, "lines must be"));
+	}
+	assert_int_equal(n_requests, 0);
+}
+
+static void test_proxy_and_limits(void **state BH_UNUSED)
+{
+	if (!have_net)
+		skip();
+	char bh_autofree *proxy = url_of("");
+	struct bh_feed_conf c = conf((char *)"a", (char *)"http://feeds.example/list");
+	c.proxy = proxy;
+	serve(200, "text/plain", NULL, TWENTY);
+	bh_feeds_configure(feeds, &c, 1);
+	assert_true(reaches(&n_updated, 1));
+	assert_non_null(strstr(request, "GET http://feeds.example/list "));
+	c.max_bytes = 20;
+	bh_feeds_configure(feeds, &c, 1);
+	serve(200, "text/plain", NULL, TWENTY "192.0.2.33\n");
+	fails("larger than allowed");
+}
+
 static void test_http_unreachable(void **state BH_UNUSED)
 {
 	if (!have_net)
@@ -711,8 +907,15 @@ int main(void)
 		TEST(test_protected),
 		TEST(test_hostile_names),
 		TEST(test_local_path_is_no_file),
+		TEST(test_directory),
+		TEST(test_growth_and_cut_short),
+		TEST(test_special_ranges_if_asked),
+		TEST(test_minimum_interval),
 		TEST(test_http_validators),
 		TEST(test_http_accidents),
+		TEST(test_crowdsec_stream),
+		TEST(test_bad_headers_file),
+		TEST(test_proxy_and_limits),
 		TEST(test_http_unreachable),
 		TEST(test_staleness),
 	};

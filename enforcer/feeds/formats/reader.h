@@ -55,9 +55,7 @@ void bh_reader_report_rest(struct bh_reader *r);
 /* "ADDRESS:PORT", "[ADDRESS]:PORT", or without a port. threatfox.c */
 void bh_reader_socket(struct bh_reader *r, const char *s, int64_t expires);
 
-/* time.c. "2026-01-02T03:04:05[.6][Z|+01:00]", "2026-01-02 03:04:05", "2026-01-02": s since the
- * epoch; −EINVAL. */
-int bh_text_time(const char *s, size_t n, int64_t *ret);
+/* time.c; bh_text_time is in feeds.h. */
 /* Go's time.Duration as text ("3h59m57.2s", "-1m"): whole seconds, rounded towards zero, within
  * ±100 years; −EINVAL. */
 int bh_text_duration(const char *s, size_t n, int64_t *ret);
