@@ -175,6 +175,29 @@ static struct bh_answer feeds(struct bh_core *core, const struct bh_api_call *ca
 	return bh_core_feeds(core);
 }
 
+static struct bh_answer feed_show(struct bh_core *core, const struct bh_api_call *call)
+{
+	const char *name = query(call, "name");
+	return name ? bh_core_feed_show(core, name) : missing("name");
+}
+
+static struct bh_answer feed_test(struct bh_core *core, const struct bh_api_call *call)
+{
+	const char *ip = query(call, "ip");
+	return ip ? bh_core_feed_test(core, ip) : missing("ip");
+}
+
+static struct bh_answer feed_add(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_feed_add(core, call->body, &call->who);
+}
+
+static struct bh_answer feed_rm(struct bh_core *core, const struct bh_api_call *call)
+{
+	const char *name = query(call, "name");
+	return name ? bh_core_feed_rm(core, name, &call->who) : missing("name");
+}
+
 static struct bh_answer feed_refresh(struct bh_core *core, const struct bh_api_call *call)
 {
 	return bh_core_feed_refresh(core, call->body, &call->who);
@@ -234,6 +257,10 @@ static const struct bh_api_route routes[] = {
 	{"POST", "/v1/quarantine", .changes = true, .body = true, .fn = quarantine_add},
 	{"DELETE", "/v1/quarantine", .changes = true, .query = {"workload"}, .fn = quarantine_rm},
 	{"GET", "/v1/feeds", .fn = feeds},
+	{"GET", "/v1/feeds/show", .query = {"name"}, .fn = feed_show},
+	{"GET", "/v1/feeds/test", .query = {"ip"}, .fn = feed_test},
+	{"POST", "/v1/feeds", .changes = true, .body = true, .fn = feed_add},
+	{"DELETE", "/v1/feeds", .changes = true, .query = {"name"}, .fn = feed_rm},
 	{"POST", "/v1/feeds/refresh", .changes = true, .body = true, .may_be_empty = true,
 		.fn = feed_refresh},
 	{"GET", "/v1/explain", .query = {"src", "dst", "protocol", "port"}, .fn = explain},

@@ -77,6 +77,12 @@ struct bh_answer bh_core_quarantine_add(
 struct bh_answer bh_core_quarantine_rm(
 	struct bh_core *c, const char *what, const struct bh_core_actor *who);
 struct bh_answer bh_core_feeds(struct bh_core *c);
+struct bh_answer bh_core_feed_show(struct bh_core *c, const char *name);
+struct bh_answer bh_core_feed_test(struct bh_core *c, const char *address);
+struct bh_answer bh_core_feed_add(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+struct bh_answer bh_core_feed_rm(
+	struct bh_core *c, const char *name, const struct bh_core_actor *who);
 struct bh_answer bh_core_feed_refresh(struct bh_core *c, const json_t *body,
 	const struct bh_core_actor *who); /* {"name": null|…} */
 struct bh_answer bh_core_explain(

@@ -222,15 +222,22 @@ static int add_hosts(struct bh_core *c)
 	struct bh_feed_load *l = &c->feed_load;
 	uint32_t filling = l->sets.filling[l->set / 2][l->set % 2];
 	uint32_t size = l->sets.size[l->set / 2][l->set % 2];
-	return send_hosts(c, filling ? NULL : l->old, l->target, filling ? filling : size, false);
+	if (!filling)
+		return send_hosts(c, l->old, l->target, size, false);
+	int r = l->second ? 0 : send_hosts(c, NULL, l->target, filling, false);
+	if (r == 0 && !l->second) {
+		l->second = true;
+		l->i = l->j = 0;
+	}
+	return r == 0 ? send_hosts(c, l->target, l->old, filling, false) : r;
 }
 
 static int delete_hosts(struct bh_core *c)
 {
 	struct bh_feed_load *l = &c->feed_load;
-	if (l->replaced[l->set / 2][l->set % 2])
-		return 0;
-	return send_hosts(c, l->target, l->old, l->sets.size[l->set / 2][l->set % 2], true);
+	return l->clean ? 0
+			: send_hosts(
+				  c, l->target, l->old, l->sets.size[l->set / 2][l->set % 2], true);
 }
 
 static int change_nets(struct bh_core *c)
@@ -283,20 +290,19 @@ static size_t count_both(const struct bh_feed_index *old, const struct bh_feed_i
 	return n;
 }
 
-/* Which sets have to be made anew; true: some have. */
+/* Which sets have to be made anew; true: some have. One that is too large is so once what made it
+ * large is gone from both indexes. */
 static bool plan_sets(struct bh_feed_load *l)
 {
 	bool changed = !l->sets.directed && any_directed(l->target);
 	l->sets.directed |= changed;
 	for (int set = 0; set < BH_FEED_SETS * 2; set++) {
 		uint32_t size = l->sets.size[set / 2][set % 2];
-		size_t n = n_hosts(l->target, set), most = count_both(l->old, l->target, set);
-		l->replaced[set / 2][set % 2] = false;
-		if (!has_set(l, set) || (most <= size && (size == BH_FEED_SET_MIN || n > size / 8)))
+		size_t most = count_both(l->old, l->target, set);
+		bool fits = most <= size && (size == BH_FEED_SET_MIN || most > size / 8);
+		if (!has_set(l, set) || fits)
 			continue;
-		uint32_t filling = size_for(n);
-		l->sets.filling[set / 2][set % 2] = filling == size ? size * 2 : filling;
-		l->replaced[set / 2][set % 2] = true;
+		l->sets.filling[set / 2][set % 2] = size_for(most);
 		changed = true;
 	}
 	return changed;
@@ -312,6 +318,7 @@ static void begin_phase(struct bh_feed_load *l, enum bh_feed_phase phase)
 	l->phase = phase;
 	l->set = 0;
 	l->i = l->j = 0;
+	l->second = l->clean = false;
 }
 
 static void begin(struct bh_core *c, struct bh_feed_index *target)
@@ -357,23 +364,36 @@ void bh_core_feeds_changed(struct bh_core *c)
 		begin(c, x);
 }
 
-/* From here on packet threads and conntrack's sweep go by the new index. */
-static void publish(struct bh_core *c)
+/* The rules ask the new sets from here on, which hold what the old ones did. */
+static void switch_sets(struct bh_core *c)
 {
 	struct bh_feed_load *l = &c->feed_load;
-	bh_feed_index_unref(l->in_force);
-	l->in_force = bh_feed_index_ref(l->target);
+	bool any = false;
 	for (int set = 0; set < BH_FEED_SETS * 2; set++) {
 		uint32_t *filling = &l->sets.filling[set / 2][set % 2];
 		if (!*filling)
 			continue;
 		l->sets.size[set / 2][set % 2] = *filling;
 		*filling = 0;
-		c->options_changed = true;
+		any = true;
 	}
+	begin_phase(l, BH_LOAD_NETS);
+	if (!any)
+		return;
+	c->options_changed = true;
+	bh_core_reconcile(c);
+}
+
+/* From here on packet threads and conntrack's sweep go by the new index. */
+static void publish(struct bh_core *c)
+{
+	struct bh_feed_load *l = &c->feed_load;
+	bh_feed_index_unref(l->in_force);
+	l->in_force = bh_feed_index_ref(l->target);
 	begin_phase(l, BH_LOAD_DELETE);
 	bh_core_reconcile(c);
 	bh_core_revoke(c);
+	bh_core_lookback_start(c, l->old);
 }
 
 /* A set that is to be filled is made by a commit, which can be late. */
@@ -413,10 +433,11 @@ static void next_set(struct bh_core *c)
 {
 	struct bh_feed_load *l = &c->feed_load;
 	l->i = l->j = 0;
+	l->second = false;
 	if (++l->set < BH_FEED_SETS * 2)
 		return;
 	if (l->phase == BH_LOAD_ADD)
-		begin_phase(l, BH_LOAD_NETS);
+		switch_sets(c);
 	else if (l->phase == BH_LOAD_NETS)
 		publish(c);
 	else
@@ -429,8 +450,8 @@ static void on_timer(uv_timer_t *t)
 	struct bh_feed_load *l = &c->feed_load;
 	if (l->phase == BH_LOAD_IDLE || c->stopping)
 		return;
-	bool waits =
-		l->phase == BH_LOAD_DELETE ? c->snap->feeds != l->in_force : !sets_are_there(c);
+	bool waits = c->options_changed || !sets_are_there(c) ||
+		     (l->phase == BH_LOAD_DELETE && c->snap->feeds != l->in_force);
 	if (waits) {
 		again(c, AGAIN_MS);
 		return;
@@ -457,7 +478,7 @@ void bh_core_feeds_rebuilt(struct bh_core *c)
 {
 	struct bh_feed_load *l = &c->feed_load;
 	if (l->phase == BH_LOAD_ADD || l->phase == BH_LOAD_NETS)
-		begin_phase(l, BH_LOAD_ADD); /* the sets that were being filled are empty again */
+		begin_phase(l, BH_LOAD_ADD); /* the sets hold what is in force and no more */
 	else if (l->phase == BH_LOAD_DELETE)
-		memset(l->replaced, true, sizeof(l->replaced)); /* nothing is left to take out */
+		l->clean = true;
 }

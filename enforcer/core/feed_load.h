@@ -18,14 +18,20 @@
 
 struct bh_core;
 
-enum bh_feed_phase { BH_LOAD_IDLE, BH_LOAD_ADD, BH_LOAD_NETS, BH_LOAD_PUBLISH, BH_LOAD_DELETE };
+enum bh_feed_phase {
+	BH_LOAD_IDLE,
+	BH_LOAD_ADD, /* hosts; a set that is made anew gets those of before as well */
+	BH_LOAD_NETS, /* behind the change of the rules to such a set */
+	BH_LOAD_DELETE, /* hosts; behind the publication */
+};
 
 struct bh_feed_load {
 	struct bh_feed_index *in_force; /* NULL before the first commit */
 	struct bh_feed_index *target, *old; /* while one is on its way */
 	struct bh_emit_feeds sets; /* as the rules know them */
-	bool replaced[BH_FEED_SETS][2]; /* the set was filled anew: nothing to take out of it */
 	enum bh_feed_phase phase;
+	bool second; /* ADD to a new set: those of before */
+	bool clean; /* DELETE: a rebuild left nothing to take out */
 	int set; /* direction * 2 + (IPv6) */
 	size_t i, j; /* how far in its lists */
 	uint64_t began; /* ms */

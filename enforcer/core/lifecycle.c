@@ -167,7 +167,8 @@ static int start_sources(struct bh_core *c, char **why)
 		r = bh_inventory_mgr_new(c->loop, c->link, on_inventory, c, &c->inventory);
 	if (r < 0)
 		return fail(why, r, "starting feeds and sources: %s", strerror(-r));
-	bh_feeds_configure(c->feeds, c->conf->feeds, c->conf->n_feeds);
+	bh_core_feeds_load_added(c);
+	bh_core_feeds_configure(c);
 	bh_core_confirm_resume(c);
 	bh_core_policies_load(c, "start");
 	bh_core_sources_start(c);
@@ -212,6 +213,7 @@ static void start_handles(struct bh_core *c)
 	uv_timer_init(c->loop, &c->tick);
 	uv_timer_init(c->loop, &c->retry_timer);
 	bh_core_feeds_init(c);
+	bh_core_lookback_init(c);
 	uv_timer_init(c->loop, &c->confirm_timer);
 	uv_async_init(c->loop, &c->wake, bh_core_wake_cb);
 	bh_core_cache_init(c);
@@ -343,7 +345,7 @@ void bh_core_stop(struct bh_core *c)
 		uv_handle_t *all[] = {(uv_handle_t *)&c->reconcile_timer,
 			(uv_handle_t *)&c->sweep_timer, (uv_handle_t *)&c->tick,
 			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->feed_load.timer,
-			(uv_handle_t *)&c->confirm_timer,
+			(uv_handle_t *)&c->lookback.timer, (uv_handle_t *)&c->confirm_timer,
 			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->nft_poll,
 			(uv_handle_t *)&c->cache.send_timer, (uv_handle_t *)&c->cache.read_timer,
 			(uv_handle_t *)&c->passed.timer, (uv_handle_t *)&c->answers.timer,
@@ -378,6 +380,8 @@ void bh_core_free(struct bh_core *c)
 	if (!c)
 		return;
 	bh_core_feeds_finish(c);
+	bh_core_lookback_finish(c);
+	bh_config_free(c->added);
 	bh_learn_free(c->learn);
 	bh_store_close(c->store);
 	bh_core_sinks_stop(c); /* the last records go when it starts again */

@@ -16,6 +16,7 @@
 #include "core/feed_load.h"
 #include "core/history.h"
 #include "core/lifecycle.h"
+#include "core/lookback.h"
 #include "core/mirror.h"
 #include "core/recent.h"
 #include "feeds/feeds.h"
@@ -144,6 +145,13 @@ struct bh_forgeries {
 	unsigned ticks;
 };
 
+/* Dropped for their destination before DNAT: diverted.c */
+#define BH_DIVERTED_MAX 256
+struct bh_diverted {
+	struct bh_flow flow; /* dst: before DNAT */
+	uint64_t packets;
+};
+
 struct bh_pace {
 	struct bh_paced *source; /* BH_PACED_MAX */
 	size_t n;
@@ -238,6 +246,11 @@ struct bh_core {
 
 	struct bh_history history;
 	struct bh_feed_load feed_load;
+	struct bh_lookback lookback;
+	struct bh_diverted diverted[BH_DIVERTED_MAX];
+	size_t n_diverted, next_diverted;
+	unsigned diverted_ticks;
+	struct bh_config *added; /* its feeds were added by command; NULL: none */
 	int64_t exceptions_seen; /* s: up to when ended ones were looked for */
 	unsigned protect_ticks;
 	struct bh_flow_batch flows;
@@ -303,6 +316,12 @@ bool bh_core_departs(const struct bh_inventory *from, const struct bh_inventory 
 void bh_core_departed_follow(/* from: NULL at the start */
 	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to);
 void bh_core_departed_purge(struct bh_core *c); /* what is left to be removed */
+/* diverted.c */
+void bh_core_diverted_tick(struct bh_core *c);
+/* feed_edit.c */
+void bh_core_feeds_load_added(struct bh_core *c);
+void bh_core_feeds_configure(struct bh_core *c); /* what the file and commands say */
+bool bh_core_feed_is_added(const struct bh_core *c, const char *name);
 /* feed_policy.c */
 /* May the namespace of `other` talk to what blocking feeds list in this direction? now: µs. */
 bool bh_core_feeds_excepted(const struct bh_snapshot *s, const struct bh_addr *listed, unsigned as,

@@ -124,7 +124,7 @@ void bh_core_reload(struct bh_core *c)
 				bh_core_watch_policies(c);
 			}
 			bh_core_sources_settings(c);
-			bh_feeds_configure(c->feeds, conf->feeds, conf->n_feeds);
+			bh_core_feeds_configure(c);
 			bh_audit_event(c->audit, "reload", "success", NULL, NULL, what);
 		}
 	}

@@ -2,6 +2,8 @@
 /* GET /v1/status and /metrics: is it enforcing, how does it fail, and what should be done. */
 #include <time.h>
 
+#include <errno.h>
+
 #include "core/policies.h"
 #include "core/private.h"
 
@@ -162,17 +164,25 @@ static json_t *workloads_json(struct bh_core *c)
 static json_t *feeds_json(struct bh_core *c, json_t *problems)
 {
 	struct bh_feed_status st[FEEDS_MAX];
+	const struct bh_feed_load *l = &c->feed_load;
 	size_t n = bh_feeds_status(c->feeds, st, FEEDS_MAX), stale = 0;
-	struct bh_feed_index *index = bh_feeds_index(c->feeds);
+	int64_t now = bh_core_now() / 1000000;
 	for (size_t i = 0; i < n && i < FEEDS_MAX; i++) {
 		stale += !st[i].ok;
 		if (!st[i].ok)
 			problem(problems, "feed %s: %s", st[i].name, st[i].message);
 	}
-	json_t *o = json_pack("{s:I, s:I, s:I}", "count", (json_int_t)n, "indicators",
-		(json_int_t)bh_feed_index_count(index), "stale", (json_int_t)stale);
-	bh_feed_index_unref(index);
-	return o;
+	for (size_t i = 0; i < c->conf->feed_exceptions.n; i++)
+		if (c->conf->feed_exceptions.item[i].until <= now)
+			problem(problems, "the exception from feeds of namespace %s (%s) has ended",
+				c->conf->feed_exceptions.item[i].namespace,
+				c->conf->feed_exceptions.item[i].reason);
+	return json_pack("{s:I, s:I, s:I, s:b, s:I, s:I, s:I}", "count", (json_int_t)n,
+		"indicators", l->in_force ? (json_int_t)bh_feed_index_count(l->in_force) : 0,
+		"stale", (json_int_t)stale, "loading",
+		l->phase != BH_LOAD_IDLE || bh_feeds_busy(c->feeds), "load_ms",
+		(json_int_t)l->took_ms, "added", (json_int_t)l->added, "removed",
+		(json_int_t)l->removed);
 }
 
 static json_t *kernel_json(struct bh_core *c)
@@ -264,8 +274,9 @@ struct bh_answer bh_core_status(struct bh_core *c)
 
 static json_t *feed_json(const struct bh_feed_status *s)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:b, s:s}", "name", s->name, "url",
-		s->url, "action", s->action, "entries", (json_int_t)s->entries, "rejected",
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:b, s:s}", "name",
+		s->name, "url", s->url, "action", s->action, "direction", s->direction, "format",
+		s->format, "stale", s->stale, "entries", (json_int_t)s->entries, "rejected",
 		(json_int_t)s->rejected, "subtracted", (json_int_t)s->subtracted, "ok", s->ok,
 		"message", s->message);
 	json_object_set_new(o, "loaded_at", bh_core_time_json(s->loaded_at * 1000000));
@@ -290,6 +301,10 @@ struct bh_answer bh_core_feed_refresh(
 	if (name && !json_is_null(name) && !json_is_string(name))
 		return bh_answer_error(400, NULL, "name must be a feed's name, or null for all");
 	int n = bh_feeds_refresh(c->feeds, json_string_value(name));
+	if (n == -EAGAIN)
+		return bh_answer_error(409, NULL,
+			"its publisher allows one request an hour, and was asked less than that "
+			"ago");
 	if (n < 0)
 		return bh_answer_error(404, NULL,
 			"no feed is named %s; `bulkhead feed list` shows them",

@@ -346,6 +346,11 @@ void bh_feeds_set_protected(struct bh_feeds *m, const struct bh_ranges *protect)
 			bh_feeds_touch(m);
 }
 
+bool bh_feeds_protects(const struct bh_feeds *m, const struct bh_addr *a)
+{
+	return bh_ranges_contain(&m->protect, a);
+}
+
 int bh_feeds_refresh(struct bh_feeds *m, const char *name)
 {
 	int started = 0;

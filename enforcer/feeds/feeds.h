@@ -179,6 +179,9 @@ void bh_feeds_configure(struct bh_feeds *f, const struct bh_feed_conf *conf, siz
  * Private and special-purpose ranges (RFC 6890, except the documentation ranges) are protected
  * anyway, unless the feed is configured otherwise. */
 void bh_feeds_set_protected(struct bh_feeds *f, const struct bh_ranges *protect);
+bool bh_feeds_protects(const struct bh_feeds *f, const struct bh_addr *a);
+/* A job is under way: what a source offered is not in force yet. */
+bool bh_feeds_busy(const struct bh_feeds *f);
 /* NULL name = all. Returns how many were started, -ENOENT for a name that is not there, or -EAGAIN:
  * its publisher was asked too lately. */
 int bh_feeds_refresh(struct bh_feeds *f, const char *name);

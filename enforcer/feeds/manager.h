@@ -149,7 +149,6 @@ struct bh_feeds {
 	int open_handles; /* while it closes */
 	uv_timer_t turn; /* callbacks are made from the loop, never from within a call */
 };
-bool bh_feeds_busy(const struct bh_feeds *m); /* a job is under way */
 /* Something in force changed: rebuild and tell, in the loop's next turn. */
 void bh_feeds_touch(struct bh_feeds *m);
 void bh_feeds_tell(struct bh_feeds *m); /* events are due */

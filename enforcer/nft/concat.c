@@ -35,11 +35,13 @@ static const struct field fields[] = {
 	[BH_READ_DPORT] = {false, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2},
 	[BH_READ_CT_ORIGINAL_SADDR] = {false, 0, 0, 0},
 	[BH_READ_CT_REPLY_SADDR] = {false, 0, 0, 0},
+	[BH_READ_CT_ORIGINAL_DADDR] = {false, 0, 0, 0},
 };
 
 static bool is_ct(uint8_t read)
 {
-	return read == BH_READ_CT_ORIGINAL_SADDR || read == BH_READ_CT_REPLY_SADDR;
+	return read == BH_READ_CT_ORIGINAL_SADDR || read == BH_READ_CT_REPLY_SADDR ||
+	       read == BH_READ_CT_ORIGINAL_DADDR;
 }
 
 static bool is_addr(uint8_t read)
@@ -82,11 +84,13 @@ static uint32_t reg_at(size_t offset)
 
 static void load_ct(struct nftnl_rule *r, uint8_t family, uint8_t read, uint32_t reg)
 {
+	static const uint32_t key[2][2] = {
+		{NFT_CT_SRC_IP, NFT_CT_SRC_IP6}, {NFT_CT_DST_IP, NFT_CT_DST_IP6}};
 	struct nftnl_expr *e = bh_nft_add_expr(r, "ct");
 	nftnl_expr_set_u32(
-		e, NFTNL_EXPR_CT_KEY, family == BH_IPV4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6);
+		e, NFTNL_EXPR_CT_KEY, key[read == BH_READ_CT_ORIGINAL_DADDR][family == BH_IPV6]);
 	nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR,
-		read == BH_READ_CT_ORIGINAL_SADDR ? IP_CT_DIR_ORIGINAL : IP_CT_DIR_REPLY);
+		read == BH_READ_CT_REPLY_SADDR ? IP_CT_DIR_REPLY : IP_CT_DIR_ORIGINAL);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, reg);
 }
 

@@ -342,6 +342,9 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 	case BH_MATCH_CT_NEW:
 		match_ct_bits(r, NFT_CT_STATE, CT_STATE_NEW);
 		return 0;
+	case BH_MATCH_CT_DNAT:
+		match_ct_bits(r, NFT_CT_STATUS, IPS_DST_NAT);
+		return 0;
 	case BH_MATCH_CT_CONFIRMED:
 		match_ct_bits(r, NFT_CT_STATUS, IPS_CONFIRMED);
 		return 0;

@@ -224,7 +224,7 @@ int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
 		return r;
 	bind_limit(st, 1, limit);
 	if (since)
-		bind_limit(st, 2, since);
+		bind_limit(st, 2, since == BH_FLOWS_OLDEST ? 0 : since);
 	return read_rows(s, st, fn, arg);
 }
 

@@ -66,7 +66,9 @@ void bh_flow_row_finish(struct bh_flow_row *r);
 void bh_flow_row_copy(struct bh_flow_row *to, const struct bh_flow_row *from); /* overwrites */
 /* Adds r->count to the row of the same key or makes it; keeps at most `max_rows` (oldest go). */
 int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t max_rows);
-/* Rows with seq > since, ascending by seq, at most `limit`; the newest ones if since is 0. */
+/* Rows with seq > since, ascending by seq, at most `limit`; the newest ones if since is 0, the
+ * oldest ones if it is BH_FLOWS_OLDEST. */
+#define BH_FLOWS_OLDEST (UINT64_MAX - 1)
 int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg);
 

@@ -92,6 +92,7 @@ enum bh_match_kind {
 	BH_MATCH_CT_ESTABLISHED, /* ct state established */
 	BH_MATCH_CT_RELATED, /* ct state related */
 	BH_MATCH_CT_NEW, /* ct state new */
+	BH_MATCH_CT_DNAT, /* ct status dnat: its destination was rewritten */
 	BH_MATCH_CT_CONFIRMED, /* ct status confirmed: not the first packet of its flow */
 	BH_MATCH_SADDR_SET, /* ip|ip6 saddr [!=] @name */
 	BH_MATCH_DADDR_SET, /* ip|ip6 daddr [!=] @name */
@@ -144,6 +145,7 @@ enum bh_read {
 	 */
 	BH_READ_CT_ORIGINAL_SADDR,
 	BH_READ_CT_REPLY_SADDR,
+	BH_READ_CT_ORIGINAL_DADDR, /* where it was meant to go, before any DNAT */
 };
 
 /* `deny: reject` cannot be said in a verdict on a queued packet: the daemon answers NF_REPEAT with

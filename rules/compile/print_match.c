@@ -105,9 +105,11 @@ static void print_reads(const struct bh_match *m, struct bh_buf *out)
 		[BH_READ_DPORT] = "th dport",
 		[BH_READ_CT_ORIGINAL_SADDR] = "saddr",
 		[BH_READ_CT_REPLY_SADDR] = "saddr",
+		[BH_READ_CT_ORIGINAL_DADDR] = "daddr",
 	};
 	static const char *const before[] = {[BH_READ_CT_ORIGINAL_SADDR] = "ct original ",
-		[BH_READ_CT_REPLY_SADDR] = "ct reply "};
+		[BH_READ_CT_REPLY_SADDR] = "ct reply ",
+		[BH_READ_CT_ORIGINAL_DADDR] = "ct original "};
 	for (size_t i = 0; i < m->n_reads; i++) {
 		const char *ct = m->read[i] < BH_ARRAY_SIZE(before) ? before[m->read[i]] : NULL;
 		bool addr = m->read[i] == BH_READ_SADDR || m->read[i] == BH_READ_DADDR || ct;
@@ -159,6 +161,9 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 		break;
 	case BH_MATCH_CT_NEW:
 		bh_buf_str(out, "ct state new");
+		break;
+	case BH_MATCH_CT_DNAT:
+		bh_buf_str(out, "ct status dnat");
 		break;
 	case BH_MATCH_CT_CONFIRMED:
 		bh_buf_str(out, "ct status confirmed");

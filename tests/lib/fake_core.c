@@ -390,6 +390,50 @@ struct bh_answer bh_core_feeds(struct bh_core *c BH_UNUSED)
 		      "'message':null}]}");
 }
 
+struct bh_answer bh_core_feed_show(struct bh_core *c BH_UNUSED, const char *name)
+{
+	if (!bh_streq(name, "drop"))
+		return bh_answer_error(404, NULL, "no feed is named %s", name);
+	return canned(
+		"{'name':'drop','url':'https://x','action':'block','direction':'both',"
+		"'format':'spamhaus','credit':'(c) \\u001b[31m','dated':'today','entries':5,"
+		"'rejected':1,'subtracted':66,'ok':true,'stale':false,'message':'','sha256':'ab',"
+		"'loaded_at':'2026-01-02T03:04:05.000006Z','checked_at':null,"
+		"'cut':[{'indicator':'10.0.0.0/8','line':7}],"
+		"'seen_before':[{'workload':'shop/web','direction':'out','address':"
+		"'192.0.2.7','indicator':'192.0.2.0/24','connections':9,'first_seen':null,"
+		"'last_seen':'2026-01-02T03:04:05.000006Z'}]}");
+}
+
+struct bh_answer bh_core_feed_test(struct bh_core *c BH_UNUSED, const char *address)
+{
+	if (bh_streq(address, "10.0.0.1"))
+		return canned("{'address':'10.0.0.1','listed':[],'blocked':[],'protected':true}");
+	if (bh_streq(address, "192.0.2.9"))
+		return canned("{'address':'192.0.2.9','listed':[],'blocked':[],'protected':false}");
+	return canned("{'address':'192.0.2.7','listed':[{'feed':'drop','indicator':'192.0.2.0/24',"
+		      "'action':'block','directions':['in','out']}],'blocked':['in','out'],"
+		      "'protected':false}");
+}
+
+struct bh_answer bh_core_feed_add(
+	struct bh_core *c BH_UNUSED, const json_t *body, const struct bh_core_actor *who)
+{
+	struct bh_answer a = bh_answer_json(200, json_object());
+	json_object_set(a.json, "name", json_object_get(body, "name"));
+	json_object_set(a.json, "asked", (json_t *)body);
+	json_object_set_new(a.json, "actor", actor(who));
+	return a;
+}
+
+struct bh_answer bh_core_feed_rm(
+	struct bh_core *c BH_UNUSED, const char *name, const struct bh_core_actor *who BH_UNUSED)
+{
+	if (!bh_streq(name, "mine"))
+		return bh_answer_error(409, NULL, "feed %s is in the configuration file", name);
+	return bh_answer_json(200, json_pack("{s:s}", "name", name));
+}
+
 struct bh_answer bh_core_quarantine(struct bh_core *c BH_UNUSED)
 {
 	return canned("{'quarantine':[{'workload':'shop/web','namespace':'shop','name':'web',"

@@ -57,6 +57,9 @@ static bool read_part(const struct sim *s, enum bh_read from, struct bh_value *r
 	case BH_READ_DADDR:
 		*ret = bh_value_addr(&f->dst);
 		return true;
+	case BH_READ_CT_ORIGINAL_DADDR:
+		*ret = bh_value_addr(&s->p->original);
+		return s->p->original.family == f->src.family;
 	case BH_READ_L4PROTO:
 		*ret = bh_value_u8(f->proto);
 		return true;
@@ -79,6 +82,8 @@ static bool in_concat(struct sim *s, const struct bh_match *m)
 	const struct bh_set *set = find_set(s, m->set, m->family);
 	if (!set)
 		return false;
+	if (set->kind != BH_SET_CONCAT) /* of one address: only those before DNAT are read so */
+		return (find_elem(set, &s->p->original, NULL) != NULL) != m->neg;
 	for (size_t i = 0; i < m->n_reads; i++)
 		if (!read_part(s, m->read[i], &v[i]))
 			return false;
@@ -115,6 +120,8 @@ static bool matches(struct sim *s, const struct bh_match *m)
 		return false;
 	case BH_MATCH_CT_NEW:
 		return !s->p->established;
+	case BH_MATCH_CT_DNAT:
+		return s->p->original.family != 0;
 	case BH_MATCH_SADDR_SET:
 	case BH_MATCH_PAIR_SET:
 		return in_set(s, m, &f->src);

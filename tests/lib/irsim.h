@@ -23,6 +23,7 @@ struct irsim_packet {
 	bool mid_stream; /* TCP: anything but a lone SYN */
 	bool lo; /* came in or goes out by lo */
 	uint32_t mark;
+	struct bh_addr original; /* destination before DNAT; family 0: there was none */
 };
 
 struct irsim_result {

@@ -164,6 +164,10 @@ static void test_reading_routes(void **state BH_UNUSED)
 	expect("GET", "/v1/mode", NULL, 200, "\"configured\":\"learn\"");
 	expect("GET", "/v1/quarantine", NULL, 200, "\"state\":\"absent\"");
 	expect("GET", "/v1/feeds", NULL, 200, "\"name\":\"drop\"");
+	expect("GET", "/v1/feeds/show?name=drop", NULL, 200, "\"cut\":");
+	expect("GET", "/v1/feeds/show", NULL, 400, "name");
+	expect("GET", "/v1/feeds/test?ip=192.0.2.7", NULL, 200, "\"blocked\":");
+	expect("GET", "/v1/feeds/test", NULL, 400, "ip");
 	expect("GET", "/v1/explain?src=shop/web&dst=1.2.3.4&protocol=tcp&port=443", NULL, 200,
 		"shop/web to 1.2.3.4, tcp/443");
 	expect("GET", "/v1/explain?src=a&dst=b&protocol=icmp", NULL, 200, "icmp/-");

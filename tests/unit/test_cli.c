@@ -700,6 +700,29 @@ static void test_changes(void **state BH_UNUSED)
 		"\"selector\": \"a=b&c\"", "warning: nobody \\x1b[31m");
 	expect("mode set block", 2, "", "learn, audit or enforce");
 	expect("mode set", 2, "", "needs learn|audit|enforce");
+	expect("feed show drop", 0, "10.0.0.0/8", "");
+	assert_non_null(strstr(last.out, "…and 65 more"));
+	assert_non_null(strstr(last.out, "(c) \\x1b[31m"));
+	assert_non_null(strstr(last.out, "shop/web"));
+	expect("feed show other", 1, "", "no feed is named other");
+	expect_json("feed show drop -o json", "seen_before");
+	expect("feed show", 2, "", "needs NAME");
+	expect("feed test 192.0.2.7", 0, "192.0.2.7 is blocked", "");
+	expect("feed test 192.0.2.9", 0, "is on no feed", "");
+	expect("feed test 10.0.0.1", 0, "is never blocked", "");
+	expect_json("feed test 192.0.2.7 -o json", "listed");
+	expect("feed add mine lists/x --format stix --set min_entries=5 --set special=true --set "
+	       "proxy=http://p:1 -o json",
+		0, "/lists/x\"", "");
+	assert_non_null(strstr(last.out, "\"min_entries\": 5"));
+	assert_non_null(strstr(last.out, "\"special\": true"));
+	assert_non_null(strstr(last.out, "\"proxy\": \"http://p:1\""));
+	assert_non_null(strstr(last.out, "\"format\": \"stix\""));
+	expect("feed add mine https://x/y", 0, "feed mine added", "");
+	expect("feed add mine https://x/y --set nonsense", 2, "", "KEY=VALUE");
+	expect("feed add mine", 2, "", "needs NAME URL|PATH");
+	expect("feed rm mine", 0, "feed mine removed", "");
+	expect("feed rm drop", 1, "", "in the configuration file");
 	expect("feed refresh", 0, "loading 1 feed;", "");
 	expect("feed refresh drop", 0, "loading 1 feed;", "");
 	expect("feed refresh other", 1, "", "there is no feed other");
@@ -743,7 +766,8 @@ static void test_usage(void **state BH_UNUSED)
 		"workload show", "impact", "policy diff", "policy history", "policy show",
 		"policy rollback", "policy confirm", "policy cancel", "mode get", "mode set",
 		"mode clear", "quarantine add", "quarantine rm", "quarantine list", "feed list",
-		"feed refresh", "explain", "flush", "version"};
+		"feed refresh", "feed show", "feed test", "feed add", "feed rm", "explain", "flush",
+		"version"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(verbs); i++) {
 		char bh_autofree *args = bh_xasprintf("%s --help", verbs[i]);
 		char bh_autofree *usage = bh_xasprintf("usage: bulkhead %s", verbs[i]);

@@ -384,6 +384,18 @@ static void test_threats(void **state BH_UNUSED)
 	expect(&s, "forward", p, IRSIM_ACCEPT, "passed");
 	p.flow = tcp("203.0.113.1", "192.0.2.67", 443); /* nobody's of ours is not counted */
 	expect(&s, "forward", p, IRSIM_ACCEPT, "forward");
+	/* Diverted by DNAT: it is where it was meant to go that counts. */
+	p.flow = tcp("10.0.0.2", "10.0.0.3", 3128);
+	p.original = addr("192.0.2.66");
+	expect(&s, "forward", p, IRSIM_DROP, "threat-diverted");
+	p.lo = true;
+	expect(&s, "input", p, IRSIM_DROP, "threat-diverted");
+	expect(&s, "output", p, IRSIM_DROP, "threat-diverted");
+	p.original = addr("198.51.100.77");
+	expect(&s, "output", p, IRSIM_DROP, "threat-diverted");
+	p.original = addr("192.0.2.67");
+	expect(&s, "output", p, IRSIM_ACCEPT, "output");
+	p = (struct irsim_packet){0};
 	assert_int_equal(bh_ruleset_find_set(s.rs, "feeds4")->n, 1);
 	assert_int_equal(bh_ruleset_find_set(s.rs, "feeds4-net")->n, 1);
 	shop_finish(&s);
