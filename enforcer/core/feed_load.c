@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* See feed_load.h. One chunk each turn of the loop. */
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+
 #include "core/private.h"
 
-#define HOSTS_A_CHUNK 16384
-#define NETS_A_CHUNK 2048
+#define HOSTS_A_CHUNK 8192
+#define NETS_A_CHUNK 1024
+#define PAUSE_MS 1 /* between chunks: what others do takes several turns of the loop */
 #define AGAIN_MS 200
+#define GRACE_MS 300
 #define FAILED_MS 5000
 
 static void on_timer(uv_timer_t *t);
@@ -52,6 +57,8 @@ void bh_core_feeds_init(struct bh_core *c)
 
 void bh_core_feeds_finish(struct bh_core *c)
 {
+	if (c->feed_load.grace)
+		c->feed_load.grace->c = NULL;
 	bh_feed_index_unref(c->feed_load.in_force);
 	bh_feed_index_unref(c->feed_load.target);
 	bh_feed_index_unref(c->feed_load.old);
@@ -313,6 +320,35 @@ static void again(struct bh_core *c, uint64_t ms)
 	uv_timer_start(&c->feed_load.timer, on_timer, ms, 0);
 }
 
+/* --- the grace period, on another thread --- */
+
+/* This command is a synchronize_rcu(), which waits for every packet that is on its way through the
+ * rules now (kernel/sched/membarrier.c). Refused with nohz_full: then time has to do. */
+static void wait_grace(uv_work_t *w BH_UNUSED)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		uv_sleep(GRACE_MS);
+}
+
+static void after_grace(uv_work_t *w, int status BH_UNUSED)
+{
+	struct bh_feed_grace *g = w->data;
+	if (g->c) {
+		g->c->feed_load.grace = NULL;
+		again(g->c, 0);
+	}
+	free(g);
+}
+
+static void begin_grace(struct bh_core *c)
+{
+	struct bh_feed_grace *g = bh_xcalloc(1, sizeof(*g));
+	g->work.data = g;
+	g->c = c;
+	c->feed_load.grace = g;
+	uv_queue_work(c->loop, &g->work, wait_grace, after_grace);
+}
+
 static void begin_phase(struct bh_feed_load *l, enum bh_feed_phase phase)
 {
 	l->phase = phase;
@@ -448,7 +484,7 @@ static void on_timer(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
 	struct bh_feed_load *l = &c->feed_load;
-	if (l->phase == BH_LOAD_IDLE || c->stopping)
+	if (l->phase == BH_LOAD_IDLE || c->stopping || l->grace)
 		return;
 	bool waits = c->options_changed || !sets_are_there(c) ||
 		     (l->phase == BH_LOAD_DELETE && c->snap->feeds != l->in_force);
@@ -457,21 +493,23 @@ static void on_timer(uv_timer_t *t)
 		return;
 	}
 	int r = 0;
-	while (r == 0 && l->phase != BH_LOAD_IDLE) {
+	bool next = false;
+	while (r == 0 && !next && l->phase != BH_LOAD_IDLE) {
 		enum bh_feed_phase phase = l->phase;
 		r = one_chunk(c);
 		if (r == 0)
 			next_set(c);
-		if (l->phase != phase)
-			break; /* others' turn first */
+		next = l->phase != phase;
 	}
 	if (l->phase == BH_LOAD_IDLE)
 		return;
 	/* What the kernel holds is not what we think: make it whole, which begins this anew. */
 	if (r < 0)
 		again(c, bh_core_rebuild(c) < 0 ? FAILED_MS : AGAIN_MS);
+	else if (next)
+		begin_grace(c);
 	else
-		again(c, 0);
+		again(c, PAUSE_MS);
 }
 
 void bh_core_feeds_rebuilt(struct bh_core *c)

@@ -25,6 +25,11 @@ enum bh_feed_phase {
 	BH_LOAD_DELETE, /* hosts; behind the publication */
 };
 
+struct bh_feed_grace {
+	uv_work_t work;
+	struct bh_core *c; /* NULL: nobody waits any more */
+};
+
 struct bh_feed_load {
 	struct bh_feed_index *in_force; /* NULL before the first commit */
 	struct bh_feed_index *target, *old; /* while one is on its way */
@@ -32,6 +37,7 @@ struct bh_feed_load {
 	enum bh_feed_phase phase;
 	bool second; /* ADD to a new set: those of before */
 	bool clean; /* DELETE: a rebuild left nothing to take out */
+	struct bh_feed_grace *grace; /* packets that saw the sets as they were are waited for */
 	int set; /* direction * 2 + (IPv6) */
 	size_t i, j; /* how far in its lists */
 	uint64_t began; /* ms */

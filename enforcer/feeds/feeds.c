@@ -158,7 +158,10 @@ static void build(struct bh_feeds *m)
 
 struct bh_feed_index *bh_feeds_settle(struct bh_feeds *m)
 {
-	if (m->dirty) {
+	if (m->dirty || m->building) {
+		if (m->building)
+			m->building->m = NULL; /* it would come too late */
+		m->building = NULL;
 		struct bh_index_job *j = job_new(m);
 		on_build(&j->work);
 		job_take(m, j);
