@@ -58,7 +58,7 @@ static int by_addr(const void *a, const void *b)
 }
 
 /* Those that did not change are the same objects, in the same order. */
-static void collect(
+void bh_departed_collect(
 	struct bh_departed *d, const struct bh_inventory *from, const struct bh_inventory *to)
 {
 	size_t k = 0;
@@ -109,7 +109,7 @@ bool bh_core_departs(const struct bh_inventory *from, const struct bh_inventory 
 {
 	struct bh_departed d = {0};
 	if (from)
-		collect(&d, from, to);
+		bh_departed_collect(&d, from, to);
 	free(d.addr);
 	return d.n > 0;
 }
@@ -118,6 +118,6 @@ void bh_core_departed_follow(
 	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to)
 {
 	if (from)
-		collect(&c->departed, from, to);
+		bh_departed_collect(&c->departed, from, to);
 	bh_core_departed_purge(c);
 }

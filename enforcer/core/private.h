@@ -313,6 +313,9 @@ void bh_core_echo_send(struct bh_core *c); /* those that the kernel does not kno
 void bh_core_echo_refresh(struct bh_core *c); /* the sets were emptied, or the state is another */
 /* departed.c: what belonged to workloads that are gone */
 bool bh_core_departs(const struct bh_inventory *from, const struct bh_inventory *to);
+/* Adds the addresses that are behind another interface in `to`, or behind none. */
+void bh_departed_collect(
+	struct bh_departed *d, const struct bh_inventory *from, const struct bh_inventory *to);
 void bh_core_departed_follow(/* from: NULL at the start */
 	struct bh_core *c, const struct bh_inventory *from, const struct bh_inventory *to);
 void bh_core_departed_purge(struct bh_core *c); /* what is left to be removed */
