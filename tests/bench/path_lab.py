@@ -4,7 +4,7 @@
 All of it lives in network, mount and process namespaces of the benchmark's own (see path.py): when
 the benchmark ends, however it ends, the kernel takes everything away.
 """
-import ipaddress, json, os, re, select, statistics, subprocess, sys, time
+import ipaddress, json, os, re, select, sqlite3, statistics, subprocess, sys, time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BULKHEAD_BUILD", os.path.join(TOP, "build-bench"))
@@ -119,7 +119,7 @@ class Lab:
         self.daemon = self.loop = None
         os.makedirs(self.dir + "/policies")
         run("ip", "netns", "add", self.node)
-        ip(self.node, ["link set lo up", "link add br0 type bridge", "addr add 10.77.0.1/22 dev br0",
+        ip(self.node, ["link set lo up", "link add br0 address 02:00:00:00:4d:01 type bridge", "addr add 10.77.0.1/22 dev br0",
                        "addr add fd00:77::1/64 dev br0 nodad", "link set br0 up"])
         with_netns(self.node, NODE_SETTINGS)
 
@@ -190,6 +190,11 @@ class Lab:
 
     def status(self):
         return json.loads(run(BULKHEAD, "--socket", self.dir + "/sock", "-o", "json", "status"))
+
+    def recorded(self):
+        """Connections in the list of flows that were allowed."""
+        with sqlite3.connect(f"file:{self.dir}/state/bulkhead.db?mode=ro", uri=True) as db:
+            return db.execute("SELECT sum(count) FROM flow WHERE verdict = 'allow'").fetchone()[0] or 0
 
     def memory(self):
         """MiB: resident, proportional, private to the process."""
