@@ -458,7 +458,7 @@ static void test_altered_while_nobody_ran(void **state BH_UNUSED)
 	assert_string_equal(str(json_array_get(list, 1), "event.action"), "log.altered");
 	assert_string_equal(str(json_array_get(list, 1), "bulkhead.change.class"), "altered-file");
 	size_t len;
-	char bh_autofree *text = slurp(str(json_array_get(list, 1), "bulkhead.change.saved"), &len);
+	free(slurp(str(json_array_get(list, 1), "bulkhead.change.saved"), &len));
 	assert_int_equal(len, 700);
 	json_decref(list);
 }
