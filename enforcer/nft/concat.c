@@ -64,7 +64,9 @@ static int need(
 		if (read >= BH_ARRAY_SIZE(fields) || (is_link(read) && table != BH_TABLE_BRIDGE) ||
 			(is_addr(read) && m->family != BH_IPV4 && m->family != BH_IPV6))
 			return -EINVAL;
-		if (is_addr(read)) {
+		if (is_ct(read)) {
+			; /* matches nothing of the other family by itself, as nft counts on too */
+		} else if (is_addr(read)) {
 			bh_nft_need_ether(r, bh_nft_ether_of(m->family), known, table);
 		} else if (read == BH_READ_ARP_SADDR_ETHER || read == BH_READ_ARP_SADDR_IP) {
 			bh_nft_need_ether(r, ETH_P_ARP, known, table);
