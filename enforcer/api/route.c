@@ -7,6 +7,7 @@
 
 #define FLOWS_DEFAULT 100
 #define FLOWS_MAX 1000
+#define EDGES_MAX 20000
 
 static const char *query(const struct bh_api_call *call, const char *name)
 {
@@ -73,15 +74,38 @@ static struct bh_answer learn_status(struct bh_core *core, const struct bh_api_c
 static struct bh_answer learn_export(struct bh_core *core, const struct bh_api_call *call)
 {
 	const char *ns = query(call, "namespace"), *role = query(call, "role");
-	const char *evidence = query(call, "evidence");
+	const char *evidence = query(call, "evidence"), *force = query(call, "force");
 
 	if (evidence && !bh_streq(evidence, "0") && !bh_streq(evidence, "1"))
 		return bh_answer_error(400, NULL, "the parameter evidence must be 0 or 1");
+	if (force && !bh_streq(force, "0") && !bh_streq(force, "1"))
+		return bh_answer_error(400, NULL, "the parameter force must be 0 or 1");
 	if (ns && !*ns)
 		return bh_answer_error(400, NULL, "the parameter namespace is empty");
 	if (role && !*role)
 		return bh_answer_error(400, NULL, "the parameter role is empty");
-	return bh_core_learn_export(core, ns, role, !bh_streq(evidence, "0"));
+	return bh_core_learn_export(core, ns, role, !bh_streq(evidence, "0"), bh_streq(force, "1"));
+}
+
+static struct bh_answer learn_edges(struct bh_core *core, const struct bh_api_call *call)
+{
+	uint64_t limit = 0;
+	const char *n = query(call, "limit");
+	if (n && (bh_parse_u64(n, EDGES_MAX, &limit) < 0 || limit == 0))
+		return bh_answer_error(
+			400, NULL, "the parameter limit must be a number from 1 to %d", EDGES_MAX);
+	return bh_core_learn_edges(
+		core, query(call, "namespace"), query(call, "role"), query(call, "review"), limit);
+}
+
+static struct bh_answer learn_review(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_learn_review(core, call->body, &call->who);
+}
+
+static struct bh_answer learn_reset(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_learn_reset(core, call->body, &call->who);
 }
 
 static struct bh_answer policies(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
@@ -236,7 +260,12 @@ static const struct bh_api_route routes[] = {
 	{"GET", "/v1/impact", .query = {"what"}, .fn = impact},
 	{"GET", "/v1/flows", .query = {"since", "limit"}, .fn = flows},
 	{"GET", "/v1/learn", .fn = learn_status},
-	{"GET", "/v1/learn/export", .query = {"namespace", "role", "evidence"}, .fn = learn_export},
+	{"GET", "/v1/learn/export", .query = {"namespace", "role", "evidence", "force"},
+		.fn = learn_export},
+	{"GET", "/v1/learn/edges", .query = {"namespace", "role", "review", "limit"},
+		.fn = learn_edges},
+	{"POST", "/v1/learn/review", .changes = true, .body = true, .fn = learn_review},
+	{"POST", "/v1/learn/reset", .changes = true, .body = true, .fn = learn_reset},
 	{"GET", "/v1/policies", .fn = policies},
 	{"POST", "/v1/policies", .changes = true, .body = true, .fn = policy_apply},
 	{"POST", "/v1/policies/plan", .changes = true, .body = true, .fn = policy_plan},

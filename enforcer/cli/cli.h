@@ -184,6 +184,9 @@ int cli_workload_show(struct cli *cli, int argc, char **argv);
 int cli_impact(struct cli *cli, int argc, char **argv);
 int cli_flows(struct cli *cli, int argc, char **argv);
 int cli_learn_status(struct cli *cli, int argc, char **argv);
+int cli_learn_show(struct cli *cli, int argc, char **argv);
+int cli_learn_review(struct cli *cli, int argc, char **argv);
+int cli_learn_reset(struct cli *cli, int argc, char **argv);
 int cli_learn_export(struct cli *cli, int argc, char **argv);
 /* plan_state.c. Answers as POST /v1/policies/plan; *ret is owned. in NULL: the first state. */
 int cli_plan_from_state(

@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* bulkhead learn export */
+/* bulkhead learn show | export */
 #include "cli/cli.h"
+
+static void add_review(struct cli_table *t, const json_t *o)
+{
+	const char *review = cli_str(o, "review"), *widened = cli_str(o, "widened");
+	if (widened)
+		cli_table_addf(
+			t, "widened to %s (%s addresses)", widened, cli_str(o, "breadth") ?: "?");
+	else
+		cli_table_add(t, bh_streq(review, "none") ? NULL : review);
+}
 
 void cli_print_edges(struct cli *cli, const json_t *reply)
 {
-	static const char *const head[] = {"SOURCE", "DESTINATION", "SERVICE", "ANSWERED",
-		"CONNECTIONS", "FIRST SEEN", "LAST SEEN"};
+	static const char *const head[] = {"EDGE", "SOURCE", "DESTINATION", "SERVICE", "ANSWERED",
+		"CONNECTIONS", "FIRST SEEN", "LAST SEEN", "IMAGES", "REVIEW"};
 	struct cli_table t;
 	const json_t *o;
 	size_t i;
@@ -14,6 +24,7 @@ void cli_print_edges(struct cli *cli, const json_t *reply)
 	cli_table_init(&t, cli, head, BH_ARRAY_SIZE(head));
 	json_array_foreach(json_object_get(reply, "edges"), i, o)
 	{
+		cli_table_addf(&t, "%.8s", cli_str(o, "id") ?: "-");
 		cli_table_add(&t, cli_str(o, "src"));
 		cli_table_add(&t, cli_str(o, "dst"));
 		cli_table_add_service(&t, o);
@@ -21,8 +32,30 @@ void cli_print_edges(struct cli *cli, const json_t *reply)
 		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(o, "connections"));
 		cli_table_add(&t, cli_time(cli_str(o, "first_seen"), when));
 		cli_table_add(&t, cli_time(cli_str(o, "last_seen"), when));
+		cli_table_add_list(&t, json_object_get(o, "images"));
+		add_review(&t, o);
 	}
 	cli_table_finish(&t);
+}
+
+int cli_learn_show(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
+{
+	static const char *const name[] = {"namespace", "role", "review"};
+	struct cli_reply cli_autoreply r = {0};
+	struct bh_buf bh_autobuf target = {0};
+	bool done;
+
+	bh_buf_str(&target, "/v1/learn/edges?limit=20000");
+	cli_add_query(cli, name, BH_ARRAY_SIZE(name), &target);
+	int e = cli_get(cli, target.s, &r, &done);
+	if (e != CLI_OK || done)
+		return e;
+	cli_print_edges(cli, r.json);
+	if (cli_flag(r.json, "truncated"))
+		printf("INCOMPLETE: %" JSON_INTEGER_FORMAT
+		       " edges match; name a namespace or a role\n",
+			cli_num(r.json, "matched"));
+	return CLI_OK;
 }
 
 int cli_learn_export(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
@@ -31,7 +64,8 @@ int cli_learn_export(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 	struct cli_reply cli_autoreply r = {0};
 	struct bh_buf bh_autobuf target = {0};
 
-	bh_buf_printf(&target, "/v1/learn/export?evidence=%d", cli->opt[2] ? 0 : 1);
+	bh_buf_printf(&target, "/v1/learn/export?evidence=%d%s", cli->opt[2] ? 0 : 1,
+		cli->opt[3] ? "&force=1" : "");
 	cli_add_query(cli, name, BH_ARRAY_SIZE(name), &target);
 	int e = cli_ask(cli, "GET", target.s, NULL, &r);
 	if (e != CLI_OK)

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 #define WATCH_MS 2000
+#define EDGES_SHOWN 40
 
 /* New edges over time, one character for each part: nothing is a dot, the most is a full block. */
 static void add_picture(struct cli_table *t, const json_t *history)
@@ -137,6 +138,9 @@ int cli_learn_status(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 		return e;
 	print_status(cli, r.json);
 	putchar('\n');
-	cli_print_edges(cli, r.json);
+	if (json_array_size(json_object_get(r.json, "edges")) <= EDGES_SHOWN)
+		cli_print_edges(cli, r.json);
+	else
+		puts("`bulkhead learn show` lists the edges");
 	return CLI_OK;
 }

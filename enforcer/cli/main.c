@@ -65,13 +65,35 @@ static const struct cli_command commands[] = {
 		"since a role was observed first. Times are UTC.",
 		0, 0, {{'w', "watch", NULL, "go on, until Ctrl-C"}}, cli_learn_status},
 	{"learn export", "", "Print what has been learned as NetworkPolicy YAML",
-		"Only answered flows become rules. The output can be given to `bulkhead policy "
-		"apply -`.",
+		"Only answered flows become rules, and none that was rejected. The output can be\n"
+		"given to `bulkhead policy apply -`. Who was hardly seen gets no policy without "
+		"rules.",
 		0, 0,
 		{{0, "namespace", "N", "only this namespace"}, {0, "role", "R", "only this role"},
-			{0, "no-evidence", NULL,
-				"leave out the annotations with counts and dates"}},
+			{0, "no-evidence", NULL, "leave out the annotations with counts and dates"},
+			{0, "force", NULL, "a policy without rules even for who was hardly seen"}},
 		cli_learn_export},
+	{"learn show", "", "List what has been learned, edge by edge, with its evidence", NULL, 0,
+		0,
+		{{0, "namespace", "N", "only edges of this namespace"},
+			{0, "role", "R", "only edges of this role"},
+			{0, "review", "STATE", "only none, accepted or rejected ones"}},
+		cli_learn_show},
+	{"learn review", "[accept|reject|undo [EDGE…] | widen CIDR [EDGE…]]",
+		"Say what is right of what has been learned",
+		"EDGE is what `learn show` calls it; without any the options say which. A "
+		"rejected\n"
+		"edge is never exported; a widened one is exported as the block instead of its\n"
+		"single outside address. Without words it asks edge by edge.",
+		0, -1,
+		{{0, "namespace", "N", "edges of this namespace"},
+			{0, "role", "R", "edges of this role"},
+			{0, "selector", "S", "edges of roles with these labels"}},
+		cli_learn_review},
+	{"learn reset", "", "Forget what has been learned, and learn anew", NULL, 0, 0,
+		{{0, "namespace", "N", "of this namespace"}, {0, "role", "R", "of this role"},
+			{0, "all", NULL, "all of it"}},
+		cli_learn_reset},
 	{"policy check", "FILE|DIR…", "Check policy files; needs neither the daemon nor root",
 		"Of a directory: *.yaml, *.yml and *.json. \"-\" is standard input.\n"
 		"Exits with 1 if there is an error. Warnings are about what is valid but can "

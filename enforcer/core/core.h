@@ -44,7 +44,17 @@ struct bh_answer bh_core_impact(struct bh_core *c, const char *what);
 struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit);
 struct bh_answer bh_core_learn_status(struct bh_core *c);
 struct bh_answer bh_core_learn_export(
-	struct bh_core *c, const char *ns, const char *role, bool evidence);
+	struct bh_core *c, const char *ns, const char *role, bool evidence, bool force);
+/* Parameters may be NULL, limit 0. */
+struct bh_answer bh_core_learn_edges(
+	struct bh_core *c, const char *ns, const char *role, const char *review, size_t limit);
+/* body: {"action": "accept|reject|undo|widen", "edges": [id…], "namespace", "role", "selector",
+ * "cidr"} */
+struct bh_answer bh_core_learn_review(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+/* body: {"namespace", "role", "all": bool} */
+struct bh_answer bh_core_learn_reset(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
 struct bh_answer bh_core_policies(struct bh_core *c);
 /* body: {"sources": [{"file","text"}], "dry_run": bool, "prune": bool, "comment": text,
  * "confirm_within": seconds} (borrowed) */

@@ -12,19 +12,21 @@ static void observe(struct bh_core *c, int64_t now)
 	struct bh_learn_instance bh_autofree *in = bh_xcalloc(inv->n, sizeof(*in));
 	struct bh_end bh_autofree *end = bh_xcalloc(inv->n, sizeof(*end));
 
+	size_t n = 0;
+
 	for (size_t i = 0; i < inv->n; i++) {
 		const struct bh_workload *w = inv->workload[i];
-		end[i] = (struct bh_end){.kind = BH_END_ROLE, .namespace = w->namespace};
-		bh_role_of(w, &end[i].selector);
-		in[i] = (struct bh_learn_instance){
-			.role = &end[i],
-			.hash = bh_hash(
-				&w->netns, sizeof(w->netns), bh_hash_str(w->id, BH_HASH_SEED)),
-			.learning = w->mode == BH_MODE_LEARN,
-		};
+		uint64_t stay = bh_core_stay_of(c, w);
+		if (!stay)
+			continue;
+		end[n] = (struct bh_end){.kind = BH_END_ROLE, .namespace = w->namespace};
+		bh_role_of(w, &end[n].selector);
+		in[n] = (struct bh_learn_instance){
+			.role = &end[n], .hash = stay, .learning = w->mode == BH_MODE_LEARN};
+		n++;
 	}
-	bh_learn_observe(c->learn, in, inv->n, now);
-	for (size_t i = 0; i < inv->n; i++)
+	bh_learn_observe(c->learn, in, n, now);
+	for (size_t i = 0; i < n; i++)
 		bh_labels_finish(&end[i].selector);
 	c->observed = now;
 	c->observed_epoch = c->snap->epoch;

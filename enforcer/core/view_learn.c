@@ -1,26 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /v1/learn: what was learned so far, and how far that can be relied on. */
+#include "core/learn_pick.h"
 #include "core/roles.h"
 
 #define EDGES_MAX 5000 /* in one answer */
-
-static json_t *edge_json(const struct bh_tuple *t)
-{
-	struct bh_buf bh_autobuf src = {0}, bh_autobuf dst = {0};
-	char proto[4];
-	json_t *images = json_array();
-	bh_end_format(&t->src, &src);
-	bh_end_format(&t->dst, &dst);
-	for (size_t i = 0; i < t->n_images; i++)
-		json_array_append_new(images, json_string(t->image[i]));
-	json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:b, s:I, s:b, s:b, s:o}", "src", src.s, "dst",
-		dst.s, "protocol", bh_proto_name(t->proto, proto), "port", t->port, "answered",
-		t->answered, "connections", (json_int_t)t->connections, "egress", t->egress,
-		"ingress", t->ingress, "images", images);
-	json_object_set_new(o, "first_seen", bh_core_time_json(t->first_seen));
-	json_object_set_new(o, "last_seen", bh_core_time_json(t->last_seen));
-	return o;
-}
 
 static json_t *ready_json(const struct bh_role_view *x, int64_t now)
 {
@@ -86,7 +69,7 @@ struct bh_answer bh_core_learn_status(struct bh_core *c)
 	struct bh_tuple bh_autofree *t = bh_learn_tuples(c->learn, &n);
 	bh_core_role_views(c, t, n, now, &v);
 	for (size_t i = 0; i < n && i < EDGES_MAX; i++)
-		json_array_append_new(edges, edge_json(&t[i]));
+		json_array_append_new(edges, bh_core_tuple_json(&t[i]));
 	for (size_t i = 0; i < v.n; i++)
 		json_array_append_new(roles, role_json(&v.item[i], now));
 	bh_core_role_views_finish(&v);
@@ -99,36 +82,4 @@ struct bh_answer bh_core_learn_status(struct bh_core *c)
 	json_object_set_new(o, "since", bh_core_time_json(st.started));
 	json_object_set_new(o, "last_new", bh_core_time_json(st.last_new));
 	return bh_answer_json(200, o);
-}
-
-struct bh_answer bh_core_learn_export(
-	struct bh_core *c, const char *ns, const char *role, bool evidence)
-{
-	size_t n;
-	struct bh_buf out = {0};
-	struct bh_tuple bh_autofree *t = bh_learn_tuples(c->learn, &n);
-	struct bh_inventory *inv =
-		c->snap ? bh_inventory_ref(
-				  (struct bh_inventory *)bh_engine_inventory(c->snap->engine))
-			: NULL;
-	struct bh_export_opts opts = {
-		.namespace = ns,
-		.role = role,
-		.host_policy = c->conf->host_policy,
-		.host = inv ? inv->host : NULL,
-		.n_hosts = inv ? inv->n_hosts : 0,
-		.evidence = evidence,
-	};
-	size_t written = bh_baseline_export(t, n, inv, &opts, &out);
-	bh_inventory_unref(inv);
-	if (written == 0) {
-		bh_buf_finish(&out);
-		return bh_answer_error(404, NULL,
-			"nothing was learned%s%s%s%s yet: no answered flow of such a workload was "
-			"seen "
-			"in learn mode; see `bulkhead learn status`",
-			ns ? " in namespace " : "", ns ? ns : "", role ? " for role " : "",
-			role ? role : "");
-	}
-	return bh_answer_text(200, "text/yaml", bh_buf_take(&out));
 }

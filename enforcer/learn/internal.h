@@ -12,7 +12,7 @@ struct bh_learn_entry {
 	bool dirty; /* differs from the store */
 };
 
-/* table.c: tuples by key; never shrinks. */
+/* table.c: tuples by key. */
 struct bh_learn_table {
 	struct bh_learn_entry **item;
 	size_t n, cap;
@@ -25,6 +25,9 @@ void bh_learn_table_init(struct bh_learn_table *t, uint64_t seed);
 void bh_learn_table_finish(struct bh_learn_table *t);
 struct bh_learn_entry *bh_learn_table_find(const struct bh_learn_table *t, const char *key);
 void bh_learn_table_add(struct bh_learn_table *t, struct bh_learn_entry *e); /* takes e */
+/* Takes out those of which fn says so; they are the caller's, `taken` has room for all. */
+size_t bh_learn_table_take(struct bh_learn_table *t,
+	bool (*fn)(struct bh_learn_entry *e, void *arg), void *arg, struct bh_learn_entry **taken);
 
 /* Copies the ends; owned by the caller until it is added. Takes `key`. */
 struct bh_learn_entry *bh_learn_entry_new(const struct bh_tuple *t, char *key);
@@ -89,3 +92,19 @@ void bh_waitings_add(
 	struct bh_waitings *w, const struct bh_flow *f, struct bh_learn_entry *e, int64_t now);
 /* Returns the entry that waited there. */
 struct bh_learn_entry *bh_waitings_remove(struct bh_waitings *w, uint32_t i);
+
+/* learn.c */
+struct bh_learn {
+	struct bh_store *store;
+	bh_learned_fn fn;
+	void *arg;
+	struct bh_learn_table table;
+	struct bh_learn_roles roles;
+	struct bh_waitings pending;
+	struct bh_learn_entry **dirty; /* listed ones */
+	size_t n_dirty, cap_dirty;
+	bool last_new_dirty;
+	uint64_t pending_evicted, tuples_refused;
+	int64_t started, last_new;
+};
+void bh_learn_mark_dirty(struct bh_learn *l, struct bh_learn_entry *e);

@@ -17,20 +17,6 @@
 #define PENDING_US (300 * 1000000LL)
 #define LAST_NEW "learn_last_new"
 
-struct bh_learn {
-	struct bh_store *store;
-	bh_learned_fn fn;
-	void *arg;
-	struct bh_learn_table table;
-	struct bh_learn_roles roles;
-	struct bh_waitings pending;
-	struct bh_learn_entry **dirty; /* listed ones */
-	size_t n_dirty, cap_dirty;
-	bool last_new_dirty;
-	uint64_t pending_evicted, tuples_refused;
-	int64_t started, last_new;
-};
-
 static void load_one(const struct bh_tuple *t, void *arg)
 {
 	struct bh_learn *l = arg;
@@ -103,7 +89,7 @@ static void expire(struct bh_learn *l, int64_t now)
 		forget(l, i);
 }
 
-static void mark_dirty(struct bh_learn *l, struct bh_learn_entry *e)
+void bh_learn_mark_dirty(struct bh_learn *l, struct bh_learn_entry *e)
 {
 	if (e->dirty || !e->listed)
 		return;
@@ -117,7 +103,7 @@ static void put_in_table(struct bh_learn *l, struct bh_learn_entry *e)
 	bh_learn_table_add(&l->table, e);
 	if (!l->started || e->t.first_seen < l->started)
 		l->started = e->t.first_seen;
-	mark_dirty(l, e);
+	bh_learn_mark_dirty(l, e);
 }
 
 static void note_seen(struct bh_learn *l, struct bh_learn_entry *e, const struct bh_learn_flow *f,
@@ -130,7 +116,7 @@ static void note_seen(struct bh_learn *l, struct bh_learn_entry *e, const struct
 	t->egress |= f->egress;
 	t->ingress |= f->ingress;
 	bh_learn_entry_add_image(e, f->src->kind == BH_END_ROLE ? f->src_image : f->dst_image);
-	mark_dirty(l, e);
+	bh_learn_mark_dirty(l, e);
 }
 
 /* The place of a waiting tuple in the table, now that it is answered: its own, that of an equal one
@@ -150,7 +136,7 @@ static struct bh_learn_entry *settle(struct bh_learn *l, struct bh_learn_entry *
 		other->t.ingress |= e->t.ingress;
 		if (e->t.last_seen > other->t.last_seen)
 			other->t.last_seen = e->t.last_seen;
-		mark_dirty(l, other);
+		bh_learn_mark_dirty(l, other);
 	} else {
 		l->tuples_refused++;
 	}
@@ -166,7 +152,7 @@ static void answer(
 		return;
 	if (now > e->t.last_seen)
 		e->t.last_seen = now;
-	mark_dirty(l, e);
+	bh_learn_mark_dirty(l, e);
 	if (e->t.answered)
 		return;
 	e->t.answered = true;
@@ -250,7 +236,7 @@ bool bh_learn_more(struct bh_learn *l, const struct bh_learn_flow *f, uint64_t n
 	e->t.connections += n;
 	if (f->now > e->t.last_seen)
 		e->t.last_seen = f->now;
-	mark_dirty(l, e);
+	bh_learn_mark_dirty(l, e);
 	return e->t.answered;
 }
 

@@ -70,6 +70,16 @@ const struct bh_role_row *bh_learn_role(const struct bh_learn *l, const struct b
 size_t bh_learn_n_roles(const struct bh_learn *l);
 const struct bh_role_row *bh_learn_role_at(const struct bh_learn *l, size_t i);
 
+/* What an operator says of tuples. fn picks them; it must not call this module. */
+typedef bool (*bh_learn_pick_fn)(const struct bh_tuple *t, void *arg);
+/* How many there were. widened NULL: stays as it is; an empty prefix (family 0) takes it back. */
+size_t bh_learn_review(struct bh_learn *l, bh_learn_pick_fn fn, void *arg,
+	const enum bh_review *review, const struct bh_prefix *widened);
+/* Forgets them, on disk with the next save too. How many, or −errno with nothing forgotten. */
+int64_t bh_learn_forget(struct bh_learn *l, bh_learn_pick_fn fn, void *arg);
+/* Forgets how well a role was seen. −errno. */
+int bh_learn_forget_role(struct bh_learn *l, const struct bh_end *end);
+
 struct bh_learn_stats {
 	size_t tuples, answered, pending;
 	uint64_t pending_evicted, tuples_refused;

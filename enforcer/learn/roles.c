@@ -147,3 +147,13 @@ const struct bh_role_row *bh_learn_roles_find(
 	size_t at = search(r, end, &found);
 	return found ? &r->item[at].row : NULL;
 }
+
+int bh_learn_forget_role(struct bh_learn *l, const struct bh_end *end)
+{
+	bool found;
+	int e = bh_store_drop_role(l->store, end);
+	size_t at = search(&l->roles, end, &found);
+	if (e == 0 && found)
+		drop_at(&l->roles, at);
+	return e;
+}

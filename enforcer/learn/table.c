@@ -59,6 +59,27 @@ void bh_learn_table_add(struct bh_learn_table *t, struct bh_learn_entry *e)
 	place(t, t->n - 1);
 }
 
+size_t bh_learn_table_take(struct bh_learn_table *t,
+	bool (*fn)(struct bh_learn_entry *e, void *arg), void *arg, struct bh_learn_entry **taken)
+{
+	size_t kept = 0, n = 0;
+	for (size_t i = 0; i < t->n; i++) {
+		struct bh_learn_entry *e = t->item[i];
+		if (!fn(e, arg)) {
+			t->item[kept++] = e;
+			continue;
+		}
+		t->answered -= e->t.answered;
+		e->listed = false;
+		taken[n++] = e;
+	}
+	t->n = kept;
+	memset(t->slot, 0, (t->mask + 1) * sizeof(*t->slot));
+	for (size_t i = 0; i < t->n; i++)
+		place(t, i);
+	return n;
+}
+
 struct bh_learn_entry *bh_learn_entry_new(const struct bh_tuple *t, char *key)
 {
 	struct bh_learn_entry *e = bh_xcalloc(1, sizeof(*e));

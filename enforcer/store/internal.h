@@ -7,7 +7,7 @@
 
 #include "store/store.h"
 
-#define BH_STORE_VERSION 6 /* user_version of the schema that this program writes */
+#define BH_STORE_VERSION 7 /* user_version of the schema that this program writes */
 
 /* Prepared statements, kept for the life of the connection. */
 enum bh_store_stmt {
@@ -16,6 +16,7 @@ enum bh_store_stmt {
 	BH_STMT_ROLLBACK,
 	BH_STMT_PUT_TUPLE,
 	BH_STMT_LOAD_TUPLES,
+	BH_STMT_DROP_TUPLE,
 	BH_STMT_PUT_ROLE,
 	BH_STMT_DROP_ROLE,
 	BH_STMT_LOAD_ROLES,

@@ -98,20 +98,25 @@ static const char *const migration[BH_STORE_VERSION] = {
 	"CREATE TABLE role (end TEXT PRIMARY KEY, since INTEGER NOT NULL, last INTEGER NOT NULL,"
 	" learned INTEGER NOT NULL, starts INTEGER NOT NULL, hours BLOB NOT NULL,"
 	" instances BLOB NOT NULL) WITHOUT ROWID;",
+
+	/* What an operator said of tuples. */
+	"ALTER TABLE tuple ADD COLUMN review INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tuple ADD COLUMN widened TEXT NOT NULL DEFAULT '';",
 };
 
 /* Fails if a table or column that this version uses is not there. */
-static const char probe[] = "SELECT key, src, dst, images, answered_at FROM tuple LIMIT 1;"
-			    "SELECT end, learned, hours, instances FROM role LIMIT 1;"
-			    "SELECT seq, rule, src_id, count, src_stay, dst_key FROM flow LIMIT 1;"
-			    "SELECT number, id, digest, mark, unseen FROM stay LIMIT 1;"
-			    "SELECT stay, addr, since, until FROM stay_addr LIMIT 1;"
-			    "SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"
-			    "SELECT namespace, name, id, allow, pid FROM quarantine LIMIT 1;"
-			    "SELECT number, sha256, uid, comment FROM version LIMIT 1;"
-			    "SELECT version, position, file, text FROM version_file LIMIT 1;"
-			    "SELECT id, hash, text FROM policy_text LIMIT 1;"
-			    "SELECT name, value FROM value LIMIT 1;";
+static const char probe[] =
+	"SELECT key, src, dst, images, answered_at, review, widened FROM tuple LIMIT 1;"
+	"SELECT end, learned, hours, instances FROM role LIMIT 1;"
+	"SELECT seq, rule, src_id, count, src_stay, dst_key FROM flow LIMIT 1;"
+	"SELECT number, id, digest, mark, unseen FROM stay LIMIT 1;"
+	"SELECT stay, addr, since, until FROM stay_addr LIMIT 1;"
+	"SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"
+	"SELECT namespace, name, id, allow, pid FROM quarantine LIMIT 1;"
+	"SELECT number, sha256, uid, comment FROM version LIMIT 1;"
+	"SELECT version, position, file, text FROM version_file LIMIT 1;"
+	"SELECT id, hash, text FROM policy_text LIMIT 1;"
+	"SELECT name, value FROM value LIMIT 1;";
 
 /* One integer or text cell of a pragma; text goes to the optional buffer. */
 static int pragma(sqlite3 *db, const char *sql, int64_t *ret_value, char *text, size_t size)

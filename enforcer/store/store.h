@@ -26,6 +26,7 @@ int bh_store_commit(struct bh_store *s);
 
 /* Baseline tuples, keyed by bh_tuple_key: put replaces. load calls fn with borrowed tuples. */
 int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t);
+int bh_store_drop_tuple(struct bh_store *s, const char *key);
 int bh_store_load_tuples(
 	struct bh_store *s, void (*fn)(const struct bh_tuple *, void *), void *arg);
 

@@ -13,6 +13,7 @@
 int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 {
 	struct bh_buf bh_autobuf src = {0}, dst = {0}, images = {0};
+	char widened[BH_PREFIX_STRLEN];
 	sqlite3_stmt *st;
 	int r = bh_store_begin(s);
 	if (r == 0)
@@ -20,7 +21,8 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 			"INSERT OR REPLACE INTO tuple (key, src, dst, proto, port, icmp_type, "
 			"egress,"
 			" ingress, answered, first_seen, last_seen, connections, images,"
-			" answered_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			" answered_at, review, widened) VALUES"
+			" (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			&st);
 	if (r < 0)
 		return r;
@@ -42,6 +44,21 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 	bh_store_bind_u64(st, 12, t->connections);
 	bh_store_bind_text(st, 13, images.s ? images.s : "");
 	sqlite3_bind_int64(st, 14, t->answered_at);
+	sqlite3_bind_int(st, 15, (int)t->review);
+	bh_store_bind_text(st, 16, t->is_widened ? bh_prefix_format(&t->widened, widened) : "");
+	return bh_store_run(s, st);
+}
+
+int bh_store_drop_tuple(struct bh_store *s, const char *key)
+{
+	sqlite3_stmt *st;
+	int r = bh_store_begin(s);
+	if (r == 0)
+		r = bh_store_statement(
+			s, BH_STMT_DROP_TUPLE, "DELETE FROM tuple WHERE key = ?", &st);
+	if (r < 0)
+		return r;
+	bh_store_bind_text(st, 1, key);
 	return bh_store_run(s, st);
 }
 
@@ -71,13 +88,29 @@ static bool read_numbers(sqlite3_stmt *st, struct bh_tuple *t)
 	return true;
 }
 
+/* A block that has not the address would let in what nobody has seen. */
+static bool read_review(sqlite3_stmt *st, struct bh_tuple *t)
+{
+	const char *widened = (const char *)sqlite3_column_text(st, 15);
+	int64_t review;
+	if (!column_in(st, 14, BH_REVIEW_REJECTED, &review))
+		return false;
+	t->review = (enum bh_review)review;
+	if (!widened || !*widened)
+		return true;
+	const struct bh_addr *a = bh_tuple_outside(t);
+	t->is_widened = a && bh_prefix_parse(widened, &t->widened) == 0 &&
+			bh_prefix_contains(&t->widened, a);
+	return t->is_widened;
+}
+
 static bool read_tuple(sqlite3_stmt *st, struct bh_tuple *ret)
 {
 	const char *key = (const char *)sqlite3_column_text(st, 0);
 	struct bh_tuple t = {0};
 	bool good = bh_store_parse_end((const char *)sqlite3_column_text(st, 1), &t.src) == 0 &&
 		    bh_store_parse_end((const char *)sqlite3_column_text(st, 2), &t.dst) == 0 &&
-		    read_numbers(st, &t) &&
+		    read_numbers(st, &t) && read_review(st, &t) &&
 		    bh_store_parse_words((const char *)sqlite3_column_text(st, 12), IMAGES_MAX,
 			    &t.image, &t.n_images) == 0;
 	if (good) {
@@ -97,7 +130,8 @@ int bh_store_load_tuples(struct bh_store *s, void (*fn)(const struct bh_tuple *,
 	size_t bad = 0;
 	int rc, r = bh_store_statement(s, BH_STMT_LOAD_TUPLES,
 			"SELECT key, src, dst, proto, port, icmp_type, egress, ingress, answered,"
-			" first_seen, last_seen, connections, images, answered_at FROM tuple"
+			" first_seen, last_seen, connections, images, answered_at,"
+			" review, widened FROM tuple"
 			" ORDER BY key",
 			&st);
 	if (r < 0)

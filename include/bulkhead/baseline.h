@@ -30,6 +30,10 @@ struct bh_end {
 	struct bh_addr addr; /* ADDR */
 };
 
+/* What an operator said of a tuple. A rejected one becomes no rule. */
+enum bh_review { BH_REVIEW_NONE, BH_REVIEW_ACCEPTED, BH_REVIEW_REJECTED };
+const char *bh_review_name(enum bh_review r); /* "none" | "accepted" | "rejected" */
+
 struct bh_tuple {
 	struct bh_end src, dst;
 	uint8_t proto;
@@ -40,6 +44,10 @@ struct bh_tuple {
 	int64_t first_seen, last_seen; /* µs since the epoch, UTC */
 	int64_t answered_at; /* when it was answered first: since then it is an edge; 0 = never */
 	uint64_t connections;
+	enum bh_review review;
+	/* Its outside address is exported as this block, which has it. */
+	bool is_widened;
+	struct bh_prefix widened;
 	char **image; /* references seen at the source (role) end; sorted, unique */
 	size_t n_images;
 };
@@ -53,6 +61,13 @@ void bh_end_format(const struct bh_end *e, struct bh_buf *out);
 void bh_tuple_finish(struct bh_tuple *t);
 /* Canonical text key of (src, dst, proto, port, icmp type): equal tuples, equal keys. Owned. */
 char *bh_tuple_key(const struct bh_tuple *t);
+/* A short name for people, a hash of the key. */
+#define BH_TUPLE_ID_STRLEN 17
+const char *bh_tuple_id(const struct bh_tuple *t, char buf[static BH_TUPLE_ID_STRLEN]);
+/* Its outside address, the only one it can have; NULL: it has none. */
+const struct bh_addr *bh_tuple_outside(const struct bh_tuple *t);
+/* How many addresses: "256", "2^64". */
+const char *bh_breadth_format(const struct bh_prefix *p, char buf[static 24]);
 
 /*
  * How well a role was seen, and whether its baseline is worth enforcing. Hours of the week (UTC,
@@ -103,12 +118,17 @@ struct bh_export_opts {
 	const struct bh_addr *host; /* the node's addresses, for those rules */
 	size_t n_hosts;
 	bool evidence; /* annotations with counts and dates */
+	/* Roles of which nothing was learned: those that get a policy without rules, and those that
+	 * were seen too little for that, which get a comment. Both are ROLE ends. */
+	const struct bh_end *empty, *hardly_seen;
+	size_t n_empty, n_hardly_seen;
 };
 
 /*
  * NetworkPolicy YAML, sorted, the same bytes for the same input: one document for each role that
  * has an answered tuple in which its own side was learning. Each isolates both directions, so that
- * applied and enforced it allows exactly the answered tuples. `inv` (may
+ * applied and enforced it allows exactly the answered tuples that nobody rejected, widened as the
+ * operator said; what a wider block of the same role and port has is left out. `inv` (may
  * be NULL) is used to notice roles whose selector would also select other workloads; their
  * selectors are narrowed. What cannot be said (ICMP alone) becomes a comment. Returns the number
  * of policies written.

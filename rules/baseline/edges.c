@@ -17,7 +17,10 @@ static int compare_peers(const struct bh_export_edge *a, const struct bh_export_
 		return compare_size(a->peer, b->peer);
 	if (a->peer == BH_END_ROLE)
 		return compare_size(a->peer_role, b->peer_role);
-	return a->peer == BH_END_ADDR ? bh_addr_cmp(&a->addr, &b->addr) : 0;
+	if (a->peer != BH_END_ADDR)
+		return 0;
+	int r = bh_addr_cmp(&a->block.addr, &b->block.addr);
+	return r ? r : compare_size(a->block.len, b->block.len);
 }
 
 bool bh_export_edge_same_peer(const struct bh_export_edge *a, const struct bh_export_edge *b)
@@ -40,6 +43,11 @@ static int compare_edges(const void *a, const void *b)
 	if (r == 0)
 		r = compare_size(x->port, y->port);
 	return r ? r : compare_size(x->icmp_type, y->icmp_type);
+}
+
+static struct bh_prefix exact(const struct bh_addr *a)
+{
+	return (struct bh_prefix){.addr = *a, .len = (uint8_t)bh_addr_bits(a)};
 }
 
 static const char *check_protocol(const struct bh_tuple *t)
@@ -67,8 +75,8 @@ static void add_host(
 		return;
 	x.peer = BH_END_ADDR;
 	for (size_t i = 0; !x.unsayable && i < opts->n_hosts; i++) {
-		x.addr = opts->host[i];
-		if (!bh_addr_is_loopback(&x.addr))
+		x.block = exact(&opts->host[i]);
+		if (!bh_addr_is_loopback(&x.block.addr))
 			add(e, &x);
 	}
 	if (e->n != before)
@@ -104,9 +112,39 @@ static void add_side(struct bh_export_edges *e, const struct bh_export_roles *ro
 		if (!x.unsayable)
 			x.unsayable = roles->role[x.peer_role].unsayable;
 	} else {
-		x.addr = peer->addr;
+		x.block = t->is_widened ? t->widened : exact(&peer->addr);
 	}
 	add(e, &x);
+}
+
+static bool covers(const struct bh_export_edge *wide, const struct bh_export_edge *x)
+{
+	return wide != x && wide->role == x->role && wide->direction == x->direction &&
+	       wide->proto == x->proto && wide->port == x->port && !x->unsayable &&
+	       x->peer == BH_END_ADDR && bh_prefix_covers(&wide->block, &x->block);
+}
+
+/* What a widened block has needs no rule of its own. */
+static void drop_covered(struct bh_export_edges *e)
+{
+	const struct bh_export_edge **wide = bh_xcalloc(e->n, sizeof(*wide));
+	bool *drop = bh_xcalloc(e->n, sizeof(*drop));
+	size_t n_wide = 0, kept = 0;
+	for (size_t i = 0; i < e->n; i++) {
+		const struct bh_export_edge *x = &e->edge[i];
+		if (x->peer == BH_END_ADDR && !x->unsayable &&
+			x->block.len < bh_addr_bits(&x->block.addr))
+			wide[n_wide++] = x;
+	}
+	for (size_t i = 0; i < e->n; i++)
+		for (size_t k = 0; k < n_wide && !drop[i]; k++)
+			drop[i] = covers(wide[k], &e->edge[i]);
+	for (size_t i = 0; i < e->n; i++)
+		if (!drop[i])
+			e->edge[kept++] = e->edge[i];
+	e->n = kept;
+	free(wide);
+	free(drop);
 }
 
 void bh_export_edges_init(struct bh_export_edges *e, const struct bh_export_roles *roles,
@@ -115,9 +153,11 @@ void bh_export_edges_init(struct bh_export_edges *e, const struct bh_export_role
 	*e = (struct bh_export_edges){0};
 	for (size_t i = 0; i < n_tuples; i++) {
 		const struct bh_tuple *t = &tuple[i];
-		if (t->answered && t->egress)
+		if (!t->answered || t->review == BH_REVIEW_REJECTED)
+			continue;
+		if (t->egress)
 			add_side(e, roles, t, BH_EGRESS, opts);
-		if (t->answered && t->ingress)
+		if (t->ingress)
 			add_side(e, roles, t, BH_INGRESS, opts);
 	}
 	size_t kept = 0;
@@ -127,6 +167,7 @@ void bh_export_edges_init(struct bh_export_edges *e, const struct bh_export_role
 		if (kept == 0 || compare_edges(&e->edge[kept - 1], &e->edge[i]) != 0)
 			e->edge[kept++] = e->edge[i];
 	e->n = kept;
+	drop_covered(e);
 }
 
 void bh_export_edges_finish(struct bh_export_edges *e)

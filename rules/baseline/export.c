@@ -6,7 +6,8 @@
  *    directions: a pure server gets "egress: []", for it was never seen to need any. Leaving the
  *    other direction open would allow what nobody has ever observed;
  *  - a side that was not learning (governed by other policies already) adds no rule;
- *  - outside peers stay single addresses: only the operator may widen them;
+ *  - outside peers stay single addresses: only the operator may widen them, and what he rejected
+ *    adds no rule;
  *  - selectors that would catch other workloads are narrowed (narrow.c).
  * What NetworkPolicy cannot say stands in comments, so that nothing learned vanishes in silence.
  */
@@ -40,7 +41,8 @@ static void find_images(struct images *im, const struct bh_export_roles *roles,
 	for (size_t i = 0; i < n; i++) {
 		const struct bh_tuple *t = &tuple[i];
 		const struct bh_end *e = t->src.kind == BH_END_ROLE ? &t->src : &t->dst;
-		if (!t->answered || e->kind != BH_END_ROLE || t->n_images == 0)
+		if (!t->answered || t->review == BH_REVIEW_REJECTED || e->kind != BH_END_ROLE ||
+			t->n_images == 0)
 			continue;
 		size_t role = bh_export_roles_find(roles, e);
 		for (size_t k = 0; k < t->n_images; k++) {
@@ -122,7 +124,7 @@ static void put_comment(
 	const struct bh_export_roles *roles, const struct bh_export_edge *e, struct bh_buf *out)
 {
 	char number[4];
-	struct bh_end other = {.kind = e->peer, .addr = e->addr};
+	struct bh_end other = {.kind = e->peer, .addr = e->block.addr};
 	bh_autofree char *peer =
 		printable_end(e->peer == BH_END_ROLE ? roles->role[e->peer_role].end : &other);
 	bh_buf_printf(out, "# learned, but cannot be said: %s %s, %s",
@@ -189,6 +191,23 @@ static bool is_wanted(const struct bh_export_role *r, const struct bh_export_opt
 	return bh_streq(name, opts->role);
 }
 
+/* Without numbers: twice the same bytes. */
+static void put_hardly_seen(const struct bh_export_opts *opts, struct bh_buf *out)
+{
+	for (size_t i = 0; i < opts->n_hardly_seen; i++) {
+		const struct bh_end *e = &opts->hardly_seen[i];
+		bh_autofree char *name = bh_role_name(&e->selector);
+		if ((opts->namespace && !bh_streq(opts->namespace, e->namespace)) ||
+			(opts->role && !bh_streq(opts->role, name)))
+			continue;
+		bh_autofree char *shown = printable_end(e);
+		bh_buf_printf(out,
+			"# %s has no policy: it was hardly seen, and nothing of it was learned "
+			"(`learn export --force` writes one without rules)\n",
+			shown);
+	}
+}
+
 size_t bh_baseline_export(const struct bh_tuple *tuple, size_t n, const struct bh_inventory *inv,
 	const struct bh_export_opts *opts, struct bh_buf *out)
 {
@@ -198,7 +217,7 @@ size_t bh_baseline_export(const struct bh_tuple *tuple, size_t n, const struct b
 	size_t written = 0, lo = 0;
 	bool separate = false;
 
-	bh_export_roles_init(&roles, tuple, n);
+	bh_export_roles_init(&roles, tuple, n, opts);
 	bh_export_roles_name(&roles);
 	bh_export_roles_narrow(&roles, inv);
 	bh_export_edges_init(&edges, &roles, tuple, n, opts);
@@ -217,6 +236,7 @@ size_t bh_baseline_export(const struct bh_tuple *tuple, size_t n, const struct b
 		}
 		lo = hi;
 	}
+	put_hardly_seen(opts, out);
 	free(images.item);
 	bh_export_edges_finish(&edges);
 	bh_export_roles_finish(&roles);

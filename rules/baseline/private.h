@@ -23,7 +23,8 @@ struct bh_export_roles {
 };
 
 /* roles.c */
-void bh_export_roles_init(struct bh_export_roles *r, const struct bh_tuple *tuple, size_t n_tuples);
+void bh_export_roles_init(struct bh_export_roles *r, const struct bh_tuple *tuple, size_t n_tuples,
+	const struct bh_export_opts *opts);
 void bh_export_roles_finish(struct bh_export_roles *r);
 /* Index of a ROLE end of an answered tuple. */
 size_t bh_export_roles_find(const struct bh_export_roles *r, const struct bh_end *end);
@@ -39,7 +40,7 @@ struct bh_export_edge {
 	const char *unsayable; /* why it can only be a comment (static text), else NULL */
 	enum bh_end_kind peer; /* HOST only where nothing better can be said */
 	size_t peer_role; /* ROLE */
-	struct bh_addr addr; /* ADDR */
+	struct bh_prefix block; /* ADDR */
 	uint8_t proto;
 	uint16_t port;
 	uint8_t icmp_type;

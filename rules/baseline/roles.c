@@ -39,7 +39,8 @@ static void add_end(struct bh_export_roles *r, const struct bh_end *e)
 static void merge_equal(struct bh_export_roles *r)
 {
 	size_t kept = 0;
-	qsort(r->role, r->n, sizeof(*r->role), compare_roles);
+	if (r->n)
+		qsort(r->role, r->n, sizeof(*r->role), compare_roles);
 	for (size_t i = 0; i < r->n; i++)
 		if (kept == 0 || compare_roles(&r->role[kept - 1], &r->role[i]) != 0)
 			r->role[kept++] = r->role[i];
@@ -53,6 +54,8 @@ static void add_evidence(
 		return;
 	struct bh_export_role *x = &r->role[bh_export_roles_find(r, e)];
 	x->governed = true;
+	if (t->review == BH_REVIEW_REJECTED)
+		return;
 	if (x->tuples == 0 || t->first_seen < x->first_seen)
 		x->first_seen = t->first_seen;
 	if (x->tuples == 0 || t->last_seen > x->last_seen)
@@ -62,9 +65,13 @@ static void add_evidence(
 		x->connections = UINT64_MAX;
 }
 
-void bh_export_roles_init(struct bh_export_roles *r, const struct bh_tuple *tuple, size_t n_tuples)
+void bh_export_roles_init(struct bh_export_roles *r, const struct bh_tuple *tuple, size_t n_tuples,
+	const struct bh_export_opts *opts)
 {
-	*r = (struct bh_export_roles){.role = bh_xcalloc(2 * n_tuples, sizeof(*r->role))};
+	*r = (struct bh_export_roles){
+		.role = bh_xcalloc(2 * n_tuples + opts->n_empty, sizeof(*r->role))};
+	for (size_t i = 0; i < opts->n_empty; i++)
+		add_end(r, &opts->empty[i]);
 	for (size_t i = 0; i < n_tuples; i++)
 		if (tuple[i].answered) {
 			add_end(r, &tuple[i].src);
@@ -79,6 +86,8 @@ void bh_export_roles_init(struct bh_export_roles *r, const struct bh_tuple *tupl
 		if (t->answered && t->ingress && !(t->egress && bh_end_equal(&t->src, &t->dst)))
 			add_evidence(r, &t->dst, t);
 	}
+	for (size_t i = 0; i < opts->n_empty; i++)
+		r->role[bh_export_roles_find(r, &opts->empty[i])].governed = true;
 	for (size_t i = 0; i < r->n; i++)
 		r->role[i].unsayable = check_role(r->role[i].end);
 }

@@ -75,21 +75,19 @@ static size_t find_groups(struct peer *peer, size_t n, struct group *group)
 	return n_groups;
 }
 
-static void put_block(const struct bh_addr *a, struct bh_buf *out)
+static void put_block(const struct bh_prefix *p, struct bh_buf *out)
 {
-	char text[BH_ADDR_STRLEN];
-	bh_addr_format(a, text);
-	if (a->family == BH_IPV4)
-		bh_buf_printf(out, "    - ipBlock:\n        cidr: %s/32\n", text);
-	else
-		bh_buf_printf(out, "    - ipBlock:\n        cidr: \"%s/128\"\n", text);
+	char text[BH_PREFIX_STRLEN];
+	const char *quote = p->addr.family == BH_IPV6 ? "\"" : "";
+	bh_prefix_format(p, text);
+	bh_buf_printf(out, "    - ipBlock:\n        cidr: %s%s%s\n", quote, text, quote);
 }
 
 static void put_peer(
 	const struct bh_export_roles *roles, const struct bh_export_edge *e, struct bh_buf *out)
 {
 	if (e->peer != BH_END_ROLE) {
-		put_block(&e->addr, out);
+		put_block(&e->block, out);
 		return;
 	}
 	const struct bh_export_role *own = &roles->role[e->role];

@@ -123,3 +123,34 @@ char *bh_tuple_key(const struct bh_tuple *t)
 	bh_buf_printf(&b, ">%u/%u/%u", t->proto, t->port, t->icmp_type);
 	return bh_buf_take(&b);
 }
+
+const char *bh_review_name(enum bh_review r)
+{
+	static const char *const name[] = {"none", "accepted", "rejected"};
+	return name[r];
+}
+
+const char *bh_tuple_id(const struct bh_tuple *t, char buf[static BH_TUPLE_ID_STRLEN])
+{
+	char bh_autofree *key = bh_tuple_key(t);
+	snprintf(buf, BH_TUPLE_ID_STRLEN, "%016llx",
+		(unsigned long long)bh_hash_str(key, BH_HASH_SEED));
+	return buf;
+}
+
+const struct bh_addr *bh_tuple_outside(const struct bh_tuple *t)
+{
+	if (t->dst.kind == BH_END_ADDR)
+		return &t->dst.addr;
+	return t->src.kind == BH_END_ADDR ? &t->src.addr : NULL;
+}
+
+const char *bh_breadth_format(const struct bh_prefix *p, char buf[static 24])
+{
+	unsigned bits = bh_addr_bits(&p->addr) - p->len;
+	if (bits <= 32)
+		snprintf(buf, 24, "%llu", 1ull << bits);
+	else
+		snprintf(buf, 24, "2^%u", bits);
+	return buf;
+}

@@ -211,11 +211,46 @@ struct bh_answer bh_core_learn_status(struct bh_core *c BH_UNUSED)
 }
 
 struct bh_answer bh_core_learn_export(
-	struct bh_core *c BH_UNUSED, const char *ns, const char *role, bool evidence)
+	struct bh_core *c BH_UNUSED, const char *ns, const char *role, bool evidence, bool force)
 {
 	return bh_answer_text(200, "text/yaml",
-		bh_xasprintf("# namespace %s role %s evidence %d\nkind: NetworkPolicy\n",
-			ns ? ns : "-", role ? role : "-", evidence));
+		bh_xasprintf("# namespace %s role %s evidence %d%s\nkind: NetworkPolicy\n",
+			ns ? ns : "-", role ? role : "-", evidence, force ? " force" : ""));
+}
+
+struct bh_answer bh_core_learn_edges(struct bh_core *c BH_UNUSED, const char *ns, const char *role,
+	const char *review, size_t limit)
+{
+	struct bh_answer a =
+		canned("{'edges':[{'id':'0123456789abcdef','src':'shop/web','dst':'203.0.113.9',"
+		       "'protocol':'tcp','port':443,'answered':true,'connections':12,"
+		       "'first_seen':'2026-01-01T00:00:00.000000Z',"
+		       "'last_seen':'2026-01-02T03:04:05.000006Z','images':['web:1\\u001b[31m'],"
+		       "'review':'accepted','widened':'203.0.113.0/24','breadth':'256'}],"
+		       "'matched':7,'truncated':true}");
+	json_object_set_new(a.json, "asked",
+		json_pack("{s:s?, s:s?, s:s?, s:I}", "namespace", ns, "role", role, "review",
+			review, "limit", (json_int_t)limit));
+	return a;
+}
+
+struct bh_answer bh_core_learn_review(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who BH_UNUSED)
+{
+	if (bh_streq(json_string_value(json_object_get(body, "cidr")), "bad"))
+		return bh_answer_error(400, NULL, "cidr must be a block");
+	struct bh_answer a = bh_core_learn_edges(c, NULL, NULL, NULL, 0);
+	json_object_set_new(a.json, "changed", json_integer(1));
+	json_object_set_new(a.json, "breadth", json_string("256"));
+	json_object_set_new(a.json, "warnings", json_pack("[s]", "it is wide"));
+	json_object_set(a.json, "asked", (json_t *)body);
+	return a;
+}
+
+struct bh_answer bh_core_learn_reset(
+	struct bh_core *c BH_UNUSED, const json_t *body, const struct bh_core_actor *who BH_UNUSED)
+{
+	return bh_answer_json(200, json_pack("{s:i, s:O}", "forgotten", 5, "asked", body));
 }
 
 struct bh_answer bh_core_state(struct bh_core *c BH_UNUSED)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From observed traffic to a policy that lets exactly that traffic through."""
-import os, subprocess, tempfile
+import os, signal, subprocess, tempfile
 
 from lab import BULKHEAD, Failure, Suite, run, wait_for
 
@@ -97,6 +97,58 @@ def test_status_says_how_well_a_role_was_seen(lab):
                  "- 1 edges were never answered"):
         if line not in text:
             raise Failure(f"learn status lacks {line!r}:\n{text}")
+
+
+def test_review(lab):
+    """Accepted, rejected, widened: what is exported is what was said, on disk and on record."""
+    web, api, idle = (lab.container(n) for n in ("web", "api", "idle"))
+    api.serve(tcp=[80, 81])
+    lab.serve(lab.out, tcp=[443])
+    lab.start(mode="learn")
+    lab.expect([(web, api.v4, "tcp", 80, "open"), (web, api.v4, "tcp", 81, "open"),
+                (api, "203.0.113.9", "tcp", 443, "open")])
+    wait_for("the edges", lambda: len(edges(lab)) == 3)
+    ids = {(e["dst"], e["port"]): e["id"] for e in lab.api("learn", "show")["edges"]}
+    lab.cli("learn", "review", "reject", ids["shop/api", 81][:8])
+    text = lab.cli("learn", "review", "widen", "203.0.113.0/24", "--role", "api")
+    if "1 edges changed" not in text or "256 addresses" not in text:
+        raise Failure(f"review widen: {text}")
+    for bad in (["widen", "198.51.100.0/24", ids["203.0.113.9", 443]], ["accept", "abcd"], ["accept"],
+                ["widen", "203.0.113.9/24", "--role", "api"], ["frob", ids["shop/api", 80]]):
+        if lab.cli("learn", "review", *bad, check=False).returncode != 1:
+            raise Failure(f"accepted: {bad}")
+    r = lab.cli("learn", "review", "widen", "0.0.0.0/0", "--role", "api", check=False)
+    if "holds a network of containers" not in r.stderr:
+        raise Failure(f"no warning of a block that has the containers: {r}")
+    lab.cli("learn", "review", "widen", "203.0.113.0/24", "--role", "api")
+    lab.stop(signal.SIGKILL)
+    lab.start()
+    text = lab.cli("learn", "export")
+    if "203.0.113.0/24" not in text or "port: 81" in text or "# shop/idle has no policy: it was hardly seen" not in text:
+        raise Failure(f"export: {text}")
+    if text != lab.cli("learn", "export"):
+        raise Failure("two exports differ")
+    r = lab.cli("learn", "export", "--role", "idle", check=False)
+    if r.returncode != 1 or "was hardly seen (observed for" not in r.stderr:
+        raise Failure(f"an empty baseline: {r}")
+    forced = lab.cli("learn", "export", "--role", "idle", "--force")
+    if "name: idle-baseline" not in forced or "egress: []" not in forced:
+        raise Failure(f"--force: {forced}")
+    lab.cli("policy", "apply", lab.write("learned.yaml", text))
+    lab.cli("mode", "set", "enforce")
+    lab.expect([(web, api.v4, "tcp", 80, "open"), (web, api.v4, "tcp", 81, "drop"),
+                (api, "203.0.113.200", "tcp", 443, "open"), (api, "198.51.100.7", "tcp", 443, "drop"),
+                (idle, api.v4, "tcp", 80, "drop")])
+    if not lab.audited("learn.review"):
+        raise Failure("no review on record")
+    lab.cli("learn", "reset", "--role", "web")
+    if edges(lab) != {("shop/api", "203.0.113.9", "tcp", 443)}:
+        raise Failure(f"after the reset: {edges(lab)}")
+    lab.cli("learn", "reset", "--all")
+    lab.stop(signal.SIGKILL)
+    lab.start()
+    if edges(lab) or len(lab.audited("learn.reset")) != 2:
+        raise Failure(f"after the reset of all: {edges(lab)}")
 
 
 def test_covered_flows_are_not_learned_again(lab):

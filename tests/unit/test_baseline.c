@@ -666,6 +666,87 @@ static void test_exactness(void **state BH_UNUSED)
 	}
 }
 
+static void widen(struct bh_tuple *t, const char *cidr)
+{
+	t->is_widened = true;
+	assert_int_equal(bh_prefix_parse(cidr, &t->widened), 0);
+}
+
+/* What was rejected adds nothing, a widened block takes the place of what it has, and only that. */
+static void test_export_review(void **state BH_UNUSED)
+{
+	static const struct bh_export_opts opts = {.evidence = true};
+	struct bh_tuple t[] = {
+		tuple(role("shop", "app=api"), outside("203.0.113.9"), 6, 443),
+		tuple(role("shop", "app=api"), outside("203.0.113.77"), 6, 443),
+		tuple(role("shop", "app=api"), outside("203.0.113.77"), 6, 80),
+		tuple(role("shop", "app=api"), outside("198.51.100.7"), 6, 443),
+		tuple(role("shop", "app=api"), outside("192.0.2.66"), 6, 25),
+		tuple(role("shop", "app=api"), outside("2001:db8::9"), 6, 443),
+		tuple(role("shop", "app=bad"), outside("192.0.2.66"), 6, 25),
+	};
+	const size_t n = BH_ARRAY_SIZE(t);
+	widen(&t[0], "203.0.113.0/24");
+	widen(&t[5], "2001:db8::/64");
+	t[4].review = t[6].review = BH_REVIEW_REJECTED;
+	bh_autofree char *all = export_text(t, n, NULL, &opts, 2);
+	assert_non_null(strstr(all, "cidr: 203.0.113.0/24\n"));
+	assert_non_null(strstr(all, "cidr: \"2001:db8::/64\"\n"));
+	assert_non_null(strstr(all, "cidr: 198.51.100.7/32\n"));
+	/* 203.0.113.77 is in the block for 443, but port 80 was not widened. */
+	const char *other = strstr(all, "cidr: 203.0.113.77/32\n");
+	assert_non_null(other);
+	assert_true(strncmp(strstr(other, "port: "), "port: 80\n", 9) == 0);
+	assert_null(strstr(all, "192.0.2.66"));
+	assert_null(strstr(all, "port: 25"));
+	assert_non_null(strstr(all, "learned-from: \"5 tuples\""));
+	/* All of bad's edges were rejected: it stays governed, and may do nothing. */
+	assert_non_null(strstr(all, "name: bad-baseline"));
+	struct bh_tuple *again = bh_xmemdup(t, sizeof(t));
+	again[0] = t[6];
+	again[6] = t[0];
+	bh_autofree char *turned = export_text(again, n, NULL, &opts, 2);
+	assert_string_equal(all, turned);
+	free(again);
+	free_tuples(t, n);
+}
+
+static void test_export_silent_roles(void **state BH_UNUSED)
+{
+	struct bh_end idle = role("shop", "app=idle"), young = role("shop", "app=yo\nung");
+	struct bh_export_opts opts = {
+		.empty = &idle, .n_empty = 1, .hardly_seen = &young, .n_hardly_seen = 1};
+	bh_autofree char *all = export_text(NULL, 0, NULL, &opts, 1);
+	assert_non_null(strstr(all, "name: idle-baseline"));
+	assert_non_null(strstr(all, "  ingress: []\n  egress: []\n"));
+	assert_non_null(strstr(all, "\n# shop/yo\\nung has no policy: it was hardly seen"));
+	opts.role = "other";
+	bh_autofree char *none = export_text(NULL, 0, NULL, &opts, 0);
+	assert_string_equal(none, "");
+	bh_end_finish(&idle);
+	bh_end_finish(&young);
+}
+
+static void test_tuple_id(void **state BH_UNUSED)
+{
+	char a[BH_TUPLE_ID_STRLEN], b[BH_TUPLE_ID_STRLEN], text[24];
+	struct bh_tuple t = tuple(role("shop", "app=api"), outside("203.0.113.9"), 6, 443);
+	struct bh_prefix p;
+	bh_tuple_id(&t, a);
+	t.connections = 77; /* evidence does not change who it is */
+	assert_string_equal(bh_tuple_id(&t, b), a);
+	t.port = 80;
+	assert_string_not_equal(bh_tuple_id(&t, b), a);
+	assert_ptr_equal(bh_tuple_outside(&t), &t.dst.addr);
+	assert_int_equal(bh_prefix_parse("203.0.113.0/24", &p), 0);
+	assert_string_equal(bh_breadth_format(&p, text), "256");
+	assert_int_equal(bh_prefix_parse("0.0.0.0/0", &p), 0);
+	assert_string_equal(bh_breadth_format(&p, text), "4294967296");
+	assert_int_equal(bh_prefix_parse("2001:db8::/64", &p), 0);
+	assert_string_equal(bh_breadth_format(&p, text), "2^64");
+	bh_tuple_finish(&t);
+}
+
 static void expect_level(struct bh_ready_facts f, enum bh_ready_level want, const char *reason)
 {
 	struct bh_ready r;
@@ -744,6 +825,9 @@ int main(void)
 		cmocka_unit_test(test_role_precedence),
 		cmocka_unit_test(test_role_volatile),
 		cmocka_unit_test(test_role_unusable_values),
+		cmocka_unit_test(test_export_review),
+		cmocka_unit_test(test_export_silent_roles),
+		cmocka_unit_test(test_tuple_id),
 		cmocka_unit_test(test_ready),
 		cmocka_unit_test(test_hours),
 		cmocka_unit_test(test_ends),

@@ -315,6 +315,50 @@ static void test_flows_follow(void **state BH_UNUSED)
 	follow(0, false);
 }
 
+static void expect_asked(const char *args, const char *want)
+{
+	run(args);
+	json_t *reply = json_loads(last.out, 0, NULL), *w = json_loads(want, 0, NULL);
+	char bh_autofree *got = json_dumps(json_object_get(reply, "asked"), 0);
+	if (!json_equal(json_object_get(reply, "asked"), w))
+		fail_msg("%s: asked %s, wanted %s\n%s", args, got, want, last.err);
+	json_decref(reply);
+	json_decref(w);
+}
+
+static void test_learn_review(void **state BH_UNUSED)
+{
+	expect("learn show", 0, "01234567  shop/web  203.0.113.9  tcp/443  yes", "");
+	assert_non_null(
+		strstr(last.out, "web:1\\x1b[31m  widened to 203.0.113.0/24 (256 addresses)"));
+	assert_non_null(strstr(last.out, "INCOMPLETE: 7 edges match"));
+	expect_asked("learn show --namespace 'a b' --role r --review none -o json",
+		"{\"namespace\":\"a b\",\"role\":\"r\",\"review\":\"none\",\"limit\":20000}");
+	if (getuid() != 0)
+		skip();
+	expect("learn review accept 0123", 0, "1 edges changed", "warning: it is wide");
+	assert_non_null(strstr(last.out, "the block has 256 addresses"));
+	expect_asked("learn review widen 203.0.113.0/24 0123 4567 --role r --selector a=b -o json",
+		"{\"action\":\"widen\",\"cidr\":\"203.0.113.0/24\",\"edges\":[\"0123\",\"4567\"],"
+		"\"role\":\"r\",\"selector\":\"a=b\"}");
+	expect_asked("learn review reject --namespace shop -o json",
+		"{\"action\":\"reject\",\"namespace\":\"shop\"}");
+	expect("learn review widen", 2, "", "widen needs a CIDR");
+	expect("learn review -o json", 2, "", "needs an action");
+	/* One by one: what is no answer is asked again, an end of input ends it. */
+	expect("learn review --role r <<E\nx\nw bad\nw 203.0.113.0/24\nE\n", 0,
+		"1 of 1: shop/web -> 203.0.113.9 tcp/443\n   12 connections from 2026-01-01",
+		"cidr must be a block");
+	assert_non_null(strstr(last.out, "by web:1\\x1b[31m\n"));
+	assert_non_null(strstr(last.out, "nothing is left to review"));
+	expect("learn review </dev/null", 0, "[q]uit: ", "");
+	expect("learn reset", 2, "", "needs --namespace, --role, or --all");
+	expect("learn reset --role r", 0, "5 tuples forgotten", "");
+	expect_asked(
+		"learn reset --all -o json", "{\"namespace\":null,\"role\":null,\"all\":true}");
+	expect("learn export --force --no-evidence", 0, "evidence 0 force", "");
+}
+
 /* The same for a picture that is drawn again. */
 static void test_learn_watch(void **state BH_UNUSED)
 {
@@ -751,8 +795,8 @@ static void test_usage(void **state BH_UNUSED)
 	expect("help", 0, "Exit codes:", "");
 	expect("--help", 0, "Exit codes:", "");
 	expect("help learn export", 0, "usage: bulkhead learn export", "");
-	expect("learn", 2, "", "learn needs one of: status, export");
-	expect("learn --help", 0, "status, export", "");
+	expect("learn", 2, "", "learn needs one of: status, export, show, review, reset");
+	expect("learn --help", 0, "status, export, show, review, reset", "");
 	expect("policy frob", 2, "", "policy needs one of: check");
 	expect("frob", 2, "", "there is no command frob");
 	expect("ps --frob", 2, "", "unknown option --frob");
@@ -762,6 +806,7 @@ static void test_usage(void **state BH_UNUSED)
 	expect("version", 0, "bulkhead 0.1.0\n", "");
 	expect("version -o json", 0, "\"version\"", "");
 	static const char *const verbs[] = {"status", "ps", "flows", "learn status", "learn export",
+		"learn show", "learn review", "learn reset",
 		"policy check", "policy apply", "policy delete", "policy list", "policy plan",
 		"workload show", "impact", "policy diff", "policy history", "policy show",
 		"policy rollback", "policy confirm", "policy cancel", "mode get", "mode set",
@@ -888,6 +933,7 @@ int main(void)
 		T(test_flows),
 		T(test_flows_follow),
 		T(test_learn),
+		T(test_learn_review),
 		T(test_learn_watch),
 		ALONE(test_policy_check),
 		ALONE(test_policy_warnings),

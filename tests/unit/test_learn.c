@@ -513,6 +513,46 @@ static void test_full_disk(void **state BH_UNUSED)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static bool is_port(const struct bh_tuple *t, void *arg)
+{
+	return t->port == *(uint16_t *)arg;
+}
+
+/* Reviews and what was forgotten are on disk; flows that wait are no way back. */
+static void test_review_and_forget(void **state BH_UNUSED)
+{
+	struct bh_flow f[3];
+	const enum bh_review rejected = BH_REVIEW_REJECTED;
+	uint16_t port = 1;
+	for (uint16_t i = 0; i < 3; i++) {
+		f[i] = flow(BH_TCP, (uint16_t)(40000 + i), (uint16_t)(i + 1));
+		seen(&f[i], 100);
+		if (i != 2)
+			bh_learn_answered(l, &f[i], 200);
+	}
+	assert_int_equal(bh_learn_review(l, is_port, &port, &rejected, NULL), 1);
+	assert_int_equal(bh_learn_save(l), 0);
+	port = 2;
+	assert_int_equal(bh_learn_forget(l, is_port, &port), 1);
+	port = 3; /* unanswered, and its flow waits */
+	assert_int_equal(stats().pending, 1);
+	assert_int_equal(bh_learn_forget(l, is_port, &port), 1);
+	assert_int_equal(bh_learn_forget(l, is_port, &port), 0);
+	assert_int_equal(stats().pending, 0);
+	assert_int_equal(stats().tuples, 1);
+	assert_int_equal(stats().answered, 1);
+	assert_int_equal(only().review, BH_REVIEW_REJECTED);
+	assert_int_equal(bh_learn_save(l), 0);
+	restart();
+	assert_int_equal(only().port, 1);
+	assert_int_equal(only().review, BH_REVIEW_REJECTED);
+	seen(&f[0], 300); /* seen again: what was said of it stays */
+	assert_int_equal(only().review, BH_REVIEW_REJECTED);
+	seen(&f[1], 300); /* learned anew */
+	bh_learn_answered(l, &f[1], 300);
+	assert_int_equal(stats().answered, 2);
+}
+
 static void observe(const char *app, uint64_t first, size_t n, bool learning, int64_t now)
 {
 	struct bh_end e = role("shop", app);
@@ -607,6 +647,7 @@ int main(void)
 		TEST(test_scan),
 		TEST(test_two_without_a_place),
 		TEST(test_full_disk),
+		TEST(test_review_and_forget),
 		TEST(test_observed_roles),
 		TEST(test_roles_are_bounded),
 	};

@@ -50,7 +50,11 @@ static struct bh_tuple sample_tuple(uint16_t port)
 		.answered = true,
 		.first_seen = 1700000000000000,
 		.last_seen = 1700000001000000,
+		.answered_at = 1700000000000001,
+		.review = BH_REVIEW_REJECTED,
+		.is_widened = true,
 		.connections = UINT64_MAX - 1};
+	assert_int_equal(bh_prefix_parse("2001:db8::/32", &t.widened), 0);
 	t.src.kind = BH_END_ROLE;
 	t.src.namespace = bh_xstrdup("a b%");
 	bh_labels_set(&t.src.selector, "app", "we b,=%\n\xff");
@@ -83,6 +87,10 @@ static void check_tuple(const struct bh_tuple *t, void *arg)
 		assert_int_equal(t->first_seen, x->expect.first_seen);
 		assert_int_equal(t->last_seen, x->expect.last_seen);
 		assert_true(t->connections == x->expect.connections);
+		assert_int_equal(t->answered_at, x->expect.answered_at);
+		assert_int_equal(t->review, x->expect.review);
+		assert_true(t->is_widened && t->widened.len == x->expect.widened.len);
+		assert_true(bh_addr_eq(&t->widened.addr, &x->expect.widened.addr));
 		assert_int_equal(t->n_images, 2);
 		assert_string_equal(t->image[0], x->expect.image[0]);
 		assert_string_equal(t->image[1], x->expect.image[1]);
@@ -293,6 +301,35 @@ static void test_state(void **state BH_UNUSED)
 				 "[shop]=enforce@6/4294967295 ");
 	assert_int_equal(bh_store_get_u64(s, "seq", &v), 0);
 	assert_true(v == UINT64_MAX);
+	bh_store_close(s);
+}
+
+/* A row that somebody edited must not let in more than was seen and said. */
+static void test_review_of_a_tuple(void **state BH_UNUSED)
+{
+	static const char *const bad[] = {"review = 7", "review = -1", "widened = '2001:db9::/32'",
+		"widened = '10.0.0.0/8'", "widened = 'any'", "widened = '2001:db8::9/32'"};
+	struct bh_store *s = open_store(0);
+	struct bh_tuple t = sample_tuple(443);
+	assert_int_equal(bh_store_put_tuple(s, &t), 0);
+	char bh_autofree *key = bh_tuple_key(&t);
+	bh_store_close(s);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
+		char bh_autofree *sql = bh_xasprintf("UPDATE tuple SET %s", bad[i]);
+		run_sql(sql);
+		s = open_store(0);
+		if (count_tuples(s) != 0)
+			fail_msg("read: %s", bad[i]);
+		assert_int_equal(bh_store_put_tuple(s, &t), 0);
+		bh_store_close(s);
+	}
+	s = open_store(0);
+	assert_int_equal(count_tuples(s), 1);
+	assert_int_equal(bh_store_drop_tuple(s, "another"), 0);
+	assert_int_equal(count_tuples(s), 1);
+	assert_int_equal(bh_store_drop_tuple(s, key), 0);
+	assert_int_equal(count_tuples(s), 0);
+	bh_tuple_finish(&t);
 	bh_store_close(s);
 }
 
@@ -533,6 +570,7 @@ static void test_older_schema(void **state BH_UNUSED)
 	run_sql("DROP TABLE version; DROP TABLE version_file; DROP TABLE policy_text;"
 		"DROP TABLE quarantine; DROP TABLE role; DROP TABLE mode;"
 		"ALTER TABLE tuple DROP COLUMN answered_at;"
+		"ALTER TABLE tuple DROP COLUMN review; ALTER TABLE tuple DROP COLUMN widened;"
 		"INSERT INTO tuple VALUES ('host>host>6/22/0', 'host', 'host', 6, 22, 0, 1, 1, 1,"
 		" 3, 9, 2, ''), ('host>host>6/23/0', 'host', 'host', 6, 23, 0, 1, 1, 0, 3, 9, 2,"
 		" '');"
@@ -900,6 +938,7 @@ int main(void)
 		TEST(test_flows_are_bounded),
 		TEST(test_quarantine),
 		TEST(test_roles),
+		TEST(test_review_of_a_tuple),
 		TEST(test_state),
 		TEST(test_versions),
 		TEST(test_versions_change),
