@@ -130,6 +130,14 @@ static struct bh_answer policy_plan(struct bh_core *core, const struct bh_api_ca
 	return bh_core_policy_plan(core, call->body);
 }
 
+static struct bh_answer replay(struct bh_core *core, const struct bh_api_call *call)
+{
+	uint64_t id = 0;
+	if (bh_parse_u64(call->segment[0], INT64_MAX, &id) < 0)
+		return bh_answer_error(400, NULL, "a replay is a number: `replay` of a plan");
+	return bh_core_replay(core, id);
+}
+
 static struct bh_answer policy_history(
 	struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
@@ -269,6 +277,7 @@ static const struct bh_api_route routes[] = {
 	{"GET", "/v1/policies", .fn = policies},
 	{"POST", "/v1/policies", .changes = true, .body = true, .fn = policy_apply},
 	{"POST", "/v1/policies/plan", .changes = true, .body = true, .fn = policy_plan},
+	{"GET", "/v1/policies/replay/*", .fn = replay},
 	{"GET", "/v1/policies/history", .fn = policy_history},
 	{"GET", "/v1/policies/versions/*", .fn = policy_version},
 	{"POST", "/v1/policies/rollback", .changes = true, .body = true, .may_be_empty = true,

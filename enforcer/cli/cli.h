@@ -172,6 +172,12 @@ void cli_print_edges(struct cli *cli, const json_t *reply);
 /* --- ps.c --- */
 void cli_add_id(struct cli_table *t, const char *id); /* short if it is a container's */
 
+/* --- plan_replay.c --- */
+/* Waits for the replay that a plan's answer names, and puts its result in its place. CLI_FAILED
+ * also if something would be denied. */
+int cli_replay_fetch(struct cli *cli, json_t *reply);
+void cli_print_replay(struct cli *cli, const json_t *replay); /* nothing, if it is none */
+
 /* --- watch.c: until SIGINT, SIGTERM, or nobody reads any more --- */
 void cli_watch_begin(void);
 bool cli_watch_pause(unsigned ms); /* false: it is over */

@@ -140,12 +140,17 @@ static const struct cli_command commands[] = {
 		"now, as if all were enforced. Exits with 0 whether there are changes or not:\n"
 		"`changes` in the JSON tells. With --state no daemon is asked: the workloads and "
 		"the\n"
-		"policies of before are the file's.",
+		"policies of before are the file's. With --since recorded flows that passed are "
+		"decided\n"
+		"by the new policies, as if enforced, with the workloads as they were then; it "
+		"exits\n"
+		"with 1 if any would be denied.",
 		1, -1,
 		{{0, "prune", NULL, "as apply --prune"},
 			{0, "diff", NULL, "show the changed lines too"},
 			{0, "state", "FILE", "a world, as `bulkhead state` prints it"},
-			{0, "in", "STATE", "which of its states; the first"}},
+			{0, "in", "STATE", "which of its states; the first"},
+			{0, "since", "TIME", "replay the flows recorded in that time: 12h, 7d"}},
 		cli_policy_plan},
 	{"policy delete", "NAMESPACE/NAME|cnp:NAME", "Remove a policy", NULL, 1, 1, {{0}},
 		cli_policy_delete},

@@ -112,6 +112,7 @@ static void print_plan(struct cli *cli, const json_t *reply)
 	cli_print_actions(cli, reply);
 	cli_print_changes(cli, json_object_get(reply, "diff"), "in force", "planned");
 	print_delta(cli, reply);
+	cli_print_replay(cli, json_object_get(reply, "replay"));
 	print_summary(reply);
 }
 
@@ -120,6 +121,9 @@ static int plan_from_state(struct cli *cli, int argc, char **argv)
 	struct cli_files f = {0};
 	json_t *reply = NULL;
 
+	if (cli->opt[4])
+		return cli_usage_error(
+			NULL, "--since asks the daemon for its recorded flows; not with --state");
 	if (cli->opt[1])
 		return cli_usage_error(
 			NULL, "--diff compares with what is in force; not with --state");
@@ -141,22 +145,35 @@ int cli_policy_plan(struct cli *cli, int argc, char **argv)
 	struct cli_reply cli_autoreply r = {0};
 	struct cli_files f = {0};
 	json_t *body = NULL;
+	uint64_t since = 0;
+	int denied = CLI_OK;
 
 	if (cli->opt[2])
 		return plan_from_state(cli, argc, argv);
+	if (cli->opt[4] && !cli_seconds(cli->opt[4], 366 * 86400, &since))
+		return cli_usage_error(NULL,
+			"--since takes a time such as 30m, 12h or 7d, up to 366d, not \"%s\"",
+			cli->opt[4]);
 	int e = cli_policy_body(argc, argv, &f, &body);
 	if (e != CLI_OK)
 		return e;
 	json_object_set_new(body, "prune", json_boolean(cli->opt[0] != NULL));
+	if (since)
+		json_object_set_new(body, "since", json_integer((json_int_t)since));
 	e = cli_ask(cli, "POST", "/v1/policies/plan", body, &r);
 	json_decref(body);
 	if (e == CLI_OK && cli->opt[1])
 		e = add_diff(cli, &f, r.json);
 	cli_files_finish(&f);
+	if (e == CLI_OK && since) {
+		denied = cli_replay_fetch(cli, r.json);
+		if (!json_is_object(json_object_get(r.json, "replay")))
+			return denied; /* the complaint is printed */
+	}
 	if (cli->json && r.json) {
 		cli_print_json(cli, r.json);
 	} else if (e == CLI_OK) {
 		print_plan(cli, r.json);
 	}
-	return e;
+	return e == CLI_OK ? denied : e;
 }

@@ -212,11 +212,31 @@ struct bh_answer bh_core_policy_apply(
 	return a;
 }
 
+#define SINCE_MAX (366 * 86400) /* seconds */
+
+/* From when flows are replayed; 0: none are. */
+static bool read_since(const json_t *body, int64_t *ret, struct bh_answer *ret_error)
+{
+	const json_t *v = json_object_get(body, "since");
+	if (!v || json_is_null(v))
+		return true;
+	if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > SINCE_MAX) {
+		*ret_error = bh_answer_error(
+			400, NULL, "since must be a number of seconds from 1 to %d", SINCE_MAX);
+		return false;
+	}
+	*ret = bh_core_now() - json_integer_value(v) * 1000000;
+	return true;
+}
+
 struct bh_answer bh_core_policy_plan(struct bh_core *c, const json_t *body)
 {
 	struct plan p = {0};
 	struct bh_answer a = {0};
+	int64_t since = 0;
 
+	if (!read_since(body, &since, &a))
+		return a;
 	if (make_plan(c, body, &p, &a)) {
 		char sha[65];
 		bh_core_hex(p.set->sha256, sha);
@@ -225,6 +245,9 @@ struct bh_answer bh_core_policy_plan(struct bh_core *c, const json_t *body)
 			json_pack("{s:I, s:s, s:s, s:b, s:O, s:o}", "generation",
 				(json_int_t)c->generation, "sha256", c->sha256, "planned_sha256",
 				sha, "changes", p.edits.n > 0, "policies", p.list, "delta", delta));
+		if (since)
+			json_object_set_new(a.json, "replay",
+				json_integer((json_int_t)bh_core_replay_start(c, p.set, since)));
 	}
 	plan_finish(&p);
 	return a;

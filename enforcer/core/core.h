@@ -60,8 +60,9 @@ struct bh_answer bh_core_policies(struct bh_core *c);
  * "confirm_within": seconds} (borrowed) */
 struct bh_answer bh_core_policy_apply(
 	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
-/* body: sources and prune as above. Changes nothing. */
+/* body: sources and prune as above, "since": seconds (starts a replay). Changes nothing. */
 struct bh_answer bh_core_policy_plan(struct bh_core *c, const json_t *body);
+struct bh_answer bh_core_replay(struct bh_core *c, uint64_t id); /* how far it is, or its result */
 /* ns "" deletes a ClusterNetworkPolicy. */
 struct bh_answer bh_core_policy_delete(
 	struct bh_core *c, const char *ns, const char *name, const struct bh_core_actor *who);

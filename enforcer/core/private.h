@@ -254,6 +254,8 @@ struct bh_core {
 	int64_t exceptions_seen; /* s: up to when ended ones were looked for */
 	unsigned protect_ticks;
 	struct bh_flow_batch flows;
+	struct bh_replay *replay; /* the last one asked for; NULL: none */
+	uv_timer_t replay_timer;
 	int64_t observed; /* µs: when the learner was told of the workloads last */
 	uint64_t observed_epoch;
 	struct bh_verdict_cache cache;
@@ -445,6 +447,10 @@ json_t *bh_core_workload_json(const struct bh_core *c, size_t i); /* of the publ
 json_t *bh_core_stay_json(const struct bh_stay *y);
 /* policies.c */
 int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
+/* replay.c: recorded flows against a set of policies; since: µs. Its number. */
+uint64_t bh_core_replay_start(struct bh_core *c, struct bh_policy_set *set, int64_t since);
+void bh_core_replay_tick(struct bh_core *c); /* forgets an old result */
+void bh_core_replay_finish(struct bh_core *c);
 /* roles.c: tells the learner which workloads there are, if the last time was `after` µs ago */
 void bh_core_observe(struct bh_core *c, int64_t after);
 void bh_core_observe_tick(struct bh_core *c);

@@ -209,22 +209,33 @@ static void bind_limit(sqlite3_stmt *st, int at, uint64_t limit)
 	bh_store_bind_u64(st, at, limit > INT64_MAX ? INT64_MAX : limit);
 }
 
+int bh_store_flows_after(struct bh_store *s, uint64_t since, size_t limit,
+	void (*fn)(const struct bh_flow_row *, void *), void *arg)
+{
+	sqlite3_stmt *st;
+	int r = bh_store_statement(s, BH_STMT_FLOWS_SINCE,
+		"SELECT " COLUMNS " FROM flow WHERE seq > ?2 ORDER BY seq LIMIT ?1", &st);
+	if (r < 0)
+		return r;
+	bind_limit(st, 1, limit);
+	bind_limit(st, 2, since);
+	return read_rows(s, st, fn, arg);
+}
+
 int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg)
 {
 	sqlite3_stmt *st;
-	int r = since ? bh_store_statement(s, BH_STMT_FLOWS_SINCE,
-				"SELECT " COLUMNS " FROM flow WHERE seq > ?2 ORDER BY seq LIMIT ?1",
-				&st)
-		      : bh_store_statement(s, BH_STMT_FLOWS_NEWEST,
-				"SELECT * FROM (SELECT " COLUMNS
-				" FROM flow ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
-				&st);
+	if (since)
+		return bh_store_flows_after(
+			s, since == BH_FLOWS_OLDEST ? 0 : since, limit, fn, arg);
+	int r = bh_store_statement(s, BH_STMT_FLOWS_NEWEST,
+		"SELECT * FROM (SELECT " COLUMNS
+		" FROM flow ORDER BY seq DESC LIMIT ?1) ORDER BY seq",
+		&st);
 	if (r < 0)
 		return r;
 	bind_limit(st, 1, limit);
-	if (since)
-		bind_limit(st, 2, since == BH_FLOWS_OLDEST ? 0 : since);
 	return read_rows(s, st, fn, arg);
 }
 

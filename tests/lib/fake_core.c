@@ -321,6 +321,30 @@ struct bh_answer bh_core_policy_plan(struct bh_core *c BH_UNUSED, const json_t *
 		"{'change':'closes','source':'outside','destination':'shop/web','services':"
 		"'everything','why':'no rule'}]}}");
 	json_object_set(a.json, "prune", json_object_get(body, "prune"));
+	json_object_set(a.json, "replay", json_object_get(body, "since"));
+	return a;
+}
+
+/* The number of a replay is what was asked for: 7 takes a while, 8 denies nothing, 9 fails. */
+struct bh_answer bh_core_replay(struct bh_core *c BH_UNUSED, uint64_t id)
+{
+	static bool asked;
+	if (id == 9)
+		return canned("{'id':9,'done':true,'failed':'disk \\u001b[31m','denied':[]}");
+	if (id == 7 && !asked) {
+		asked = true;
+		return canned("{'id':7,'done':false,'failed':null,'denied':[],'unused':[]}");
+	}
+	struct bh_answer a = canned(
+		"{'id':7,'done':true,'failed':null,'since':'2026-01-01T00:00:00.000000Z',"
+		"'flows':3,'connections':40,'denied_flows':1,'denied_connections':5,'unlisted':0,"
+		"'unknown':2,'denied':[{'src':'shop/web','dst':'203.0.113.9','protocol':'tcp',"
+		"'port':443,'why':'egress of shop/web-1: no rule allows it','connections':5,"
+		"'flows':1,'last_seen':'2026-01-02T03:04:05.000000Z','workloads':['shop/web-1'],"
+		"'images':['web:1\\u001b[31m']}],'unused':[{'policy':'shop/db','rule':'ingress "
+		"rule 0 peer 1','file':'db.yaml','line':9}]}");
+	if (id == 8)
+		json_object_set_new(a.json, "denied_flows", json_integer(0));
 	return a;
 }
 

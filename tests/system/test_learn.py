@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From observed traffic to a policy that lets exactly that traffic through."""
-import os, signal, subprocess, tempfile
+import json, os, signal, subprocess, tempfile, time
 
 from lab import BULKHEAD, Failure, Suite, run, wait_for
 
@@ -149,6 +149,66 @@ def test_review(lab):
     lab.start()
     if edges(lab) or len(lab.audited("learn.reset")) != 2:
         raise Failure(f"after the reset of all: {edges(lab)}")
+
+
+API_POLICY = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: api, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: api}}
+  policyTypes: [Ingress]
+  ingress:
+  - from:
+    - podSelector: {matchLabels: {app: web}}
+    - podSelector: {matchLabels: {app: nobody}}
+    ports: [{port: 80}%s]
+"""
+
+
+def test_plan_replays_recorded_flows(lab):
+    """What a candidate would break of what was recorded, with the identities of then."""
+    web, old, api = (lab.container(n, image=f"{n}:7", labels={"app": a})
+                     for n, a in (("web", "web"), ("old", "cron"), ("api", "api")))
+    api.serve(tcp=[80, 81])
+    lab.start(mode="learn")
+    lab.expect([(web, api.v4, "tcp", 80, "open"), (web, api.v6, "tcp", 81, "open"), (old, api.v4, "tcp", 80, "open")])
+    wait_for("the flows", lambda: len({(f["src"], f["port"]) for f in lab.flows()}) >= 3)
+    # Who talked is gone, and another has its address: a member of web, whom the candidate allows.
+    at = old.v4
+    lab.remove("old")
+    lab.static()
+    wait_for("old gone", lambda: {w["name"] for w in lab.workloads()} == {"web", "api"})
+    new = lab.container("new", labels={"app": "web"})
+    lab.sh(new.netns, f"ip addr add {at}/24 dev eth0")
+    lab.static()
+    wait_for("new known", lambda: any(w["name"] == "new" and at in w["interfaces"][0]["addresses"]
+                                      for w in lab.workloads() if w["interfaces"]))
+    lab.expect([(new, api.v4, "tcp", 80, "open")])
+    time.sleep(1.2)
+    path = lab.write("candidate.yaml", API_POLICY % "")
+    r = lab.cli("-o", "json", "policy", "plan", "--since", "1h", path, check=False)
+    if r.returncode != 1:
+        raise Failure(f"exit {r.returncode} although something breaks: {r.stdout}{r.stderr}")
+    replay = json.loads(r.stdout)["replay"]
+    denied = {(d["src"], d["dst"], d["protocol"], d["port"]): d for d in replay["denied"]}
+    if set(denied) != {("shop/web", "shop/api", "tcp", 81), ("shop/cron", "shop/api", "tcp", 80)}:
+        raise Failure(f"denied: {json.dumps(replay, indent=1)}")
+    cron = denied["shop/cron", "shop/api", "tcp", 80]
+    if "shop/old" not in cron["workloads"] or "old:7" not in cron["images"] or "no rule allows it" not in cron["why"]:
+        raise Failure(f"the evidence: {cron}")
+    unused = {(u["policy"], u["rule"]) for u in replay["unused"]}
+    if unused != {("shop/api", "ingress rule 0 peer 1")} or replay["unknown"]:
+        raise Failure(f"unused: {replay}")
+    text = lab.cli("policy", "plan", "--since", "1h", path, check=False).stdout
+    if "shop/api ingress rule 0 peer 1" not in text or "would be denied: 2 in 2" not in text:
+        raise Failure(text)
+    # Nothing was changed, and one that covers all of it breaks nothing.
+    lab.expect([(web, api.v4, "tcp", 81, "open")])
+    wide = lab.write("wide.yaml", API_POLICY.replace("[{port: 80}%s]", "[{port: 80}, {port: 81}]").replace("app: nobody", "app: cron"))
+    replay = lab.api("policy", "plan", "--since", "1h", wide)["replay"]
+    if replay["denied"] or replay["unused"] or replay["flows"] < 4:
+        raise Failure(f"the wide one: {replay}")
 
 
 def test_covered_flows_are_not_learned_again(lab):

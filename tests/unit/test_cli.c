@@ -675,6 +675,21 @@ static void test_policy_plan(void **state BH_UNUSED)
 	expect("policy plan --diff good.yaml", 0,
 		"--- shop/web (in force)\n+++ shop/web (planned)\n", "");
 	assert_non_null(strstr(last.out, "\n+  podSelector: {matchLabels: {app: web}}\n"));
+	expect("policy plan --since 7 good.yaml", 1,
+		"5       shop/web  203.0.113.9  tcp/443  2026-01-02 03:04:05  shop/web-1  "
+		"web:1\\x1b[31m  egress of shop/web-1: no rule allows it\n",
+		"");
+	assert_non_null(
+		strstr(last.out, "replayed since 2026-01-01 00:00:00 UTC: 40 connections in "
+				 "3 flows; would be denied: 5 in 1\n"));
+	assert_non_null(strstr(last.out, "2 flows could not be judged"));
+	assert_non_null(
+		strstr(last.out, "no recorded flow needs it:\n  shop/db ingress rule 0 peer 1"));
+	expect("policy plan --since 8s good.yaml -o json", 0, "\"denied_flows\": 0", "");
+	expect("policy plan --since 9 good.yaml", 1, "", "could not be replayed: disk \\x1b[31m");
+	expect("policy plan --since soon good.yaml", 2, "", "--since takes a time such as 30m");
+	expect("policy plan --since 1h --state x good.yaml", 2, "", "not with --state");
+	expect("policy plan --diff good.yaml", 0, "--- shop/web (in force)", "");
 	/* shop/new is in force and the plan leaves it alone */
 	assert_null(strstr(last.out, "shop/new"));
 }
