@@ -108,6 +108,20 @@ static struct bh_answer learn_reset(struct bh_core *core, const struct bh_api_ca
 	return bh_core_learn_reset(core, call->body, &call->who);
 }
 
+static struct bh_answer graph(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
+{
+	return bh_core_graph(core);
+}
+
+static struct bh_answer drift(struct bh_core *core, const struct bh_api_call *call)
+{
+	uint64_t since = 0;
+	const char *s = query(call, "since");
+	if (s && bh_parse_u64(s, 366 * 86400, &since) < 0)
+		return bh_answer_error(400, NULL, "the parameter since must be a number of seconds");
+	return bh_core_drift(core, since);
+}
+
 static struct bh_answer policies(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
 	return bh_core_policies(core);
@@ -274,6 +288,8 @@ static const struct bh_api_route routes[] = {
 		.fn = learn_edges},
 	{"POST", "/v1/learn/review", .changes = true, .body = true, .fn = learn_review},
 	{"POST", "/v1/learn/reset", .changes = true, .body = true, .fn = learn_reset},
+	{"GET", "/v1/graph", .fn = graph},
+	{"GET", "/v1/drift", .query = {"since"}, .fn = drift},
 	{"GET", "/v1/policies", .fn = policies},
 	{"POST", "/v1/policies", .changes = true, .body = true, .fn = policy_apply},
 	{"POST", "/v1/policies/plan", .changes = true, .body = true, .fn = policy_plan},

@@ -190,6 +190,8 @@ int cli_workload_show(struct cli *cli, int argc, char **argv);
 int cli_impact(struct cli *cli, int argc, char **argv);
 int cli_flows(struct cli *cli, int argc, char **argv);
 int cli_learn_status(struct cli *cli, int argc, char **argv);
+int cli_graph(struct cli *cli, int argc, char **argv);
+int cli_drift(struct cli *cli, int argc, char **argv);
 int cli_learn_show(struct cli *cli, int argc, char **argv);
 int cli_learn_review(struct cli *cli, int argc, char **argv);
 int cli_learn_reset(struct cli *cli, int argc, char **argv);

@@ -59,6 +59,23 @@ static const struct cli_command commands[] = {
 		{{'f', "follow", NULL, "go on with what comes"},
 			{'n', "lines", "N", "how many of the past, 1..1000; 100, with -f 10"}},
 		cli_flows},
+	{"graph", "",
+		"Who talks to whom: roles, the node and outside peers, with services and verdicts",
+		"What was learned, and the newest 2,000 recorded flows. html is one page that "
+		"needs "
+		"nothing\n"
+		"else: open it in a browser and search.",
+		0, 0, {{'o', "output", "table|json|dot|mermaid|html", "how to print the answer"}},
+		cli_graph},
+	{"drift", "",
+		"Who does what no rule in force allows, and whether others of its image do it too",
+		"Denied flows and would-be denials of the newest 20,000 recorded ones, container "
+		"by\n"
+		"container. With --fail-on new-edge it exits with 1 if there is any.",
+		0, 0,
+		{{0, "since", "TIME", "only what was seen in that time: 12h, 7d"},
+			{0, "fail-on", "new-edge", "exit with 1 if anything deviates"}},
+		cli_drift},
 	{"learn status", "", "What has been learned, and how far it can be relied on",
 		"Readiness is judged by what was seen: hours of the day, weekdays, starts of\n"
 		"containers, how long nothing new came. The picture shows new edges over the time\n"

@@ -220,7 +220,7 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
 		"table_owner", "policies", "state", "socket", "sources", "namespace_labels",
 		"namespaces", "nodes", "feeds", "feed_allow", "feed_exceptions", "audit", "queue",
-		"pace", "history", NULL};
+		"pace", "history", "drift", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);
@@ -237,6 +237,7 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 		{"queue", read_queue},
 		{"pace", read_pace},
 		{"history", read_history},
+		{"drift", conf_read_drift},
 	};
 
 	if (bh_read_map(&x->r, doc, NULL) < 0)
@@ -270,6 +271,7 @@ static struct bh_config *defaults(void)
 	c->pace_rate = 1000;
 	c->pace_burst = 2000;
 	c->history_keep_s = 30 * 86400;
+	c->drift_within_s = 60;
 	c->history_max = 100000;
 	return c;
 }

@@ -106,6 +106,10 @@ struct bh_config {
 	uint32_t pace_rate; /* pace.rate: 1000, 0 (no limit)..1000000 */
 	uint32_t pace_burst; /* pace.burst: 2000, 1..1000000 */
 	/* Workloads that are gone: so long and so many of them are kept. */
+	/* drift.quarantine: who is cut off by itself. */
+	uint32_t drift_peers; /* denied_peers: 0 (off)..64 distinct ones… */
+	uint64_t drift_within_s; /* within: 60s, 1s..1d */
+	bool drift_feed_hit; /* feed_hit: false */
 	uint64_t history_keep_s; /* history.keep: 30d, 1s..3650d; in seconds */
 	uint32_t history_max; /* history.max: 100000, 100..1000000; those that are there included */
 };

@@ -272,5 +272,9 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 	bh_buf_printf(out, "queue:\n  base: %u\n  length: %u\n", c->queue_base, c->queue_length);
 	bh_buf_printf(out, "history:\n  keep: %llus\n  max: %u\n",
 		(unsigned long long)c->history_keep_s, c->history_max);
+	bh_buf_printf(out,
+		"drift:\n  quarantine: {denied_peers: %u, within: %llus, feed_hit: %s}\n",
+		c->drift_peers, (unsigned long long)c->drift_within_s,
+		c->drift_feed_hit ? "true" : "false");
 	bh_buf_printf(out, "pace:\n  rate: %u\n  burst: %u\n", c->pace_rate, c->pace_burst);
 }

@@ -36,6 +36,7 @@ void conf_duration(struct conf_ctx *x, const struct bh_node *n, const char *path
 	uint64_t *ret);
 
 /* Each reads one key of the document into x->c. n is neither absent nor null. */
+void conf_read_drift(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_modes(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_namespaces(struct conf_ctx *x, const struct bh_node *n, const char *path);
 void conf_read_nodes(struct conf_ctx *x, const struct bh_node *n, const char *path);

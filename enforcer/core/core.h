@@ -52,6 +52,8 @@ struct bh_answer bh_core_learn_edges(
  * "cidr"} */
 struct bh_answer bh_core_learn_review(
 	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);
+struct bh_answer bh_core_graph(struct bh_core *c);
+struct bh_answer bh_core_drift(struct bh_core *c, uint64_t since_s); /* 0: all that is kept */
 /* body: {"namespace", "role", "all": bool} */
 struct bh_answer bh_core_learn_reset(
 	struct bh_core *c, const json_t *body, const struct bh_core_actor *who);

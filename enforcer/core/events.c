@@ -235,6 +235,7 @@ void bh_core_event(struct bh_core *c, const struct bh_event *e)
 	audit_event(c, e);
 	learn_event(c, e);
 	bh_core_flow_note(c, e);
+	bh_core_drift_event(c, e);
 }
 
 void bh_core_wake_cb(uv_async_t *a)

@@ -398,6 +398,7 @@ void bh_core_free(struct bh_core *c)
 	bh_nft_close(c->nft);
 	bh_core_modes_finish(c);
 	bh_core_replay_finish(c);
+	bh_core_drift_finish(c);
 	bh_core_quarantine_finish(c);
 	bh_core_history_finish(c);
 	bh_core_cache_finish(c);

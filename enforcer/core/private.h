@@ -254,6 +254,7 @@ struct bh_core {
 	int64_t exceptions_seen; /* s: up to when ended ones were looked for */
 	unsigned protect_ticks;
 	struct bh_flow_batch flows;
+	struct bh_drift_watch *drift; /* NULL: nothing was denied yet, or nobody asked for it */
 	struct bh_replay *replay; /* the last one asked for; NULL: none */
 	uv_timer_t replay_timer;
 	int64_t observed; /* µs: when the learner was told of the workloads last */
@@ -451,6 +452,10 @@ int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the dir
 uint64_t bh_core_replay_start(struct bh_core *c, struct bh_policy_set *set, int64_t since);
 void bh_core_replay_tick(struct bh_core *c); /* forgets an old result */
 void bh_core_replay_finish(struct bh_core *c);
+/* drift_watch.c: quarantines by itself, where that is configured */
+void bh_core_drift_event(struct bh_core *c, const struct bh_event *e);
+void bh_core_drift_tick(struct bh_core *c);
+void bh_core_drift_finish(struct bh_core *c);
 /* roles.c: tells the learner which workloads there are, if the last time was `after` µs ago */
 void bh_core_observe(struct bh_core *c, int64_t after);
 void bh_core_observe_tick(struct bh_core *c);

@@ -222,6 +222,21 @@ int bh_store_flows_after(struct bh_store *s, uint64_t since, size_t limit,
 	return read_rows(s, st, fn, arg);
 }
 
+int bh_store_list_unmatched(struct bh_store *s, size_t limit,
+	void (*fn)(const struct bh_flow_row *, void *), void *arg)
+{
+	sqlite3_stmt *st;
+	int r = bh_store_statement(s, BH_STMT_FLOWS_UNMATCHED,
+		"SELECT * FROM (SELECT " COLUMNS " FROM flow ORDER BY seq DESC LIMIT 20000)"
+		" WHERE verdict IN ('drop', 'reject', 'would-deny')"
+		" AND reason IN ('unmatched', 'unselected') ORDER BY seq DESC LIMIT ?1",
+		&st);
+	if (r < 0)
+		return r;
+	bind_limit(st, 1, limit);
+	return read_rows(s, st, fn, arg);
+}
+
 int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg)
 {

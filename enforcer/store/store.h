@@ -72,7 +72,10 @@ int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t 
 #define BH_FLOWS_OLDEST (UINT64_MAX - 1)
 int bh_store_list_flows(struct bh_store *s, uint64_t since, size_t limit,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg);
-/* The same, but 0 is before the first of all. */
+/* Of the newest 20,000 rows those that no rule allowed: denied, or watched only. Newest first. */
+int bh_store_list_unmatched(struct bh_store *s, size_t limit,
+	void (*fn)(const struct bh_flow_row *, void *), void *arg);
+/* As bh_store_list_flows, but 0 is before the first of all. */
 int bh_store_flows_after(struct bh_store *s, uint64_t since, size_t limit,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg);
 

@@ -218,6 +218,39 @@ struct bh_answer bh_core_learn_export(
 			ns ? ns : "-", role ? role : "-", evidence, force ? " force" : ""));
 }
 
+/* Names as evil as they come: markup, quotes, a terminal's control sequences. */
+struct bh_answer bh_core_graph(struct bh_core *c BH_UNUSED)
+{
+	return canned(
+		"{'node':'node-1</script><script>alert(1)</script>','truncated':false,'nodes':["
+		"{'name':'shop/web','kind':'role','namespace':'shop','workloads':2,'mode':'learn'},"
+		"{'name':'x/</script><b>&\\u0022]\\u001b[31m;','kind':'role','namespace':'x',"
+		"'workloads':1,'mode':null},{'name':'203.0.113.9','kind':'outside','workloads':0}],"
+		"'edges':[{'src':'shop/web','dst':'x/</script><b>&\\u0022]\\u001b[31m;',"
+		"'protocol':'tcp','port':5432,'learned':true,'allowed':7,'would_deny':0,'denied':0,"
+		"'bytes':99,'verdict':'allow','last_seen':'2026-01-02T03:04:05.000000Z'},"
+		"{'src':'x/</"
+		"script><b>&\\u0022]\\u001b[31m;','dst':'203.0.113.9','protocol':'icmp',"
+		"'port':0,'learned':false,'allowed':0,'would_deny':0,'denied':3,'bytes':0,"
+		"'verdict':'deny','last_seen':null}]}");
+}
+
+struct bh_answer bh_core_drift(struct bh_core *c BH_UNUSED, uint64_t since_s)
+{
+	struct bh_answer a = canned(
+		"{'truncated':false,'unlisted':0,'drift':[{'workload':'shop/web-1',"
+		"'id':'0123456789abcdef','image':'web:2\\u001b[31m','peer':'203.0.113.9',"
+		"'protocol':'tcp','port':443,'verdict':'deny','count':4,'siblings':3,"
+		"'siblings_alike':0,'running':true,'first_seen':'2026-01-02T03:04:05.000000Z',"
+		"'last_seen':'2026-01-02T03:04:06.000000Z','first_flow':{'src_addr':'10.0.0.2',"
+		"'dst':'203.0.113.9','dst_addr':'203.0.113.9','mode':'enforce','verdict':'drop'}}]"
+		"}");
+	if (since_s == 60)
+		json_object_set_new(a.json, "drift", json_array());
+	json_object_set_new(a.json, "asked", json_integer((json_int_t)since_s));
+	return a;
+}
+
 struct bh_answer bh_core_learn_edges(struct bh_core *c BH_UNUSED, const char *ns, const char *role,
 	const char *review, size_t limit)
 {

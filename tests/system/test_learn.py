@@ -211,6 +211,81 @@ def test_plan_replays_recorded_flows(lab):
         raise Failure(f"the wide one: {replay}")
 
 
+def test_drift_and_graph(lab):
+    """Who deviates, what its siblings do, and the picture of it."""
+    w1, w2, api = (lab.container(n, labels={"app": a}, image=i) for n, a, i in
+                   (("w1", "web", "web:2"), ("w2", "web", "web:2"), ("api", "api", "api:1")))
+    api.serve(tcp=[80, 22])
+    lab.policy("api.yaml", API_POLICY % "")
+    lab.start(mode="enforce")
+    lab.expect([(w1, api.v4, "tcp", 80, "open"), (w2, api.v4, "tcp", 80, "open")])
+    if lab.cli("drift", "--fail-on", "new-edge", check=False).returncode != 0:
+        raise Failure("drift before anybody deviates")
+    lab.expect([(w1, api.v4, "tcp", 22, "drop"), (lab.out, api.v4, "tcp", 80, "drop")])
+    wait_for("the deviations", lambda: len(lab.api("drift")["drift"]) == 2)
+    rows = {(d["workload"], d["peer"], d["port"]): d for d in lab.api("drift")["drift"]}
+    row = rows.get(("shop/w1", "shop/api", 22))
+    if not row or ("192.0.2.2", "shop/api", 80) not in rows:
+        raise Failure(f"drift: {rows}")
+    if (row["image"], row["siblings"], row["siblings_alike"], row["verdict"]) != ("web:2", 1, 0, "deny") or \
+            row["first_flow"]["src_addr"] != w1.v4 or row["first_flow"]["dst_addr"] != api.v4:
+        raise Failure(f"the evidence: {row}")
+    lab.expect([(w2, api.v4, "tcp", 22, "drop")])
+    wait_for("the sibling", lambda: any(d["siblings_alike"] == 1 for d in lab.api("drift")["drift"]))
+    r = lab.cli("drift", "--fail-on", "new-edge", check=False)
+    if r.returncode != 1 or "1 of 1 do it too" not in r.stdout:
+        raise Failure(f"drift: {r}")
+    lab.stop(signal.SIGKILL)  # it is on disk
+    lab.start()
+    if ("shop/w1", "shop/api", 22) not in {(d["workload"], d["peer"], d["port"]) for d in lab.api("drift")["drift"]}:
+        raise Failure("forgotten over a restart")
+    g = lab.api("graph")
+    edge = {(e["src"], e["dst"], e["port"]): e["verdict"] for e in g["edges"]}
+    if edge.get(("shop/web", "shop/api", 80)) != "allow" or edge.get(("shop/web", "shop/api", 22)) != "deny":
+        raise Failure(f"graph: {edge}")
+    if {n["name"]: n["workloads"] for n in g["nodes"]}.get("shop/web") != 2:
+        raise Failure(f"nodes: {g['nodes']}")
+    for form, begin in (("dot", "digraph"), ("mermaid", "flowchart"), ("html", "<!DOCTYPE html>")):
+        if not lab.cli("graph", "-o", form).startswith(begin):
+            raise Failure(f"graph -o {form}")
+
+
+def test_quarantine_by_itself(lab):
+    """Who is denied by several peers is cut off; a victim whose address is used is not, nor is anybody twice."""
+    bad, good, victim = (lab.container(n) for n in ("bad", "good", "victim"))
+    peers = [lab.container(f"p{i}") for i in range(3)]
+    for p in [*peers, victim]:
+        p.serve(tcp=[80])
+    lab.policy("p.yaml", """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed, namespace: shop}
+spec:
+  podSelector: {matchExpressions: [{key: app, operator: In, values: [p0, p1, p2]}]}
+  policyTypes: [Ingress]
+""")
+    lab.expect([(good, p.v4, "udp", 9, "closed") for p in peers])  # neighbours are known
+    lab.start(mode="enforce", drift={"quarantine": {"denied_peers": 3, "within": "60s"}})
+
+    def cut():
+        return {q["workload"] for q in lab.api("quarantine", "list")["quarantine"]}
+    # Two peers, many times, are not three; and forging the victim's address counts for nobody.
+    lab.expect([(good, p.v4, "tcp", 80, "drop") for p in peers[:2]] * 2)
+    for p in peers:
+        lab.forge(good, victim.v4, p, 6000, timeout=0.3)
+    lab.expect([(bad, p.v4, "tcp", 80, "drop") for p in peers])
+    wait_for("bad cut off", lambda: cut() == {"shop/bad"})
+    lab.expect([(bad, victim.v4, "tcp", 80, "drop"), (good, victim.v4, "tcp", 80, "open")])
+    entry = lab.api("quarantine", "list")["quarantine"][0]
+    if "denied by 3 distinct peers" not in entry["reason"]:
+        raise Failure(f"the reason: {entry}")
+    lab.cli("quarantine", "rm", "shop/bad")  # a person knows better: it stays out
+    lab.expect([(bad, p.v4, "tcp", 80, "drop") for p in peers])
+    wait_for("the second time on record", lambda: lab.audited("drift.quarantine"))
+    if cut():
+        raise Failure(f"cut off again: {cut()}")
+
+
 def test_covered_flows_are_not_learned_again(lab):
     a, b = lab.container("a"), lab.container("b")
     b.serve(tcp=[80, 81])

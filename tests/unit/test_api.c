@@ -210,6 +210,9 @@ static void test_changing_routes(void **state BH_UNUSED)
 	expect("GET", "/v1/mode", NULL, 200, "\"mode\":\"audit\"");
 	expect("DELETE", "/v1/mode?namespace=shop&selector=a%3Db", NULL, 200,
 		"\"asked\":{\"namespace\":\"shop\",\"selector\":\"a=b\"}");
+	expect("GET", "/v1/graph", NULL, 200, "\"nodes\":[");
+	expect("GET", "/v1/drift?since=9", NULL, 200, "\"asked\":9");
+	expect("GET", "/v1/drift?since=x", NULL, 400, "must be a number of seconds");
 	expect("GET", "/v1/policies/replay/8", NULL, 200, "\"unused\":[");
 	expect("GET", "/v1/policies/replay/x", NULL, 400, "a replay is a number");
 	expect("DELETE", "/v1/mode?scope=x", NULL, 400, "unknown parameter scope");

@@ -326,6 +326,50 @@ static void expect_asked(const char *args, const char *want)
 	json_decref(w);
 }
 
+static size_t count(const char *text, const char *word)
+{
+	size_t n = 0;
+	for (const char *p = text; (p = strstr(p, word)); p++)
+		n++;
+	return n;
+}
+
+/* Each form writes a name so that it ends nothing but itself. */
+static void test_graph(void **state BH_UNUSED)
+{
+	expect("graph", 0, "tcp/5432  allow    7", "");
+	assert_null(strchr(last.out, '\033'));
+	expect("graph -o dot", 0, "n1 [label=\"x/</script><b>&\\\"]\\\\x1b[31m;\"];\n", "");
+	assert_non_null(strstr(last.out, "n0 -> n1 [color=black, label=\"tcp/5432 7x\"];\n"));
+	assert_non_null(strstr(last.out, "n1 -> n2 [color=red, label=\"icmp 3x (3 denied)\"];\n"));
+	expect("graph -o mermaid", 0,
+		"  n1[\"x/#60;/script#62;#60;b#62;#38;#34;#93;#92;x1b#91;31m#59;\"]\n", "");
+	assert_non_null(strstr(last.out, "  n0 -->|\"tcp/5432 7x\"| n1\n"));
+	expect_json("graph -o json", "edges");
+	expect("graph -o html", 0, "<!DOCTYPE html>", "");
+	/* The page's own two scripts, and nothing that came from a name. */
+	assert_int_equal(count(last.out, "<script"), 2);
+	assert_int_equal(count(last.out, "</script>"), 2);
+	assert_null(strstr(last.out, "alert(1)<"));
+	assert_null(strstr(last.out, "@GRAPH@"));
+	assert_non_null(strstr(last.out, "\\u003c/script\\u003e\\u003cb\\u003e\\u0026"));
+	assert_null(strstr(last.out, "http-equiv=\"refresh"));
+	assert_null(strstr(last.out, "src=\"http"));
+	expect("graph -o svg", 2, "", "-o takes table|json|dot|mermaid|html");
+}
+
+static void test_drift(void **state BH_UNUSED)
+{
+	expect("drift", 0, "shop/web-1  0123456789ab  web:2\\x1b[31m  203.0.113.9  tcp/443  deny",
+		"");
+	assert_non_null(strstr(last.out, "10.0.0.2 -> 203.0.113.9  0 of 3 do it too\n"));
+	expect("drift --fail-on new-edge", 1, "shop/web-1", "");
+	expect("drift --fail-on new-edge --since 60", 0, "nothing deviates", "");
+	expect("drift --since 2h -o json", 0, "\"asked\": 7200", "");
+	expect("drift --fail-on all", 2, "", "--fail-on takes new-edge");
+	expect("drift --since soon", 2, "", "--since takes a time");
+}
+
 static void test_learn_review(void **state BH_UNUSED)
 {
 	expect("learn show", 0, "01234567  shop/web  203.0.113.9  tcp/443  yes", "");
@@ -821,7 +865,7 @@ static void test_usage(void **state BH_UNUSED)
 	expect("version", 0, "bulkhead 0.1.0\n", "");
 	expect("version -o json", 0, "\"version\"", "");
 	static const char *const verbs[] = {"status", "ps", "flows", "learn status", "learn export",
-		"learn show", "learn review", "learn reset",
+		"learn show", "learn review", "learn reset", "graph", "drift",
 		"policy check", "policy apply", "policy delete", "policy list", "policy plan",
 		"workload show", "impact", "policy diff", "policy history", "policy show",
 		"policy rollback", "policy confirm", "policy cancel", "mode get", "mode set",
@@ -949,6 +993,8 @@ int main(void)
 		T(test_flows_follow),
 		T(test_learn),
 		T(test_learn_review),
+		T(test_graph),
+		T(test_drift),
 		T(test_learn_watch),
 		ALONE(test_policy_check),
 		ALONE(test_policy_warnings),

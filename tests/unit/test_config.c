@@ -399,10 +399,37 @@ static void test_long_socket(void **state BH_UNUSED)
 	assert_int_equal(bh_config_parse("f", text, (size_t)n, &d, &c), -EINVAL);
 }
 
+static void test_drift(void **state BH_UNUSED)
+{
+	static const char *const bad[] = {"drift: 3\n", "drift: {quarantine: {denied_peers: 65}}\n",
+		"drift: {quarantine: {denied_peers: -1}}\n", "drift: {quarantine: {within: 2d}}\n",
+		"drift: {quarantine: {feed_hit: maybe}}\n", "drift: {quarantine: {peers: 3}}\n",
+		"drift: {other: 1}\n"};
+	struct bh_config *c = parse("c.yaml", "drift:\n");
+	assert_int_equal(c->drift_peers, 0); /* off unless it is asked for */
+	assert_false(c->drift_feed_hit);
+	assert_int_equal(c->drift_within_s, 60);
+	bh_config_free(c);
+	c = parse(
+		"c.yaml", "drift: {quarantine: {denied_peers: 5, within: 10m, feed_hit: true}}\n");
+	assert_int_equal(c->drift_peers, 5);
+	assert_int_equal(c->drift_within_s, 600);
+	assert_true(c->drift_feed_hit);
+	assert_prints_again(c);
+	bh_config_free(c);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
+		bh_autodiags struct bh_diags d = {0};
+		if (bh_config_parse("c.yaml", bad[i], strlen(bad[i]), &d, &c) == 0)
+			fail_msg("accepted: %s", bad[i]);
+		assert_true(d.n_errors > 0 && d.item[0].line == 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_drift),
 		cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_relative_paths),
 		cmocka_unit_test(test_sources),

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the rule that quarantines by itself remembers. All of it bounded; nothing is kept on disk.
+ */
+#pragma once
+
+#include "core/private.h"
+
+#define BH_DRIFT_SOURCES 256
+#define BH_DRIFT_PEERS 64 /* of each; as many as can be asked for */
+#define BH_DRIFT_DUE 16
+#define BH_DRIFT_PER_HOUR 4
+
+struct bh_drift_source {
+	char *id; /* of the workload */
+	struct bh_addr peer[BH_DRIFT_PEERS]; /* that denied it, the newest last */
+	int64_t at[BH_DRIFT_PEERS]; /* µs */
+	size_t n;
+	int64_t last;
+};
+struct bh_drift_due {
+	char *id, *why;
+};
+struct bh_drift_done {
+	char *id;
+	int64_t at; /* µs */
+};
+struct bh_drift_watch {
+	struct bh_drift_source source[BH_DRIFT_SOURCES];
+	size_t n;
+	struct bh_drift_due due[BH_DRIFT_DUE];
+	size_t n_due;
+	struct bh_drift_done done[BH_DRIFT_PER_HOUR];
+	size_t n_done;
+};
