@@ -118,7 +118,8 @@ static struct bh_answer drift(struct bh_core *core, const struct bh_api_call *ca
 	uint64_t since = 0;
 	const char *s = query(call, "since");
 	if (s && bh_parse_u64(s, 366 * 86400, &since) < 0)
-		return bh_answer_error(400, NULL, "the parameter since must be a number of seconds");
+		return bh_answer_error(
+			400, NULL, "the parameter since must be a number of seconds");
 	return bh_core_drift(core, since);
 }
 

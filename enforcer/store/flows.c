@@ -222,8 +222,8 @@ int bh_store_flows_after(struct bh_store *s, uint64_t since, size_t limit,
 	return read_rows(s, st, fn, arg);
 }
 
-int bh_store_list_unmatched(struct bh_store *s, size_t limit,
-	void (*fn)(const struct bh_flow_row *, void *), void *arg)
+int bh_store_list_unmatched(
+	struct bh_store *s, size_t limit, void (*fn)(const struct bh_flow_row *, void *), void *arg)
 {
 	sqlite3_stmt *st;
 	int r = bh_store_statement(s, BH_STMT_FLOWS_UNMATCHED,

@@ -865,13 +865,12 @@ static void test_usage(void **state BH_UNUSED)
 	expect("version", 0, "bulkhead 0.1.0\n", "");
 	expect("version -o json", 0, "\"version\"", "");
 	static const char *const verbs[] = {"status", "ps", "flows", "learn status", "learn export",
-		"learn show", "learn review", "learn reset", "graph", "drift",
-		"policy check", "policy apply", "policy delete", "policy list", "policy plan",
-		"workload show", "impact", "policy diff", "policy history", "policy show",
-		"policy rollback", "policy confirm", "policy cancel", "mode get", "mode set",
-		"mode clear", "quarantine add", "quarantine rm", "quarantine list", "feed list",
-		"feed refresh", "feed show", "feed test", "feed add", "feed rm", "explain", "flush",
-		"version"};
+		"learn show", "learn review", "learn reset", "graph", "drift", "policy check",
+		"policy apply", "policy delete", "policy list", "policy plan", "workload show",
+		"impact", "policy diff", "policy history", "policy show", "policy rollback",
+		"policy confirm", "policy cancel", "mode get", "mode set", "mode clear",
+		"quarantine add", "quarantine rm", "quarantine list", "feed list", "feed refresh",
+		"feed show", "feed test", "feed add", "feed rm", "explain", "flush", "version"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(verbs); i++) {
 		char bh_autofree *args = bh_xasprintf("%s --help", verbs[i]);
 		char bh_autofree *usage = bh_xasprintf("usage: bulkhead %s", verbs[i]);
