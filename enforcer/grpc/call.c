@@ -15,13 +15,14 @@
  * only a server that refuses answers to that.
  */
 #define ASK_WHY_MS 2000
+#define ASK_WHY_MAX 3 /* that answer may be lost as well, if seldom */
 
 struct bh_grpc_call {
 	struct bh_http *http;
 	struct bh_http_request *request;
 	char *url, *socket;
-	bool asking_why;
-	int first_err; /* with asking_why … */
+	unsigned asked; /* so often without a message */
+	int first_err; /* once asked … */
 	char first_message[TEXT_MAX]; /* … what went wrong before */
 	struct bh_grpc_frames frames;
 	int fault; /* −errno of the framing … */
@@ -91,12 +92,14 @@ static int start(struct bh_grpc_call *c, const struct bh_grpc_opts *opts);
 /* True: that is being done. */
 static bool ask_why(struct bh_grpc_call *c, const struct bh_http_result *h)
 {
-	if (h->err != -EPROTO || h->status != 0 || c->message || c->asking_why)
+	bool begun = c->n_answers || c->frames.rest.len || (h->status != 0 && h->status != 200);
+	if (h->err != -EPROTO || begun || c->message || c->asked == ASK_WHY_MAX)
 		return false;
 	struct bh_grpc_opts o = {.timeout_ms = ASK_WHY_MS, .connect_timeout_ms = ASK_WHY_MS};
-	c->asking_why = true;
-	c->first_err = h->err;
-	snprintf(c->first_message, sizeof(c->first_message), "%s", h->message);
+	if (c->asked++ == 0) {
+		c->first_err = h->err;
+		snprintf(c->first_message, sizeof(c->first_message), "%s", h->message);
+	}
 	return start(c, &o) == 0;
 }
 
@@ -110,7 +113,7 @@ static void on_done(const struct bh_http_result *h, void *arg)
 		return;
 	if (c->fault)
 		faulty(&r, c->fault, c->why);
-	else if (c->asking_why && check_end(&r, h, text) != -EREMOTEIO)
+	else if (c->asked && check_end(&r, h, text) != -EREMOTEIO)
 		faulty(&r, c->first_err, c->first_message);
 	else if (!r.err && check_end(&r, h, text) == 0 && c->frames.rest.len)
 		faulty(&r, -EPROTO, "a message is cut off");
@@ -158,7 +161,7 @@ static int start(struct bh_grpc_call *c, const struct bh_grpc_opts *opts)
 		.connect_timeout_ms = opts->connect_timeout_ms,
 		.http2 = true,
 		.body = frame,
-		.body_len = c->asking_why ? 0 : opts->len + BH_GRPC_PREFIX,
+		.body_len = c->asked ? 0 : opts->len + BH_GRPC_PREFIX,
 		.body_type = "application/grpc",
 		.keep = kept,
 	};
