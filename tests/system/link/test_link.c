@@ -513,8 +513,9 @@ static void test_watch(void **state)
 	DO(NULL, NULL, false, "nsenter -t %d -n ip addr add 10.1.0.78/24 dev eth0", pa);
 	DO(NULL, NULL, false, "nsenter -t %d -n ip link add d0 type bridge", pc);
 	look(f, pa, a);
-	DO(a, NULL, false, "ip link set v1 name v3");
-	DO(a, NULL, true, "ip link del v3"); /* it had a link-local address */
+	DO(a, NULL, true, "ip link set v1 down"); /* and its link-local address goes */
+	DO(a, NULL, false, "ip link set v1 name v3"); /* down, as older kernels want it */
+	DO(a, NULL, false, "ip link del v3");
 	bh_workload_free(b);
 	bh_inventory_unref(inv);
 }
