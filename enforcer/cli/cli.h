@@ -93,6 +93,7 @@ int cli_width(const char *s); /* columns on a terminal, of what cli_safe gave */
 const char *cli_time(const char *rfc3339, char buf[static 24]); /* "2026-01-02 03:04:05" or "-" */
 /* "90", "60s", "5m", "2h", "7d" in seconds, 1..max. */
 bool cli_seconds(const char *text, uint64_t max, uint64_t *ret);
+const char *cli_bytes(json_int_t n, char buf[static 16]); /* "812 B", "1.4 KiB", "23 MiB" */
 const char *cli_paint(const struct cli *cli, const char *sgr); /* "\033[…m" or "" */
 const char *cli_colour_of(const char *word); /* sgr for a mode, verdict; NULL = none */
 /* Members of JSON objects that need not be there. */
@@ -117,6 +118,8 @@ void cli_table_add(struct cli_table *t, const char *text);
 void cli_table_addf(struct cli_table *t, const char *fmt, ...) BH_PRINTF(2, 3);
 /* "tcp/443" or "icmp", of an object with protocol and port. */
 void cli_table_add_service(struct cli_table *t, const json_t *o);
+/* Of an object with `volume`: bytes sent and received, two cells. */
+void cli_table_add_volume(struct cli_table *t, const json_t *o);
 void cli_table_add_list(struct cli_table *t, const json_t *strings); /* "a,b" */
 void cli_table_flush(struct cli_table *t); /* prints the rows, the head before the first */
 void cli_table_finish(struct cli_table *t); /* flushes */

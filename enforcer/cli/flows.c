@@ -17,6 +17,7 @@ static void add_row(struct cli_table *t, const json_t *f)
 	cli_table_add(t, cli_str(f, "reason"));
 	cli_table_add(t, cli_str(f, "mode"));
 	cli_table_addf(t, "%" JSON_INTEGER_FORMAT, cli_num(f, "count"));
+	cli_table_add_volume(t, f);
 	cli_table_add(t, cli_str(f, "rule"));
 }
 
@@ -58,7 +59,7 @@ static int follow(struct cli *cli, struct cli_table *t, json_int_t next)
 int cli_flows(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	static const char *const head[] = {"LAST SEEN", "SOURCE", "DESTINATION", "SERVICE",
-		"VERDICT", "REASON", "MODE", "COUNT", "RULE"};
+		"VERDICT", "REASON", "MODE", "COUNT", "SENT", "RECEIVED", "RULE"};
 	bool live = cli->opt[0];
 	uint64_t n = live ? 10 : 100;
 	struct cli_reply cli_autoreply r = {0};

@@ -34,6 +34,11 @@ static char *label_of(const json_t *e)
 		bh_buf_printf(&b, " (%" JSON_INTEGER_FORMAT " %s)",
 			cli_num(e, "denied") ?: cli_num(e, "would_deny"),
 			cli_num(e, "denied") ? "denied" : "would be denied");
+	const json_t *v = json_object_get(e, "volume");
+	char bytes[16];
+	if (json_is_object(v))
+		bh_buf_printf(&b, " %s",
+			cli_bytes(cli_num(v, "bytes_out") + cli_num(v, "bytes_back"), bytes));
 	return bh_buf_take(&b);
 }
 
@@ -143,7 +148,7 @@ static void print_html(const json_t *reply)
 static void print_table(struct cli *cli, const json_t *reply)
 {
 	static const char *const head[] = {"SOURCE", "DESTINATION", "SERVICE", "VERDICT", "ALLOWED",
-		"WOULD DENY", "DENIED", "LEARNED", "LAST SEEN"};
+		"WOULD DENY", "DENIED", "SENT", "RECEIVED", "LEARNED", "LAST SEEN"};
 	struct cli_table t;
 	const json_t *e;
 	size_t i;
@@ -158,6 +163,7 @@ static void print_table(struct cli *cli, const json_t *reply)
 		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(e, "allowed"));
 		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(e, "would_deny"));
 		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(e, "denied"));
+		cli_table_add_volume(&t, e);
 		cli_table_add(&t, cli_flag(e, "learned") ? "yes" : "no");
 		cli_table_add(&t, cli_time(cli_str(e, "last_seen"), when));
 	}

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* bulkhead learn show | export */
+#include <bulkhead/baseline.h>
+
 #include "cli/cli.h"
 
 static void add_review(struct cli_table *t, const json_t *o)
@@ -12,10 +14,28 @@ static void add_review(struct cli_table *t, const json_t *o)
 		cli_table_add(t, bh_streq(review, "none") ? NULL : review);
 }
 
+/* Of one connection, on average. */
+static void add_duration(struct cli_table *t, const json_t *volume)
+{
+	json_int_t n = cli_num(volume, "ended");
+	char text[BH_DURATION_STRLEN];
+
+	if (n == 0) {
+		cli_table_add(t, NULL);
+		return;
+	}
+	json_int_t us = cli_num(volume, "duration_us") / n;
+	if (us < 10000000)
+		cli_table_addf(t, "%.3fs", (double)us / 1e6);
+	else
+		cli_table_add(t, bh_duration_format(us / 1000000, text));
+}
+
 void cli_print_edges(struct cli *cli, const json_t *reply)
 {
 	static const char *const head[] = {"EDGE", "SOURCE", "DESTINATION", "SERVICE", "ANSWERED",
-		"CONNECTIONS", "FIRST SEEN", "LAST SEEN", "IMAGES", "REVIEW"};
+		"CONNECTIONS", "SENT", "RECEIVED", "DURATION", "FIRST SEEN", "LAST SEEN", "IMAGES",
+		"REVIEW"};
 	struct cli_table t;
 	const json_t *o;
 	size_t i;
@@ -30,6 +50,8 @@ void cli_print_edges(struct cli *cli, const json_t *reply)
 		cli_table_add_service(&t, o);
 		cli_table_add(&t, cli_flag(o, "answered") ? "yes" : "no");
 		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(o, "connections"));
+		cli_table_add_volume(&t, o);
+		add_duration(&t, json_object_get(o, "volume"));
 		cli_table_add(&t, cli_time(cli_str(o, "first_seen"), when));
 		cli_table_add(&t, cli_time(cli_str(o, "last_seen"), when));
 		cli_table_add_list(&t, json_object_get(o, "images"));

@@ -45,6 +45,14 @@ void cli_table_add_service(struct cli_table *t, const json_t *o)
 		cli_table_add(t, proto);
 }
 
+void cli_table_add_volume(struct cli_table *t, const json_t *o)
+{
+	const json_t *v = json_object_get(o, "volume");
+	char buf[16];
+	cli_table_add(t, json_is_object(v) ? cli_bytes(cli_num(v, "bytes_out"), buf) : NULL);
+	cli_table_add(t, json_is_object(v) ? cli_bytes(cli_num(v, "bytes_back"), buf) : NULL);
+}
+
 void cli_table_add_list(struct cli_table *t, const json_t *strings)
 {
 	struct bh_buf bh_autobuf b = {0};

@@ -84,6 +84,19 @@ bool cli_seconds(const char *text, uint64_t max, uint64_t *ret)
 	return false;
 }
 
+const char *cli_bytes(json_int_t n, char buf[static 16])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double v = (double)n;
+	size_t i = 0;
+
+	/* What would be printed as 1024 is 1.0 of the next unit. */
+	for (; v >= 1023.5 && i + 1 < BH_ARRAY_SIZE(units); i++)
+		v /= 1024;
+	snprintf(buf, 16, i && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[i]);
+	return buf;
+}
+
 const char *cli_paint(const struct cli *cli, const char *sgr)
 {
 	return cli->colour ? sgr : "";

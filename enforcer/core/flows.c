@@ -117,6 +117,16 @@ static void fill(const struct bh_core *c, const struct bh_event *e, struct bh_fl
 	r->dst_addr = bh_xstrdup(bh_addr_format(&e->flow.dst, text));
 }
 
+json_t *bh_core_volume_json(const struct bh_volume *v)
+{
+	if (v->flows == 0)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "ended", (json_int_t)v->flows,
+		"packets_out", (json_int_t)v->packets[0], "packets_back", (json_int_t)v->packets[1],
+		"bytes_out", (json_int_t)v->bytes[0], "bytes_back", (json_int_t)v->bytes[1],
+		"duration_us", (json_int_t)v->duration);
+}
+
 static uint64_t key_hash(const struct bh_flow_row *r)
 {
 	uint64_t h = bh_hash(&r->proto, 1, bh_hash(&r->port, 2, BH_HASH_SEED));
@@ -153,6 +163,7 @@ void bh_core_flow_row(struct bh_core *c, struct bh_flow_row *r)
 			continue;
 		have->last_seen = r->last_seen;
 		have->count += r->count;
+		bh_volume_add(&have->volume, &r->volume);
 		bh_flow_row_finish(r);
 		return;
 	}

@@ -78,6 +78,7 @@ json_t *bh_core_tuple_json(const struct bh_tuple *t)
 		bh_proto_name(t->proto, proto), "port", t->port, "answered", t->answered,
 		"connections", (json_int_t)t->connections, "egress", t->egress, "ingress",
 		t->ingress, "images", images, "review", bh_review_name(t->review));
+	json_object_set_new(o, "volume", bh_core_volume_json(&t->volume));
 	json_object_set_new(o, "first_seen", bh_core_time_json(t->first_seen));
 	json_object_set_new(o, "last_seen", bh_core_time_json(t->last_seen));
 	json_object_set_new(o, "answered_at", bh_core_time_json(t->answered_at));

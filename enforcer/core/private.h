@@ -491,6 +491,7 @@ struct bh_audit_actor bh_core_audit_actor(const struct bh_core_actor *who);
 /* RFC 3339 UTC with µs; "" for 0 */
 void bh_core_time(int64_t us, char buf[static 32]);
 int64_t bh_core_now(void); /* µs since the epoch */
+json_t *bh_core_volume_json(const struct bh_volume *v); /* null: no flow's end was seen */
 json_t *bh_core_time_json(int64_t us); /* string or null */
 /* "shop/web egress rule 0 peer 1", "cnp:no-db ingress rule 2 \"name\" peer 0 (Deny)": the rule
  * that decides the side; NULL if none does. Owned. */

@@ -22,6 +22,7 @@ static void add_row(const struct bh_flow_row *r, void *arg)
 	json_object_set_new(o, "dst_id", r->dst_id ? json_string(r->dst_id) : json_null());
 	json_object_set_new(o, "src_stay", json_integer((json_int_t)r->src_stay));
 	json_object_set_new(o, "dst_stay", json_integer((json_int_t)r->dst_stay));
+	json_object_set_new(o, "volume", bh_core_volume_json(&r->volume));
 	json_object_set_new(o, "first_seen", bh_core_time_json(r->first_seen));
 	json_object_set_new(o, "last_seen", bh_core_time_json(r->last_seen));
 	json_array_append_new(l->list, o);

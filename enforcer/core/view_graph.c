@@ -12,6 +12,7 @@ struct edge {
 	uint16_t port;
 	bool learned;
 	uint64_t allowed, would_deny, denied;
+	struct bh_volume volume;
 	int64_t last;
 };
 
@@ -53,6 +54,7 @@ static void add_tuples(struct graph *g)
 			add(g, end_text(&t[i].src), end_text(&t[i].dst), t[i].proto, t[i].port);
 		e->learned = true;
 		e->allowed = t[i].connections;
+		e->volume = t[i].volume;
 		e->last = t[i].last_seen;
 	}
 }
@@ -101,6 +103,7 @@ static void keep(const struct bh_flow_row *r, void *arg)
 		.proto = r->proto,
 		.port = r->port,
 		.count = r->count,
+		.volume = r->volume,
 		.last_seen = r->last_seen};
 }
 
@@ -119,6 +122,7 @@ static int add_flows(struct graph *g)
 			e->would_deny = x->count;
 		else
 			e->denied = x->count;
+		e->volume = x->volume;
 		e->last = x->last_seen;
 		bh_flow_row_finish(x);
 	}
@@ -149,10 +153,14 @@ static int compare_all(const void *a, const void *b)
 /* What was learned and what was recorded are two accounts of the same connections. */
 static void merge_into(struct edge *to, struct edge *from)
 {
-	if (to->learned != from->learned)
+	if (to->learned != from->learned) {
 		to->allowed = to->allowed > from->allowed ? to->allowed : from->allowed;
-	else
+		if (to->volume.flows < from->volume.flows)
+			to->volume = from->volume;
+	} else {
 		to->allowed += from->allowed;
+		bh_volume_add(&to->volume, &from->volume);
+	}
 	to->learned |= from->learned;
 	to->would_deny += from->would_deny;
 	to->denied += from->denied;
@@ -186,6 +194,7 @@ static json_t *edge_json(const struct edge *e)
 		e->denied       ? "deny"
 		: e->would_deny ? "would-deny"
 				: "allow");
+	json_object_set_new(o, "volume", bh_core_volume_json(&e->volume));
 	json_object_set_new(o, "last_seen", bh_core_time_json(e->last));
 	return o;
 }

@@ -132,6 +132,7 @@ static struct bh_learn_entry *settle(struct bh_learn *l, struct bh_learn_entry *
 	}
 	if (other) {
 		other->t.connections += e->t.connections;
+		bh_volume_add(&other->t.volume, &e->t.volume);
 		other->t.egress |= e->t.egress;
 		other->t.ingress |= e->t.ingress;
 		if (e->t.last_seen > other->t.last_seen)
@@ -238,6 +239,19 @@ bool bh_learn_more(struct bh_learn *l, const struct bh_learn_flow *f, uint64_t n
 		e->t.last_seen = f->now;
 	bh_learn_mark_dirty(l, e);
 	return e->t.answered;
+}
+
+void bh_learn_ended(
+	struct bh_learn *l, const struct bh_learn_flow *f, const struct bh_volume *volume)
+{
+	struct bh_tuple t = tuple_of(f);
+	char bh_autofree *key = bh_tuple_key(&t);
+	struct bh_learn_entry *e = bh_learn_table_find(&l->table, key);
+
+	if (!e)
+		return;
+	bh_volume_add(&e->t.volume, volume);
+	bh_learn_mark_dirty(l, e);
 }
 
 size_t bh_learn_due(struct bh_learn *l, int64_t now, struct bh_learn_due *ret, size_t max)

@@ -38,6 +38,9 @@ struct bh_learn_flow {
 void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f);
 /* n more connections of a tuple that was seen before; no news otherwise. True: it was answered. */
 bool bh_learn_more(struct bh_learn *l, const struct bh_learn_flow *f, uint64_t n);
+/* Such flows have ended: what they carried. Nothing if their tuple is not known. */
+void bh_learn_ended(
+	struct bh_learn *l, const struct bh_learn_flow *f, const struct bh_volume *volume);
 /*
  * Flows for which it is time to ask whether they were answered; each comes again later, at longer
  * and longer intervals, until it was or has waited too long. Returns how many of at most max.

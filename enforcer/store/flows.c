@@ -85,6 +85,7 @@ static void bind_rest(sqlite3_stmt *st, const struct bh_flow_row *r, uint64_t se
 	sqlite3_bind_int64(st, 16, r->first_seen);
 	sqlite3_bind_int64(st, 17, r->last_seen);
 	bh_store_bind_u64(st, 18, r->count);
+	bh_store_bind_volume(st, 19, &r->volume);
 }
 
 static int update(struct bh_store *s, const struct bh_flow_row *r)
@@ -93,7 +94,10 @@ static int update(struct bh_store *s, const struct bh_flow_row *r)
 	int err = bh_store_statement(s, BH_STMT_UPDATE_FLOW,
 		"UPDATE flow SET seq = ?12, mode = ?13, src_id = ?14, dst_id = ?15,"
 		" first_seen = min(first_seen, ?16), last_seen = max(last_seen, ?17),"
-		" count = count + ?18 WHERE src = ?1 AND dst = ?2 AND"
+		" count = count + ?18, ended = ended + ?19, packets_out = packets_out + ?20,"
+		" packets_back = packets_back + ?21, bytes_out = bytes_out + ?22,"
+		" bytes_back = bytes_back + ?23, duration = duration + ?24 WHERE src = ?1 AND dst "
+		"= ?2 AND"
 		" proto = ?3 AND port = ?4 AND verdict = ?5 AND reason = ?6 AND rule = ?7 AND"
 		" src_addr = ?8 AND dst_addr = ?9 AND src_stay = ?10 AND dst_stay = ?11",
 		&st);
@@ -110,8 +114,9 @@ static int insert(struct bh_store *s, const struct bh_flow_row *r)
 	int err = bh_store_statement(s, BH_STMT_INSERT_FLOW,
 		"INSERT INTO flow (src, dst, proto, port, verdict, reason, rule, src_addr,"
 		" dst_addr, src_stay, dst_stay, seq, mode, src_id, dst_id, first_seen, last_seen,"
-		" count, src_key, dst_key) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,"
-		"?13,?14,?15,?16,?17,?18,bh_addr_key(?8),bh_addr_key(?9))",
+		" count, " BH_STORE_VOLUME_COLUMNS ", src_key, dst_key) VALUES (?1,?2,?3,?4,?5,"
+		"?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,"
+		"bh_addr_key(?8),bh_addr_key(?9))",
 		&st);
 	if (err < 0)
 		return err;
@@ -181,6 +186,7 @@ static void read_row(sqlite3_stmt *st, struct bh_flow_row *ret)
 		.src_stay = (uint64_t)sqlite3_column_int64(st, 16),
 		.dst_stay = (uint64_t)sqlite3_column_int64(st, 17),
 	};
+	bh_store_read_volume(st, 18, &ret->volume);
 	if (ret->rule && !*ret->rule) {
 		free(ret->rule);
 		ret->rule = NULL;
@@ -189,7 +195,7 @@ static void read_row(sqlite3_stmt *st, struct bh_flow_row *ret)
 
 #define COLUMNS                                                                                    \
 	"src, dst, proto, port, verdict, reason, rule, seq, mode, src_addr, dst_addr, src_id,"     \
-	" dst_id, first_seen, last_seen, count, src_stay, dst_stay"
+	" dst_id, first_seen, last_seen, count, src_stay, dst_stay, " BH_STORE_VOLUME_COLUMNS
 
 static int read_rows(struct bh_store *s, sqlite3_stmt *st,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg)

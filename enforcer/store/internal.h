@@ -7,7 +7,7 @@
 
 #include "store/store.h"
 
-#define BH_STORE_VERSION 7 /* user_version of the schema that this program writes */
+#define BH_STORE_VERSION 8 /* user_version of the schema that this program writes */
 
 /* Prepared statements, kept for the life of the connection. */
 enum bh_store_stmt {
@@ -102,6 +102,10 @@ int bh_store_finish_read(struct bh_store *s, sqlite3_stmt *st, int rc); /* after
 /* Texts are borrowed until the statement is stepped; NULL binds NULL. */
 void bh_store_bind_text(sqlite3_stmt *st, int at, const char *text);
 void bh_store_bind_u64(sqlite3_stmt *st, int at, uint64_t v);
+/* Six parameters or columns: ended, packets_out, packets_back, bytes_out, bytes_back, duration. */
+#define BH_STORE_VOLUME_COLUMNS "ended, packets_out, packets_back, bytes_out, bytes_back, duration"
+void bh_store_bind_volume(sqlite3_stmt *st, int at, const struct bh_volume *v);
+void bh_store_read_volume(sqlite3_stmt *st, int at, struct bh_volume *ret);
 
 /* An address as the indexes have it: the family and its bytes, so that memcmp() orders them. */
 #define BH_STORE_KEY_MAX 17

@@ -102,13 +102,28 @@ static const char *const migration[BH_STORE_VERSION] = {
 	/* What an operator said of tuples. */
 	"ALTER TABLE tuple ADD COLUMN review INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE tuple ADD COLUMN widened TEXT NOT NULL DEFAULT '';",
+
+	/* What was transferred, as conntrack counted it by the end of flows; duration in µs. */
+	"ALTER TABLE tuple ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tuple ADD COLUMN packets_out INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tuple ADD COLUMN packets_back INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tuple ADD COLUMN bytes_out INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tuple ADD COLUMN bytes_back INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tuple ADD COLUMN duration INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE flow ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE flow ADD COLUMN packets_out INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE flow ADD COLUMN packets_back INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE flow ADD COLUMN bytes_out INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE flow ADD COLUMN bytes_back INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE flow ADD COLUMN duration INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* Fails if a table or column that this version uses is not there. */
 static const char probe[] =
-	"SELECT key, src, dst, images, answered_at, review, widened FROM tuple LIMIT 1;"
+	"SELECT key, src, dst, images, answered_at, review, widened, ended, duration FROM tuple "
+	"LIMIT 1;"
 	"SELECT end, learned, hours, instances FROM role LIMIT 1;"
-	"SELECT seq, rule, src_id, count, src_stay, dst_key FROM flow LIMIT 1;"
+	"SELECT seq, rule, src_id, count, src_stay, dst_key, ended, duration FROM flow LIMIT 1;"
 	"SELECT number, id, digest, mark, unseen FROM stay LIMIT 1;"
 	"SELECT stay, addr, since, until FROM stay_addr LIMIT 1;"
 	"SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"

@@ -204,6 +204,31 @@ void bh_store_bind_u64(sqlite3_stmt *st, int at, uint64_t v)
 	sqlite3_bind_int64(st, at, (sqlite3_int64)v);
 }
 
+void bh_store_bind_volume(sqlite3_stmt *st, int at, const struct bh_volume *v)
+{
+	const uint64_t n[] = {
+		v->flows, v->packets[0], v->packets[1], v->bytes[0], v->bytes[1], v->duration};
+	for (int i = 0; i < (int)BH_ARRAY_SIZE(n); i++)
+		bh_store_bind_u64(st, at + i, n[i]);
+}
+
+/* Nothing that somebody wrote into the file may come back as a huge number. */
+static uint64_t column_count(sqlite3_stmt *st, int at)
+{
+	int64_t v = sqlite3_column_int64(st, at);
+	return v < 0 ? 0 : (uint64_t)v;
+}
+
+void bh_store_read_volume(sqlite3_stmt *st, int at, struct bh_volume *ret)
+{
+	*ret = (struct bh_volume){
+		.flows = column_count(st, at),
+		.packets = {column_count(st, at + 1), column_count(st, at + 2)},
+		.bytes = {column_count(st, at + 3), column_count(st, at + 4)},
+		.duration = column_count(st, at + 5),
+	};
+}
+
 int bh_store_begin(struct bh_store *s)
 {
 	sqlite3_stmt *st;

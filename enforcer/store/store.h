@@ -61,11 +61,13 @@ struct bh_flow_row {
 	char *verdict, *reason, *mode;
 	char *rule; /* "ns/policy egress rule 0", feed and indicator, or NULL */
 	uint64_t count;
+	struct bh_volume volume; /* of those whose end was seen */
 	uint64_t seq; /* grows with every change of the row: cursor for `flows -f` */
 };
 void bh_flow_row_finish(struct bh_flow_row *r);
 void bh_flow_row_copy(struct bh_flow_row *to, const struct bh_flow_row *from); /* overwrites */
-/* Adds r->count to the row of the same key or makes it; keeps at most `max_rows` (oldest go). */
+/* Adds r->count and r->volume to the row of the same key or makes it; keeps at most `max_rows`
+ * (oldest go). */
 int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t max_rows);
 /* Rows with seq > since, ascending by seq, at most `limit`; the newest ones if since is 0, the
  * oldest ones if it is BH_FLOWS_OLDEST. */

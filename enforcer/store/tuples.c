@@ -21,8 +21,8 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 			"INSERT OR REPLACE INTO tuple (key, src, dst, proto, port, icmp_type, "
 			"egress,"
 			" ingress, answered, first_seen, last_seen, connections, images,"
-			" answered_at, review, widened) VALUES"
-			" (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			" answered_at, review, widened, " BH_STORE_VOLUME_COLUMNS ") VALUES"
+			" (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			&st);
 	if (r < 0)
 		return r;
@@ -46,6 +46,7 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 	sqlite3_bind_int64(st, 14, t->answered_at);
 	sqlite3_bind_int(st, 15, (int)t->review);
 	bh_store_bind_text(st, 16, t->is_widened ? bh_prefix_format(&t->widened, widened) : "");
+	bh_store_bind_volume(st, 17, &t->volume);
 	return bh_store_run(s, st);
 }
 
@@ -85,6 +86,7 @@ static bool read_numbers(sqlite3_stmt *st, struct bh_tuple *t)
 	t->last_seen = sqlite3_column_int64(st, 10);
 	t->connections = (uint64_t)sqlite3_column_int64(st, 11);
 	t->answered_at = sqlite3_column_int64(st, 13);
+	bh_store_read_volume(st, 16, &t->volume);
 	return true;
 }
 
@@ -131,7 +133,7 @@ int bh_store_load_tuples(struct bh_store *s, void (*fn)(const struct bh_tuple *,
 	int rc, r = bh_store_statement(s, BH_STMT_LOAD_TUPLES,
 			"SELECT key, src, dst, proto, port, icmp_type, egress, ingress, answered,"
 			" first_seen, last_seen, connections, images, answered_at,"
-			" review, widened FROM tuple"
+			" review, widened, " BH_STORE_VOLUME_COLUMNS " FROM tuple"
 			" ORDER BY key",
 			&st);
 	if (r < 0)

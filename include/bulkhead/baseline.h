@@ -44,6 +44,7 @@ struct bh_tuple {
 	int64_t first_seen, last_seen; /* µs since the epoch, UTC */
 	int64_t answered_at; /* when it was answered first: since then it is an edge; 0 = never */
 	uint64_t connections;
+	struct bh_volume volume; /* of those whose end was seen */
 	enum bh_review review;
 	/* Its outside address is exported as this block, which has it. */
 	bool is_widened;

@@ -12,6 +12,14 @@ struct bh_flow {
 	uint8_t icmp_type, icmp_code; /* ICMP and ICMPv6 */
 };
 
+/* What conntrack counted of flows whose end it told: packets, and bytes from the IP header on. */
+struct bh_volume {
+	uint64_t flows;
+	uint64_t packets[2], bytes[2]; /* the original direction, replies */
+	uint64_t duration; /* µs, of all of them together */
+};
+void bh_volume_add(struct bh_volume *to, const struct bh_volume *v); /* stops at INT64_MAX */
+
 enum bh_verdict { BH_ALLOW, BH_DROP, BH_REJECT };
 const char *bh_verdict_name(enum bh_verdict v);
 

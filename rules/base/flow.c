@@ -6,6 +6,22 @@
 #include <errno.h>
 #include <strings.h>
 
+static void add(uint64_t *to, uint64_t n)
+{
+	if (__builtin_add_overflow(*to, n, to) || *to > INT64_MAX)
+		*to = INT64_MAX;
+}
+
+void bh_volume_add(struct bh_volume *to, const struct bh_volume *v)
+{
+	add(&to->flows, v->flows);
+	for (int i = 0; i < 2; i++) {
+		add(&to->packets[i], v->packets[i]);
+		add(&to->bytes[i], v->bytes[i]);
+	}
+	add(&to->duration, v->duration);
+}
+
 const char *bh_verdict_name(enum bh_verdict v)
 {
 	switch (v) {

@@ -107,6 +107,12 @@ static void put_evidence(const struct bh_export_roles *roles, size_t role, const
 	put_annotation("learned-from", text, out);
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)r->connections);
 	put_annotation("connections", text, out);
+	if (r->volume.flows) {
+		snprintf(text, sizeof(text), "%llu sent, %llu received",
+			(unsigned long long)r->volume.bytes[0],
+			(unsigned long long)r->volume.bytes[1]);
+		put_annotation("bytes", text, out);
+	}
 	put_time("first-seen", r->first_seen, out);
 	put_time("last-seen", r->last_seen, out);
 	put_images(role, im, out);

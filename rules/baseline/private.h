@@ -13,6 +13,7 @@ struct bh_export_role {
 	const char *unsayable; /* why no NetworkPolicy can name it (static text), else NULL */
 	bool governed; /* a side of it was learning: gets a policy */
 	uint64_t tuples, connections; /* evidence */
+	struct bh_volume volume; /* of it; [0] is what the role sent */
 	int64_t first_seen, last_seen;
 };
 

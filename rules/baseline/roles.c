@@ -63,6 +63,12 @@ static void add_evidence(
 	x->tuples++;
 	if (__builtin_add_overflow(x->connections, t->connections, &x->connections))
 		x->connections = UINT64_MAX;
+	struct bh_volume v = t->volume;
+	if (e == &t->dst) {
+		v.bytes[0] = t->volume.bytes[1];
+		v.bytes[1] = t->volume.bytes[0];
+	}
+	bh_volume_add(&x->volume, &v);
 }
 
 void bh_export_roles_init(struct bh_export_roles *r, const struct bh_tuple *tuple, size_t n_tuples,

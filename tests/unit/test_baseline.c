@@ -474,12 +474,17 @@ static void test_export_evidence(void **state BH_UNUSED)
 		t[0].image[t[0].n_images] = bh_xstrdup(image[t[0].n_images]);
 	t[1].last_seen = 1800000000000000;
 	t[1].connections = UINT64_MAX;
+	t[0].volume = (struct bh_volume){1, {1, 1}, {100, 7}, 1};
+	t[1].volume = (struct bh_volume){1, {1, 1}, {20, UINT64_MAX}, 1};
 	bh_autofree char *text = export_text(t, 2, NULL, &opts, 2);
 	bh_policy_set_unref(parse(text));
 	assert_non_null(strstr(text, "    bulkhead.io/learned-from: \"1 tuple\"\n"
-				     "    bulkhead.io/connections: \"3\"\n"));
+				     "    bulkhead.io/connections: \"3\"\n"
+				     "    bulkhead.io/bytes: \"7 sent, 100 received\"\n"));
 	assert_non_null(strstr(text, "    bulkhead.io/learned-from: \"2 tuples\"\n"
 				     "    bulkhead.io/connections: \"18446744073709551615\"\n"
+				     "    bulkhead.io/bytes: \"120 sent, 9223372036854775807 "
+				     "received\"\n"
 				     "    bulkhead.io/first-seen: \"2023-11-14T22:13:20Z\"\n"
 				     "    bulkhead.io/last-seen: \"2027-01-15T08:00:00Z\"\n"
 				     "    bulkhead.io/images: \"evil\\\"?  x: ?, nginx:1.25\"\n"));

@@ -124,6 +124,29 @@ static void more(const struct bh_flow *f, uint64_t n, int64_t now)
 	bh_end_finish(&b);
 }
 
+/* What flows carried that have ended belongs to their tuple, if there is one. */
+static void test_volume_of_a_tuple(void **state BH_UNUSED)
+{
+	struct bh_flow f = flow(BH_TCP, 40000, 5432);
+	struct bh_end a = role("shop", "web"), b = role("shop", "db");
+	struct bh_learn_flow ended = {.flow = &f, .src = &a, .dst = &b, .now = 50};
+	const struct bh_volume v = {1, {5, 4}, {500, 1ull << 40}, 1000};
+	bh_learn_ended(l, &ended, &v); /* of nothing known */
+	assert_int_equal(stats().tuples, 0);
+	seen(&f, 100);
+	bh_learn_ended(l, &ended, &v);
+	bh_learn_ended(l, &ended, &v);
+	assert_int_equal(bh_learn_save(l), 0);
+	restart();
+	struct bh_tuple t = only();
+	const struct bh_volume want = {2, {10, 8}, {1000, 1ull << 41}, 2000};
+	assert_memory_equal(&t.volume, &want, sizeof(want));
+	assert_int_equal(t.connections, 1);
+	assert_false(t.answered);
+	bh_end_finish(&a);
+	bh_end_finish(&b);
+}
+
 /* What the kernel's cache let pass is counted, and nothing is learned by it. */
 static void test_more_of_a_tuple(void **state BH_UNUSED)
 {
@@ -628,6 +651,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_more_of_a_tuple),
+		TEST(test_volume_of_a_tuple),
 		TEST(test_answered_but_counted_elsewhere),
 		TEST(test_seen_then_answered),
 		TEST(test_asked_for_again_and_again),

@@ -88,6 +88,7 @@ static void check_tuple(const struct bh_tuple *t, void *arg)
 		assert_int_equal(t->last_seen, x->expect.last_seen);
 		assert_true(t->connections == x->expect.connections);
 		assert_int_equal(t->answered_at, x->expect.answered_at);
+		assert_memory_equal(&t->volume, &x->expect.volume, sizeof(t->volume));
 		assert_int_equal(t->review, x->expect.review);
 		assert_true(t->is_widened && t->widened.len == x->expect.widened.len);
 		assert_true(bh_addr_eq(&t->widened.addr, &x->expect.widened.addr));
@@ -109,6 +110,7 @@ static void test_tuples_survive(void **state BH_UNUSED)
 	struct bh_store *s = open_store(0);
 	struct tuples x = {.expect = sample_tuple(443)};
 	assert_int_equal(bh_store_put_tuple(s, &x.expect), 0);
+	x.expect.volume = (struct bh_volume){3, {40, 41}, {1ull << 40, 2}, 5000001};
 	x.expect.last_seen++;
 	x.expect.ingress = true;
 	assert_int_equal(bh_store_put_tuple(s, &x.expect), 0); /* replaces */
@@ -229,6 +231,36 @@ static void test_flows_aggregate_and_page(void **state BH_UNUSED)
 	after = list(s, x.seq[2], 10); /* a reader's cursor still works after a restart */
 	assert_int_equal(after.n, 1);
 	assert_int_equal(after.count[0], 2);
+	bh_store_close(s);
+}
+
+static void keep_volume(const struct bh_flow_row *r, void *arg)
+{
+	struct bh_volume *v = arg;
+	bh_volume_add(v, &r->volume);
+}
+
+static void test_flows_add_their_volume(void **state BH_UNUSED)
+{
+	struct bh_store *s = open_store(0);
+	struct bh_flow_row r = flow("shop/db", 5432, NULL);
+	struct bh_volume got = {0};
+	assert_int_equal(bh_store_add_flow(s, &r, 10), 0);
+	r.count = 0;
+	r.volume = (struct bh_volume){2, {10, 8}, {1000, 1ull << 33}, 7};
+	assert_int_equal(bh_store_add_flow(s, &r, 10), 0);
+	assert_int_equal(bh_store_add_flow(s, &r, 10), 0);
+	assert_int_equal(list(s, 0, 10).n, 1);
+	assert_int_equal(list(s, 0, 10).count[0], 1);
+	assert_int_equal(bh_store_list_flows(s, 0, 10, keep_volume, &got), 0);
+	const struct bh_volume want = {4, {20, 16}, {2000, 1ull << 34}, 14};
+	assert_memory_equal(&got, &want, sizeof(got));
+	bh_store_close(s);
+	run_sql("UPDATE flow SET bytes_out = -5");
+	s = open_store(0);
+	got = (struct bh_volume){0};
+	assert_int_equal(bh_store_list_flows(s, 0, 10, keep_volume, &got), 0);
+	assert_true(got.bytes[0] == 0 && got.bytes[1] == want.bytes[1]);
 	bh_store_close(s);
 }
 
@@ -571,6 +603,10 @@ static void test_older_schema(void **state BH_UNUSED)
 		"DROP TABLE quarantine; DROP TABLE role; DROP TABLE mode;"
 		"ALTER TABLE tuple DROP COLUMN answered_at;"
 		"ALTER TABLE tuple DROP COLUMN review; ALTER TABLE tuple DROP COLUMN widened;"
+		"ALTER TABLE tuple DROP COLUMN ended; ALTER TABLE tuple DROP COLUMN packets_out;"
+		"ALTER TABLE tuple DROP COLUMN packets_back; ALTER TABLE tuple DROP COLUMN "
+		"bytes_out;"
+		"ALTER TABLE tuple DROP COLUMN bytes_back; ALTER TABLE tuple DROP COLUMN duration;"
 		"INSERT INTO tuple VALUES ('host>host>6/22/0', 'host', 'host', 6, 22, 0, 1, 1, 1,"
 		" 3, 9, 2, ''), ('host>host>6/23/0', 'host', 'host', 6, 23, 0, 1, 1, 0, 3, 9, 2,"
 		" '');"
@@ -935,6 +971,7 @@ int main(void)
 		TEST(test_tuples_survive),
 		TEST(test_edited_tuples_are_left_out),
 		TEST(test_flows_aggregate_and_page),
+		TEST(test_flows_add_their_volume),
 		TEST(test_flows_are_bounded),
 		TEST(test_quarantine),
 		TEST(test_roles),
