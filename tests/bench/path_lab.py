@@ -210,6 +210,22 @@ class Lab:
         self.loop = background("loop", self, "--port", str(QUEUE + 1))
         return self
 
+    def without(self, *chains):
+        """The rules stay, but these chains (TABLE CHAIN) are emptied; no daemon is there to mend them."""
+        self.daemon.kill()
+        self.daemon.wait()
+        self.daemon = None
+        for chain in chains:
+            run("nsenter", f"--net=/run/netns/{self.node}", "nft", "flush", "chain", *chain.split())
+        return self
+
+    def only_established(self):
+        """New connections look up nothing."""
+        run("nsenter", f"--net=/run/netns/{self.node}", "nft", "-f", "-", text="""
+            flush chain inet bulkhead forward
+            add rule inet bulkhead forward ct state established accept
+            """)
+
     def stop(self):
         for p in (self.daemon, self.loop):
             if p:
