@@ -14,6 +14,7 @@ struct bh_audit {
 	struct bh_audit_ident id;
 	struct bh_audit_writer *writer;
 	struct bh_audit_repeats repeats;
+	struct bh_audit_text scratch; /* of the record being made */
 	uint64_t aggregated, lost;
 	uint64_t ticket; /* of the last record given to the writer */
 	uint64_t slow; /* a ticket that was waited for in vain; 0: none */
@@ -23,19 +24,15 @@ struct bh_audit {
 	} refused[2]; /* by may_drop */
 };
 
-/* Takes rec. false: there was no room for it. */
-static bool push(struct bh_audit *a, json_t *rec, int64_t when, bool urgent, bool may_drop)
+/* false: there was no room for it. */
+static bool push(struct bh_audit *a, const struct bh_audit_text *rec, uint64_t events, int64_t when,
+	bool urgent, bool may_drop)
 {
-	json_int_t repeat =
-		json_integer_value(json_object_get(json_object_get(rec, "bulkhead"), "repeat"));
-	struct bh_audit_item it = {
-		.events = repeat > 1 ? (uint64_t)repeat : 1,
-		.urgent = urgent,
-	};
+	struct bh_audit_item it = {.events = events, .urgent = urgent};
 	struct bh_audit_refused *r = &a->refused[may_drop];
 
-	if (bh_audit_record_render(rec, when, &it) &&
-		bh_audit_writer_push(a->writer, &it, may_drop, &a->ticket) == 0)
+	bh_audit_record_item(rec, &it);
+	if (bh_audit_writer_push(a->writer, &it, may_drop, &a->ticket) == 0)
 		return true;
 	free(it.text);
 	if (r->count == 0)
@@ -46,10 +43,14 @@ static bool push(struct bh_audit *a, json_t *rec, int64_t when, bool urgent, boo
 	return false;
 }
 
-static json_t *gap(struct bh_audit *a, const char *message, json_t *details)
+/* Takes details. */
+static bool push_gap(struct bh_audit *a, const char *message, json_t *details)
 {
-	return bh_audit_record_event(&a->id,
-		&(struct bh_audit_change){.action = "gap", .message = message, .details = details});
+	int64_t now = bh_audit_now();
+	bh_audit_record_event(&a->id,
+		&(struct bh_audit_change){.action = "gap", .message = message, .details = details},
+		now, &a->scratch);
+	return push(a, &a->scratch, 1, now, false, false);
 }
 
 /* What found no room goes on record before whatever comes next. */
@@ -61,13 +62,13 @@ static void report_refused(struct bh_audit *a)
 			continue;
 		uint64_t lost = a->lost;
 		a->refused[may_drop].count = 0;
-		json_t *rec = gap(a,
+		bool ok = push_gap(a,
 			may_drop ? "allowed flows lost: the audit log could not keep up"
 				 : "events lost: the audit log could not be written",
 			json_pack("{s:s, s:I, s:o, s:o}", "class", may_drop ? "allowed" : "log",
 				"count", (json_int_t)r.count, "first", bh_audit_time(r.first),
 				"last", bh_audit_time(r.last)));
-		if (!push(a, rec, bh_audit_now(), false, false)) {
+		if (!ok) {
 			a->refused[0].count = 0; /* the report itself is no event */
 			a->refused[may_drop] = r;
 			a->lost = lost;
@@ -76,15 +77,11 @@ static void report_refused(struct bh_audit *a)
 	}
 }
 
-static bool submit(struct bh_audit *a, json_t *rec, int64_t when, bool urgent, bool may_drop)
+static void submit_repeat(const struct bh_audit_text *rec, uint64_t count, int64_t last, void *arg)
 {
+	struct bh_audit *a = arg;
 	report_refused(a);
-	return push(a, rec, when, urgent, may_drop);
-}
-
-static void submit_repeat(json_t *rec, int64_t last, void *arg)
-{
-	submit(arg, rec, last, false, false);
+	push(a, rec, count, last, false, false);
 }
 
 static void ident_init(struct bh_audit_ident *id, const struct bh_audit_opts *o)
@@ -108,9 +105,8 @@ static void release(struct bh_audit *a)
 	free(a->id.machine_id);
 	free(a->id.boot_id);
 	free(a->id.version);
-	json_decref(a->id.ecs);
-	json_decref(a->id.observer);
-	json_decref(a->id.host);
+	free(a->id.fixed);
+	bh_buf_finish(&a->scratch.b);
 	free(a);
 }
 
@@ -148,12 +144,11 @@ static void report_overflow(struct bh_audit *a)
 		last = o->last > last ? o->last : last;
 	}
 	t->n_overflow = 0;
-	submit(a,
-		gap(a, "too many different flows at once: these have no record of their own",
-			json_pack("{s:s, s:I, s:o, s:o, s:o}", "class", "flows", "count",
-				(json_int_t)total, "actions", by_action, "first",
-				bh_audit_time(first), "last", bh_audit_time(last))),
-		bh_audit_now(), false, false);
+	report_refused(a);
+	push_gap(a, "too many different flows at once: these have no record of their own",
+		json_pack("{s:s, s:I, s:o, s:o, s:o}", "class", "flows", "count", (json_int_t)total,
+			"actions", by_action, "first", bh_audit_time(first), "last",
+			bh_audit_time(last)));
 }
 
 void bh_audit_close(struct bh_audit *a)
@@ -193,7 +188,9 @@ void bh_audit_flow(struct bh_audit *a, const struct bh_audit_flow *f)
 		copy.times = 1;
 	switch (bh_audit_repeats_note(&a->repeats, &a->id, &copy, submit_repeat, a)) {
 	case BH_AUDIT_FIRST:
-		submit(a, bh_audit_record_flow(&a->id, &copy), copy.when, false, may_drop(f));
+		report_refused(a);
+		bh_audit_record_flow(&a->id, &copy, &a->scratch);
+		push(a, &a->scratch, 1, copy.when, false, may_drop(f));
 		if (--copy.times == 0)
 			break;
 		bh_audit_repeats_note(&a->repeats, &a->id, &copy, submit_repeat, a);
@@ -230,7 +227,11 @@ int bh_audit_event(struct bh_audit *a, const char *action, const char *outcome, 
 		.message = message,
 		.actor = actor,
 		.details = details};
-	if (!submit(a, bh_audit_record_event(&a->id, &c), bh_audit_now(), true, false))
+	int64_t now = bh_audit_now();
+
+	report_refused(a);
+	bh_audit_record_event(&a->id, &c, now, &a->scratch);
+	if (!push(a, &a->scratch, 1, now, true, false))
 		return -ENOBUFS;
 	return actor ? wait_for(a) : 0;
 }

@@ -97,5 +97,6 @@ int64_t bh_audit_ended(const struct bh_audit *a);
 /* Its public key, as a verifier key of C2SP's signed-note. Owned. */
 char *bh_audit_public_key(const struct bh_audit *a);
 
-/* Community ID 1.0 (github.com/corelight/community-id-spec), seed 0. Owned. */
-char *bh_audit_community_id(const struct bh_flow *f);
+/* Community ID 1.0 (github.com/corelight/community-id-spec), seed 0. "" without SHA-1. */
+#define BH_AUDIT_COMMUNITY_ID 31 /* "1:", 28 of base64, the end */
+void bh_audit_community_id(const struct bh_flow *f, char ret[static BH_AUDIT_COMMUNITY_ID]);

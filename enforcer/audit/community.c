@@ -8,6 +8,9 @@
 #include <netinet/in.h>
 
 #include "audit/private.h"
+#include "evidence/digest.h"
+
+#define SHA1_BYTES 20
 
 /* A request and its reply have one id: the type and its counterpart stand in for the ports. */
 static const uint8_t icmp_pairs[][2] = {{8, 0}, {13, 14}, {15, 16}, {10, 9}, {17, 18}};
@@ -56,12 +59,12 @@ static struct ports ports_of(const struct bh_flow *f)
 	};
 }
 
-char *bh_audit_community_id(const struct bh_flow *f)
+void bh_audit_community_id(const struct bh_flow *f, char ret[static BH_AUDIT_COMMUNITY_ID])
 {
 	struct ports p = ports_of(f);
 	const struct bh_addr *a = &f->src, *b = &f->dst;
 	size_t size = bh_addr_size(a);
-	uint8_t in[2 + 16 + 16 + 2 + 4] = {0}, digest[EVP_MAX_MD_SIZE];
+	uint8_t in[2 + 16 + 16 + 2 + 4] = {0}, digest[BH_DIGEST_MAX];
 	size_t n = 2; /* the seed, 0 */
 
 	int order = memcmp(a->b, b->b, size);
@@ -82,10 +85,10 @@ char *bh_audit_community_id(const struct bh_flow *f)
 		in[n++] = p.dst >> 8;
 		in[n++] = p.dst & 0xff;
 	}
-	unsigned len = 0;
-	if (!EVP_Digest(in, n, digest, &len, EVP_sha1(), NULL))
-		return bh_xstrdup(""); /* what the specification asks for when there is none */
-	char text[4 * ((EVP_MAX_MD_SIZE + 2) / 3) + 1];
-	EVP_EncodeBlock((unsigned char *)text, digest, (int)len);
-	return bh_xasprintf("1:%s", text);
+	ret[0] = '\0'; /* what the specification asks for when there is none */
+	const struct bh_bytes all = {in, n};
+	if (!bh_digest(BH_SHA1, &all, 1, digest))
+		return;
+	memcpy(ret, "1:", 2);
+	EVP_EncodeBlock((unsigned char *)ret + 2, digest, SHA1_BYTES);
 }

@@ -1,81 +1,46 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * The parts of a record. Names and labels come from whoever starts containers: everything is made
- * valid UTF-8 and cut to a length, and what is not known is null, never a guess.
- */
-#include <time.h>
-
+/* The parts of a record that say who and what. What is not known is null, never a guess. */
+#include "audit/json.h"
 #include "audit/private.h"
-#include <bulkhead/utf8.h>
 
 #define MAX_NAME 512
 #define MAX_LABELS 64
 #define MAX_LABEL 256
 
+/* --- as values, for the details of events --- */
+
 void bh_audit_set(json_t *o, const char *key, json_t *v)
 {
 	if (v)
-		json_object_set_new_nocheck(o, key, v); /* keys are ours, or cleaned */
+		json_object_set_new_nocheck(o, key, v); /* keys are ours */
 }
 
-/* U+FFFD for every byte that is not UTF-8, as the Unicode standard recommends; "…" where cut. */
-static char *clean(const char *s, size_t max)
+static json_t *value_of(const struct bh_buf *b)
 {
-	size_t len = strlen(s);
-	struct bh_buf b = {0};
-
-	for (size_t i = 0; i < len;) {
-		uint32_t c;
-		size_t n = bh_utf8_decode(s + i, len - i, &c);
-		if (b.len + (n ? n : 3) > max) {
-			bh_buf_str(&b, "…");
-			break;
-		}
-		if (n)
-			bh_buf_add(&b, s + i, n);
-		else
-			bh_buf_str(&b, "\xef\xbf\xbd");
-		i += n ? n : 1;
-	}
-	return bh_buf_take(&b);
-}
-
-/* Is it ASCII (which nearly everything is) and short enough? Then there is nothing to clean. */
-static bool is_plain(const char *s, size_t max, size_t *ret_len)
-{
-	size_t n = 0;
-	for (; s[n]; n++)
-		if ((unsigned char)s[n] >= 0x80 || n == max)
-			return false;
-	*ret_len = n;
-	return true;
+	return json_loadb(b->s, b->len, JSON_DECODE_ANY, NULL);
 }
 
 json_t *bh_audit_text(const char *s, size_t max)
 {
-	size_t len;
+	struct bh_buf bh_autobuf b = {0};
 	if (!s)
 		return json_null();
-	if (is_plain(s, max, &len))
-		return json_stringn_nocheck(s, len);
-	char bh_autofree *text = clean(s, max);
-	return json_string(text);
+	bh_audit_put_string(&b, s, max);
+	return value_of(&b);
 }
 
 json_t *bh_audit_time(int64_t us)
 {
-	char date[32], text[48];
-	time_t s = (time_t)(us / 1000000);
-	int frac = (int)(us % 1000000);
-	struct tm tm;
-
-	if (frac < 0)
-		frac += 1000000, s--;
-	if (!gmtime_r(&s, &tm) || !strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm))
-		return json_null();
-	snprintf(text, sizeof(text), "%s.%06dZ", date, frac);
-	return json_string(text);
+	struct bh_buf bh_autobuf b = {0};
+	bh_audit_put_open(&b, NULL);
+	bh_audit_put_time(&b, "t", us);
+	bh_audit_put_close(&b);
+	json_t *o = value_of(&b), *v = json_incref(json_object_get(o, "t"));
+	json_decref(o);
+	return v;
 }
+
+/* --- as text --- */
 
 /* The host side of the interface that has the address; of the first one if none has. */
 static const char *ifname(const struct bh_workload *w, const struct bh_addr *a)
@@ -87,31 +52,65 @@ static const char *ifname(const struct bh_workload *w, const struct bh_addr *a)
 	return w->n_ifaces ? w->iface[0].host_name : NULL;
 }
 
-json_t *bh_audit_workload(const struct bh_workload *w, const struct bh_addr *a)
+/* Is it ASCII and short enough to be written as it is? */
+static bool is_kept(const char *key)
 {
-	if (!w)
-		return json_null();
-	json_t *o = json_object(), *labels = json_object();
+	size_t n = 0;
+	for (; key[n]; n++)
+		if ((unsigned char)key[n] >= 0x80 || n == MAX_LABEL)
+			return false;
+	return true;
+}
 
-	bh_audit_set(o, "id", bh_audit_text(w->id, MAX_NAME));
-	bh_audit_set(o, "name", bh_audit_text(w->name, MAX_NAME));
-	bh_audit_set(o, "namespace", bh_audit_text(w->namespace, MAX_NAME));
-	bh_audit_set(o, "image", bh_audit_text(w->image, MAX_NAME));
-	bh_audit_set(o, "digest", bh_audit_text(w->digest, MAX_NAME));
-	for (size_t i = 0; i < w->labels.n && i < MAX_LABELS; i++) {
-		const char *name = w->labels.item[i].key;
-		size_t len;
-		char bh_autofree *key =
-			is_plain(name, MAX_LABEL, &len) ? NULL : clean(name, MAX_LABEL);
-		bh_audit_set(labels, key ? key : name,
-			bh_audit_text(w->labels.item[i].value, MAX_LABEL));
+/* Two names that are no UTF-8 can look alike once they are, and a reader wants each only once: the
+ * first one stays. `names` has those written so far that may be meant, each with its quotes. */
+static bool is_new(struct bh_buf *names, const char *key)
+{
+	if (is_kept(key))
+		return true;
+	struct bh_buf bh_autobuf text = {0};
+	bh_buf_add(&text, "\n", 1); /* which is in no JSON: found only where a name begins */
+	bh_audit_put_string(&text, key, MAX_LABEL);
+	if (names->len && memmem(names->s, names->len, text.s, text.len))
+		return false;
+	bh_buf_add(names, text.s, text.len);
+	return true;
+}
+
+static void add_labels(struct bh_buf *out, const struct bh_labels *l, size_t max)
+{
+	struct bh_buf bh_autobuf names = {0};
+	size_t written = 0;
+
+	bh_audit_put_open(out, "labels");
+	for (size_t i = 0; i < l->n && i < max; i++) {
+		const struct bh_label *label = &l->item[i];
+		if (!is_new(&names, label->key))
+			continue;
+		bh_audit_put_member_of(out, label->key, MAX_LABEL, label->value, MAX_LABEL);
+		written++;
 	}
-	bh_audit_set(o, "labels", labels);
-	if (w->labels.n > MAX_LABELS)
-		bh_audit_set(
-			o, "labels_omitted", json_integer((json_int_t)(w->labels.n - MAX_LABELS)));
-	bh_audit_set(o, "ifname", bh_audit_text(ifname(w, a), MAX_NAME));
-	return o;
+	bh_audit_put_close(out);
+	if (written < l->n)
+		bh_audit_put_u64(out, "labels_omitted", l->n - written);
+}
+
+void bh_audit_workload(struct bh_buf *out, const char *key, const struct bh_workload *w,
+	const struct bh_addr *a, bool labels)
+{
+	if (!w) {
+		bh_audit_put_null(out, key);
+		return;
+	}
+	bh_audit_put_open(out, key);
+	bh_audit_put_text(out, "id", w->id, MAX_NAME);
+	bh_audit_put_text(out, "name", w->name, MAX_NAME);
+	bh_audit_put_text(out, "namespace", w->namespace, MAX_NAME);
+	bh_audit_put_text(out, "image", w->image, MAX_NAME);
+	bh_audit_put_text(out, "digest", w->digest, MAX_NAME);
+	add_labels(out, &w->labels, labels ? MAX_LABELS : 0);
+	bh_audit_put_text(out, "ifname", ifname(w, a), MAX_NAME);
+	bh_audit_put_close(out);
 }
 
 /* Does the indicator (an address, a CIDR or "a-b") cover the address? *ret_one: it is one address.
@@ -139,21 +138,21 @@ static bool covers(const char *indicator, const struct bh_addr *a, bool *ret_one
  * threat.indicator: `name` as the feed has it; `ip` must be an address to be valid ECS, so for a
  * CIDR it is the end of the flow that the CIDR covers.
  */
-json_t *bh_audit_indicator(const struct bh_audit_flow *f)
+void bh_audit_indicator(struct bh_buf *out, const struct bh_audit_flow *f)
 {
 	const struct bh_addr *end[2] = {&f->flow->dst, &f->flow->src};
-	json_t *o = json_object();
 	char text[BH_ADDR_STRLEN];
 
+	bh_audit_put_open(out, "indicator");
 	for (int i = 0; i < 2; i++) {
 		bool one;
 		if (!covers(f->indicator, end[i], &one))
 			continue;
-		bh_audit_set(o, "ip", json_string(bh_addr_format(end[i], text)));
-		bh_audit_set(o, "type",
-			json_string(end[i]->family == BH_IPV4 ? "ipv4-addr" : "ipv6-addr"));
+		bh_audit_put_word(out, "ip", bh_addr_format(end[i], text));
+		bh_audit_put_word(
+			out, "type", end[i]->family == BH_IPV4 ? "ipv4-addr" : "ipv6-addr");
 		break;
 	}
-	bh_audit_set(o, "name", bh_audit_text(f->indicator, MAX_NAME));
-	return o;
+	bh_audit_put_text(out, "name", f->indicator, MAX_NAME);
+	bh_audit_put_close(out);
 }

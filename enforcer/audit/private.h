@@ -7,7 +7,9 @@
 #include "audit/audit.h"
 #include "audit/seal.h"
 
-#define BH_AUDIT_MAX_LINE ((size_t)256 << 10) /* a longer record loses its details, and says so */
+#define BH_AUDIT_MAX_LINE ((size_t)256 << 10)
+#define BH_AUDIT_MAX_RECORD                                                                        \
+	(BH_AUDIT_MAX_LINE - 256) /* a longer one loses its details, and says so */
 #define BH_AUDIT_RING 16384 /* records that wait for the writer */
 #define BH_AUDIT_RING_BYTES ((size_t)32 << 20)
 #define BH_AUDIT_TORN_SHOWN 4096 /* bytes of a torn line kept in the record itself */
@@ -15,8 +17,8 @@
 struct bh_audit_ident {
 	char *node, *machine_id, *boot_id, *version;
 	uint8_t prefix[8]; /* random, of this run */
-	json_t *ecs, *observer,
-		*host; /* shared by the records (references are counted atomically) */
+	char *fixed; /* what all records of a run have alike: "observer":{…},"host":{…} */
+	size_t fixed_len;
 };
 
 /* --- recover.c: what the last run left in the file --- */
@@ -103,28 +105,48 @@ int bh_audit_turn_change_key(struct bh_audit_turn *t, int64_t now, json_t **ret_
 /* Removes rotated files beyond opts->keep; NULL: none was. */
 json_t *bh_audit_turn_prune(struct bh_audit_turn *t);
 
-/* --- record.c, fields.c: one record as JSON --- */
-void bh_audit_ident_render(struct bh_audit_ident *id); /* ecs, observer, host, from the rest */
-json_t *bh_audit_record_flow(const struct bh_audit_ident *id, const struct bh_audit_flow *f);
+/* --- record.c, record_flow.c, fields.c: one record as text --- */
+#define BH_AUDIT_MAX_TEXT 2048 /* bytes of a text that is no name */
+struct bh_audit_span {
+	size_t at, len;
+};
+struct bh_audit_text { /* a record without its number; no newline */
+	struct bh_buf b;
+	size_t hole; /* where id and sequence belong */
+	/* Members with their commas, in the order in which they stand; all but time are empty in
+	 * records that are of no flow. */
+	struct bh_audit_span time, community_id, source_port, repeat;
+};
+void bh_audit_ident_render(struct bh_audit_ident *id); /* `fixed`, from the rest */
+/* The head of any record, up to the members of its own, in an empty t->b. `types`: event.type as
+ * JSON. `outcome` may be NULL. */
+void bh_audit_record_begin(struct bh_audit_text *t, const struct bh_audit_ident *id,
+	const char *action, const char *types, const char *outcome, int64_t when);
+/* Each overwrites what ret->b held. */
+void bh_audit_record_flow(
+	const struct bh_audit_ident *id, const struct bh_audit_flow *f, struct bh_audit_text *ret);
+/* Of a record of one flow that of `count`, seen from `first` to `last`. */
+void bh_audit_record_repeat(const struct bh_audit_text *t, uint64_t count, int64_t first,
+	int64_t last, bool ports_differ, struct bh_audit_text *ret);
 struct bh_audit_change {
 	const char *action, *outcome, *message;
 	const struct bh_audit_actor *actor;
 	json_t *details; /* taken */
 };
-json_t *bh_audit_record_event(const struct bh_audit_ident *id, const struct bh_audit_change *c);
-/* The record as a line, with a hole for what is known only when it is written. Takes rec. false:
- * no memory. */
-bool bh_audit_record_render(json_t *rec, int64_t when, struct bh_audit_item *ret);
+void bh_audit_record_event(const struct bh_audit_ident *id, const struct bh_audit_change *c,
+	int64_t when, struct bh_audit_text *ret);
+/* Sets text (owned), len and hole. */
+void bh_audit_record_item(const struct bh_audit_text *t, struct bh_audit_item *ret);
 /* The line with its number, appended to out. */
 void bh_audit_record_number(const struct bh_audit_item *it, const struct bh_audit_ident *id,
 	uint64_t sequence, struct bh_buf *out);
-/* Makes a record of one flow that of `count`, seen from `first` to `last`. */
-void bh_audit_record_repeat(
-	json_t *rec, uint64_t count, int64_t first, int64_t last, bool ports_differ);
-json_t *bh_audit_text(const char *s, size_t max); /* valid UTF-8, cut at max bytes; null for NULL */
+/* Members of the record; labels: as many as fit, or none. NULL is null. */
+void bh_audit_workload(struct bh_buf *out, const char *key, const struct bh_workload *w,
+	const struct bh_addr *a, bool labels);
+void bh_audit_indicator(struct bh_buf *out, const struct bh_audit_flow *f);
+/* For the details of events: as in json.h, but as values. */
+json_t *bh_audit_text(const char *s, size_t max);
 json_t *bh_audit_time(int64_t us);
-json_t *bh_audit_workload(const struct bh_workload *w, const struct bh_addr *a); /* null for NULL */
-json_t *bh_audit_indicator(const struct bh_audit_flow *f);
 void bh_audit_set(json_t *o, const char *key, json_t *v); /* takes v; NULL v: leaves the key out */
 int64_t bh_audit_now(void); /* µs since the epoch */
 
@@ -147,8 +169,9 @@ struct bh_audit_repeats {
 	struct bh_audit_overflow overflow[BH_AUDIT_OVERFLOW_ACTIONS];
 	size_t n_overflow;
 };
-/* Called with the record of a window that is over; takes rec. */
-typedef void (*bh_audit_repeat_fn)(json_t *rec, int64_t last, void *arg);
+/* Called with the record of a window that is over, which stands for `count`. */
+typedef void (*bh_audit_repeat_fn)(
+	const struct bh_audit_text *rec, uint64_t count, int64_t last, void *arg);
 
 enum bh_audit_seen { BH_AUDIT_FIRST, BH_AUDIT_AGAIN, BH_AUDIT_FULL };
 void bh_audit_repeats_init(struct bh_audit_repeats *t, uint64_t seed);

@@ -20,7 +20,8 @@ struct bh_audit_repeat {
 	uint64_t count; /* since the last record */
 	uint16_t sport;
 	bool ports_differ;
-	char *record; /* text of the record to write; made at the first repetition */
+	struct bh_audit_text
+		record; /* of the first repetition; what is to be written is made of it */
 };
 
 void bh_audit_repeats_init(struct bh_audit_repeats *t, uint64_t seed)
@@ -40,7 +41,7 @@ void bh_audit_repeats_finish(struct bh_audit_repeats *t)
 {
 	for (size_t i = 0; t->entry && i < BH_AUDIT_REPEATS; i++) {
 		free(t->entry[i].key);
-		free(t->entry[i].record);
+		bh_buf_finish(&t->entry[i].record.b);
 	}
 	free(t->entry);
 	free(t->bucket);
@@ -72,12 +73,15 @@ static bool over(const struct bh_audit_repeat *e, int64_t now)
 /* Writes what was counted and begins a new window. */
 static void report(struct bh_audit_repeat *e, bh_audit_repeat_fn fn, void *arg)
 {
-	json_t *rec = e->record ? json_loads(e->record, 0, NULL) : NULL;
-	if (rec) {
-		bh_audit_record_repeat(rec, e->count, e->first, e->last, e->ports_differ);
-		fn(rec, e->last, arg);
+	struct bh_audit_text rec = {0};
+
+	if (e->count > 0) {
+		bh_audit_record_repeat(
+			&e->record, e->count, e->first, e->last, e->ports_differ, &rec);
+		fn(&rec, e->count, e->last, arg);
+		bh_buf_finish(&rec.b);
 	}
-	free(BH_TAKE_PTR(e->record));
+	bh_buf_finish(&e->record.b);
 	e->count = 0;
 	e->ports_differ = false;
 }
@@ -91,7 +95,7 @@ static void release(struct bh_audit_repeats *t, int32_t i)
 		link = &t->entry[*link].next;
 	*link = e->next;
 	free(e->key);
-	free(e->record);
+	bh_buf_finish(&e->record.b);
 	*e = (struct bh_audit_repeat){.next = t->free};
 	t->free = i;
 	t->n--;
@@ -128,10 +132,8 @@ static void overflow(struct bh_audit_repeats *t, const char *action, uint64_t ti
 static void again(
 	struct bh_audit_repeat *e, const struct bh_audit_ident *id, const struct bh_audit_flow *f)
 {
-	if (!e->record) {
-		json_t *rec = bh_audit_record_flow(id, f);
-		e->record = json_dumps(rec, JSON_COMPACT);
-		json_decref(rec);
+	if (e->count == 0) {
+		bh_audit_record_flow(id, f, &e->record);
 		e->first = f->when;
 		e->sport = f->flow->sport;
 	}

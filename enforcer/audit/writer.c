@@ -77,9 +77,12 @@ static void note(
 {
 	struct bh_audit_change c = {.action = action, .message = message, .details = details};
 	struct bh_audit_item it = {.urgent = true};
+	struct bh_audit_text rec = {0};
 
-	if (bh_audit_record_render(bh_audit_record_event(w->id, &c), bh_audit_now(), &it))
-		number(w, &it);
+	bh_audit_record_event(w->id, &c, bh_audit_now(), &rec);
+	bh_audit_record_item(&rec, &it);
+	bh_buf_finish(&rec.b);
+	number(w, &it);
 	free(it.text);
 }
 

@@ -1,47 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "evidence/tree.h"
 
+#include "evidence/digest.h"
 #include <errno.h>
-#include <openssl/evp.h>
-#include <pthread.h>
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static EVP_MD *sha256; /* fetched once: a fetch costs as much as the hash of a line */
-static pthread_key_t contexts; /* one of each thread's own, kept until it ends */
-
-static void free_context(void *ctx)
-{
-	EVP_MD_CTX_free(ctx);
-}
-
-static void prepare(void)
-{
-	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	if (!sha256 || pthread_key_create(&contexts, free_context) != 0)
-		abort(); /* libcrypto without SHA-256: nothing could be vouched for */
-}
-
-static EVP_MD_CTX *context(void)
-{
-	pthread_once(&once, prepare);
-	EVP_MD_CTX *ctx = pthread_getspecific(contexts);
-	if (ctx)
-		return ctx;
-	if (!(ctx = EVP_MD_CTX_new()) || pthread_setspecific(contexts, ctx) != 0)
-		abort();
-	return ctx;
-}
 
 static void hash(
 	uint8_t prefix, const void *a, size_t a_len, const void *b, size_t b_len, uint8_t *ret)
 {
-	EVP_MD_CTX *ctx = context();
-	unsigned len = BH_TREE_HASH;
-	bool ok = EVP_DigestInit_ex2(ctx, sha256, NULL) == 1 &&
-		  EVP_DigestUpdate(ctx, &prefix, 1) == 1 && EVP_DigestUpdate(ctx, a, a_len) == 1 &&
-		  EVP_DigestUpdate(ctx, b, b_len) == 1 && EVP_DigestFinal_ex(ctx, ret, &len) == 1;
-	if (!ok)
-		abort();
+	const struct bh_bytes part[] = {{&prefix, 1}, {a, a_len}, {b, b_len}};
+	if (!bh_digest(BH_SHA256, part, b_len ? 3 : 2, ret))
+		abort(); /* libcrypto without SHA-256: nothing could be vouched for */
 }
 
 void bh_tree_leaf(const void *line, size_t len, uint8_t ret[static BH_TREE_HASH])
@@ -81,13 +49,8 @@ void bh_tree_root(const struct bh_tree *t, uint8_t ret[static BH_TREE_HASH])
 			memcpy(root, t->node[i], sizeof(root));
 		any = true;
 	}
-	if (!any) { /* SHA-256 of nothing */
-		unsigned len = BH_TREE_HASH;
-		EVP_MD_CTX *ctx = context();
-		if (EVP_DigestInit_ex2(ctx, sha256, NULL) != 1 ||
-			EVP_DigestFinal_ex(ctx, root, &len) != 1)
-			abort();
-	}
+	if (!any && !bh_digest(BH_SHA256, NULL, 0, root)) /* of nothing */
+		abort();
 	memcpy(ret, root, sizeof(root));
 }
 

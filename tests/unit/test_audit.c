@@ -336,6 +336,50 @@ static void test_hostile_names(void **state BH_UNUSED)
 	bh_workload_free(w);
 }
 
+/* Two names that are no UTF-8 look alike: each name is there once, and the record says that one is
+ * not. With more labels than a line holds, all of them are left out. */
+static void test_hostile_labels(void **state BH_UNUSED)
+{
+	struct bh_audit *a = open_log();
+	struct bh_workload *w = workload("x", "10.0.0.2"), *many = workload("y", "10.0.0.3");
+	bh_labels_set(&w->labels, "\xfe", "1");
+	bh_labels_set(&w->labels, "\xff", "2");
+	bh_labels_set(&w->labels, "a\"\xff", "3"); /* ends as the others do */
+	bh_labels_set(&w->labels, "\xef\xbf\xbd\xef\xbf\xbd", "4");
+	for (int i = 0; i < 64; i++) {
+		char k[256], v[256];
+		memset(k, 1, sizeof(k));
+		memset(v, 1, sizeof(v));
+		snprintf(k, sizeof(k), "l%d", i);
+		k[strlen(k)] = 1;
+		k[255] = v[255] = '\0';
+		bh_labels_set(&many->labels, k, v);
+	}
+	struct bh_flow fl = flow("10.0.0.2", "10.0.0.3", 1, 2);
+	struct bh_audit_flow f = denial(&fl, T0);
+	f.src = w;
+	f.dst = many;
+	bh_audit_flow(a, &f);
+	f.src = many;
+	bh_audit_flow(a, &f);
+	bh_audit_close(a);
+
+	json_t *list = read_all(path), *r = json_array_get(list, 0);
+	assert_int_equal(json_array_size(list), 2);
+	assert_int_equal(json_object_size(at(r, "bulkhead.src.labels")), 4);
+	assert_int_equal(num(r, "bulkhead.src.labels_omitted"), 1);
+	assert_string_equal(str(r, "bulkhead.src.labels.\xef\xbf\xbd"), "1");
+	assert_string_equal(str(r, "bulkhead.src.labels.a\"\xef\xbf\xbd"), "3");
+	assert_int_equal(json_object_size(at(r, "bulkhead.dst.labels")), 64);
+	r = json_array_get(list, 1);
+	assert_int_equal(json_object_size(at(r, "bulkhead.src.labels")), 0);
+	assert_int_equal(num(r, "bulkhead.src.labels_omitted"), 65);
+	assert_int_equal(num(r, "bulkhead.dst.labels_omitted"), 65);
+	json_decref(list);
+	bh_workload_free(w);
+	bh_workload_free(many);
+}
+
 static void test_sequence_across_reopen(void **state BH_UNUSED)
 {
 	for (int run = 0; run < 3; run++) {
@@ -751,7 +795,8 @@ static void test_community_id(void **state BH_UNUSED)
 			f.sport = v->a;
 			f.dport = v->b;
 		}
-		char bh_autofree *id = bh_audit_community_id(&f);
+		char id[BH_AUDIT_COMMUNITY_ID];
+		bh_audit_community_id(&f, id);
 		assert_string_equal(id, v->id);
 	}
 }
@@ -765,6 +810,7 @@ int main(void)
 		T(test_threat_and_unknown_ends),
 		T(test_event),
 		T(test_hostile_names),
+		T(test_hostile_labels),
 		T(test_sequence_across_reopen),
 		T(test_rotation),
 		T(test_torn_tail),
