@@ -20,9 +20,10 @@ struct bh_core;
 
 enum bh_feed_phase {
 	BH_LOAD_IDLE,
-	BH_LOAD_ADD, /* hosts; a set that is made anew gets those of before as well */
+	BH_LOAD_ADD, /* hosts and where networks are; a set that is made anew gets those of before
+			as well */
 	BH_LOAD_NETS, /* behind the change of the rules to such a set */
-	BH_LOAD_DELETE, /* hosts; behind the publication */
+	BH_LOAD_DELETE, /* what ADD added; behind the publication */
 };
 
 struct bh_feed_grace {
@@ -38,8 +39,9 @@ struct bh_feed_load {
 	bool second; /* ADD to a new set: those of before */
 	bool clean; /* DELETE: a rebuild left nothing to take out */
 	struct bh_feed_grace *grace; /* packets that saw the sets as they were are waited for */
-	int set; /* direction * 2 + (IPv6) */
+	int set; /* ADD, DELETE: direction * BH_FEED_SIZED + kind; NETS: direction * 2 + (IPv6) */
 	size_t i, j; /* how far in its lists */
+	bool sent; /* something in this phase */
 	uint64_t began; /* ms */
 	/* of the last load */
 	uint64_t took_ms, added, removed;
@@ -52,9 +54,32 @@ void bh_core_feeds_finish(struct bh_core *c);
 struct bh_feed_index *bh_core_feeds_in_force(struct bh_core *c);
 /* The feeds have another index: bring it into the kernel. */
 void bh_core_feeds_changed(struct bh_core *c);
-#define BH_FEED_BULKS (BH_FEED_SETS * 4)
+
+/* --- feed_sets.c: which sets there are, and what each is to hold --- */
+#define BH_FEED_BULKS (BH_FEED_SETS * BH_FEED_KINDS)
 /* What the kernel's sets are to hold after a rebuild. */
 size_t bh_core_feeds_bulk(struct bh_core *c, struct bh_nft_bulk ret[static BH_FEED_BULKS],
 	char name[static BH_FEED_BULKS][BH_FEED_SET_NAME_MAX]);
+/* enum bh_feed_class and enum bh_feed_direction name the same three. Without an index: nothing. */
+struct bh_nft_bulk bh_feed_list(
+	const struct bh_feed_index *x, enum bh_feed_direction d, enum bh_feed_kind kind);
+bool bh_feed_sets_has(const struct bh_feed_load *l, int direction);
+/* Sizes for what an index holds, before anything is in force. */
+void bh_feed_sets_init(struct bh_feed_load *l, const struct bh_feed_index *x);
+/* Which sets have to be made anew for the way from l->old to l->target; true: some have. */
+bool bh_feed_sets_plan(struct bh_feed_load *l);
+bool bh_feed_sets_switch(struct bh_feed_load *l); /* to those that were filled; true: there are */
+/* A set that is to be filled is made by a commit, which can be late. */
+bool bh_feed_sets_are_there(const struct bh_core *c);
+
+/* --- feed_chunks.c: what differs, a transaction at a time --- */
+/* 1: sent, come again; 0: this set is done; −errno: c->commit_error says which. */
+int bh_feed_chunk(struct bh_core *c);
+/* How many there are at the most while both are in the set. */
+size_t bh_feed_count_both(const struct bh_feed_index *old, const struct bh_feed_index *new,
+	enum bh_feed_direction d, enum bh_feed_kind kind);
+/* Does a network of l->old have to go or to change? */
+bool bh_feed_nets_shrink(const struct bh_feed_load *l);
+
 /* A rebuild put exactly that there: what was under way begins again. */
 void bh_core_feeds_rebuilt(struct bh_core *c);

@@ -166,6 +166,18 @@ static void add_file(
 		parse(text, r);
 }
 
+/* Their networks cover nearly all; the rules do not look at the address of any workload. */
+static void add_workloads(struct bh_ranges *r, const struct bh_inventory *inv)
+{
+	for (size_t i = 0; i < inv->n; i++)
+		for (size_t k = 0; k < inv->workload[i]->n_ifaces; k++) {
+			const struct bh_interface *f = &inv->workload[i]->iface[k];
+			for (size_t a = 0; a < f->n_addrs; a++)
+				if (!bh_inventory_in_network(inv, &f->addr[a]))
+					bh_ranges_add(r, (struct bh_range){f->addr[a], f->addr[a]});
+		}
+}
+
 /* The feeds must never cut the node off from itself, its containers, gateways or resolvers. */
 void bh_core_feeds_protect(struct bh_core *c)
 {
@@ -180,6 +192,7 @@ void bh_core_feeds_protect(struct bh_core *c)
 		bh_ranges_add(&r, (struct bh_range){inv->host[i], inv->host[i]});
 	for (size_t i = 0; i < inv->n_networks; i++)
 		bh_ranges_add(&r, bh_prefix_range(&inv->network[i]));
+	add_workloads(&r, inv);
 	for (size_t i = 0; i < c->conf->feed_allow.n; i++)
 		bh_ranges_add(&r, c->conf->feed_allow.item[i]);
 	bh_ranges_normalise(&r);

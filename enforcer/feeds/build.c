@@ -355,6 +355,36 @@ static void fill_upper(struct bh_feed_index *x)
 	x->upper[65536] = (uint32_t)x->n4;
 }
 
+/* Ascending, like the networks: keys of those within a /24, and of the wider ones; merged. */
+static void fill_near(struct bh_feed_elems *e)
+{
+	struct bh_feed_elems wide = {0};
+	uint32_t step;
+	for (size_t i = 0; i < e->n_net4; i++) {
+		const struct bh_net4 *n = &e->net4[i];
+		uint64_t key = bh_feed_near_first(n->first, n->last, &step);
+		struct bh_feed_elems *to = step == 1u << 8 ? e : &wide;
+		for (; key <= n->last; key += step) {
+			if (to->n_near4 && to->near4[to->n_near4 - 1] == key)
+				continue;
+			BH_GROW(to->near4, to->n_near4, to->cap_near4);
+			to->near4[to->n_near4++] = (uint32_t)key;
+		}
+	}
+	uint32_t *all = bh_xcalloc(e->n_near4 + wide.n_near4, sizeof(*all));
+	size_t n = 0, i = 0, k = 0;
+	while (i < e->n_near4 || k < wide.n_near4) {
+		bool fine = k == wide.n_near4 || (i < e->n_near4 && e->near4[i] <= wide.near4[k]);
+		uint32_t key = fine ? e->near4[i++] : wide.near4[k++];
+		if (n == 0 || all[n - 1] != key)
+			all[n++] = key;
+	}
+	free(e->near4);
+	free(wide.near4);
+	e->near4 = all;
+	e->n_near4 = n;
+}
+
 /* Doubling leaves room that nothing will fill. */
 static void trim(struct bh_feed_index *x)
 {
@@ -366,6 +396,7 @@ static void trim(struct bh_feed_index *x)
 		struct bh_feed_elems *e = &x->elems[c];
 		e->host4 = bh_xrealloc(e->host4, e->n_host4, sizeof(*e->host4));
 		e->net4 = bh_xrealloc(e->net4, e->n_net4, sizeof(*e->net4));
+		fill_near(e);
 	}
 }
 

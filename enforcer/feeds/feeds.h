@@ -7,6 +7,7 @@
 
 #include <bulkhead/addr.h>
 #include <bulkhead/diag.h>
+#include <bulkhead/feed_sets.h>
 #include <uv.h>
 
 #include "http/http.h"
@@ -119,6 +120,8 @@ struct bh_feed_elems {
 	struct bh_net4 *net4;
 	bh_u128 *host6;
 	struct bh_net6 *net6;
+	uint32_t *near4; /* ascending: the keys of the networks in net4, bh_feed_near_first() */
+	size_t n_near4, cap_near4;
 	size_t n_host4, n_net4, n_host6, n_net6;
 	size_t cap_host4, cap_net4, cap_host6, cap_net6;
 };

@@ -49,6 +49,7 @@ void bh_feed_index_unref(struct bh_feed_index *i)
 		free(i->elems[c].net4);
 		free(i->elems[c].host6);
 		free(i->elems[c].net6);
+		free(i->elems[c].near4);
 	}
 	free(i->feed);
 	free(i->first4);

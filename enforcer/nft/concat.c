@@ -17,6 +17,7 @@ struct field {
 	bool meta;
 	uint32_t base, offset; /* meta: offset is the key */
 	uint32_t len; /* 0: an address of the match's family */
+	uint8_t mask[4]; /* all zero: none */
 };
 
 static const struct field fields[] = {
@@ -36,6 +37,10 @@ static const struct field fields[] = {
 	[BH_READ_CT_ORIGINAL_SADDR] = {false, 0, 0, 0},
 	[BH_READ_CT_REPLY_SADDR] = {false, 0, 0, 0},
 	[BH_READ_CT_ORIGINAL_DADDR] = {false, 0, 0, 0},
+	[BH_READ_SADDR_24] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0, {255, 255, 255}},
+	[BH_READ_SADDR_16] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0, {255, 255}},
+	[BH_READ_DADDR_24] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0, {255, 255, 255}},
+	[BH_READ_DADDR_16] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0, {255, 255}},
 };
 
 static bool is_ct(uint8_t read)
@@ -44,9 +49,19 @@ static bool is_ct(uint8_t read)
 	       read == BH_READ_CT_ORIGINAL_DADDR;
 }
 
+static bool is_masked(uint8_t read)
+{
+	return fields[read].mask[0];
+}
+
+static bool is_source(uint8_t read)
+{
+	return read == BH_READ_SADDR || read == BH_READ_SADDR_24 || read == BH_READ_SADDR_16;
+}
+
 static bool is_addr(uint8_t read)
 {
-	return read == BH_READ_SADDR || read == BH_READ_DADDR || is_ct(read);
+	return read == BH_READ_SADDR || read == BH_READ_DADDR || is_masked(read) || is_ct(read);
 }
 
 static bool is_link(uint8_t read)
@@ -62,7 +77,8 @@ static int need(
 	for (size_t i = 0; i < m->n_reads; i++) {
 		uint8_t read = m->read[i];
 		if (read >= BH_ARRAY_SIZE(fields) || (is_link(read) && table != BH_TABLE_BRIDGE) ||
-			(is_addr(read) && m->family != BH_IPV4 && m->family != BH_IPV6))
+			(is_addr(read) && m->family != BH_IPV4 && m->family != BH_IPV6) ||
+			(is_masked(read) && m->family != BH_IPV4))
 			return -EINVAL;
 		if (is_ct(read)) {
 			; /* matches nothing of the other family by itself, as nft counts on too */
@@ -103,7 +119,7 @@ static int load(struct nftnl_rule *r, const struct bh_match *m)
 		struct field f = fields[m->read[i]];
 		if (is_addr(m->read[i])) {
 			f.len = bh_nft_addr_len(m->family);
-			f.offset = bh_nft_addr_offset(m->family, m->read[i] == BH_READ_SADDR);
+			f.offset = bh_nft_addr_offset(m->family, is_source(m->read[i]));
 		}
 		if (offset + f.len > BH_NFT_KEY_MAX)
 			return -EINVAL;
@@ -113,6 +129,8 @@ static int load(struct nftnl_rule *r, const struct bh_match *m)
 			bh_nft_add_meta(r, f.offset, reg_at(offset));
 		else
 			bh_nft_add_payload(r, f.base, f.offset, f.len, reg_at(offset));
+		if (is_masked(m->read[i]))
+			bh_nft_add_mask(r, f.mask, f.len, reg_at(offset));
 		offset += bh_nft_pad(f.len);
 	}
 	return 0;

@@ -53,12 +53,12 @@ static void add_cmp(struct nftnl_rule *r, uint32_t op, const void *data, uint32_
 	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, len);
 }
 
-static void add_mask(struct nftnl_rule *r, const void *mask, uint32_t len)
+void bh_nft_add_mask(struct nftnl_rule *r, const void *mask, uint32_t len, uint32_t reg)
 {
 	static const uint8_t zero[16];
 	struct nftnl_expr *e = bh_nft_add_expr(r, "bitwise");
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, reg);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, len);
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, mask, len);
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len);
@@ -174,7 +174,7 @@ static void match_prefix(struct nftnl_rule *r, const struct bh_match *m, bool so
 	for (unsigned i = 0; i < p->len; i++)
 		mask[i / 8] |= (uint8_t)(0x80 >> i % 8);
 	load_addr(r, p->addr.family, source, len, NFT_REG_1);
-	add_mask(r, mask, len);
+	bh_nft_add_mask(r, mask, len, NFT_REG_1);
 	add_cmp(r, op, p->addr.b, len);
 }
 
@@ -199,7 +199,7 @@ static void match_ct_bits(struct nftnl_rule *r, uint32_t key, uint32_t bits)
 	struct nftnl_expr *e = bh_nft_add_expr(r, "ct");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
-	add_mask(r, &bits, sizeof(bits));
+	bh_nft_add_mask(r, &bits, sizeof(bits), NFT_REG_1);
 	add_cmp(r, NFT_CMP_NEQ, &zero, sizeof(zero));
 }
 
@@ -270,7 +270,7 @@ static void match_tcp_not_syn(struct nftnl_rule *r, struct bh_nft_known *known)
 	static const uint8_t mask = TCP_FIN_SYN_RST_ACK, syn = TCP_SYN;
 	bh_nft_need_l4proto(r, IPPROTO_TCP, known);
 	bh_nft_add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_OFFSET, 1, NFT_REG_1);
-	add_mask(r, &mask, sizeof(mask));
+	bh_nft_add_mask(r, &mask, sizeof(mask), NFT_REG_1);
 	add_cmp(r, NFT_CMP_NEQ, &syn, sizeof(syn));
 }
 
@@ -319,7 +319,7 @@ static void match_mark(struct nftnl_rule *r, const struct bh_match *m)
 {
 	bh_nft_add_meta(r, NFT_META_MARK, NFT_REG_1);
 	if (m->mask != UINT32_MAX)
-		add_mask(r, &m->mask, sizeof(m->mask));
+		bh_nft_add_mask(r, &m->mask, sizeof(m->mask), NFT_REG_1);
 	add_cmp(r, m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ, &m->mark, sizeof(m->mark));
 }
 

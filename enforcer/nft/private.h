@@ -169,6 +169,7 @@ struct nftnl_expr *bh_nft_add_expr(struct nftnl_rule *r, const char *name);
 void bh_nft_add_meta(struct nftnl_rule *r, uint32_t key, uint32_t reg);
 void bh_nft_add_payload(
 	struct nftnl_rule *r, uint32_t base, uint32_t offset, uint32_t len, uint32_t reg);
+void bh_nft_add_mask(struct nftnl_rule *r, const void *mask, uint32_t len, uint32_t reg);
 struct nftnl_expr *bh_nft_add_lookup(struct nftnl_rule *r, const char *set, bool neg);
 struct nftnl_expr *bh_nft_limit(uint32_t rate, uint32_t burst, bool over);
 uint32_t bh_nft_addr_offset(uint8_t family, bool source);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <bulkhead/feed_sets.h>
 #include <bulkhead/flow.h>
 #include <bulkhead/policy.h>
 #include <bulkhead/ruleset.h>
@@ -63,29 +64,6 @@ void bh_engine_explain(const struct bh_engine *e, const struct bh_flow *f, struc
 #define BH_CACHE_DENY_S 10 /* how long the kernel answers for the daemon, seconds */
 #define BH_CACHE_ALLOW_S 60
 #define BH_PASSED_S 30 /* how long the kernel remembers a flow that a rule allowed, seconds */
-/*
- * The sets of threat feeds as the daemon has them: BH_VOLATILE_BULK. Those of single addresses have
- * a size, since the kernel then makes them in a third of the time; one that becomes too small is
- * filled anew beside the old one, under another name, before the rules refer to it.
- */
-enum bh_feed_direction { /* in which a set is asked for an address */
-	BH_FEED_SET_BOTH,
-	BH_FEED_SET_IN, /* as a source */
-	BH_FEED_SET_OUT, /* as a destination */
-	BH_FEED_SETS
-};
-#define BH_FEED_SET_MIN 4096u
-struct bh_emit_feeds {
-	bool directed; /* the sets IN and OUT are there as well */
-	/* [direction][0: IPv4, 1: IPv6]: powers of two, BH_FEED_SET_MIN at least */
-	uint32_t size[BH_FEED_SETS][2];
-	uint32_t filling[BH_FEED_SETS][2]; /* one that no rule asks yet; 0: there is none */
-};
-/* "feeds4", "feeds6-in.64k", "feeds4-out-net". size 0: of networks. */
-#define BH_FEED_SET_NAME_MAX 32
-void bh_feed_set_name(enum bh_feed_direction d, enum bh_family family, uint32_t size,
-	char ret[static BH_FEED_SET_NAME_MAX]);
-
 struct bh_emit_opts {
 	uint16_t queue_unmatched; /* NFQUEUE number without bypass: enforce, threats */
 	uint16_t queue_observed; /* NFQUEUE number with bypass: learn, audit, host record */

@@ -146,6 +146,10 @@ enum bh_read {
 	BH_READ_CT_ORIGINAL_SADDR,
 	BH_READ_CT_REPLY_SADDR,
 	BH_READ_CT_ORIGINAL_DADDR, /* where it was meant to go, before any DNAT */
+	BH_READ_SADDR_24, /* ip saddr & 255.255.255.0: IPv4 only, as the three below */
+	BH_READ_SADDR_16, /* ip saddr & 255.255.0.0 */
+	BH_READ_DADDR_24,
+	BH_READ_DADDR_16,
 };
 
 /* `deny: reject` cannot be said in a verdict on a queued packet: the daemon answers NF_REPEAT with

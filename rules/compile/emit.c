@@ -97,29 +97,6 @@ static void emit_flooded(struct bh_chain *c)
 	r->action = BH_ACT_ACCEPT;
 }
 
-static void emit_threat_sets(const struct bh_emit *m, struct bh_chain *c, enum bh_match_kind kind,
-	enum bh_feed_direction d)
-{
-	const struct bh_emit_feeds *f = m->opts->feed_sets;
-	for (int family = BH_IPV4; family <= BH_IPV6; family += 2)
-		for (int net = 0; net < 2; net++) {
-			char name[BH_FEED_SET_NAME_MAX];
-			uint32_t size = f ? f->size[d][family == BH_IPV6] : BH_FEED_SET_MIN;
-			struct bh_rule *r = bh_chain_add(c, NULL);
-			bh_feed_set_name(d, (enum bh_family)family, net ? 0 : size, name);
-			bh_emit_set_match(r, kind, (enum bh_family)family, name);
-			bh_emit_go(r, BH_ACT_GOTO, "threat");
-		}
-}
-
-static void emit_threat(const struct bh_emit *m, struct bh_chain *c, enum bh_match_kind kind)
-{
-	emit_threat_sets(m, c, kind, BH_FEED_SET_BOTH);
-	if (m->opts->feed_sets && m->opts->feed_sets->directed)
-		emit_threat_sets(
-			m, c, kind, kind == BH_MATCH_SADDR_SET ? BH_FEED_SET_IN : BH_FEED_SET_OUT);
-}
-
 /* A flow whose destination was rewritten is looked at by where it was meant to go as well. Few are:
  * the others pay for one look at a flag. */
 static void emit_diverted_jump(struct bh_chain *c)
@@ -127,52 +104,6 @@ static void emit_diverted_jump(struct bh_chain *c)
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	bh_rule_match(r, BH_MATCH_CT_DNAT);
 	bh_emit_go(r, BH_ACT_JUMP, "diverted");
-}
-
-static void emit_diverted_sets(
-	const struct bh_emit *m, struct bh_chain *c, enum bh_feed_direction d)
-{
-	static const uint8_t read[] = {BH_READ_CT_ORIGINAL_DADDR};
-	const struct bh_emit_feeds *f = m->opts->feed_sets;
-	for (int family = BH_IPV4; family <= BH_IPV6; family += 2)
-		for (int net = 0; net < 2; net++) {
-			char name[BH_FEED_SET_NAME_MAX];
-			uint32_t size = f ? f->size[d][family == BH_IPV6] : BH_FEED_SET_MIN;
-			struct bh_rule *r = bh_chain_add(c, NULL);
-			bh_feed_set_name(d, (enum bh_family)family, net ? 0 : size, name);
-			bh_rule_match_parts(r, BH_MATCH_CONCAT_SET, (uint8_t)family, name, read, 1);
-			bh_emit_go(r, BH_ACT_GOTO, "threat-diverted");
-		}
-}
-
-/* The daemon is not asked: it would see where the packet goes now, and conntrack does not tell of
- * flows that are not confirmed. It reads who was dropped from the sets. */
-static void emit_diverted(const struct bh_emit *m)
-{
-	static const uint8_t part[] = {BH_PART_ADDR, BH_PART_ADDR, BH_PART_PROTO};
-	static const uint8_t read[] = {BH_READ_CT_ORIGINAL_DADDR, BH_READ_SADDR, BH_READ_L4PROTO};
-	struct bh_chain *c = bh_ruleset_add_chain(
-		m->rs, "diverted", BH_HOOK_NONE, 0, "by the destination before DNAT");
-	emit_diverted_sets(m, c, BH_FEED_SET_BOTH);
-	if (m->opts->feed_sets && m->opts->feed_sets->directed)
-		emit_diverted_sets(m, c, BH_FEED_SET_OUT);
-	c = bh_ruleset_add_chain(m->rs, "threat-diverted", BH_HOOK_NONE, 0,
-		"was on its way to an address on a threat feed");
-	for (int v6 = 0; v6 < 2; v6++) {
-		uint8_t family = v6 ? BH_IPV6 : BH_IPV4;
-		const char *name = v6 ? "diverted6" : "diverted4";
-		struct bh_set *s = bh_ruleset_add_concat_set(m->rs, name, BH_TABLE_INET, family,
-			part, BH_ARRAY_SIZE(part), "who was dropped for where it was meant to go");
-		s->volatile_ = BH_VOLATILE_DYNAMIC;
-		s->timeout_s = 600;
-		s->size = 4096;
-		struct bh_rule *r = bh_chain_add(c, NULL);
-		bh_rule_match_parts(r, BH_MATCH_UPDATE, family, name, read, BH_ARRAY_SIZE(read))
-			->counter = true;
-	}
-	struct bh_rule *r = bh_chain_add(c, "threat feed hit");
-	r->counter = true;
-	r->action = BH_ACT_DROP;
 }
 
 static void emit_vmaps(struct bh_chain *c, enum bh_map map, enum bh_direction d)
@@ -247,8 +178,8 @@ static void emit_forward(struct bh_emit *m)
 	emit_vmaps(c, BH_MAP_QUARANTINE, BH_INGRESS);
 	emit_flooded(c);
 	emit_diverted_jump(c);
-	emit_threat(m, c, BH_MATCH_SADDR_SET);
-	emit_threat(m, c, BH_MATCH_DADDR_SET);
+	bh_emit_threat(c, BH_MATCH_SADDR_SET);
+	bh_emit_threat(c, BH_MATCH_DADDR_SET);
 	emit_self(c);
 	bh_emit_cache(m, c);
 	emit_vmaps(c, BH_MAP_ENFORCE, BH_EGRESS);
@@ -275,7 +206,7 @@ static void emit_host(struct bh_emit *m, const char *name, enum bh_hook hook)
 	emit_plumbing(c, true);
 	emit_vmaps(c, BH_MAP_QUARANTINE, d);
 	emit_flooded(c);
-	emit_threat(m, c, kind);
+	bh_emit_threat(c, kind);
 	bh_emit_cache(m, c);
 	if (m->e->plan->opts.host_policy) {
 		emit_vmaps(c, BH_MAP_ENFORCE, d);
@@ -298,7 +229,7 @@ struct bh_ruleset *bh_engine_emit(const struct bh_engine *e, const struct bh_emi
 	emit_forward(&m);
 	emit_host(&m, "input", BH_HOOK_INPUT);
 	emit_host(&m, "output", BH_HOOK_OUTPUT);
-	emit_diverted(&m);
+	bh_emit_threats(&m);
 	bh_emit_ends(&m);
 	bh_emit_guard(&m);
 	bh_emit_surroundings(&m);

@@ -106,6 +106,10 @@ static void print_reads(const struct bh_match *m, struct bh_buf *out)
 		[BH_READ_CT_ORIGINAL_SADDR] = "saddr",
 		[BH_READ_CT_REPLY_SADDR] = "saddr",
 		[BH_READ_CT_ORIGINAL_DADDR] = "daddr",
+		[BH_READ_SADDR_24] = "ip saddr & 255.255.255.0",
+		[BH_READ_SADDR_16] = "ip saddr & 255.255.0.0",
+		[BH_READ_DADDR_24] = "ip daddr & 255.255.255.0",
+		[BH_READ_DADDR_16] = "ip daddr & 255.255.0.0",
 	};
 	static const char *const before[] = {[BH_READ_CT_ORIGINAL_SADDR] = "ct original ",
 		[BH_READ_CT_REPLY_SADDR] = "ct reply ",
@@ -124,7 +128,10 @@ static void print_concat(const struct bh_match *m, struct bh_buf *out)
 		bh_buf_printf(out, "update @%s { ", m->set);
 	print_reads(m, out);
 	if (m->kind == BH_MATCH_CONCAT_SET) {
-		bh_buf_printf(out, " %s@%s", m->neg ? "!= " : "", m->set);
+		/* nft itself leaves the operator out unless it would be taken for part of the mask.
+		 */
+		bool masked = m->read[0] >= BH_READ_SADDR_24;
+		bh_buf_printf(out, " %s@%s", m->neg ? "!= " : masked ? "== " : "", m->set);
 		return;
 	}
 	if (m->rate)

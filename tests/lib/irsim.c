@@ -60,6 +60,16 @@ static bool read_part(const struct sim *s, enum bh_read from, struct bh_value *r
 	case BH_READ_CT_ORIGINAL_DADDR:
 		*ret = bh_value_addr(&s->p->original);
 		return s->p->original.family == f->src.family;
+	case BH_READ_SADDR_24:
+	case BH_READ_SADDR_16:
+	case BH_READ_DADDR_24:
+	case BH_READ_DADDR_16:
+		*ret = bh_value_addr(
+			from == BH_READ_SADDR_24 || from == BH_READ_SADDR_16 ? &f->src : &f->dst);
+		ret->b[3] = 0;
+		if (from == BH_READ_SADDR_16 || from == BH_READ_DADDR_16)
+			ret->b[2] = 0;
+		return true;
 	case BH_READ_L4PROTO:
 		*ret = bh_value_u8(f->proto);
 		return true;
@@ -82,8 +92,12 @@ static bool in_concat(struct sim *s, const struct bh_match *m)
 	const struct bh_set *set = find_set(s, m->set, m->family);
 	if (!set)
 		return false;
-	if (set->kind != BH_SET_CONCAT) /* of one address: only those before DNAT are read so */
-		return (find_elem(set, &s->p->original, NULL) != NULL) != m->neg;
+	if (set->kind != BH_SET_CONCAT) { /* of one address */
+		if (!read_part(s, m->read[0], &v[0]))
+			return false;
+		struct bh_addr a = bh_addr_from_bytes(m->family, v[0].b);
+		return (find_elem(set, &a, NULL) != NULL) != m->neg;
+	}
 	for (size_t i = 0; i < m->n_reads; i++)
 		if (!read_part(s, m->read[i], &v[i]))
 			return false;

@@ -57,25 +57,27 @@ def lists(rng, i):
     return out
 
 
-def kernel_ranges(lab):
-    """All that the kernel's sets of feeds hold, merged."""
+def feed_sets(lab):
     text = run("ip", "netns", "exec", lab.node, "nft", "-j", "list", "table", "inet", "bulkhead")
-    ends = []
     for o in json.loads(text)["nftables"]:
         s = o.get("set")
-        if not s or not s["name"].startswith("feeds"):
-            continue
-        for e in s.get("elem", []):
-            e = e.get("elem", e) if isinstance(e, dict) and "elem" in e else e
-            if isinstance(e, str):
-                a = b = ipaddress.ip_address(e)
-            elif "prefix" in e:
-                net = ipaddress.ip_network(f"{e['prefix']['addr']}/{e['prefix']['len']}")
-                a, b = net[0], net[-1]
-            else:
-                a, b = (ipaddress.ip_address(x) for x in e["range"])
-            ends.append((a.version, int(a), int(b)))
-    return merged(ends)
+        if s and s["name"].startswith("feeds"):
+            yield s["name"], [e.get("elem", e) if isinstance(e, dict) else e for e in s.get("elem", [])]
+
+
+def ends_of(e):
+    if isinstance(e, str):
+        return ipaddress.ip_address(e), ipaddress.ip_address(e)
+    if "prefix" in e:
+        net = ipaddress.ip_network(f"{e['prefix']['addr']}/{e['prefix']['len']}")
+        return net[0], net[-1]
+    return tuple(ipaddress.ip_address(x) for x in e["range"])
+
+
+def kernel_ranges(lab):
+    """All that the kernel's sets of feeds block, merged."""
+    return merged([(ends_of(e)[0].version, *map(int, ends_of(e))) for name, elems in feed_sets(lab)
+                   if "-near" not in name for e in elems])
 
 
 def merged(ends):
@@ -86,6 +88,19 @@ def merged(ends):
         else:
             out.append([v, a, b])
     return out
+
+
+def near_keys(lab):
+    """Where the kernel is told that networks are, and where its networks are."""
+    told, are = set(), set()
+    for name, elems in feed_sets(lab):
+        for a, b in (map(int, ends_of(e)) for e in elems):
+            if name.startswith("feeds4-near"):
+                told.add(a)
+            elif name == "feeds4-net":
+                step = 256 if a >> 8 == b >> 8 else 65536
+                are.update(range(a // step * step, b + 1, step))
+    return told, are
 
 
 def wanted_ranges(items):
@@ -111,6 +126,7 @@ def agree(lab, items):
     want = wanted_ranges(items)
     try:
         wait_for("the sets hold what the feed says", lambda: kernel_ranges(lab) == want, timeout=30, step=0.2)
+        wait_for("and where its networks are", lambda: len(set(map(frozenset, near_keys(lab)))) == 1, timeout=30)
     except Failure:
         got = kernel_ranges(lab)
         raise Failure(f"kernel: {len(got)} ranges, feed: {len(want)}; kernel alone has "

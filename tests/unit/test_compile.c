@@ -364,13 +364,16 @@ static void test_threats(void **state BH_UNUSED)
 	struct shop s;
 	bh_prefix_parse("198.51.100.0/24", &net);
 	bh_ranges_add(&feeds, bh_prefix_range(&net));
+	bh_prefix_parse("203.0.112.0/23", &net); /* not within a /24 */
+	bh_ranges_add(&feeds, bh_prefix_range(&net));
 	bh_ranges_add(&feeds, (struct bh_range){addr("192.0.2.66"), addr("192.0.2.66")});
 	bh_ranges_add(&feeds, (struct bh_range){addr("2001:db8::66"), addr("2001:db8::66")});
 	bh_ranges_normalise(&feeds);
 	struct bh_emit_opts emit = with_queue;
 	emit.feeds = &feeds;
 	shop_init(&s, BH_MODE_LEARN, BH_MODE_ENFORCE, &opts, &emit);
-	static const char *const bad[] = {"198.51.100.0", "198.51.100.255", "192.0.2.66"};
+	static const char *const bad[] = {
+		"198.51.100.0", "198.51.100.255", "192.0.2.66", "203.0.112.0", "203.0.113.255"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
 		struct irsim_packet p = {.flow = tcp("10.0.0.2", bad[i], 443)};
 		expect(&s, "forward", p, IRSIM_QUEUE, "threat");
@@ -382,7 +385,13 @@ static void test_threats(void **state BH_UNUSED)
 	expect(&s, "output", p, IRSIM_QUEUE, "threat");
 	p.flow = tcp("10.0.0.3", "192.0.2.67", 443);
 	expect(&s, "forward", p, IRSIM_ACCEPT, "passed");
-	p.flow = tcp("203.0.113.1", "192.0.2.67", 443); /* nobody's of ours is not counted */
+	static const char *const good[] = {
+		"198.51.101.0", "198.51.99.255", "203.0.111.255", "203.0.114.0", "192.0.2.65"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(good); i++) {
+		p.flow = tcp("10.0.0.3", good[i], 443);
+		expect(&s, "forward", p, IRSIM_ACCEPT, "passed");
+	}
+	p.flow = tcp("192.0.2.1", "192.0.2.67", 443); /* nobody's of ours is not counted */
 	expect(&s, "forward", p, IRSIM_ACCEPT, "forward");
 	/* Diverted by DNAT: it is where it was meant to go that counts. */
 	p.flow = tcp("10.0.0.2", "10.0.0.3", 3128);
@@ -397,7 +406,8 @@ static void test_threats(void **state BH_UNUSED)
 	expect(&s, "output", p, IRSIM_ACCEPT, "output");
 	p = (struct irsim_packet){0};
 	assert_int_equal(bh_ruleset_find_set(s.rs, "feeds4")->n, 1);
-	assert_int_equal(bh_ruleset_find_set(s.rs, "feeds4-net")->n, 1);
+	assert_int_equal(bh_ruleset_find_set(s.rs, "feeds4-net")->n, 2);
+	assert_int_equal(bh_ruleset_find_set(s.rs, "feeds4-near")->n, 2);
 	shop_finish(&s);
 	emit = without_queue;
 	emit.feeds = &feeds;

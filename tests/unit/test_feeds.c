@@ -274,6 +274,17 @@ static char *hits(const struct bh_feed_index *x, const char *address)
 }
 
 /* What the kernel's sets would say: in which directions they hold the address. */
+/* The rules ask for a network only where a key says that one is near. */
+static bool is_near(const struct bh_feed_elems *e, uint32_t a)
+{
+	bool near = false;
+	for (size_t i = 0; i < e->n_near4; i++) {
+		near |= e->near4[i] == (a & 0xffffff00u) || e->near4[i] == (a & 0xffff0000u);
+		assert_true(i == 0 || e->near4[i - 1] < e->near4[i]);
+	}
+	return near;
+}
+
 static unsigned in_kernel(const struct bh_feed_index *x, const struct bh_addr *a)
 {
 	static const unsigned mask[] = {BH_FEED_BOTH, BH_FEED_IN, BH_FEED_OUT};
@@ -286,7 +297,8 @@ static unsigned in_kernel(const struct bh_feed_index *x, const struct bh_addr *a
 		for (size_t i = 0; v4 && i < e->n_host4; i++)
 			here |= e->host4[i] == v;
 		for (size_t i = 0; v4 && i < e->n_net4; i++)
-			here |= e->net4[i].first <= v && v <= e->net4[i].last;
+			here |= e->net4[i].first <= v && v <= e->net4[i].last &&
+				is_near(e, (uint32_t)v);
 		for (size_t i = 0; !v4 && i < e->n_host6; i++)
 			here |= e->host6[i] == v;
 		for (size_t i = 0; !v4 && i < e->n_net6; i++)

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What differs between two indexes, as transactions that keep nobody waiting. See feed_load.h. */
+#include "core/private.h"
+
+#define HOSTS_A_CHUNK 8192
+#define NETS_A_CHUNK 1024
+
+/* --- what differs: both lists ascend --- */
+
+#define ONLY_IN(name, type)                                                                        \
+	/* At most max of b that a does not have, from *i and *j on. */                            \
+	static size_t name(const type *a, size_t na, const type *b, size_t nb, size_t *i,          \
+		size_t *j, type *out, size_t max)                                                  \
+	{                                                                                          \
+		size_t n = 0;                                                                      \
+		while (*j < nb && n < max) {                                                       \
+			while (*i < na && a[*i] < b[*j])                                           \
+				++*i;                                                              \
+			if (*i == na || a[*i] != b[*j])                                            \
+				out[n++] = b[*j];                                                  \
+			++*j;                                                                      \
+		}                                                                                  \
+		return n;                                                                          \
+	}
+ONLY_IN(only_in4, uint32_t)
+ONLY_IN(only_in6, bh_u128)
+
+/* Ranges to take out and to put in. What overlaps or touches changes together, in one transaction:
+ * the kernel refuses overlaps, and no address may fall in between. */
+#define NET_CHANGES(name, net_type)                                                                \
+	struct name##_list {                                                                       \
+		net_type *item;                                                                    \
+		size_t n, cap;                                                                     \
+	};                                                                                         \
+	static void name(const net_type *a, size_t na, const net_type *b, size_t nb, size_t *i,    \
+		size_t *j, struct name##_list *del, struct name##_list *add, size_t max)           \
+	{                                                                                          \
+		while ((*i < na || *j < nb) && del->n + add->n < max) {                            \
+			if (*i < na && *j < nb && a[*i].first == b[*j].first &&                    \
+				a[*i].last == b[*j].last) {                                        \
+				++*i;                                                              \
+				++*j;                                                              \
+				continue;                                                          \
+			}                                                                          \
+			bool old = *j == nb || (*i < na && a[*i].first < b[*j].first);             \
+			bh_u128 end = old ? a[*i].last : b[*j].last;                               \
+			for (bool more = true; more;) {                                            \
+				more = false;                                                      \
+				while (*i < na && a[*i].first <= end + 1) {                        \
+					end = a[*i].last > end ? a[*i].last : end;                 \
+					BH_GROW(del->item, del->n, del->cap);                      \
+					del->item[del->n++] = a[(*i)++];                           \
+					more = true;                                               \
+				}                                                                  \
+				while (*j < nb && b[*j].first <= end + 1) {                        \
+					end = b[*j].last > end ? b[*j].last : end;                 \
+					BH_GROW(add->item, add->n, add->cap);                      \
+					add->item[add->n++] = b[(*j)++];                           \
+					more = true;                                               \
+				}                                                                  \
+			}                                                                          \
+		}                                                                                  \
+	}
+NET_CHANGES(net_changes4, struct bh_net4)
+NET_CHANGES(net_changes6, struct bh_net6)
+
+size_t bh_feed_count_both(const struct bh_feed_index *old, const struct bh_feed_index *new,
+	enum bh_feed_direction d, enum bh_feed_kind kind)
+{
+	const struct bh_nft_bulk a = bh_feed_list(old, d, kind), b = bh_feed_list(new, d, kind);
+	size_t i = 0, j = 0, n = b.n, k;
+	uint32_t v4[64];
+	bh_u128 v6[64];
+	do {
+		k = a.kind == BH_NFT_HOST6
+			    ? only_in6(b.elem, b.n, a.elem, a.n, &i, &j, v6, BH_ARRAY_SIZE(v6))
+			    : only_in4(b.elem, b.n, a.elem, a.n, &i, &j, v4, BH_ARRAY_SIZE(v4));
+		n += k;
+	} while (k);
+	return n;
+}
+
+bool bh_feed_nets_shrink(const struct bh_feed_load *l)
+{
+	for (int set = 0; set < BH_FEED_SETS * 2; set++) {
+		enum bh_feed_direction d = (enum bh_feed_direction)(set / 2);
+		enum bh_feed_kind kind = set % 2 ? BH_FEED_NETS6 : BH_FEED_NETS4;
+		const struct bh_nft_bulk a = bh_feed_list(l->old, d, kind);
+		const struct bh_nft_bulk b = bh_feed_list(l->target, d, kind);
+		struct net_changes4_list del4 = {0}, add4 = {0};
+		struct net_changes6_list del6 = {0}, add6 = {0};
+		size_t i = 0, j = 0, n;
+		do {
+			add4.n = add6.n = 0;
+			if (set % 2)
+				net_changes6(a.elem, a.n, b.elem, b.n, &i, &j, &del6, &add6, 1);
+			else
+				net_changes4(a.elem, a.n, b.elem, b.n, &i, &j, &del4, &add4, 1);
+			n = del4.n + del6.n;
+		} while (n == 0 && add4.n + add6.n > 0);
+		free(del4.item);
+		free(add4.item);
+		free(del6.item);
+		free(add6.item);
+		if (n)
+			return true;
+	}
+	return false;
+}
+
+/* --- to the kernel --- */
+
+static int send_bulk(struct bh_core *c, const struct bh_nft_bulk *bulk, size_t n)
+{
+	struct bh_nft_error err = {0};
+	int r = bh_nft_bulk_apply(c->nft, bulk, n, &err);
+	if (r == 0)
+		return 1;
+	free(c->commit_error);
+	c->commit_error = bh_xasprintf("threat feeds: %s: %s", err.object, strerror(-r));
+	return r;
+}
+
+/* Of `to`, what `from` (NULL: nothing) does not have. */
+static int send_hosts(struct bh_core *c, const struct bh_feed_index *from,
+	const struct bh_feed_index *to, uint32_t size, bool del)
+{
+	struct bh_feed_load *l = &c->feed_load;
+	static uint32_t v4[HOSTS_A_CHUNK]; /* the loop's thread only */
+	static bh_u128 v6[HOSTS_A_CHUNK];
+	enum bh_feed_direction d = (enum bh_feed_direction)(l->set / BH_FEED_SIZED);
+	enum bh_feed_kind kind = (enum bh_feed_kind)(l->set % BH_FEED_SIZED);
+	const struct bh_nft_bulk a = bh_feed_list(from, d, kind);
+	struct bh_nft_bulk b = bh_feed_list(to, d, kind);
+	char name[BH_FEED_SET_NAME_MAX];
+	bool is6 = b.kind == BH_NFT_HOST6;
+	b.n = is6 ? only_in6(a.elem, a.n, b.elem, b.n, &l->i, &l->j, v6, HOSTS_A_CHUNK)
+		  : only_in4(a.elem, a.n, b.elem, b.n, &l->i, &l->j, v4, HOSTS_A_CHUNK);
+	if (b.n == 0)
+		return 0;
+	if (kind != BH_FEED_NEAR4)
+		*(del ? &l->removed : &l->added) += b.n;
+	bh_feed_set_name(d, kind, size, name);
+	b.set = name;
+	b.del = del;
+	b.elem = is6 ? (void *)v6 : v4;
+	return send_bulk(c, &b, 1);
+}
+
+static int add_hosts(struct bh_core *c)
+{
+	struct bh_feed_load *l = &c->feed_load;
+	uint32_t filling = l->sets.filling[l->set / BH_FEED_SIZED][l->set % BH_FEED_SIZED];
+	uint32_t size = l->sets.size[l->set / BH_FEED_SIZED][l->set % BH_FEED_SIZED];
+	if (!filling)
+		return send_hosts(c, l->old, l->target, size, false);
+	int r = l->second ? 0 : send_hosts(c, NULL, l->target, filling, false);
+	if (r == 0 && !l->second) {
+		l->second = true;
+		l->i = l->j = 0;
+	}
+	return r == 0 ? send_hosts(c, l->target, l->old, filling, false) : r;
+}
+
+static int delete_hosts(struct bh_core *c)
+{
+	struct bh_feed_load *l = &c->feed_load;
+	uint32_t size = l->sets.size[l->set / BH_FEED_SIZED][l->set % BH_FEED_SIZED];
+	return l->clean ? 0 : send_hosts(c, l->target, l->old, size, true);
+}
+
+static int change_nets(struct bh_core *c)
+{
+	struct bh_feed_load *l = &c->feed_load;
+	enum bh_feed_direction d = (enum bh_feed_direction)(l->set / 2);
+	bool is6 = l->set % 2;
+	enum bh_feed_kind kind = is6 ? BH_FEED_NETS6 : BH_FEED_NETS4;
+	const struct bh_nft_bulk a = bh_feed_list(l->old, d, kind);
+	const struct bh_nft_bulk b = bh_feed_list(l->target, d, kind);
+	struct net_changes4_list del4 = {0}, add4 = {0};
+	struct net_changes6_list del6 = {0}, add6 = {0};
+	char name[BH_FEED_SET_NAME_MAX];
+	if (is6)
+		net_changes6(a.elem, a.n, b.elem, b.n, &l->i, &l->j, &del6, &add6, NETS_A_CHUNK);
+	else
+		net_changes4(a.elem, a.n, b.elem, b.n, &l->i, &l->j, &del4, &add4, NETS_A_CHUNK);
+	bh_feed_set_name(d, kind, 0, name);
+	struct bh_nft_bulk bulk[2] = {{.set = name,
+					      .kind = a.kind,
+					      .del = true,
+					      .elem = is6 ? (void *)del6.item : del4.item,
+					      .n = is6 ? del6.n : del4.n},
+		{.set = name,
+			.kind = a.kind,
+			.elem = is6 ? (void *)add6.item : add4.item,
+			.n = is6 ? add6.n : add4.n}};
+	l->removed += bulk[0].n;
+	l->added += bulk[1].n;
+	int r = bulk[0].n + bulk[1].n ? send_bulk(c, bulk, 2) : 0;
+	free(del4.item);
+	free(add4.item);
+	free(del6.item);
+	free(add6.item);
+	return r;
+}
+
+int bh_feed_chunk(struct bh_core *c)
+{
+	const struct bh_feed_load *l = &c->feed_load;
+	int per_direction = l->phase == BH_LOAD_NETS ? 2 : BH_FEED_SIZED;
+	if (!bh_feed_sets_has(l, l->set / per_direction))
+		return 0;
+	switch (l->phase) {
+	case BH_LOAD_ADD:
+		return add_hosts(c);
+	case BH_LOAD_NETS:
+		return change_nets(c);
+	case BH_LOAD_DELETE:
+		return delete_hosts(c);
+	default:
+		return 0;
+	}
+}
