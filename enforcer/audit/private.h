@@ -105,6 +105,36 @@ int bh_audit_turn_change_key(struct bh_audit_turn *t, int64_t now, json_t **ret_
 /* Removes rotated files beyond opts->keep; NULL: none was. */
 json_t *bh_audit_turn_prune(struct bh_audit_turn *t);
 
+/* --- commit.c, begin.c: what that thread does --- */
+#define BH_AUDIT_SIGN_US 1000000 /* how long a record may be in the file unsigned */
+struct bh_audit_commit {
+	const struct bh_audit_opts *opts;
+	const struct bh_audit_ident *id;
+	struct bh_audit_log log;
+	struct bh_audit_seal seal;
+	struct bh_audit_turn turn;
+	struct bh_buf pending; /* numbered lines that are not in the file yet */
+	uint64_t n_pending; /* records in it */
+	uint64_t written;
+	bool urgent;
+	int64_t first_unsigned; /* monotonic, µs; 0: everything is signed */
+	int error;
+	int64_t ended; /* time of the last checkpoint before this run; 0: there is none */
+};
+struct bh_audit_orders { /* from the loop, for one round */
+	bool stop, hurry, reopen, look;
+};
+/* Writes a batch, whose texts it takes, and signs if it is time to. */
+int bh_audit_commit_round(struct bh_audit_commit *c, const struct bh_audit_orders *o,
+	struct bh_audit_item *batch, size_t n);
+/* Puts what is in the open file in order: it goes on from the last checkpoint, or is set aside. */
+int bh_audit_commit_recover(struct bh_audit_commit *c, const struct bh_audit_found *f);
+/* A record of the writer's own; takes details. */
+void bh_audit_commit_note(
+	struct bh_audit_commit *c, const char *action, const char *message, json_t *details);
+int bh_audit_commit_sign(struct bh_audit_commit *c); /* writes what waits, syncs and signs */
+int64_t bh_audit_monotonic(void); /* µs */
+
 /* --- record.c, record_flow.c, fields.c: one record as text --- */
 #define BH_AUDIT_MAX_TEXT 2048 /* bytes of a text that is no name */
 struct bh_audit_span {

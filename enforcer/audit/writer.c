@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The thread that writes. Invariants: a record gets its number when the writer takes it out of the
- * ring, in the ring's order, and keeps it until the file has taken it, so numbers have no gaps; the
- * tree holds what the file holds; a checkpoint is signed only after the file is on disk.
+ * The ring between the loop and the thread that writes. A record gets its number when the thread
+ * takes it out, in the ring's order.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,8 +11,8 @@
 #include "audit/private.h"
 
 #define BATCH 1024
-#define SIGN_RECORDS 1000
-#define SIGN_US 1000000
+#define GATHER 256 /* records, or… */
+#define GATHER_US 2000 /* …how long the first of some waits for others */
 #define RETRY_US 250000
 
 struct bh_audit_writer {
@@ -25,189 +24,17 @@ struct bh_audit_writer {
 	struct bh_audit_item *item; /* ring */
 	size_t head, count, bytes;
 	bool stop, reopen, look, hurry;
+	bool rush; /* a record waits that wants its checkpoint at once */
 	uint64_t pushed; /* tickets given */
 	uint64_t durable; /* tickets whose records are on disk */
 	uint64_t tries; /* rounds that failed */
 	struct bh_audit_stats stats;
 	struct bh_verifier pub;
 
-	/* the thread's own */
+	struct bh_audit_commit c; /* the thread's own */
+	uint64_t taken; /* tickets of what the thread took out of the ring */
 	struct bh_audit_opts opts; /* texts: path and key, owned */
-	const struct bh_audit_ident *id;
-	struct bh_audit_log log;
-	struct bh_audit_seal seal;
-	struct bh_audit_turn turn;
-	struct bh_buf pending; /* numbered lines that are not in the file yet */
-	uint64_t n_pending; /* records in it */
-	uint64_t written;
-	uint64_t taken; /* tickets of what was taken out of the ring */
-	bool urgent;
-	int64_t first_unsigned; /* monotonic, µs; 0: everything is signed */
-	int error;
-	int64_t ended; /* time of the last checkpoint before this run; 0: there is none */
 };
-
-int64_t bh_audit_now(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-static int64_t monotonic(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-/* --- writing, on the thread (or before there is one) --- */
-
-static void number(struct bh_audit_writer *w, const struct bh_audit_item *it)
-{
-	bh_audit_record_number(it, w->id, ++w->turn.sequence, &w->pending);
-	w->n_pending++;
-	if (it->urgent)
-		w->urgent = true;
-}
-
-/* A record of the writer's own; takes details. */
-static void note(
-	struct bh_audit_writer *w, const char *action, const char *message, json_t *details)
-{
-	struct bh_audit_change c = {.action = action, .message = message, .details = details};
-	struct bh_audit_item it = {.urgent = true};
-	struct bh_audit_text rec = {0};
-
-	bh_audit_record_event(w->id, &c, bh_audit_now(), &rec);
-	bh_audit_record_item(&rec, &it);
-	bh_buf_finish(&rec.b);
-	number(w, &it);
-	free(it.text);
-}
-
-static void add_leaves(struct bh_audit_writer *w, size_t len)
-{
-	const char *text = w->pending.s;
-	for (size_t at = 0; at < len;) {
-		size_t line = (size_t)((const char *)memchr(text + at, '\n', len - at) - text) - at;
-		bh_audit_seal_add(&w->seal, text + at, line);
-		at += line + 1;
-		w->n_pending--;
-		w->written++;
-	}
-}
-
-static int write_pending(struct bh_audit_writer *w)
-{
-	size_t done;
-
-	if (w->pending.len == 0)
-		return 0;
-	int e = bh_audit_log_write(&w->log, w->pending.s, w->pending.len, &done);
-	if (done && !w->first_unsigned)
-		w->first_unsigned = monotonic();
-	add_leaves(w, done);
-	memmove(w->pending.s, w->pending.s + done, w->pending.len - done);
-	w->pending.len -= done;
-	return e;
-}
-
-static int sign(struct bh_audit_writer *w)
-{
-	int e = write_pending(w);
-	if (e == 0)
-		e = bh_audit_log_sync(&w->log);
-	if (e == 0 && w->seal.signed_size != w->seal.tree.size)
-		e = bh_audit_seal_sign(
-			&w->seal, w->turn.sequence - w->n_pending, w->log.size, bh_audit_now());
-	if (e == 0) {
-		w->first_unsigned = 0;
-		w->urgent = false;
-	}
-	return e;
-}
-
-static bool is_time_to_sign(const struct bh_audit_writer *w)
-{
-	return w->urgent || w->seal.tree.size - w->seal.signed_size >= SIGN_RECORDS ||
-	       (w->first_unsigned && monotonic() - w->first_unsigned >= SIGN_US);
-}
-
-static int turn_file(struct bh_audit_writer *w, bool reopen, const char *message)
-{
-	json_t *details = NULL;
-	int e = sign(w);
-
-	if (e < 0 && !reopen)
-		return e;
-	/* Where the old file takes no more, what waits goes to the new one. */
-	int64_t now = bh_audit_now();
-	uint64_t last = w->turn.sequence;
-	w->turn.sequence -= w->n_pending;
-	e = reopen ? bh_audit_turn_reopen(&w->turn, now, &details)
-		   : bh_audit_turn_rotate(&w->turn, now, &details);
-	w->turn.sequence = last;
-	if (details)
-		note(w, reopen ? "log.reopened" : "log.rotated", message, details);
-	if (e < 0)
-		return e;
-	json_t *pruned = bh_audit_turn_prune(&w->turn);
-	if (pruned)
-		note(w, "log.pruned", "files beyond audit.rotate.keep were removed", pruned);
-	return sign(w);
-}
-
-static int change_key(struct bh_audit_writer *w)
-{
-	json_t *details = NULL;
-	int e = sign(w);
-
-	if (e == 0)
-		e = bh_audit_turn_change_key(&w->turn, bh_audit_now(), &details);
-	if (e < 0)
-		return e;
-	note(w, "key.changed", "checkpoints are signed by another key; the old one is erased",
-		details);
-	return sign(w);
-}
-
-/* Is it time for another file, or another key? */
-static int look_after(struct bh_audit_writer *w)
-{
-	int64_t now = bh_audit_now();
-
-	if (bh_audit_turn_is_due(&w->turn, now))
-		return turn_file(w, false, "the log goes on in a new file");
-	if (w->opts.key_s && now - w->seal.key.made >= (int64_t)w->opts.key_s * 1000000)
-		return change_key(w);
-	return 0;
-}
-
-struct orders { /* from the loop, for one round */
-	bool stop, hurry, reopen, look;
-};
-
-static int round_of_work(
-	struct bh_audit_writer *w, const struct orders *o, struct bh_audit_item *batch, size_t n)
-{
-	int e = 0;
-
-	/* First, so that nothing goes to a file that is not there any more. */
-	if ((o->reopen || o->look) && bh_audit_log_moved(&w->log))
-		e = turn_file(w, true, "the log goes on in a new file");
-	for (size_t i = 0; i < n; i++) {
-		number(w, &batch[i]);
-		free(batch[i].text);
-	}
-	if (e == 0)
-		e = write_pending(w);
-	if (e == 0)
-		e = look_after(w);
-	if (e == 0 && (o->stop || o->hurry || is_time_to_sign(w)))
-		e = sign(w);
-	return e;
-}
 
 /* --- the thread --- */
 
@@ -227,42 +54,54 @@ static void wait_until(struct bh_audit_writer *w, int64_t when)
 	pthread_cond_timedwait(&w->work, &w->lock, &ts);
 }
 
+/* How long there is nothing to do, if nothing comes: until then, 0 for ever, −1 for not at all.
+ * `seen`: when the first of the records that wait was noticed. */
+static int64_t idle_until(const struct bh_audit_writer *w, int64_t began, int64_t seen)
+{
+	const struct bh_audit_commit *c = &w->c;
+
+	if (w->stop || w->reopen || w->look || w->hurry)
+		return -1;
+	if (c->error < 0) /* then a record alone is no reason: it would fail as well */
+		return began + RETRY_US;
+	if (w->rush || w->count >= GATHER)
+		return -1;
+	/* Seldom does one come alone: the next ones are written with it, for one wake-up. */
+	if (w->count > 0)
+		return seen + GATHER_US;
+	return c->first_unsigned ? c->first_unsigned + BH_AUDIT_SIGN_US : 0;
+}
+
 static void wait_for_work(struct bh_audit_writer *w)
 {
-	int64_t retry = monotonic() + RETRY_US;
+	int64_t began = bh_audit_monotonic(), seen = w->count > 0 ? began : 0;
 	for (;;) {
-		int64_t now = monotonic();
-		if (w->stop || w->reopen || w->look || w->hurry)
+		int64_t now = bh_audit_monotonic();
+		if (w->count > 0 && !seen)
+			seen = now;
+		int64_t until = idle_until(w, began, seen);
+		if (until < 0 || (until > 0 && now >= until))
 			return;
-		if (w->error < 0) { /* then a record alone is no reason: it would fail as well */
-			if (now >= retry)
-				return;
-			wait_until(w, retry);
-		} else if (w->count > 0) {
-			return;
-		} else if (w->first_unsigned) {
-			if (now >= w->first_unsigned + SIGN_US)
-				return;
-			wait_until(w, w->first_unsigned + SIGN_US);
-		} else {
+		if (until > 0)
+			wait_until(w, until);
+		else
 			pthread_cond_wait(&w->work, &w->lock);
-		}
 	}
 }
 
 static void publish(struct bh_audit_writer *w)
 {
 	struct bh_audit_stats *s = &w->stats;
-	s->written = w->written;
-	s->sequence = w->turn.sequence - w->n_pending;
-	s->waiting = w->n_pending;
-	s->checkpoints = w->seal.checkpoints;
-	s->signed_sequence = w->seal.signed_sequence;
-	s->last_error = w->error;
-	w->pub = w->seal.key.pub;
-	if (w->error < 0)
+	s->written = w->c.written;
+	s->sequence = w->c.turn.sequence - w->c.n_pending;
+	s->waiting = w->c.n_pending;
+	s->checkpoints = w->c.seal.checkpoints;
+	s->signed_sequence = w->c.seal.signed_sequence;
+	s->last_error = w->c.error;
+	w->pub = w->c.seal.key.pub;
+	if (w->c.error < 0)
 		w->tries++;
-	else if (!w->log.dirty && w->n_pending == 0)
+	else if (!w->c.log.dirty && w->c.n_pending == 0)
 		w->durable = w->taken;
 	pthread_cond_broadcast(&w->done);
 }
@@ -270,7 +109,7 @@ static void publish(struct bh_audit_writer *w)
 static void take_batch(struct bh_audit_writer *w, struct bh_audit_item *batch, size_t *ret_n)
 {
 	size_t n = 0;
-	if (w->n_pending == 0) /* else the disk is full: what waits stays in the ring */
+	if (w->c.n_pending == 0) /* else the disk is full: what waits stays in the ring */
 		while (n < BATCH && w->count > 0)
 			batch[n++] = pop(w);
 	w->taken += n;
@@ -287,94 +126,18 @@ static void *run(void *arg)
 	while (!over) {
 		size_t n;
 		wait_for_work(w);
-		struct orders o = {w->stop, w->hurry, w->reopen, w->look};
-		w->reopen = w->look = w->hurry = false;
+		struct bh_audit_orders o = {w->stop, w->hurry, w->reopen, w->look};
+		w->reopen = w->look = w->hurry = w->rush = false;
 		take_batch(w, batch, &n);
 		pthread_mutex_unlock(&w->lock);
-		w->error = round_of_work(w, &o, batch, n);
+		w->c.error = bh_audit_commit_round(&w->c, &o, batch, n);
 		pthread_mutex_lock(&w->lock);
 		publish(w);
-		over = o.stop && (w->error < 0 || w->count == 0);
+		over = o.stop && (w->c.error < 0 || w->count == 0);
 	}
 	pthread_mutex_unlock(&w->lock);
 	free(batch);
 	return NULL;
-}
-
-/* --- starting: what the last run left is put in order before the first record --- */
-
-static void report_recovery(struct bh_audit_writer *w, const struct bh_audit_recovery *r,
-	const struct bh_audit_found *f)
-{
-	if (f->lost)
-		note(w, "log.altered",
-			"checkpoints stand beside the log, but their key is gone: another tree "
-			"begins",
-			json_pack("{s:s}", "class", "key-lost"));
-	if (r->aside)
-		note(w, f->fresh ? "log.recovered" : "log.altered",
-			f->fresh ? "the file has no checkpoints and has been set aside"
-				 : "the file is not what the last checkpoint says and has been set "
-				   "aside",
-			json_pack("{s:s, s:o}", "class", r->why, "saved",
-				bh_audit_text(r->aside, 4096)));
-	if (!r->unsigned_records && !r->torn && !f->torn)
-		return;
-	note(w, "log.recovered",
-		r->torn ? "the end of the log was no record and has been set aside"
-			: "the last run ended without a checkpoint",
-		json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:I}", "class",
-			r->torn ? "torn-line" : "unsigned", "records",
-			(json_int_t)r->unsigned_records, "last_sequence", (json_int_t)r->sequence,
-			"bytes", (json_int_t)r->torn, "saved", bh_audit_text(r->torn_path, 4096),
-			"text", bh_audit_text(r->torn_text, BH_AUDIT_TORN_SHOWN),
-			"checkpoint_bytes", (json_int_t)f->torn));
-}
-
-/* A file that begins here says so in its first record, and the notes in theirs. A rotation that was
- * not finished is. */
-static int begin_file(struct bh_audit_writer *w, const struct bh_audit_found *f)
-{
-	char bh_autofree *name = bh_audit_turn_name(&w->turn);
-	int64_t now = bh_audit_now();
-	bool rotated = !f->fresh && f->last.offset > 0 && access(name, F_OK) == 0;
-
-	w->turn.file_since = now;
-	if (!f->fresh && f->last.offset > 0)
-		note(w, rotated ? "log.rotated" : "log.reopened",
-			rotated ? "the log goes on in a new file"
-				: "the file of the log was not there any more",
-			bh_audit_turn_previous(&w->turn, rotated ? name : NULL));
-	if (rotated &&
-		bh_audit_seal_turn(&w->seal, name, w->turn.sequence - w->n_pending, now) == 0)
-		return 0;
-	return bh_audit_seal_sign(&w->seal, w->turn.sequence - w->n_pending, 0, now);
-}
-
-static int recover(struct bh_audit_writer *w, const struct bh_audit_found *f)
-{
-	struct bh_audit_recovery r = {0};
-
-	int e = bh_audit_recover(w->log.path, w->log.fd, f->fresh ? NULL : &f->last, &w->seal, &r);
-	if (e == 0 && r.aside)
-		e = bh_audit_log_open_new(&w->log);
-	if (e == 0) {
-		struct stat st;
-		w->log.size = fstat(w->log.fd, &st) == 0 ? (uint64_t)st.st_size : 0;
-		w->turn.sequence = r.sequence;
-		w->ended = f->fresh ? 0 : f->last.time;
-		w->turn.file_since = f->fresh ? bh_audit_now() : f->last.time;
-		if (w->log.size == 0)
-			e = begin_file(w, f);
-	}
-	if (e == 0) {
-		report_recovery(w, &r, f);
-		if (w->seal.tree.size != w->seal.signed_size)
-			w->urgent = true;
-		w->error = sign(w);
-	}
-	bh_audit_recovery_finish(&r);
-	return e;
 }
 
 static int start_thread(struct bh_audit_writer *w)
@@ -401,9 +164,9 @@ static void release(struct bh_audit_writer *w)
 	for (; w->count > 0;)
 		free(pop(w).text);
 	free(w->item);
-	bh_buf_finish(&w->pending);
-	bh_audit_log_finish(&w->log);
-	bh_audit_seal_finish(&w->seal);
+	bh_buf_finish(&w->c.pending);
+	bh_audit_log_finish(&w->c.log);
+	bh_audit_seal_finish(&w->c.seal);
 	free((char *)w->opts.path);
 	free((char *)w->opts.key);
 	free(w);
@@ -418,16 +181,17 @@ int bh_audit_writer_start(
 	w->opts = *o;
 	w->opts.path = bh_xstrdup(o->path);
 	w->opts.key = o->key ? bh_xstrdup(o->key) : bh_xasprintf("%s.key", o->path);
-	w->id = id;
+	w->c.id = id;
+	w->c.opts = &w->opts;
 	w->item = bh_xcalloc(BH_AUDIT_RING, sizeof(*w->item));
-	w->log.fd = w->seal.fd = -1;
-	w->turn = (struct bh_audit_turn){.opts = &w->opts, .log = &w->log, .seal = &w->seal};
-	int e = bh_audit_log_open(o->path, &w->log);
+	w->c.log.fd = w->c.seal.fd = -1;
+	w->c.turn = (struct bh_audit_turn){.opts = &w->opts, .log = &w->c.log, .seal = &w->c.seal};
+	int e = bh_audit_log_open(o->path, &w->c.log);
 	if (e == 0)
 		e = bh_audit_seal_open(
-			o->path, w->opts.key, id->node, bh_audit_now(), &w->seal, &f);
+			o->path, w->opts.key, id->node, bh_audit_now(), &w->c.seal, &f);
 	if (e == 0)
-		e = recover(w, &f);
+		e = bh_audit_commit_recover(&w->c, &f);
 	if (e == 0)
 		e = start_thread(w);
 	bh_audit_found_finish(&f);
@@ -468,7 +232,8 @@ int bh_audit_writer_push(struct bh_audit_writer *w, const struct bh_audit_item *
 		w->count++;
 		w->bytes += it->len;
 		*ret_ticket = ++w->pushed;
-		if (w->count == 1)
+		w->rush |= it->urgent;
+		if (w->count == 1 || w->count == GATHER || it->urgent)
 			pthread_cond_signal(&w->work);
 		e = 0;
 	}
@@ -478,7 +243,7 @@ int bh_audit_writer_push(struct bh_audit_writer *w, const struct bh_audit_item *
 
 int bh_audit_writer_wait(struct bh_audit_writer *w, uint64_t ticket, unsigned ms)
 {
-	int64_t end = monotonic() + (int64_t)ms * 1000;
+	int64_t end = bh_audit_monotonic() + (int64_t)ms * 1000;
 	struct timespec ts = {end / 1000000, (long)(end % 1000000) * 1000};
 	int e = 0;
 
@@ -515,7 +280,7 @@ void bh_audit_writer_tick(struct bh_audit_writer *w)
 
 int64_t bh_audit_writer_ended(const struct bh_audit_writer *w)
 {
-	return w->ended;
+	return w->c.ended;
 }
 
 char *bh_audit_writer_public_key(struct bh_audit_writer *w)
