@@ -120,9 +120,14 @@ void cli_table_addf(struct cli_table *t, const char *fmt, ...) BH_PRINTF(2, 3);
 void cli_table_add_service(struct cli_table *t, const json_t *o);
 /* Of an object with `volume`: bytes sent and received, two cells. */
 void cli_table_add_volume(struct cli_table *t, const json_t *o);
+/* "203.0.113.9 (api.example.com)": o[key], with what is in o[key_names]. */
+void cli_table_add_named(struct cli_table *t, const json_t *o, const char *key);
 void cli_table_add_list(struct cli_table *t, const json_t *strings); /* "a,b" */
 void cli_table_flush(struct cli_table *t); /* prints the rows, the head before the first */
 void cli_table_finish(struct cli_table *t); /* flushes */
+
+/* The same text, for others than tables: not made safe for a terminal. Nothing without o[key]. */
+void cli_put_named(const json_t *o, const char *key, struct bh_buf *out);
 
 /* --- policy_files.c --- */
 struct cli_file {

@@ -10,8 +10,8 @@ static void add_row(struct cli_table *t, const json_t *f)
 	char when[24];
 
 	cli_table_add(t, cli_time(cli_str(f, "last_seen"), when));
-	cli_table_add(t, cli_str(f, "src"));
-	cli_table_add(t, cli_str(f, "dst"));
+	cli_table_add_named(t, f, "src");
+	cli_table_add_named(t, f, "dst");
 	cli_table_add_service(t, f);
 	cli_table_add(t, cli_str(f, "verdict"));
 	cli_table_add(t, cli_str(f, "reason"));

@@ -13,6 +13,20 @@ static const char *name_at(const json_t *nodes, size_t i)
 	return cli_str(json_array_get(nodes, i), "name") ?: "?";
 }
 
+/* What stands on the node: its name, and for an address what it is called. Owned. */
+static char *node_label(const json_t *nodes, size_t i)
+{
+	struct bh_buf b = {0};
+	const json_t *x;
+	size_t k;
+	bh_buf_str(&b, name_at(nodes, i));
+	json_array_foreach(json_object_get(json_array_get(nodes, i), "names"), k, x)
+		bh_buf_printf(&b, "%s%s", k ? ", " : " (", json_string_value(x) ?: "");
+	if (k)
+		bh_buf_str(&b, ")");
+	return bh_buf_take(&b);
+}
+
 /* Nodes are told by number: a name is never an identifier. */
 static json_t *numbers(const json_t *nodes)
 {
@@ -67,8 +81,9 @@ static void print_dot(const json_t *reply)
 	size_t i;
 	puts("digraph bulkhead {\n  rankdir=LR;\n  node [shape=box];");
 	for (i = 0; i < json_array_size(nodes); i++) {
+		char bh_autofree *label = node_label(nodes, i);
 		printf("  n%zu [label=", i);
-		put_dot(name_at(nodes, i));
+		put_dot(label);
 		puts(bh_streq(cli_str(json_array_get(nodes, i), "kind"), "role")
 				? "];"
 				: ", shape=ellipse];");
@@ -112,8 +127,9 @@ static void print_mermaid(const json_t *reply)
 	puts("flowchart LR");
 	for (i = 0; i < json_array_size(nodes); i++) {
 		bool role = bh_streq(cli_str(json_array_get(nodes, i), "kind"), "role");
+		char bh_autofree *label = node_label(nodes, i);
 		printf("  n%zu%s\"", i, role ? "[" : "([");
-		put_mermaid(name_at(nodes, i));
+		put_mermaid(label);
 		puts(role ? "\"]" : "\"])");
 	}
 	json_array_foreach(json_object_get(reply, "edges"), i, e)

@@ -45,8 +45,8 @@ void cli_print_edges(struct cli *cli, const json_t *reply)
 	json_array_foreach(json_object_get(reply, "edges"), i, o)
 	{
 		cli_table_addf(&t, "%.8s", cli_str(o, "id") ?: "-");
-		cli_table_add(&t, cli_str(o, "src"));
-		cli_table_add(&t, cli_str(o, "dst"));
+		cli_table_add_named(&t, o, "src");
+		cli_table_add_named(&t, o, "dst");
 		cli_table_add_service(&t, o);
 		cli_table_add(&t, cli_flag(o, "answered") ? "yes" : "no");
 		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(o, "connections"));

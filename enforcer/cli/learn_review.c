@@ -43,8 +43,11 @@ static void print_edge(const json_t *e, size_t at, size_t of)
 	char first[24], last[24];
 	const json_t *x;
 	size_t i;
-	for (i = 0; i < BH_ARRAY_SIZE(key); i++)
-		text[i] = cli_safe(cli_str(e, key[i]));
+	for (i = 0; i < BH_ARRAY_SIZE(key); i++) {
+		struct bh_buf bh_autobuf b = {0};
+		cli_put_named(e, key[i], &b);
+		text[i] = cli_safe(b.s);
+	}
 	printf("\n%zu of %zu: %s -> %s %s", at + 1, of, text[0], text[1], text[2]);
 	if (cli_num(e, "port"))
 		printf("/%" JSON_INTEGER_FORMAT, cli_num(e, "port"));

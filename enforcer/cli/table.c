@@ -53,6 +53,27 @@ void cli_table_add_volume(struct cli_table *t, const json_t *o)
 	cli_table_add(t, json_is_object(v) ? cli_bytes(cli_num(v, "bytes_back"), buf) : NULL);
 }
 
+void cli_put_named(const json_t *o, const char *key, struct bh_buf *out)
+{
+	char names[32];
+	const json_t *x;
+	size_t i;
+	snprintf(names, sizeof(names), "%s_names", key);
+	const json_t *list = json_object_get(o, names);
+	bh_buf_str(out, cli_str(o, key) ?: "");
+	json_array_foreach(list, i, x)
+		bh_buf_printf(out, "%s%s", i ? ", " : " (", json_string_value(x) ?: "");
+	if (json_array_size(list))
+		bh_buf_str(out, ")");
+}
+
+void cli_table_add_named(struct cli_table *t, const json_t *o, const char *key)
+{
+	struct bh_buf bh_autobuf b = {0};
+	cli_put_named(o, key, &b);
+	cli_table_add(t, b.s);
+}
+
 void cli_table_add_list(struct cli_table *t, const json_t *strings)
 {
 	struct bh_buf bh_autobuf b = {0};

@@ -215,12 +215,27 @@ static void read_history(struct conf_ctx *x, const struct bh_node *map, const ch
 		x->c->history_max = (uint32_t)v;
 }
 
+static void read_learn(struct conf_ctx *x, const struct bh_node *map, const char *path)
+{
+	static const char *const keys[] = {"names", NULL};
+	bh_autofree char *names = NULL;
+	const struct bh_node *n;
+	int64_t v;
+
+	if (bh_read_map(&x->r, map, path) < 0)
+		return;
+	bh_read_known_keys(&x->r, map, path, keys);
+	n = conf_field(map, path, "names", false, &names);
+	if (n && bh_read_int(&x->r, n, names, 0, 1000000, &v) == 0)
+		x->c->learn_names = (uint32_t)v;
+}
+
 static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
 		"table_owner", "policies", "state", "socket", "sources", "namespace_labels",
 		"namespaces", "nodes", "feeds", "feed_allow", "feed_exceptions", "audit", "queue",
-		"pace", "history", "drift", NULL};
+		"pace", "history", "drift", "learn", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);
@@ -238,6 +253,7 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 		{"pace", read_pace},
 		{"history", read_history},
 		{"drift", conf_read_drift},
+		{"learn", read_learn},
 	};
 
 	if (bh_read_map(&x->r, doc, NULL) < 0)
@@ -273,6 +289,7 @@ static struct bh_config *defaults(void)
 	c->history_keep_s = 30 * 86400;
 	c->drift_within_s = 60;
 	c->history_max = 100000;
+	c->learn_names = 32768;
 	return c;
 }
 

@@ -276,5 +276,6 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 		"drift:\n  quarantine: {denied_peers: %u, within: %llus, feed_hit: %s}\n",
 		c->drift_peers, (unsigned long long)c->drift_within_s,
 		c->drift_feed_hit ? "true" : "false");
+	bh_buf_printf(out, "learn:\n  names: %u\n", c->learn_names);
 	bh_buf_printf(out, "pace:\n  rate: %u\n  burst: %u\n", c->pace_rate, c->pace_burst);
 }

@@ -64,7 +64,17 @@ bool bh_core_pick_matches(const struct bh_tuple *t, void *pick)
 	return id_matches(p, t);
 }
 
-json_t *bh_core_tuple_json(const struct bh_tuple *t)
+/* Only one end can be outside, and only the other one was told its name. */
+static void add_names(struct bh_core *c, const struct bh_tuple *t, json_t *o)
+{
+	bool out = t->dst.kind == BH_END_ADDR, in = t->src.kind == BH_END_ADDR;
+	json_object_set_new(o, "src_names",
+		bh_core_names_json(c, in ? &t->dst : NULL, in ? &t->src.addr : NULL));
+	json_object_set_new(o, "dst_names",
+		bh_core_names_json(c, out ? &t->src : NULL, out ? &t->dst.addr : NULL));
+}
+
+json_t *bh_core_tuple_json(struct bh_core *c, const struct bh_tuple *t)
 {
 	struct bh_buf bh_autobuf src = {0}, bh_autobuf dst = {0};
 	char proto[4], id[BH_TUPLE_ID_STRLEN], block[BH_PREFIX_STRLEN], breadth[24];
@@ -79,6 +89,7 @@ json_t *bh_core_tuple_json(const struct bh_tuple *t)
 		"connections", (json_int_t)t->connections, "egress", t->egress, "ingress",
 		t->ingress, "images", images, "review", bh_review_name(t->review));
 	json_object_set_new(o, "volume", bh_core_volume_json(&t->volume));
+	add_names(c, t, o);
 	json_object_set_new(o, "first_seen", bh_core_time_json(t->first_seen));
 	json_object_set_new(o, "last_seen", bh_core_time_json(t->last_seen));
 	json_object_set_new(o, "answered_at", bh_core_time_json(t->answered_at));

@@ -21,4 +21,4 @@ bool bh_core_pick_read(const char *ns, const char *role, const char *selector,
 	struct bh_tuple_pick *ret, struct bh_answer *ret_error);
 void bh_core_pick_finish(struct bh_tuple_pick *p);
 bool bh_core_pick_matches(const struct bh_tuple *t, void *pick);
-json_t *bh_core_tuple_json(const struct bh_tuple *t);
+json_t *bh_core_tuple_json(struct bh_core *c, const struct bh_tuple *t);

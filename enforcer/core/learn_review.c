@@ -39,7 +39,7 @@ struct bh_answer bh_core_learn_edges(
 	for (size_t i = 0; i < n; i++)
 		if (bh_core_pick_matches(&t[i], &pick) &&
 			matched++ < (limit ? limit : EDGES_DEFAULT))
-			json_array_append_new(edges, bh_core_tuple_json(&t[i]));
+			json_array_append_new(edges, bh_core_tuple_json(c, &t[i]));
 	bh_core_pick_finish(&pick);
 	return bh_answer_json(
 		200, json_pack("{s:o, s:I, s:b}", "edges", edges, "matched", (json_int_t)matched,
@@ -185,7 +185,7 @@ static json_t *changed_json(struct bh_core *c, struct bh_tuple_pick *p)
 	struct bh_tuple bh_autofree *t = bh_learn_tuples(c->learn, &n);
 	for (size_t i = 0; i < n && shown < SHOWN_MAX; i++)
 		if (bh_core_pick_matches(&t[i], p)) {
-			json_array_append_new(edges, bh_core_tuple_json(&t[i]));
+			json_array_append_new(edges, bh_core_tuple_json(c, &t[i]));
 			shown++;
 		}
 	return edges;
@@ -255,6 +255,7 @@ static int forget_roles(struct bh_core *c, const struct bh_tuple_pick *p)
 			continue;
 		bh_end_copy(&end, &row->end);
 		e = bh_learn_forget_role(c->learn, &end);
+		bh_core_names_forget(c, &end);
 		bh_end_finish(&end);
 	}
 	return e;
@@ -275,6 +276,8 @@ struct bh_answer bh_core_learn_reset(
 	int done = bh_store_commit(c->store);
 	if (e == 0)
 		e = done;
+	if (e == 0)
+		e = bh_core_names_save(c);
 	c->observed = 0;
 	struct bh_audit_actor actor = bh_core_audit_actor(who);
 	bh_audit_event(c->audit, "learn.reset", e < 0 ? "failure" : "success",

@@ -124,6 +124,9 @@ static int open_records(struct bh_core *c, char **why)
 	if ((r = bh_learn_new(c->store, bh_core_learned, c, &c->learn)) < 0)
 		return fail(
 			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
+	if ((r = bh_core_names_start(c)) < 0)
+		return fail(
+			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
 	bh_core_versions_load(c);
 	bh_core_modes_load(c);
 	if ((r = bh_core_history_load(c)) < 0)
@@ -334,6 +337,7 @@ void bh_core_stop(struct bh_core *c)
 		return;
 	c->stopping = true;
 	bh_core_queues_stop(c);
+	bh_core_names_stop(c);
 	if (c->handles) {
 		if (c->audit) {
 			bh_core_wake_cb(&c->wake);
@@ -384,6 +388,7 @@ void bh_core_free(struct bh_core *c)
 	bh_core_feeds_finish(c);
 	bh_core_lookback_finish(c);
 	bh_config_free(c->added);
+	bh_core_names_finish(c);
 	bh_learn_free(c->learn);
 	bh_store_close(c->store);
 	bh_core_sinks_stop(c); /* the last records go when it starts again */

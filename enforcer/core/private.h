@@ -23,6 +23,7 @@
 #include "http/http.h"
 #include "inventory/inventory.h"
 #include "learn/learn.h"
+#include "learn/names.h"
 #include "link/link.h"
 #include "nft/nft.h"
 #include "queue/queue.h"
@@ -204,6 +205,7 @@ struct bh_core {
 	struct bh_ct *ct;
 	struct bh_store *store;
 	struct bh_learn *learn;
+	struct bh_core_names *names;
 	struct bh_audit *audit;
 	struct bh_sink **sink; /* by conf->sinks */
 	size_t n_sinks;
@@ -314,6 +316,22 @@ void bh_core_echo_cut(struct bh_core *c, const struct bh_flow *cut);
 bool bh_core_echo_is(const struct bh_core *c, const struct bh_flow *f);
 void bh_core_echo_send(struct bh_core *c); /* those that the kernel does not know yet */
 void bh_core_echo_refresh(struct bh_core *c); /* the sets were emptied, or the state is another */
+/* names.c: what DNS answers call outside addresses */
+int bh_core_names_start(struct bh_core *c); /* 0 or −errno of the store */
+bool bh_core_names_wanted(const struct bh_core *c); /* DNS is to be copied to us */
+void bh_core_names_stop(struct bh_core *c); /* closes the handle, saves */
+void bh_core_names_finish(struct bh_core *c);
+int bh_core_names_save(struct bh_core *c); /* and commits */
+void bh_core_names_forget(struct bh_core *c, const struct bh_end *end);
+/* What `end`, else the node, was told; borrowed until the next packet. How many. */
+size_t bh_core_names_of(struct bh_core *c, const struct bh_end *end, const struct bh_addr *addr,
+	const char *ret[static BH_NAMES_PER_ADDR]);
+json_t *bh_core_names_json(/* an array; NULLs: empty */
+	struct bh_core *c, const struct bh_end *end, const struct bh_addr *addr);
+/* The role of whoever it was; NULL: not known. Borrowed until the next call. */
+const struct bh_end *bh_core_stay_end(struct bh_core *c, uint64_t stay);
+json_t *bh_core_names_status(const struct bh_core *c);
+const char *bh_core_names_problem(const struct bh_core *c); /* NULL: none */
 /* departed.c: what belonged to workloads that are gone */
 bool bh_core_departs(const struct bh_inventory *from, const struct bh_inventory *to);
 /* Adds the addresses that are behind another interface in `to`, or behind none. */

@@ -110,6 +110,8 @@ static struct bh_ruleset *emit(struct bh_core *c, const struct bh_snapshot *s)
 		.pace_rate = c->conf->pace_rate,
 		.pace_burst = c->conf->pace_burst,
 		.have_nfqueue = caps->native_queue || caps->compat_queue,
+		.names = bh_core_names_wanted(c),
+		.names_group = c->conf->queue_base,
 		.feed_sets = &c->feed_load.sets,
 	};
 	return bh_engine_emit(s->engine, &opts);

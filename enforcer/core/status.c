@@ -40,6 +40,8 @@ static void kernel_problems(struct bh_core *c, json_t *list)
 		problem(list,
 			"this kernel has neither nft_queue nor xt_NFQUEUE: denials are "
 			"dropped but not recorded, nothing is learned; load one of the modules");
+	if (bh_core_names_problem(c))
+		problem(list, "outside addresses get no names: %s", bh_core_names_problem(c));
 	if (c->bridge_nf_error)
 		problem(list,
 			"traffic inside one bridge does not pass the rules: %s; modprobe "
@@ -198,8 +200,9 @@ static json_t *learn_json(struct bh_core *c)
 {
 	struct bh_learn_stats st;
 	bh_learn_get_stats(c->learn, &st);
-	return json_pack("{s:I, s:I, s:o}", "tuples", (json_int_t)st.tuples, "answered",
-		(json_int_t)st.answered, "last_new", bh_core_time_json(st.last_new));
+	return json_pack("{s:I, s:I, s:o, s:o}", "tuples", (json_int_t)st.tuples, "answered",
+		(json_int_t)st.answered, "last_new", bh_core_time_json(st.last_new), "names",
+		bh_core_names_status(c));
 }
 
 static json_t *audit_json(struct bh_core *c)

@@ -44,6 +44,8 @@ void bh_core_tick_cb(uv_timer_t *t)
 	bh_core_history_tick(c);
 	int r = bh_learn_save(c->learn);
 	if (r == 0)
+		r = bh_core_names_save(c);
+	if (r == 0)
 		r = bh_store_commit(c->store);
 	if (r < 0 && !c->store_error)
 		c->store_error = bh_xstrdup(bh_store_message(c->store));

@@ -60,6 +60,13 @@ static struct bh_answer hardly_seen(const struct bh_role_view *x, int64_t now)
 		x->end.namespace, x->name, why.s ? why.s : "");
 }
 
+static size_t names_of(const struct bh_end *role, const struct bh_addr *a,
+	const char *ret[static BH_EXPORT_NAMES], void *core)
+{
+	_Static_assert(BH_EXPORT_NAMES == BH_NAMES_PER_ADDR, "as many as are kept");
+	return bh_core_names_of(core, role, a, ret);
+}
+
 static struct bh_answer export(struct bh_core *c, const struct wanted *w, bool evidence,
 	const struct bh_tuple *t, size_t n, const struct bh_role_views *v, int64_t now)
 {
@@ -77,6 +84,8 @@ static struct bh_answer export(struct bh_core *c, const struct wanted *w, bool e
 		.host = inv ? inv->host : NULL,
 		.n_hosts = inv ? inv->n_hosts : 0,
 		.evidence = evidence,
+		.names = names_of,
+		.names_arg = c,
 		.empty = s.empty,
 		.n_empty = s.n_empty,
 		.hardly_seen = s.hardly,

@@ -29,6 +29,34 @@ static void add_row(const struct bh_flow_row *r, void *arg)
 	l->last = r->seq > l->last ? r->seq : l->last;
 }
 
+/* After the walk: roles are asked of the store. */
+static void add_names(struct bh_core *c, json_t *list)
+{
+	json_t *o;
+	size_t i;
+	json_array_foreach(list, i, o)
+	{
+		uint64_t stay[2];
+		struct bh_addr addr[2];
+		for (int k = 0; k < 2; k++) {
+			const char *text =
+				json_string_value(json_object_get(o, k ? "dst_addr" : "src_addr"));
+			stay[k] = (uint64_t)json_integer_value(
+				json_object_get(o, k ? "dst_stay" : "src_stay"));
+			addr[k].family = 0;
+			if (text)
+				bh_addr_parse(text, &addr[k]);
+		}
+		for (int k = 0; k < 2; k++) {
+			bool outside = !stay[k] && stay[!k] && addr[k].family;
+			const struct bh_end *teller =
+				outside ? bh_core_stay_end(c, stay[!k]) : NULL;
+			json_object_set_new(o, k ? "dst_names" : "src_names",
+				bh_core_names_json(c, teller, &addr[k]));
+		}
+	}
+}
+
 struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit)
 {
 	struct listing l = {json_array(), since};
@@ -39,6 +67,7 @@ struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit)
 		return bh_answer_error(500, NULL, "%s/bulkhead.db: %s", c->conf->state,
 			bh_store_message(c->store));
 	}
+	add_names(c, l.list);
 	return bh_answer_json(
 		200, json_pack("{s:o, s:I}", "flows", l.list, "next", (json_int_t)l.last));
 }

@@ -5,6 +5,7 @@
 
 #define FLOWS_MAX 2000 /* newest rows of the flow table */
 #define EDGES_MAX 5000
+#define NAMES_MAX 8 /* of one address */
 
 struct edge {
 	char *src, *dst; /* owned; as bh_end_format has them */
@@ -16,17 +17,11 @@ struct edge {
 	int64_t last;
 };
 
-struct stay_name {
-	uint64_t stay;
-	char *name; /* of its role */
-};
-
 struct graph {
 	struct bh_core *c;
 	struct edge *edge;
 	size_t n, cap;
-	struct stay_name *stay;
-	size_t n_stays, cap_stays;
+	json_t *names; /* owned; of outside addresses: {"203.0.113.9": {"api.example.com": true}} */
 };
 
 static char *end_text(const struct bh_end *e)
@@ -43,6 +38,21 @@ static struct edge *add(struct graph *g, char *src, char *dst, uint8_t proto, ui
 	return &g->edge[g->n++];
 }
 
+/* What `end` was told of an outside address; several may have been told different names. */
+static void label(struct graph *g, const struct bh_end *end, const struct bh_addr *addr)
+{
+	char text[BH_ADDR_STRLEN];
+	const char *name[BH_NAMES_PER_ADDR];
+	size_t n = end && addr ? bh_core_names_of(g->c, end, addr, name) : 0;
+	json_t *list = n ? json_object_get(g->names, bh_addr_format(addr, text)) : NULL;
+	if (n && !list) {
+		list = json_object();
+		json_object_set_new(g->names, text, list);
+	}
+	for (size_t i = 0; i < n && json_object_size(list) < NAMES_MAX; i++)
+		json_object_set_new(list, name[i], json_true());
+}
+
 static void add_tuples(struct graph *g)
 {
 	size_t n;
@@ -56,33 +66,25 @@ static void add_tuples(struct graph *g)
 		e->allowed = t[i].connections;
 		e->volume = t[i].volume;
 		e->last = t[i].last_seen;
+		label(g, t[i].src.kind == BH_END_ROLE ? &t[i].src : &t[i].dst,
+			bh_tuple_outside(&t[i]));
 	}
 }
 
 /* The role of whoever it was; what the row calls it where nothing more is known. */
 static char *name_of(struct graph *g, uint64_t stay, const char *name)
 {
-	struct bh_stay y;
-	if (!stay)
-		return bh_xstrdup(name);
-	for (size_t i = 0; i < g->n_stays; i++)
-		if (g->stay[i].stay == stay)
-			return bh_xstrdup(g->stay[i].name);
-	BH_GROW(g->stay, g->n_stays, g->cap_stays);
-	struct stay_name *x = &g->stay[g->n_stays++];
-	*x = (struct stay_name){.stay = stay};
-	if (bh_store_get_stay(g->c->store, stay, &y) < 0) {
-		x->name = bh_xstrdup(name);
-	} else {
-		struct bh_workload w = {
-			.name = y.name, .namespace = y.namespace, .labels = y.labels};
-		struct bh_end e = {.kind = BH_END_ROLE, .namespace = y.namespace};
-		bh_role_of(&w, &e.selector);
-		x->name = end_text(&e);
-		bh_labels_finish(&e.selector);
-		bh_stay_finish(&y);
-	}
-	return bh_xstrdup(x->name);
+	const struct bh_end *e = bh_core_stay_end(g->c, stay);
+	return e ? end_text(e) : bh_xstrdup(name);
+}
+
+static void label_row(struct graph *g, const struct bh_flow_row *r)
+{
+	struct bh_addr a;
+	if (r->src_stay && !r->dst_stay && bh_addr_parse(r->dst_addr, &a) == 0)
+		label(g, bh_core_stay_end(g->c, r->src_stay), &a);
+	else if (r->dst_stay && !r->src_stay && bh_addr_parse(r->src_addr, &a) == 0)
+		label(g, bh_core_stay_end(g->c, r->dst_stay), &a);
 }
 
 struct rows {
@@ -97,6 +99,8 @@ static void keep(const struct bh_flow_row *r, void *arg)
 	struct bh_flow_row *x = &to->row[to->n++];
 	*x = (struct bh_flow_row){.src = bh_xstrdup(r->src),
 		.dst = bh_xstrdup(r->dst),
+		.src_addr = bh_xstrdup(r->src_addr),
+		.dst_addr = bh_xstrdup(r->dst_addr),
 		.verdict = bh_xstrdup(r->verdict),
 		.src_stay = r->src_stay,
 		.dst_stay = r->dst_stay,
@@ -124,6 +128,7 @@ static int add_flows(struct graph *g)
 			e->denied = x->count;
 		e->volume = x->volume;
 		e->last = x->last_seen;
+		label_row(g, x);
 		bh_flow_row_finish(x);
 	}
 	free(rows.row);
@@ -199,7 +204,16 @@ static json_t *edge_json(const struct edge *e)
 	return o;
 }
 
-static json_t *nodes_json(struct bh_core *c, json_t *names)
+static json_t *names_of(const json_t *names, const char *addr)
+{
+	json_t *list = json_array(), *x;
+	const char *name;
+	json_object_foreach(json_object_get(names, addr), name, x)
+		json_array_append_new(list, json_string(name));
+	return list;
+}
+
+static json_t *nodes_json(struct bh_core *c, json_t *names, const json_t *labels)
 {
 	struct bh_role_views v;
 	json_t *list = json_array(), *x;
@@ -225,16 +239,16 @@ static json_t *nodes_json(struct bh_core *c, json_t *names)
 		const char *kind = bh_addr_parse(name, &a) == 0 ? "outside"
 				   : bh_streq(name, "host")     ? "host"
 								: "role";
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:n, s:i, s:n}", "name", name, "kind", kind,
-				      "namespace", "workloads", 0, "mode"));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:n, s:i, s:n, s:o}", "name",
+						    name, "kind", kind, "namespace", "workloads", 0,
+						    "mode", "names", names_of(labels, name)));
 	}
 	return list;
 }
 
 struct bh_answer bh_core_graph(struct bh_core *c)
 {
-	struct graph g = {.c = c};
+	struct graph g = {.c = c, .names = json_object()};
 	json_t *edges = json_array(), *names = json_object();
 	add_tuples(&g);
 	bool truncated = g.n == EDGES_MAX;
@@ -247,12 +261,10 @@ struct bh_answer bh_core_graph(struct bh_core *c)
 		free(g.edge[i].src);
 		free(g.edge[i].dst);
 	}
-	for (size_t i = 0; i < g.n_stays; i++)
-		free(g.stay[i].name);
-	free(g.stay);
 	free(g.edge);
-	json_t *nodes = nodes_json(c, names);
+	json_t *nodes = nodes_json(c, names, g.names);
 	json_decref(names);
+	json_decref(g.names);
 	if (r < 0) {
 		json_decref(nodes);
 		json_decref(edges);

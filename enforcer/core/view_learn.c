@@ -69,7 +69,7 @@ struct bh_answer bh_core_learn_status(struct bh_core *c)
 	struct bh_tuple bh_autofree *t = bh_learn_tuples(c->learn, &n);
 	bh_core_role_views(c, t, n, now, &v);
 	for (size_t i = 0; i < n && i < EDGES_MAX; i++)
-		json_array_append_new(edges, bh_core_tuple_json(&t[i]));
+		json_array_append_new(edges, bh_core_tuple_json(c, &t[i]));
 	for (size_t i = 0; i < v.n; i++)
 		json_array_append_new(roles, role_json(&v.item[i], now));
 	bh_core_role_views_finish(&v);

@@ -60,6 +60,16 @@ void bh_nft_add_queue(struct nftnl_rule *r, bool native, uint16_t num, bool bypa
 		add_queue_compat(r, num, bypass);
 }
 
+/* A copy for whoever listens to the group; nobody there, or too slow: the packet goes on as it is.
+ */
+void bh_nft_add_log(struct nftnl_rule *r, uint16_t group, uint32_t snap_len)
+{
+	struct nftnl_expr *e = bh_nft_must(nftnl_expr_alloc("log"));
+	nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, group);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOG_SNAPLEN, snap_len);
+	nftnl_rule_add_expr(r, e);
+}
+
 void bh_nft_add_reject(struct nftnl_rule *r, uint32_t type, uint8_t code)
 {
 	struct nftnl_expr *e = bh_nft_must(nftnl_expr_alloc("reject"));
@@ -93,6 +103,11 @@ int bh_nft_add_action(struct nftnl_rule *r, const struct bh_rule *rule, struct b
 		if (!caps->native_queue && !caps->compat_queue)
 			return -EOPNOTSUPP;
 		bh_nft_add_queue(r, caps->native_queue, rule->queue_num, rule->bypass);
+		return 0;
+	case BH_ACT_LOG:
+		if (!caps->log)
+			return -EOPNOTSUPP;
+		bh_nft_add_log(r, rule->queue_num, rule->snap_len);
 		return 0;
 	case BH_ACT_VMAP_SADDR:
 	case BH_ACT_VMAP_DADDR:

@@ -12,6 +12,7 @@
 #include <libnftnl/rule.h>
 #include <linux/if_ether.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <net/if.h>
 
 #define CT_STATE_ESTABLISHED 2 /* NF_CT_STATE_BIT() of the kernel */
@@ -203,6 +204,15 @@ static void match_ct_bits(struct nftnl_rule *r, uint32_t key, uint32_t bits)
 	add_cmp(r, NFT_CMP_NEQ, &zero, sizeof(zero));
 }
 
+static void match_ct_reply(struct nftnl_rule *r)
+{
+	static const uint8_t reply = IP_CT_DIR_REPLY;
+	struct nftnl_expr *e = bh_nft_add_expr(r, "ct");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, NFT_CT_DIRECTION);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	add_cmp(r, NFT_CMP_EQ, &reply, sizeof(reply));
+}
+
 static void match_range(struct nftnl_rule *r, const struct bh_port_range *p, bool neg)
 {
 	uint16_t first = htons(p->first), last = htons(p->last);
@@ -242,6 +252,18 @@ static int match_port(struct nftnl_rule *r, const struct bh_match *m, bool sourc
 		uint16_t port = htons(m->port[0].first);
 		add_cmp(r, m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ, &port, sizeof(port));
 	}
+	return 0;
+}
+
+/* One port, of whatever protocol the transport header is. */
+static int match_th_port(struct nftnl_rule *r, const struct bh_match *m)
+{
+	if (m->n_ports != 1 || m->port[0].first != m->port[0].last)
+		return -EINVAL;
+	uint16_t port = htons(m->port[0].first);
+	bh_nft_add_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, m->kind == BH_MATCH_TH_SPORT ? 0 : 2, 2,
+		NFT_REG_1);
+	add_cmp(r, NFT_CMP_EQ, &port, sizeof(port));
 	return 0;
 }
 
@@ -348,6 +370,12 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 	case BH_MATCH_CT_CONFIRMED:
 		match_ct_bits(r, NFT_CT_STATUS, IPS_CONFIRMED);
 		return 0;
+	case BH_MATCH_CT_REPLY:
+		match_ct_reply(r);
+		return 0;
+	case BH_MATCH_TH_DPORT:
+	case BH_MATCH_TH_SPORT:
+		return match_th_port(r, m);
 	case BH_MATCH_SADDR_SET:
 	case BH_MATCH_DADDR_SET:
 		match_set(r, m, m->kind == BH_MATCH_SADDR_SET, known, place->table);

@@ -18,6 +18,7 @@ struct bh_nft;
 struct bh_nft_caps {
 	bool native_queue; /* expression "queue" exists (nft_queue) */
 	bool compat_queue; /* xt NFQUEUE through nft_compat exists */
+	bool log; /* expression "log" to a group of NFLOG (nft_log, nfnetlink_log) */
 	bool reject; /* expression "reject" in family inet */
 	bool bridge; /* tables of family bridge; what rulesets say of it is left out elsewhere */
 	bool owner; /* tables that belong to a socket and outlive it (flags owner, persist) */

@@ -176,6 +176,7 @@ uint32_t bh_nft_addr_offset(uint8_t family, bool source);
 uint32_t bh_nft_addr_len(uint8_t family);
 int bh_nft_add_action(struct nftnl_rule *r, const struct bh_rule *rule, struct bh_nft_known *known,
 	const struct bh_nft_caps *caps, uint8_t table);
+void bh_nft_add_log(struct nftnl_rule *r, uint16_t group, uint32_t snap_len);
 void bh_nft_add_queue(struct nftnl_rule *r, bool native, uint16_t num, bool bypass);
 void bh_nft_add_reject(struct nftnl_rule *r, uint32_t type, uint8_t code);
 

@@ -14,7 +14,7 @@
 #define PROBE_TABLE "bulkhead_probe"
 #define PROBE_CHAIN "probe"
 
-enum question { NATIVE_QUEUE, COMPAT_QUEUE, REJECT, BRIDGE, OWNER, N_QUESTIONS };
+enum question { NATIVE_QUEUE, COMPAT_QUEUE, LOG, REJECT, BRIDGE, OWNER, N_QUESTIONS };
 
 struct asked {
 	size_t message[N_QUESTIONS]; /* which asks it */
@@ -54,12 +54,14 @@ static void put_chain(struct bh_nft_batch *b, const char *table)
 
 static void ask_rule(struct bh_nft_batch *b, struct asked *a, enum question q)
 {
-	static const char *const name[] = {"queue", "NFQUEUE", "reject"};
+	static const char *const name[] = {"queue", "NFQUEUE", "log", "reject"};
 	struct nftnl_rule *r = bh_nft_must(nftnl_rule_alloc());
 	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, PROBE_TABLE);
 	nftnl_rule_set_str(r, NFTNL_RULE_CHAIN, PROBE_CHAIN);
 	if (q == REJECT)
 		bh_nft_add_reject(r, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+	else if (q == LOG)
+		bh_nft_add_log(r, 0, 64);
 	else
 		bh_nft_add_queue(r, q == NATIVE_QUEUE, 0, true);
 	a->message[q] = b->n;
@@ -100,6 +102,7 @@ int bh_nft_probe(struct bh_nft *n)
 	n->caps = (struct bh_nft_caps){
 		.native_queue = !a.no[NATIVE_QUEUE],
 		.compat_queue = !a.no[COMPAT_QUEUE],
+		.log = !a.no[LOG],
 		.reject = !a.no[REJECT],
 		.bridge = !a.no[BRIDGE],
 		.owner = !a.no[OWNER],

@@ -121,6 +121,7 @@ static enum bh_packet_fault icmp(const struct cursor *c, struct bh_packet *ret)
 
 static enum bh_packet_fault transport(const struct cursor *c, struct bh_packet *ret)
 {
+	ret->transport = c->pos;
 	switch (ret->flow.proto) {
 	case IPPROTO_TCP:
 		return tcp(c, ret);

@@ -18,6 +18,7 @@ struct bh_packet {
 	struct bh_flow flow; /* as far as fault allows */
 	enum bh_packet_fault fault;
 	uint8_t tcp_flags;
+	size_t transport; /* where the transport header begins; 0: not in data */
 	unsigned indev, outdev; /* ifindex; 0 = none */
 	unsigned physindev; /* bridged: the port it came in by; 0 = none */
 	unsigned hook; /* NF_INET_* of linux/netfilter.h */
@@ -30,10 +31,10 @@ struct bh_packet {
 
 /*
  * Parses one IP packet (no link layer). Reads nothing outside data[0..len). Walks IPv6 extension
- * headers (RFC 8200), at most 16. Pure, fuzzed. Sets the whole of *ret: flow, fault, tcp_flags and
- * len, the rest to zero; addresses are always set when fault is OK or FRAGMENT, or TRUNCATED behind
- * the IP header. Data may be the beginning of a longer packet: that alone is no fault as long as
- * the ports are inside. IPv4-mapped IPv6 addresses stay IPv6.
+ * headers (RFC 8200), at most 16. Pure, fuzzed. Sets the whole of *ret: flow, fault, tcp_flags,
+ * transport and len, the rest to zero; addresses are always set when fault is OK or FRAGMENT, or
+ * TRUNCATED behind the IP header. Data may be the beginning of a longer packet: that alone is no
+ * fault as long as the ports are inside. IPv4-mapped IPv6 addresses stay IPv6.
  */
 void bh_packet_parse(const uint8_t *data, size_t len, struct bh_packet *ret);
 

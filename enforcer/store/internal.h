@@ -7,7 +7,7 @@
 
 #include "store/store.h"
 
-#define BH_STORE_VERSION 8 /* user_version of the schema that this program writes */
+#define BH_STORE_VERSION 9 /* user_version of the schema that this program writes */
 
 /* Prepared statements, kept for the life of the connection. */
 enum bh_store_stmt {
@@ -20,6 +20,9 @@ enum bh_store_stmt {
 	BH_STMT_PUT_ROLE,
 	BH_STMT_DROP_ROLE,
 	BH_STMT_LOAD_ROLES,
+	BH_STMT_PUT_NAME,
+	BH_STMT_DROP_NAME,
+	BH_STMT_LOAD_NAMES,
 	BH_STMT_UPDATE_FLOW,
 	BH_STMT_INSERT_FLOW,
 	BH_STMT_TRIM_FLOWS,

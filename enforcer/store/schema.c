@@ -116,6 +116,11 @@ static const char *const migration[BH_STORE_VERSION] = {
 	"ALTER TABLE flow ADD COLUMN bytes_out INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE flow ADD COLUMN bytes_back INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE flow ADD COLUMN duration INTEGER NOT NULL DEFAULT 0;",
+
+	/* Names that DNS answers gave to addresses. */
+	"CREATE TABLE name (end TEXT NOT NULL, addr TEXT NOT NULL, name TEXT NOT NULL,"
+	" first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,"
+	" PRIMARY KEY (end, addr, name)) WITHOUT ROWID;",
 };
 
 /* Fails if a table or column that this version uses is not there. */
@@ -124,6 +129,7 @@ static const char probe[] =
 	"LIMIT 1;"
 	"SELECT end, learned, hours, instances FROM role LIMIT 1;"
 	"SELECT seq, rule, src_id, count, src_stay, dst_key, ended, duration FROM flow LIMIT 1;"
+	"SELECT end, addr, name, last_seen FROM name LIMIT 1;"
 	"SELECT number, id, digest, mark, unseen FROM stay LIMIT 1;"
 	"SELECT stay, addr, since, until FROM stay_addr LIMIT 1;"
 	"SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"

@@ -46,6 +46,20 @@ int bh_store_drop_role(struct bh_store *s, const struct bh_end *end);
 int bh_store_load_roles(
 	struct bh_store *s, void (*fn)(const struct bh_role_row *, void *), void *arg);
 
+/* Names of addresses as an end (a role or the host) was told them, keyed by all three; put
+ * replaces, a load calls fn with borrowed ones, the oldest first. */
+#define BH_STORE_NAME_MAX 253 /* bytes */
+struct bh_name_row {
+	struct bh_end end;
+	struct bh_addr addr;
+	char *name; /* lower case letters, digits, '-', '_' and '.' */
+	int64_t first_seen, last_seen; /* µs */
+};
+int bh_store_put_name(struct bh_store *s, const struct bh_name_row *r);
+int bh_store_drop_name(struct bh_store *s, const struct bh_name_row *r);
+int bh_store_load_names(
+	struct bh_store *s, void (*fn)(const struct bh_name_row *, void *), void *arg);
+
 /*
  * Flows, aggregated by (ends, their addresses and stays, proto, port, verdict, reason, rule): who
  * comes to a name or an address later begins rows of its own.

@@ -119,6 +119,13 @@ struct bh_export_opts {
 	const struct bh_addr *host; /* the node's addresses, for those rules */
 	size_t n_hosts;
 	bool evidence; /* annotations with counts and dates */
+	/* With evidence: names that the role was told for an outside address, sorted, at most
+	 * BH_EXPORT_NAMES of them into ret (borrowed until the next call); returns how many. May be
+	 * NULL. They stand beside the address as comments, and mean nothing to anybody. */
+#define BH_EXPORT_NAMES 4
+	size_t (*names)(const struct bh_end *role, const struct bh_addr *a,
+		const char *ret[static BH_EXPORT_NAMES], void *arg);
+	void *names_arg;
 	/* Roles of which nothing was learned: those that get a policy without rules, and those that
 	 * were seen too little for that, which get a comment. Both are ROLE ends. */
 	const struct bh_end *empty, *hardly_seen;

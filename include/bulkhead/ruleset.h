@@ -94,6 +94,7 @@ enum bh_match_kind {
 	BH_MATCH_CT_NEW, /* ct state new */
 	BH_MATCH_CT_DNAT, /* ct status dnat: its destination was rewritten */
 	BH_MATCH_CT_CONFIRMED, /* ct status confirmed: not the first packet of its flow */
+	BH_MATCH_CT_REPLY, /* ct direction reply */
 	BH_MATCH_SADDR_SET, /* ip|ip6 saddr [!=] @name */
 	BH_MATCH_DADDR_SET, /* ip|ip6 daddr [!=] @name */
 	BH_MATCH_PAIR_SET, /* ip|ip6 saddr . daddr @name */
@@ -102,6 +103,9 @@ enum bh_match_kind {
 	BH_MATCH_L4PROTO, /* meta l4proto PROTO */
 	BH_MATCH_DPORT, /* tcp|udp|sctp dport PORT | A-B | { … } (proto, ports) */
 	BH_MATCH_SPORT, /* the same for the source port */
+	BH_MATCH_TH_DPORT, /* th dport PORT: any transport protocol that has it there (ports: one)
+			    */
+	BH_MATCH_TH_SPORT, /* th sport PORT */
 	BH_MATCH_TCP_NOT_SYN, /* tcp flags & (fin|syn|rst|ack) != syn */
 	BH_MATCH_ICMPV6_TYPES, /* icmpv6 type { … } (ports: first = type) */
 	BH_MATCH_IIF_LO, /* iif "lo" by name: iifname "lo" */
@@ -181,6 +185,7 @@ enum bh_action {
 	BH_ACT_JUMP, /* target */
 	BH_ACT_GOTO, /* target */
 	BH_ACT_QUEUE, /* queue_num, bypass */
+	BH_ACT_LOG, /* a copy to NFLOG's group queue_num, at most snap_len bytes; goes on */
 	BH_ACT_VMAP_SADDR, /* ip|ip6 saddr vmap @target (family) */
 	BH_ACT_VMAP_DADDR,
 	BH_ACT_REJECT_TCP_RESET,
@@ -196,6 +201,7 @@ struct bh_rule {
 	char *target;
 	uint16_t queue_num;
 	bool bypass;
+	uint16_t snap_len; /* LOG */
 	char *comment; /* may be NULL */
 };
 

@@ -162,7 +162,7 @@ static void put_comments(const struct bh_export_roles *roles, size_t role,
 /* Returns whether it is a policy and not just an explanation. */
 static bool put_policy(const struct bh_export_roles *roles, size_t role,
 	const struct bh_export_edge *edge, size_t n, const struct images *images,
-	struct bh_buf *out)
+	const struct bh_export_opts *opts, struct bh_buf *out)
 {
 	const struct bh_export_role *r = &roles->role[role];
 	if (r->unsayable) {
@@ -182,8 +182,8 @@ static bool put_policy(const struct bh_export_roles *roles, size_t role,
 	bh_buf_str(out, "spec:\n  podSelector:");
 	bh_yaml_selector(&r->selector, 4, out);
 	bh_buf_str(out, "  policyTypes:\n  - Ingress\n  - Egress\n");
-	bh_export_put_rules(roles, edge, n, BH_INGRESS, out);
-	bh_export_put_rules(roles, edge, n, BH_EGRESS, out);
+	bh_export_put_rules(roles, edge, n, BH_INGRESS, opts, out);
+	bh_export_put_rules(roles, edge, n, BH_EGRESS, opts, out);
 	return true;
 }
 
@@ -237,7 +237,7 @@ size_t bh_baseline_export(const struct bh_tuple *tuple, size_t n, const struct b
 			if (separate)
 				bh_buf_str(out, "---\n");
 			separate = put_policy(&roles, i, edges.edge + lo, hi - lo,
-				opts->evidence ? &images : NULL, out);
+				opts->evidence ? &images : NULL, opts, out);
 			written += separate;
 		}
 		lo = hi;

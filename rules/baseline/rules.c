@@ -75,19 +75,36 @@ static size_t find_groups(struct peer *peer, size_t n, struct group *group)
 	return n_groups;
 }
 
-static void put_block(const struct bh_prefix *p, struct bh_buf *out)
+/* Behind a single address, what the role knows it as; free of anything that could end a comment. */
+static void put_names(const struct bh_end *role, const struct bh_prefix *p,
+	const struct bh_export_opts *opts, struct bh_buf *out)
+{
+	const char *name[BH_EXPORT_NAMES];
+	size_t n = 0;
+	if (opts->evidence && opts->names && p->len == bh_addr_bits(&p->addr))
+		n = opts->names(role, &p->addr, name, opts->names_arg);
+	for (size_t i = 0; i < n; i++) {
+		bh_autofree char *text = bh_diag_quote(name[i], strlen(name[i]));
+		bh_buf_printf(out, "%s%s", i ? ", " : " # ", text);
+	}
+}
+
+static void put_block(const struct bh_end *role, const struct bh_prefix *p,
+	const struct bh_export_opts *opts, struct bh_buf *out)
 {
 	char text[BH_PREFIX_STRLEN];
 	const char *quote = p->addr.family == BH_IPV6 ? "\"" : "";
 	bh_prefix_format(p, text);
-	bh_buf_printf(out, "    - ipBlock:\n        cidr: %s%s%s\n", quote, text, quote);
+	bh_buf_printf(out, "    - ipBlock:\n        cidr: %s%s%s", quote, text, quote);
+	put_names(role, p, opts, out);
+	bh_buf_str(out, "\n");
 }
 
-static void put_peer(
-	const struct bh_export_roles *roles, const struct bh_export_edge *e, struct bh_buf *out)
+static void put_peer(const struct bh_export_roles *roles, const struct bh_export_edge *e,
+	const struct bh_export_opts *opts, struct bh_buf *out)
 {
 	if (e->peer != BH_END_ROLE) {
-		put_block(&e->block, out);
+		put_block(roles->role[e->role].end, &e->block, opts, out);
 		return;
 	}
 	const struct bh_export_role *own = &roles->role[e->role];
@@ -105,11 +122,11 @@ static void put_peer(
 }
 
 static void put_group(const struct bh_export_roles *roles, const struct group *g,
-	enum bh_direction d, struct bh_buf *out)
+	enum bh_direction d, const struct bh_export_opts *opts, struct bh_buf *out)
 {
 	bh_buf_str(out, d == BH_INGRESS ? "  - from:\n" : "  - to:\n");
 	for (size_t i = 0; i < g->n; i++)
-		put_peer(roles, g->peer[i].edge, out);
+		put_peer(roles, g->peer[i].edge, opts, out);
 	bh_buf_str(out, "    ports:\n");
 	for (size_t i = 0; i < g->peer->n; i++) {
 		const struct bh_export_edge *e = &g->peer->edge[i];
@@ -122,7 +139,7 @@ static void put_group(const struct bh_export_roles *roles, const struct group *g
 }
 
 void bh_export_put_rules(const struct bh_export_roles *roles, const struct bh_export_edge *edge,
-	size_t n, enum bh_direction d, struct bh_buf *out)
+	size_t n, enum bh_direction d, const struct bh_export_opts *opts, struct bh_buf *out)
 {
 	struct peer *peer = bh_xcalloc(n, sizeof(*peer));
 	struct group *group = bh_xcalloc(n, sizeof(*group));
@@ -130,7 +147,7 @@ void bh_export_put_rules(const struct bh_export_roles *roles, const struct bh_ex
 	bh_buf_printf(
 		out, "  %s:%s\n", d == BH_INGRESS ? "ingress" : "egress", n_groups ? "" : " []");
 	for (size_t i = 0; i < n_groups; i++)
-		put_group(roles, &group[i], d, out);
+		put_group(roles, &group[i], d, opts, out);
 	free(peer);
 	free(group);
 }

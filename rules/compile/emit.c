@@ -141,6 +141,7 @@ static void emit_mid_stream(struct bh_chain *c)
 static struct bh_chain *base_chain(struct bh_emit *m, const char *name, enum bh_hook hook)
 {
 	struct bh_chain *c = bh_ruleset_add_chain(m->rs, name, hook, PRIORITY, NULL);
+	bh_emit_names_jump(m, c);
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	bh_rule_match(r, BH_MATCH_CT_ESTABLISHED);
 	r->action = BH_ACT_ACCEPT;
@@ -230,6 +231,7 @@ struct bh_ruleset *bh_engine_emit(const struct bh_engine *e, const struct bh_emi
 	emit_host(&m, "input", BH_HOOK_INPUT);
 	emit_host(&m, "output", BH_HOOK_OUTPUT);
 	bh_emit_threats(&m);
+	bh_emit_names(&m);
 	bh_emit_ends(&m);
 	bh_emit_guard(&m);
 	bh_emit_surroundings(&m);

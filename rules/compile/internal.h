@@ -371,6 +371,9 @@ void bh_emit_cache_sets(struct bh_ruleset *rs);
 void bh_emit_unknown(struct bh_chain *c, enum bh_match_kind kind);
 
 /* emit_passed.c */
+/* emit_names.c: the jump stands before everything else. Nothing without opts->names. */
+void bh_emit_names_jump(const struct bh_emit *m, struct bh_chain *c);
+void bh_emit_names(const struct bh_emit *m);
 void bh_emit_passed(struct bh_chain *c, enum bh_match_kind kind);
 void bh_emit_passed_chain(struct bh_ruleset *rs);
 

@@ -189,6 +189,9 @@ static void print_action(const struct bh_rule *r, struct bh_buf *out)
 		bh_buf_printf(
 			out, "queue %sto %u ", r->bypass ? "flags bypass " : "", r->queue_num);
 		break;
+	case BH_ACT_LOG:
+		bh_buf_printf(out, "log group %u snaplen %u ", r->queue_num, r->snap_len);
+		break;
 	case BH_ACT_VMAP_SADDR:
 		bh_buf_printf(out, "%s saddr vmap @%s ", ip(r->family), r->target);
 		break;

@@ -175,6 +175,13 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 	case BH_MATCH_CT_CONFIRMED:
 		bh_buf_str(out, "ct status confirmed");
 		break;
+	case BH_MATCH_CT_REPLY:
+		bh_buf_str(out, "ct direction reply");
+		break;
+	case BH_MATCH_TH_DPORT:
+	case BH_MATCH_TH_SPORT:
+		print_port_set(m->kind == BH_MATCH_TH_DPORT ? "th dport" : "th sport", m, out);
+		break;
 	case BH_MATCH_SADDR_SET:
 		bh_buf_printf(out, "%s saddr %s@%s", a, neg, m->set);
 		break;

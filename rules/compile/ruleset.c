@@ -248,7 +248,8 @@ static bool match_equal(const struct bh_match *a, const struct bh_match *b)
 bool bh_rule_equal(const struct bh_rule *a, const struct bh_rule *b)
 {
 	if (a->n != b->n || a->counter != b->counter || a->action != b->action ||
-		a->family != b->family || a->queue_num != b->queue_num || a->bypass != b->bypass)
+		a->family != b->family || a->queue_num != b->queue_num || a->bypass != b->bypass ||
+		a->snap_len != b->snap_len)
 		return false;
 	if (!bh_streq(a->target, b->target) || !bh_streq(a->comment, b->comment))
 		return false;

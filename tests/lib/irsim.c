@@ -130,6 +130,7 @@ static bool matches(struct sim *s, const struct bh_match *m)
 		return s->p->established;
 	case BH_MATCH_CT_RELATED:
 	case BH_MATCH_IP_OPTION:
+	case BH_MATCH_CT_REPLY:
 	case BH_MATCH_CT_CONFIRMED: /* every packet is the first of its flow */
 		return false;
 	case BH_MATCH_CT_NEW:
@@ -151,6 +152,10 @@ static bool matches(struct sim *s, const struct bh_match *m)
 		return f->proto == m->proto && in_ports(m, f->dport);
 	case BH_MATCH_SPORT:
 		return f->proto == m->proto && in_ports(m, f->sport);
+	case BH_MATCH_TH_DPORT:
+		return in_ports(m, f->dport);
+	case BH_MATCH_TH_SPORT:
+		return in_ports(m, f->sport);
 	case BH_MATCH_TCP_NOT_SYN:
 		return f->proto == BH_TCP && s->p->mid_stream;
 	case BH_MATCH_ICMPV6_TYPES:
@@ -195,6 +200,7 @@ static bool act(struct sim *s, const struct bh_chain *c, const struct bh_rule *r
 {
 	switch (r->action) {
 	case BH_ACT_NONE:
+	case BH_ACT_LOG:
 		return false;
 	case BH_ACT_RETURN:
 		return true;

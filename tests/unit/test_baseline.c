@@ -493,6 +493,44 @@ static void test_export_evidence(void **state BH_UNUSED)
 	free_tuples(t, 2);
 }
 
+static size_t hostile_names(const struct bh_end *e, const struct bh_addr *a,
+	const char *ret[static BH_EXPORT_NAMES], void *arg)
+{
+	assert_string_equal(arg, "arg");
+	assert_int_equal(e->kind, BH_END_ROLE);
+	if (a->b[3] != 9)
+		return 0;
+	ret[0] = "api.example.com";
+	ret[1] = "evil\n    - ipBlock:\n        cidr: 0.0.0.0/0\x1b[2J";
+	return 2;
+}
+
+/* Beside the address, whatever they are made of; not beside a block, not without evidence. */
+static void test_export_names_of_addresses(void **state BH_UNUSED)
+{
+	struct bh_export_opts opts = {
+		.evidence = true, .names = hostile_names, .names_arg = (void *)"arg"};
+	struct bh_tuple t[] = {tuple(role("shop", "app=web"), outside("203.0.113.9"), 6, 443),
+		tuple(role("shop", "app=web"), outside("203.0.113.8"), 6, 443)};
+	bh_autofree char *text = export_text(t, 2, NULL, &opts, 1);
+	assert_non_null(strstr(text, "        cidr: 203.0.113.8/32\n"));
+	assert_non_null(strstr(text, "        cidr: 203.0.113.9/32 # api.example.com, evil\\n"));
+	assert_null(strstr(text, "cidr: 0.0.0.0/0\n"));
+	assert_null(strchr(text, '\x1b'));
+	struct bh_policy_set *s = parse(text);
+	assert_int_equal(s->n, 1);
+	assert_int_equal(s->policy[0]->rule[BH_EGRESS][0].n_peers, 2);
+	bh_policy_set_unref(s);
+	opts.evidence = false;
+	bh_autofree char *bare = export_text(t, 2, NULL, &opts, 1);
+	assert_null(strchr(bare, '#'));
+	opts.evidence = t[0].is_widened = true;
+	assert_int_equal(bh_prefix_parse("203.0.113.0/24", &t[0].widened), 0);
+	bh_autofree char *wide = export_text(t, 2, NULL, &opts, 1);
+	assert_null(strchr(wide, '#'));
+	free_tuples(t, 2);
+}
+
 /* --- narrowing --- */
 
 static void test_narrowing(void **state BH_UNUSED)
@@ -844,6 +882,7 @@ int main(void)
 		cmocka_unit_test(test_export_quoting),
 		cmocka_unit_test(test_export_names),
 		cmocka_unit_test(test_export_evidence),
+		cmocka_unit_test(test_export_names_of_addresses),
 		cmocka_unit_test(test_narrowing),
 		cmocka_unit_test(test_exactness),
 	};

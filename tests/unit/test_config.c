@@ -41,7 +41,7 @@ static void assert_prints_again(const struct bh_config *c)
 static void test_defaults(void **state BH_UNUSED)
 {
 	static const char *const texts[] = {NULL, "", "# nothing\n", "---\n", "{}", "modes:\n",
-		"sources:\nnamespaces:\nnodes:\nfeeds:\naudit:\nqueue:\npace:\nhistory:\n",
+		"sources:\nnamespaces:\nnodes:\nfeeds:\naudit:\nqueue:\npace:\nhistory:\nlearn:\n",
 		"sources: auto\n"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++) {
 		struct bh_config *c = parse("/etc/bulkhead/bulkhead.yaml", texts[i]);
@@ -62,6 +62,7 @@ static void test_defaults(void **state BH_UNUSED)
 		assert_int_equal(c->pace_burst, 2000);
 		assert_int_equal(c->history_keep_s, 30 * 86400);
 		assert_int_equal(c->history_max, 100000);
+		assert_int_equal(c->learn_names, 32768);
 		assert_prints_again(c);
 		bh_config_free(c);
 	}
@@ -108,7 +109,8 @@ static const char everything[] =
 	"'tcp://[::1]:514', format: ocsf}]}\n"
 	"queue: {base: 65533, length: 256}\n"
 	"pace: {rate: 0, burst: 1}\n"
-	"history: {keep: 1s, max: 100}\n";
+	"history: {keep: 1s, max: 100}\n"
+	"learn: {names: 0}\n";
 
 static void test_everything(void **state BH_UNUSED)
 {
@@ -170,6 +172,7 @@ static void test_everything(void **state BH_UNUSED)
 	assert_int_equal(c->pace_burst, 1);
 	assert_int_equal(c->history_keep_s, 1);
 	assert_int_equal(c->history_max, 100);
+	assert_int_equal(c->learn_names, 0);
 	assert_prints_again(c);
 	bh_config_free(c);
 }
@@ -358,6 +361,7 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"history: {keep: 3651d}\n", 1, 17, "history.keep", "from 1s to 3650d"},
 		{"history: {keep: 30}\n", 1, 17, "history.keep", "lacks its unit"},
 		{"history: {max: 99}\n", 1, 16, "history.max", "from 100 to 1000000"},
+		{"learn: {names: -1}\n", 1, 16, "learn.names", "from 0 to 1000000"},
 		{"history: {days: 1}\n", 1, 11, "history", "unknown field"},
 	};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {

@@ -5,7 +5,7 @@
  * the difference before committing it.
  *
  * A workload's label "golden-mode" sets its mode. Words after the case's name are options:
- * unselected-deny, host-policy, reject, no-queue, feeds.
+ * unselected-deny, host-policy, reject, no-queue, feeds, names.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,6 +48,8 @@ static char *render(const struct bh_scenario *c)
 	struct bh_emit_opts emit = {.queue_unmatched = 48620,
 		.queue_observed = 48621,
 		.have_nfqueue = !strstr(c->name, " no-queue"),
+		.names = strstr(c->name, " names"),
+		.names_group = 48620,
 		.feeds = &feeds};
 	struct bh_buf out = {0};
 	if (strstr(c->name, " feeds")) {
@@ -128,8 +130,8 @@ static void test_golden(void **state BH_UNUSED)
 /* nft loads our text into a network namespace that exists for this only, and lists it alike. */
 static void test_nft_reads_and_lists_it(void **state BH_UNUSED)
 {
-	static const char *const files[] = {GOLDEN "/local.nft",
-		GOLDEN "/closed.nft"}; /* no queue: every kernel has the rest */
+	static const char *const files[] = {GOLDEN "/local.nft", GOLDEN "/closed.nft",
+		GOLDEN "/names.nft"}; /* no queue: every kernel has the rest */
 	if (geteuid() != 0 || system("unshare -n nft list tables >/dev/null 2>&1") != 0)
 		skip();
 	for (size_t i = 0; i < BH_ARRAY_SIZE(files); i++) {

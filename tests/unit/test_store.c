@@ -600,7 +600,7 @@ static void test_older_schema(void **state BH_UNUSED)
 	struct bh_buf bh_autobuf modes = {0};
 	bh_store_close(open_store(0));
 	run_sql("DROP TABLE version; DROP TABLE version_file; DROP TABLE policy_text;"
-		"DROP TABLE quarantine; DROP TABLE role; DROP TABLE mode;"
+		"DROP TABLE quarantine; DROP TABLE role; DROP TABLE mode; DROP TABLE name;"
 		"ALTER TABLE tuple DROP COLUMN answered_at;"
 		"ALTER TABLE tuple DROP COLUMN review; ALTER TABLE tuple DROP COLUMN widened;"
 		"ALTER TABLE tuple DROP COLUMN ended; ALTER TABLE tuple DROP COLUMN packets_out;"
