@@ -288,7 +288,7 @@ struct bh_core {
 	bool handles; /* the uv handles above are initialised */
 	bool reconciling; /* reconcile is scheduled */
 	uint64_t reconciled_at; /* the loop's time, ms */
-	unsigned sweeps; /* conntrack sweeps still to do */
+	unsigned sweeps; /* further conntrack sweeps that are under way or done */
 };
 
 /* reconcile.c */

@@ -2,12 +2,14 @@
 /*
  * Revocation: after a change of what is enforced, connections that conntrack still holds open but
  * the new state denies are cut. Established packets skip every rule, so the entry itself has to go;
- * the groups' rule against mid-stream pick-up keeps it from coming back. Done twice, 100 ms apart,
- * for confirmations that were in flight at the first sweep.
+ * the groups' rule against mid-stream pick-up keeps it from coming back. Done again 100 ms and a
+ * second later: a packet that had passed the old rules may wait behind them (another program's
+ * queue, an interface's) and be entered in conntrack only then.
  */
 #include "core/private.h"
 
-#define SECOND_SWEEP_MS 100
+/* How long after the one before each further sweep comes. */
+static const unsigned sweep_ms[] = {100, 900};
 
 static bool listed(const struct bh_snapshot *s, const struct bh_addr *a, unsigned as,
 	const struct bh_addr *other)
@@ -54,19 +56,19 @@ void bh_core_sweep_cb(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
 	sweep(c);
-	if (c->sweeps && --c->sweeps)
-		uv_timer_start(t, bh_core_sweep_cb, SECOND_SWEEP_MS, 0);
+	if (c->sweeps < BH_ARRAY_SIZE(sweep_ms))
+		uv_timer_start(t, bh_core_sweep_cb, sweep_ms[c->sweeps++], 0);
 }
 
 int bh_core_revoke_now(struct bh_core *c)
 {
 	c->sweeps = 1;
-	uv_timer_start(&c->sweep_timer, bh_core_sweep_cb, SECOND_SWEEP_MS, 0);
+	uv_timer_start(&c->sweep_timer, bh_core_sweep_cb, sweep_ms[0], 0);
 	return sweep(c);
 }
 
 void bh_core_revoke(struct bh_core *c)
 {
-	c->sweeps = 2;
+	c->sweeps = 0;
 	uv_timer_start(&c->sweep_timer, bh_core_sweep_cb, 0, 0);
 }

@@ -5,6 +5,7 @@ only the server feeds, with conntrack willing to pick up what it does not know. 
 not lose a packet."""
 import itertools, json, os, select, socket, struct, time
 
+from detain import Detained
 from lab import Child, Failure, Suite, wait_for
 
 NP = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: %s, namespace: %s}\n"
@@ -224,6 +225,57 @@ def test_allowed_again(lab):
     s.end()
     if [t for t, _ in s.got if closed - 0.4 < t < closed] or not [t for t, _ in s.got if t > at + 1]:
         raise Failure("not cut, or not back: " + str([round(t - at, 1) for t, _ in s.got][::50]))
+
+
+def _bytes_there_and_back(addr, port):
+    """Connects and goes on until one does not come back."""
+    s = socket.create_connection((addr, port), timeout=30)
+    s.settimeout(2.5)
+    try:
+        while True:
+            s.sendall(b"x")
+            if s.recv(1) != b"x":
+                return "closed"
+            time.sleep(0.05)
+    except OSError as e:
+        return type(e).__name__
+
+
+def _late(lab, old, api):
+    """A connection whose first packet waits behind the rules while they change; how it ended, and
+    whether it was let go in time for the last sweep."""
+    lab.policy("p.yaml", ingress(["app: old"]))
+    wait_for("old is let in", lambda: lab.probe(old, api.v4, "tcp", 8081) == "open")
+    detained = Detained(lab, "-p tcp --dport 8080 --syn")
+    client = Child(old.netns, _bytes_there_and_back, api.v4, 8080)
+    try:
+        detained.wait()
+        n = lab.status()["policies"]["generation"]
+        begin = time.monotonic()
+        lab.policy("p.yaml", ingress(["app: web"]))
+        in_force(lab, n + 1)
+        time.sleep(0.3)
+        detained.release()
+        late = time.monotonic() - begin > 0.9
+        return client.result(30), late
+    finally:
+        client.kill()
+        detained.end()
+
+
+def test_allowed_while_it_changed(lab):
+    """The packet that opens a connection has passed the old rules and is entered in conntrack after
+    the new ones are in force and the first sweeps are over."""
+    web, old, api = world(lab, "enforce", ingress(["app: old"]))
+    api.serve(tcp=(8080, 8081))
+    for _ in range(8):
+        end, late = _late(lab, old, api)
+        if not late:
+            break
+    else:
+        raise Failure("this machine is too slow to try it")
+    if end != "TimeoutError":
+        raise Failure("the connection ended by " + end)
 
 
 def test_quarantine(lab):
