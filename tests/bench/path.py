@@ -8,7 +8,7 @@ rounds and their least and greatest. The baseline is a node without any table, b
 switched on (the daemon would switch it on); beside it one whose only rule accepts established
 connections, since a container engine's address translation has connections tracked anyway.
 """
-import argparse, os, statistics, sys, time
+import argparse, atexit, os, shutil, statistics, sys, tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import path_lab
@@ -16,7 +16,8 @@ from path_engine import Engine
 from path_lab import Failure, Lab, Values, background, go_first, isolate, load, notice, watched
 
 AIMS = {"stream": 0.97, "connect": 0.95, "p99": 1.10, "flat": 0.05, "learn": 0.90, "verdicts": 0.80,
-        "first": 100.0, "flood": 1.2, "start": 5.0, "memory": 16.0}
+        "first": 100.0, "flood": 1.2, "start": 5.0, "memory": 16.0, "logging": 1.1}
+LOGGED = 1000  # a second; the table of the last ten seconds' flows has 8,192 places, and every lab has its turn
 missed = []
 
 
@@ -199,6 +200,26 @@ def first_packets(b):
              f"{sum(l['lost'] for l in mine)} lost; {saturation(mine)}")
 
 
+def logging(b):
+    title(f"11. Verdicts with and without records, log on a disk, {LOGGED} new flows a second, each with its record")
+    before = b.logged.status()["audit"]
+    lines = load("fresh", [b.unlogged, b.logged], rounds=b.rounds, slice=4 * b.slice, rate=LOGGED)
+    after = b.logged.status()["audit"]
+    for q in ("p99", "p50"):
+        r = ratio(lines, "logged", "unlogged", q)
+        judged = AIMS["logging"] if q == "p99" else None
+        row(f"{q} of a first packet's way: with ÷ without records", r.text(2),
+            f"{column(lines, 'logged', q).median:.0f} : {column(lines, 'unlogged', q).median:.0f} µs",
+            f"<= {judged}" if judged else "", r.median <= judged if judged else None)
+    for lab in ("unlogged", "logged"):
+        mine = [l for l in lines if l["lab"] == lab]
+        note(f"{lab}: {sum(l['queued'] for l in mine)} queued of {sum(l['sent'] for l in mine)} sent; daemon "
+             f"{100 * sum(l['daemon_cpu'] for l in mine) / sum(l['seconds'] for l in mine):.1f} % of a CPU; {saturation(mine)}")
+    note(f"records written {after['written'] - before['written']}, checkpoints {after['checkpoints'] - before['checkpoints']}, "
+         f"without a record of their own {after['lost'] - before['lost']}; "
+         f"without records: {b.unlogged.status()['audit']['written']} in all")
+
+
 def flood(b):
     seconds = b.flood_ms / 1000
     title(f"8. 100,000 denied SYN/s from one container, {seconds:.0f} s a round; another one's connections, 500/s")
@@ -297,13 +318,21 @@ class Bench:
             self.audit.start(100, mode="audit")
             self.loop.start(100, mode="audit").replace_by_loop()
 
+        if "logging" in parts:
+            disk = tempfile.mkdtemp(prefix="bulkhead-bench-", dir="/var/tmp")
+            atexit.register(shutil.rmtree, disk, True)
+            self.logged, self.unlogged = Lab("logged", 250, 8), Lab("unlogged", 250, 8)
+            self.logged.unpaced = self.unlogged.unpaced = True
+            for lab, program in ((self.logged, path_lab.BULKHEADD), (self.unlogged, path_lab.UNLOGGED)):
+                lab.start(100, mode="audit", program=program, log=f"{disk}/{lab.name}")
+
     def stop(self):
         for lab in self.labs:
             lab.stop()
 
 
 PARTS = {"stream": streams, "connect": connections, "shares": shares, "learn": learning, "verdicts": verdicts,
-         "first": first_packets, "flood": flood, "start": None, "memory": None}
+         "first": first_packets, "logging": logging, "flood": flood, "start": None, "memory": None}
 
 
 def measure(quick, parts):

@@ -10,6 +10,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("BULKHEAD_BUILD", os.path.join(TOP, "build-bench"))
 BULKHEADD = os.path.join(BUILD, "enforcer/daemon/bulkheadd")
 BULKHEAD = os.path.join(BUILD, "enforcer/cli/bulkhead")
+UNLOGGED = os.path.join(BUILD, "tests/bench/bulkheadd_unlogged")
 LOAD = os.path.join(BUILD, "tests/bench/bench_path")
 WORK = "/run/netns/.bench"  # on a tmpfs that nobody else sees
 NET = ipaddress.ip_address("10.77.0.0")  # /22, on the bridge of every node
@@ -154,7 +155,7 @@ class Lab:
         os.rename(path + ".tmp", path)
         return path
 
-    def start(self, n_policies, mode="enforce", sources=None, docs=None):
+    def start(self, n_policies, mode="enforce", sources=None, docs=None, program=BULKHEADD, log=None):
         docs = policies(n_policies, self.apps) if docs is None else docs
         if docs:
             self.write("policies/all.yaml", "\n---\n".join(json.dumps(d) for d in docs))
@@ -162,13 +163,13 @@ class Lab:
             {"name": c.name, "namespace": "bench", "labels": c.labels, "image": "bench:1",
              "netns": "/run/netns/" + c.netns} for c in self.containers()]})
         conf = {"mode": mode, "policies": self.dir + "/policies", "state": self.dir + "/state",
-                "socket": self.dir + "/sock", "audit": {"path": self.dir + "/audit.jsonl"},
+                "socket": self.dir + "/sock", "audit": {"path": (log or self.dir) + "/audit.jsonl"},
                 "queue": {"base": QUEUE}, "sources": sources or [{"static": static}]}
         if re.search(r"^pace:", run(BULKHEADD, "--print-config"), re.M) and self.unpaced:
             conf["pace"] = {"rate": 1000000, "burst": 1000000}
         self.log = open(self.dir + "/log", "w")
         self.daemon = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.node}", BULKHEADD, "--config", self.write("conf.yaml", conf)],
+            ["nsenter", f"--net=/run/netns/{self.node}", program, "--config", self.write("conf.yaml", conf)],
             stdout=self.log, stderr=self.log)
         wait_for("bulkheadd ready", self.ready)
         return self
