@@ -226,7 +226,8 @@ void bh_feed_accept_directory(struct bh_feed *f)
 	bh_feed_job_start(f->mgr->loop, j);
 }
 
-/* The copy for the next start, written by a job that takes over the text of this one. */
+/* The copy for the next start, written by a job that takes over the text of this one; a list that
+ * is not the text is made by it too, so that what is in force does not wait for that. */
 static void keep(struct bh_feed *f, struct bh_feed_job *j)
 {
 	int64_t now = time(NULL);
@@ -236,8 +237,12 @@ static void keep(struct bh_feed *f, struct bh_feed_job *j)
 	struct bh_feed_job *k = bh_feed_job_new(f);
 	k->keep = true;
 	k->path = bh_xstrdup(f->keep_path);
-	k->text = BH_TAKE_PTR(j->text);
-	k->len = j->len;
+	if (j->as_list) {
+		k->base = bh_feed_data_ref(f->data);
+	} else {
+		k->text = BH_TAKE_PTR(j->text);
+		k->len = j->len;
+	}
 	k->meta = (struct bh_feed_meta){.url = bh_xstrdup(f->meta.url),
 		.etag = bh_xstrdup(f->meta.etag),
 		.last_modified = bh_xstrdup(f->meta.last_modified),

@@ -47,6 +47,10 @@ struct bh_index_job {
 	struct bh_ranges protect, protect_own;
 	int64_t now;
 	struct bh_feed_index *index;
+	/* The index before and what it was made of, if it can be made from that: references. */
+	struct bh_feed_index *old;
+	struct bh_index_job *before;
+	int refs; /* the loop's thread only */
 };
 
 static void copy_ranges(struct bh_ranges *to, const struct bh_ranges *from)
@@ -55,9 +59,30 @@ static void copy_ranges(struct bh_ranges *to, const struct bh_ranges *from)
 		bh_ranges_add(to, from->item[i]);
 }
 
+static bool same_ranges(const struct bh_ranges *a, const struct bh_ranges *b)
+{
+	return a->n == b->n &&
+	       (a->n == 0 || memcmp(a->item, b->item, a->n * sizeof(*a->item)) == 0);
+}
+
+/* But for the indicators. */
+static bool same_feeds(const struct bh_index_job *a, const struct bh_index_job *b)
+{
+	bool same = a->n == b->n && same_ranges(&a->protect, &b->protect) &&
+		    same_ranges(&a->protect_own, &b->protect_own);
+	for (size_t i = 0; same && i < a->n; i++) {
+		const struct bh_feed_input *x = &a->in[i], *y = &b->in[i];
+		same = bh_streq(x->name, y->name) && x->alert_only == y->alert_only &&
+		       x->directions == y->directions &&
+		       (x->protect == &a->protect) == (y->protect == &b->protect);
+	}
+	return same;
+}
+
 static struct bh_index_job *job_new(struct bh_feeds *m)
 {
 	struct bh_index_job *j = bh_xcalloc(1, sizeof(*j));
+	j->refs = 1;
 	j->work.data = j;
 	j->m = m;
 	j->n = m->n;
@@ -75,12 +100,28 @@ static struct bh_index_job *job_new(struct bh_feeds *m)
 			.protect = f->conf.special ? &j->protect_own : &j->protect,
 			.indicators = &j->data[i]->ind};
 	}
+	if (m->built && same_feeds(m->built, j)) {
+		j->old = bh_feed_index_ref(m->index);
+		j->before = m->built;
+		j->before->refs++;
+	}
 	m->dirty = false;
 	return j;
 }
 
-static void job_free(struct bh_index_job *j)
+static void job_unref(struct bh_index_job *j);
+
+static void forget_before(struct bh_index_job *j)
 {
+	bh_feed_index_unref(BH_TAKE_PTR(j->old));
+	job_unref(BH_TAKE_PTR(j->before));
+}
+
+static void job_unref(struct bh_index_job *j)
+{
+	if (!j || --j->refs > 0)
+		return;
+	forget_before(j);
 	for (size_t i = 0; i < j->n; i++) {
 		free((char *)j->in[i].name);
 		bh_feed_data_unref(j->data[i]);
@@ -119,6 +160,7 @@ static void watch_expiry(struct bh_feeds *m)
 			0);
 }
 
+/* Takes j. */
 static void job_take(struct bh_feeds *m, struct bh_index_job *j)
 {
 	bh_feed_index_unref(m->index);
@@ -127,6 +169,9 @@ static void job_take(struct bh_feeds *m, struct bh_index_job *j)
 		for (size_t k = 0; k < j->n; k++)
 			if (m->feed[i]->data == j->data[k])
 				take_cuts(m->feed[i], &j->in[k]);
+	forget_before(j);
+	job_unref(m->built);
+	m->built = j;
 	m->changed = true;
 	watch_expiry(m);
 }
@@ -134,7 +179,11 @@ static void job_take(struct bh_feeds *m, struct bh_index_job *j)
 static void on_build(uv_work_t *w)
 {
 	struct bh_index_job *j = w->data;
-	j->index = bh_feed_index_build(j->in, j->n, j->now);
+	if (j->before)
+		j->index = bh_feed_index_change(
+			j->old, j->before->in, j->before->now, j->in, j->n, j->now);
+	if (!j->index)
+		j->index = bh_feed_index_build(j->in, j->n, j->now);
 }
 
 static void on_built(uv_work_t *w, int status)
@@ -143,11 +192,12 @@ static void on_built(uv_work_t *w, int status)
 	struct bh_feeds *m = j->m;
 	if (m) {
 		m->building = NULL;
-		if (status == 0)
-			job_take(m, j);
 		bh_feeds_tell(m);
 	}
-	job_free(j);
+	if (m && status == 0)
+		job_take(m, j);
+	else
+		job_unref(j);
 }
 
 static void build(struct bh_feeds *m)
@@ -165,7 +215,6 @@ struct bh_feed_index *bh_feeds_settle(struct bh_feeds *m)
 		struct bh_index_job *j = job_new(m);
 		on_build(&j->work);
 		job_take(m, j);
-		job_free(j);
 	}
 	return bh_feed_index_ref(m->index);
 }
@@ -323,12 +372,6 @@ void bh_feeds_configure(struct bh_feeds *m, const struct bh_feed_conf *conf, siz
 	m->n = out;
 }
 
-static bool same_ranges(const struct bh_ranges *a, const struct bh_ranges *b)
-{
-	return a->n == b->n &&
-	       (a->n == 0 || memcmp(a->item, b->item, a->n * sizeof(*a->item)) == 0);
-}
-
 void bh_feeds_set_protected(struct bh_feeds *m, const struct bh_ranges *protect)
 {
 	struct bh_ranges all, own = {0};
@@ -401,6 +444,7 @@ void bh_feeds_free(struct bh_feeds *m)
 	free(m->dir);
 	bh_ranges_finish(&m->protect);
 	bh_ranges_finish(&m->protect_own);
+	job_unref(m->built);
 	bh_feed_index_unref(m->index);
 	m->open_handles = 2;
 	uv_close((uv_handle_t *)&m->turn, on_closed);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The index from inside: build.c makes it, index.c reads it. */
+/* The index from inside: build.c, change.c and tables.c make it, index.c reads it. */
 #pragma once
 
 #include "feeds/internal.h"
@@ -51,7 +51,55 @@ struct bh_feed_index {
 	struct bh_feed_elems elems[BH_FEEDS_CLASSES];
 	size_t count;
 	uint32_t expires;
+	size_t full_refs; /* entries of ref4 and ref6 when it was built anew the last time */
+	size_t changes; /* places that were changed since */
 };
+
+/* --- making one --- */
+struct bh_run { /* adjacent segments that are blocked alike, on their way to the kernel */
+	bh_u128 first, last;
+	unsigned mask; /* 0: none */
+	bool net; /* one of them is more than a single address */
+	size_t hosts; /* where its single addresses begin in the list */
+};
+
+/* change.c: what is taken over from another index. */
+struct bh_index_copy {
+	const struct bh_feed_index *old;
+	/* Of IPv4 and IPv6: what is built anew. No segment or element of the old index, and none of
+	 * the new, lies across a window's end or touches it from outside. */
+	struct bh_windows window[2];
+	size_t w; /* windows that are behind */
+	size_t segment; /* of the old index: taken over or left out up to there… */
+	struct {
+		size_t host, net;
+	} at[BH_FEEDS_CLASSES]; /* …and elements */
+};
+
+struct bh_builder {
+	struct bh_feed_index *x;
+	const struct bh_feed_input *in;
+	struct bh_sweep *sweep;
+	struct bh_piece *cur; /* of each feed; the rest of its piece */
+	bool *open; /* has it one? */
+	uint32_t *active; /* feeds, at most 256 */
+	size_t n_active;
+	enum bh_family family;
+	struct bh_run run;
+	struct bh_index_copy *copy; /* NULL: all is built anew */
+};
+struct bh_feed_index *bh_builder_run(
+	struct bh_feed_input *in, size_t n, int64_t now, struct bh_index_copy *copy);
+void bh_builder_end_run(struct bh_builder *b);
+/* Room for so many more segments. */
+void bh_index_room4(struct bh_feed_index *x, size_t more);
+void bh_index_room6(struct bh_feed_index *x, size_t more);
+void bh_builder_copy_begin(struct bh_builder *b);
+/* The next that is built anew begins at `first`: takes over what comes before. */
+void bh_builder_copy(struct bh_builder *b, bh_u128 first);
+void bh_builder_copy_rest(struct bh_builder *b); /* of the family, which ends */
+/* copy: what of the old index is built anew, whose tables serve for the rest; or NULL. */
+void bh_index_fill_tables(struct bh_feed_index *x, const struct bh_index_copy *copy);
 
 static inline uint32_t bh_fine_bit(const struct bh_feed_index *x, uint32_t a)
 {

@@ -44,11 +44,11 @@ static int cmp6(const void *pa, const void *pb)
 	return (a->line > b->line) - (a->line < b->line);
 }
 
-static void sort(void *item, size_t n, size_t size, int (*cmp)(const void *, const void *))
+static void sort6(struct bh_indicator6 *item, size_t n)
 {
 	for (size_t i = 1; i < n; i++)
-		if (cmp((char *)item + (i - 1) * size, (char *)item + i * size) > 0) {
-			qsort(item, n, size, cmp);
+		if (cmp6(&item[i - 1], &item[i]) > 0) {
+			qsort(item, n, sizeof(*item), cmp6);
 			return;
 		}
 }
@@ -56,6 +56,52 @@ static void sort(void *item, size_t n, size_t size, int (*cmp)(const void *, con
 static uint32_t later(uint32_t a, uint32_t b)
 {
 	return !a || !b ? 0 : a > b ? a : b;
+}
+
+/* By first address alone, keeping the order of equals: eleven bits at a time, which takes a million
+ * a tenth of the time that comparing does. */
+#define DIGIT_BITS 11
+static void sort_by_first(struct bh_indicator4 *item, size_t n)
+{
+	struct bh_indicator4 *from = item, *to = bh_xcalloc(n, sizeof(*to)), *const other = to;
+	static const unsigned passes = 3; /* of 32 bits */
+	for (unsigned p = 0; p < passes; p++) {
+		size_t at[(1 << DIGIT_BITS) + 1] = {0};
+		unsigned shift = p * DIGIT_BITS, mask = (1 << DIGIT_BITS) - 1;
+		for (size_t i = 0; i < n; i++)
+			at[(from[i].first >> shift & mask) + 1]++;
+		for (unsigned d = 1; d < 1 << DIGIT_BITS; d++)
+			at[d] += at[d - 1];
+		for (size_t i = 0; i < n; i++)
+			to[at[from[i].first >> shift & mask]++] = from[i];
+		struct bh_indicator4 *swap = from;
+		from = to;
+		to = swap;
+	}
+	if (from != item)
+		memcpy(item, from, n * sizeof(*item));
+	free(other);
+}
+
+#define FEW 256
+static void sort4(struct bh_indicator4 *item, size_t n)
+{
+	size_t sorted = 1;
+	while (sorted < n && cmp4(&item[sorted - 1], &item[sorted]) <= 0)
+		sorted++;
+	if (sorted >= n)
+		return;
+	if (n < FEW) {
+		qsort(item, n, sizeof(*item), cmp4);
+		return;
+	}
+	sort_by_first(item, n);
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && item[end].first == item[i].first;)
+			end++;
+		if (end - i > 1)
+			qsort(item + i, end - i, sizeof(*item), cmp4);
+	}
 }
 
 #define DROP_REPEATED(item, n)                                                                     \
@@ -74,8 +120,8 @@ static uint32_t later(uint32_t a, uint32_t b)
 
 void bh_indicators_sort(struct bh_indicators *i)
 {
-	sort(i->v4, i->n4, sizeof(*i->v4), cmp4);
-	sort(i->v6, i->n6, sizeof(*i->v6), cmp6);
+	sort4(i->v4, i->n4);
+	sort6(i->v6, i->n6);
 	DROP_REPEATED(i->v4, i->n4);
 	DROP_REPEATED(i->v6, i->n6);
 	i->v4 = bh_xrealloc(i->v4, i->n4, sizeof(*i->v4));
@@ -84,65 +130,45 @@ void bh_indicators_sort(struct bh_indicators *i)
 	i->cap6 = i->n6;
 }
 
-static bool has4(const struct bh_indicators *i, const struct bh_indicator4 *x)
-{
-	struct bh_indicator4 key = {x->first, x->last, 0, 0};
-	size_t lo = 0, hi = i->n4;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		key.line = i->v4[mid].line;
-		int c = cmp4(&i->v4[mid], &key);
-		if (c == 0)
-			return true;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return false;
-}
+/* By range alone. */
+#define COMPARE(a, b)                                                                              \
+	((a)->first != (b)->first ? ((a)->first < (b)->first ? -1 : 1)                             \
+				  : ((a)->last < (b)->last) - ((a)->last > (b)->last))
 
-static bool has6(const struct bh_indicators *i, const struct bh_indicator6 *x)
-{
-	struct bh_indicator6 key = {x->first, x->last, 0, 0};
-	size_t lo = 0, hi = i->n6;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		key.line = i->v6[mid].line;
-		int c = cmp6(&i->v6[mid], &key);
-		if (c == 0)
-			return true;
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
+/* Without `minus`, and with `plus` in the place of the same in `old`: it has a new expiry. All are
+ * sorted. Returns the number; *ret is owned. */
+#define MERGE(name, type)                                                                          \
+	static size_t name(const type *old, size_t n, const type *minus, size_t n_minus,           \
+		const type *plus, size_t n_plus, type **ret)                                       \
+	{                                                                                          \
+		size_t i = 0, m = 0, p = 0, out = 0;                                               \
+		type *all = bh_xcalloc(n + n_plus, sizeof(*all));                                  \
+		for (; i < n; i++) {                                                               \
+			while (p < n_plus && COMPARE(&plus[p], &old[i]) < 0)                       \
+				all[out++] = plus[p++];                                            \
+			while (m < n_minus && COMPARE(&minus[m], &old[i]) < 0)                     \
+				m++;                                                               \
+			if (p < n_plus && COMPARE(&plus[p], &old[i]) == 0)                         \
+				all[out++] = plus[p++];                                            \
+			else if (m == n_minus || COMPARE(&minus[m], &old[i]) != 0)                 \
+				all[out++] = old[i];                                               \
+		}                                                                                  \
+		while (p < n_plus)                                                                 \
+			all[out++] = plus[p++];                                                    \
+		*ret = all;                                                                        \
+		return out;                                                                        \
 	}
-	return false;
-}
+MERGE(merge4, struct bh_indicator4)
+MERGE(merge6, struct bh_indicator6)
 
-void bh_indicators_change(struct bh_indicators *i, const struct bh_indicators *minus,
-	const struct bh_indicators *plus)
+void bh_indicators_changed(const struct bh_indicators *old, const struct bh_indicators *minus,
+	const struct bh_indicators *plus, struct bh_indicators *ret)
 {
-	size_t out = 0;
-	/* What comes again comes with its new expiry. */
-	for (size_t k = 0; k < i->n4; k++)
-		if (!has4(minus, &i->v4[k]) && !has4(plus, &i->v4[k]))
-			i->v4[out++] = i->v4[k];
-	i->n4 = out;
-	out = 0;
-	for (size_t k = 0; k < i->n6; k++)
-		if (!has6(minus, &i->v6[k]) && !has6(plus, &i->v6[k]))
-			i->v6[out++] = i->v6[k];
-	i->n6 = out;
-	i->v4 = bh_xrealloc(i->v4, i->n4 + plus->n4, sizeof(*i->v4));
-	i->v6 = bh_xrealloc(i->v6, i->n6 + plus->n6, sizeof(*i->v6));
-	if (plus->n4)
-		memcpy(i->v4 + i->n4, plus->v4, plus->n4 * sizeof(*i->v4));
-	if (plus->n6)
-		memcpy(i->v6 + i->n6, plus->v6, plus->n6 * sizeof(*i->v6));
-	i->cap4 = i->n4 += plus->n4;
-	i->cap6 = i->n6 += plus->n6;
-	bh_indicators_sort(i);
+	*ret = (struct bh_indicators){0};
+	ret->n4 = merge4(old->v4, old->n4, minus->v4, minus->n4, plus->v4, plus->n4, &ret->v4);
+	ret->n6 = merge6(old->v6, old->n6, minus->v6, minus->n6, plus->v6, plus->n6, &ret->v6);
+	ret->cap4 = old->n4 + plus->n4;
+	ret->cap6 = old->n6 + plus->n6;
 }
 
 void bh_indicators_finish(struct bh_indicators *i)

@@ -35,9 +35,9 @@ static inline struct bh_range bh_range_of_numbers(enum bh_family family, bh_u128
 /* Sorts by address, wider first, and drops repetitions (the first line that says it stays, and the
  * latest expiry). */
 void bh_indicators_sort(struct bh_indicators *i);
-/* Both sorted: what is in `minus` as the very same range is taken out of `i`, `plus` is put in. */
-void bh_indicators_change(struct bh_indicators *i, const struct bh_indicators *minus,
-	const struct bh_indicators *plus);
+/* All sorted: `old` without what is in `minus` as the very same range, and with `plus`. Owned. */
+void bh_indicators_changed(const struct bh_indicators *old, const struct bh_indicators *minus,
+	const struct bh_indicators *plus, struct bh_indicators *ret);
 
 /* --- build.c --- */
 #define BH_FEED_CUTS_MAX 64
@@ -53,6 +53,14 @@ struct bh_feed_input {
 };
 /* now: what has expired by then is left out; 0: nothing is. Returns owned. */
 struct bh_feed_index *bh_feed_index_build(struct bh_feed_input *in, size_t n, int64_t now);
+/*
+ * The same, from an index that was built of `before` as of `then`, and differs little: at the cost
+ * of copying it. Of the feeds only the indicators may differ. NULL: so much differs that building
+ * anew is as cheap.
+ */
+struct bh_feed_index *bh_feed_index_change(const struct bh_feed_index *old,
+	const struct bh_feed_input *before, int64_t then, struct bh_feed_input *in, size_t n,
+	int64_t now);
 
 /* sweep.c: address space of one feed in disjoint pieces, each with its most specific indicator. */
 struct bh_piece {
@@ -64,9 +72,18 @@ struct bh_open_item {
 	bh_u128 size, last;
 	uint32_t item;
 };
+struct bh_window { /* of address space */
+	bh_u128 first, last;
+};
+struct bh_windows { /* ascending, disjoint, not adjacent */
+	struct bh_window *item;
+	size_t n, cap;
+};
 struct bh_sweep {
 	const struct bh_indicators *ind;
 	const struct bh_ranges *protect;
+	const struct bh_windows *only; /* NULL: everywhere */
+	size_t window; /* the one that it is in, or comes to */
 	bool v6;
 	int64_t now;
 	size_t i, n, next_protected;
@@ -77,8 +94,10 @@ struct bh_sweep {
 	struct bh_piece raw; /* what is left of the piece that is being cut */
 	bool has_raw;
 };
+/* only (NULL: everywhere): no piece lies outside. Borrowed, as the others are. */
 void bh_sweep_start(struct bh_sweep *s, const struct bh_indicators *ind,
-	const struct bh_ranges *protect, enum bh_family family, int64_t now);
+	const struct bh_ranges *protect, enum bh_family family, int64_t now,
+	const struct bh_windows *only);
 /* Ascending; at most two for each indicator and one more for each protected range. */
 bool bh_sweep_next(struct bh_sweep *s, struct bh_piece *ret);
 void bh_sweep_finish(struct bh_sweep *s);

@@ -162,23 +162,13 @@ static int read_text(struct bh_feed_job *j)
 	return parse(j, j->name, j->text, j->len, &j->out);
 }
 
-static void copy_indicators(struct bh_indicators *to, const struct bh_indicators *from)
-{
-	*to = *from;
-	to->v4 = from->n4 ? bh_xmemdup(from->v4, from->n4 * sizeof(*from->v4)) : NULL;
-	to->v6 = from->n6 ? bh_xmemdup(from->v6, from->n6 * sizeof(*from->v6)) : NULL;
-	to->cap4 = to->n4;
-	to->cap6 = to->n6;
-}
-
 /* A stream tells what is different since its last answer. */
 static void apply_stream(struct bh_feed_job *j)
 {
 	struct bh_indicators all;
 	bh_indicators_sort(&j->out.ind);
 	bh_indicators_sort(&j->out.removed);
-	copy_indicators(&all, &j->base->ind);
-	bh_indicators_change(&all, &j->out.removed, &j->out.ind);
+	bh_indicators_changed(&j->base->ind, &j->out.removed, &j->out.ind, &all);
 	all.rejected = j->out.ind.rejected;
 	all.lines = bh_indicators_count(&all) + all.rejected;
 	bh_indicators_finish(&j->out.ind);
@@ -186,11 +176,10 @@ static void apply_stream(struct bh_feed_job *j)
 }
 
 /* What is not one text that a server or file offered is kept as a list of our own. */
-static void write_list(struct bh_feed_job *j)
+static void write_list(struct bh_feed_job *j, const struct bh_indicators *ind)
 {
 	struct bh_buf b = {0};
 	char s[BH_INDICATOR_STRLEN];
-	const struct bh_indicators *ind = &j->out.ind;
 	bh_buf_str(&b, "");
 	for (size_t i = 0; i < bh_indicators_count(ind); i++) {
 		struct bh_range r = bh_indicators_range(ind, i);
@@ -200,7 +189,6 @@ static void write_list(struct bh_feed_job *j)
 	free(j->text);
 	j->len = b.len;
 	j->text = bh_buf_take(&b);
-	j->kept_format = "kept";
 }
 
 static void read_all(struct bh_feed_job *j)
@@ -216,14 +204,15 @@ static void read_all(struct bh_feed_job *j)
 		apply_stream(j);
 	else
 		bh_indicators_sort(&j->out.ind);
-	j->kept_format = j->out.format;
-	if (j->dir || bh_streq(j->out.format, "crowdsec"))
-		write_list(j);
+	j->as_list = j->dir || bh_streq(j->out.format, "crowdsec");
+	j->kept_format = j->as_list ? "kept" : j->out.format;
 }
 
 static void work(uv_work_t *w)
 {
 	struct bh_feed_job *j = w->data;
+	if (j->keep && j->base)
+		write_list(j, &j->base->ind);
 	if (j->keep)
 		j->rc = bh_feed_keep(j->path, &j->meta, j->text, j->len);
 	else

@@ -51,7 +51,8 @@ struct bh_feed_job {
 	char *name, *format;
 	struct bh_feed_read_opts opts; /* name and format are the job's */
 	char known[BH_SHA256_HEX]; /* a text with this hash need not be read again */
-	struct bh_feed_data *base; /* the text says what changed of this; NULL: it says all */
+	struct bh_feed_data *base; /* the text says what changed of this; NULL: it says all. To be
+				      kept: written as a list; NULL: the text is kept */
 	char *etag, *last_modified;
 	struct bh_feed_meta meta; /* keep */
 	/* what came of it */
@@ -61,7 +62,8 @@ struct bh_feed_job {
 	struct bh_diags diags;
 	struct bh_feed_text out; /* sorted */
 	char sha[BH_SHA256_HEX];
-	const char *kept_format; /* what `text` is now */
+	bool as_list; /* to be kept as a list, not as the text */
+	const char *kept_format; /* what is kept is to be read as */
 };
 struct bh_feed_job *bh_feed_job_new(struct bh_feed *f);
 void bh_feed_job_free(struct bh_feed_job *j);
@@ -142,6 +144,7 @@ struct bh_feeds {
 	/* Never blocked: with the special ranges, and without; normalised. */
 	struct bh_ranges protect, protect_own;
 	struct bh_feed_index *index;
+	struct bh_index_job *built; /* what it was made of; NULL: of nothing */
 	struct bh_index_job *building;
 	bool dirty; /* index is older than the feeds */
 	bool changed; /* the callback is due */

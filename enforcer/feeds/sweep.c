@@ -4,7 +4,8 @@
  * know the most specific indicator there, less what is protected. A sweep over the starts with a
  * heap of the open indicators, smallest on top; those that have ended leave the heap when they come
  * to its top. O(n log n) whatever the overlap, so a hostile list cannot make it slow; pieces come
- * one by one, so that nothing is held for a million of them.
+ * one by one, so that nothing is held for a million of them. Where only some windows of address
+ * space are of interest, all else costs one look at each indicator.
  */
 #include "feeds/internal.h"
 
@@ -57,9 +58,11 @@ static void skip_expired(struct bh_sweep *s)
 }
 
 void bh_sweep_start(struct bh_sweep *s, const struct bh_indicators *ind,
-	const struct bh_ranges *protect, enum bh_family family, int64_t now)
+	const struct bh_ranges *protect, enum bh_family family, int64_t now,
+	const struct bh_windows *only)
 {
-	*s = (struct bh_sweep){.ind = ind, .protect = protect, .v6 = family == BH_IPV6, .now = now};
+	*s = (struct bh_sweep){
+		.ind = ind, .protect = protect, .only = only, .v6 = family == BH_IPV6, .now = now};
 	s->n = s->v6 ? ind->n6 : ind->n4;
 	while (s->next_protected < protect->n &&
 		protect->item[s->next_protected].first.family != (uint8_t)family)
@@ -73,25 +76,77 @@ void bh_sweep_finish(struct bh_sweep *s)
 	s->heap = NULL;
 }
 
+static void admit(struct bh_sweep *s)
+{
+	bh_u128 first = bh_sweep_first(s, s->i), last = bh_sweep_last(s, s->i);
+	push(s, (struct bh_open_item){last - first, last, (uint32_t)s->i});
+}
+
+/* Past all that ends before `from`; what reaches over it is open there. */
+static void skip_to(struct bh_sweep *s, bh_u128 from)
+{
+	const struct bh_indicator4 *v4 = s->v6 ? NULL : s->ind->v4;
+	for (; s->v6 && s->i < s->n && bh_sweep_first(s, s->i) < from; s->i++)
+		if (bh_sweep_last(s, s->i) >= from && !expired(s, s->i))
+			admit(s);
+	/* the same; a million are passed here */
+	for (uint32_t at = (uint32_t)from; v4 && s->i < s->n && v4[s->i].first < at; s->i++)
+		if (v4[s->i].last >= at && !expired(s, s->i))
+			admit(s);
+	skip_expired(s);
+	s->at = from;
+}
+
+/* Into the window that is at, or the next; false: there is none. */
+static bool enter_window(struct bh_sweep *s)
+{
+	const struct bh_windows *w = s->only;
+	if (!w)
+		return true;
+	while (s->window < w->n && w->item[s->window].last < s->at)
+		s->window++;
+	if (s->window == w->n)
+		return false;
+	if (s->at < w->item[s->window].first)
+		skip_to(s, w->item[s->window].first);
+	return true;
+}
+
+/* Where an indicator is open; false: there is no such place any more. */
+static bool next_place(struct bh_sweep *s)
+{
+	while (!s->over && enter_window(s)) {
+		while (s->n_heap && s->heap[0].last < s->at)
+			pop(s);
+		if (s->n_heap)
+			return true;
+		if (s->i == s->n)
+			return false;
+		bh_u128 first = bh_sweep_first(s, s->i);
+		if (!s->only || first <= s->only->item[s->window].last) {
+			s->at = first > s->at ? first : s->at;
+			return true;
+		}
+		s->at = first;
+	}
+	return false;
+}
+
 /* The next piece, protected or not. */
 static bool next_raw(struct bh_sweep *s, struct bh_piece *ret)
 {
-	while (s->n_heap && s->heap[0].last < s->at)
-		pop(s);
-	if (s->over || (!s->n_heap && s->i == s->n))
+	if (!next_place(s))
 		return false;
-	if (!s->n_heap)
-		s->at = bh_sweep_first(s, s->i);
 	for (; s->i < s->n && bh_sweep_first(s, s->i) <= s->at; skip_expired(s)) {
-		bh_u128 last = bh_sweep_last(s, s->i);
-		push(s, (struct bh_open_item){
-				last - bh_sweep_first(s, s->i), last, (uint32_t)s->i});
+		admit(s);
 		s->i++;
 	}
 	const struct bh_open_item *top = &s->heap[0];
 	bh_u128 last = top->last;
 	if (s->i < s->n && bh_sweep_first(s, s->i) <= last)
 		last = bh_sweep_first(s, s->i) - 1;
+	if (s->only && s->only->item[s->window].last < last)
+		last = s->only->item[s->window].last;
 	*ret = (struct bh_piece){
 		s->at, last, top->item, s->at == bh_sweep_first(s, top->item) && last == top->last};
 	s->over = last == END;

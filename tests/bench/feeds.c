@@ -97,7 +97,7 @@ static int measure_index(const char *path, int rounds)
 	const struct bh_feed_read_opts o = {.name = "bench"};
 	struct bh_feed_text t;
 	struct bh_ranges special;
-	double at[4], lookups = 0;
+	double at[7], lookups = 0;
 
 	at[0] = seconds(CLOCK_MONOTONIC);
 	if (bh_feed_read(&o, text, len, NULL, &t) < 0)
@@ -111,12 +111,33 @@ static int measure_index(const char *path, int rounds)
 	struct bh_feed_index *x = bh_feed_index_build(in, 1, 0);
 	at[3] = seconds(CLOCK_MONOTONIC);
 	state = 1234567;
+	struct bh_indicators some = {0}, none = {0}, changed;
+	for (int i = 0; i < 1000; i++) {
+		uint32_t a = address(&special);
+		struct bh_range r = bh_range_of_numbers(BH_IPV4, a, a);
+		bh_indicators_add(&some, &r, 0, 0);
+	}
+	bh_indicators_sort(&some);
+	at[4] = seconds(CLOCK_MONOTONIC);
+	bh_indicators_changed(&t.ind, &none, &some, &changed);
+	at[5] = seconds(CLOCK_MONOTONIC);
+	struct bh_feed_input *after bh_autofree = bh_xcalloc(1, sizeof(*after));
+	*after = (struct bh_feed_input){
+		.name = "bench", .protect = &special, .indicators = &changed};
+	struct bh_feed_index *y = bh_feed_index_change(x, in, 0, after, 1, 0);
+	at[6] = seconds(CLOCK_MONOTONIC);
+	if (!y || bh_feed_index_count(y) == bh_feed_index_count(x))
+		return -1;
+	bh_feed_index_unref(y);
+	bh_indicators_finish(&some);
+	bh_indicators_finish(&changed);
 	for (int i = 0; i < rounds; i++)
 		lookups = best(lookups, look_up(x, n, &hits));
 	printf("{\"indicators\": %zu, \"parse_s\": %.4f, \"sort_s\": %.4f, \"build_s\": %.4f, "
-	       "\"lookups_per_s\": %.0f, \"hits_percent\": %.3f}\n",
-		bh_indicators_count(&t.ind), at[1] - at[0], at[2] - at[1], at[3] - at[2], lookups,
-		100.0 * (double)hits / ((double)n * rounds));
+	       "\"merge_s\": %.4f, \"change_s\": %.4f, \"lookups_per_s\": %.0f, "
+	       "\"hits_percent\": %.3f}\n",
+		bh_indicators_count(&t.ind), at[1] - at[0], at[2] - at[1], at[3] - at[2],
+		at[5] - at[4], at[6] - at[5], lookups, 100.0 * (double)hits / ((double)n * rounds));
 	bh_feed_index_unref(x);
 	bh_feed_text_finish(&t);
 	bh_ranges_finish(&special);

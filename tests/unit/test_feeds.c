@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Feed texts as they are found in the wild, and the index against a naive search. */
-#include "feeds/internal.h"
+#include "feeds/index.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -456,12 +456,17 @@ static uint32_t rnd(uint32_t n)
 	return (uint32_t)(((uint64_t)seed * n) >> 32);
 }
 
+/* Where the space lies: across an upper half of IPv4, or at an end of everything. */
+static int where;
+
 static struct bh_addr at(bool v6, uint32_t offset)
 {
+	static const uint32_t base4[] = {0x0801fc00u, 0, 0u - SPACE};
+	const struct bh_addr doc = {BH_IPV6, {0x20, 1, 0xd, 0xb8}};
+	const bh_u128 base6[] = {bh_addr_number(&doc), 0, (bh_u128)0 - SPACE};
 	if (v6)
-		return bh_addr_of_number(BH_IPV6,
-			bh_addr_number(&(struct bh_addr){BH_IPV6, {0x20, 1, 0xd, 0xb8}}) + offset);
-	return bh_addr_of_number(BH_IPV4, 0x0801fc00u + offset); /* crosses an upper half */
+		return bh_addr_of_number(BH_IPV6, base6[where] + offset);
+	return bh_addr_of_number(BH_IPV4, base4[where] + offset);
 }
 
 static struct bh_range random_range(void)
@@ -584,8 +589,161 @@ static void one_round(void)
 
 static void test_random(void **state BH_UNUSED)
 {
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 60; i++) {
+		where = i % 3;
 		one_round();
+	}
+	where = 0;
+}
+
+/* --- an index from the one before is what one that is built anew would be --- */
+
+static void random_feed(struct bh_indicators *ind, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct bh_range r = random_range();
+		bh_indicators_add(ind, &r, (uint32_t)i + 1, rnd(4) ? 0 : 1 + rnd(40));
+	}
+	bh_indicators_sort(ind);
+}
+
+static void copy_some(struct bh_indicators *to, const struct bh_indicators *from)
+{
+	for (size_t i = 0; i < bh_indicators_count(from); i++) {
+		struct bh_range r = bh_indicators_range(from, i);
+		uint32_t expires =
+			i < from->n4 ? from->v4[i].expires : from->v6[i - from->n4].expires;
+		if (rnd(12))
+			bh_indicators_add(to, &r, (uint32_t)i, expires);
+		else if (rnd(2)) /* again, for another while */
+			bh_indicators_add(to, &r, (uint32_t)i, 1 + rnd(40));
+	}
+	for (uint32_t i = rnd(6); i > 0; i--) {
+		struct bh_range r = random_range();
+		bh_indicators_add(to, &r, i, rnd(2) ? 0 : 1 + rnd(40));
+	}
+	bh_indicators_sort(to);
+}
+
+static void same_array(const void *a, size_t na, const void *b, size_t nb, size_t size)
+{
+	assert_int_equal(na, nb);
+	if (na)
+		assert_memory_equal(a, b, na * size);
+}
+
+static void same_index(const struct bh_feed_index *a, const struct bh_feed_index *b)
+{
+	same_array(a->first4, a->n4, b->first4, b->n4, sizeof(*a->first4));
+	same_array(a->last4, a->n4, b->last4, b->n4, sizeof(*a->last4));
+	same_array(a->first6, a->n6, b->first6, b->n6, sizeof(*a->first6));
+	same_array(a->last6, a->n6, b->last6, b->n6, sizeof(*a->last6));
+	for (int c = 0; c < BH_FEEDS_CLASSES; c++) {
+		const struct bh_feed_elems *x = &a->elems[c], *y = &b->elems[c];
+		same_array(x->host4, x->n_host4, y->host4, y->n_host4, sizeof(*x->host4));
+		same_array(x->host6, x->n_host6, y->host6, y->n_host6, sizeof(*x->host6));
+		same_array(x->net4, x->n_net4, y->net4, y->n_net4, sizeof(*x->net4));
+		same_array(x->net6, x->n_net6, y->net6, y->n_net6, sizeof(*x->net6));
+		same_array(x->near4, x->n_near4, y->near4, y->n_near4, sizeof(*x->near4));
+	}
+	assert_int_equal(a->count, b->count);
+	assert_int_equal(a->expires, b->expires);
+	for (uint32_t i = 0; i < 2 * SPACE; i++) {
+		struct bh_addr x = at(i % 2, i / 2);
+		struct bh_feed_hit p[5], q[5];
+		size_t n = bh_feed_index_lookup(a, &x, p, 5);
+		assert_int_equal(n, bh_feed_index_lookup(b, &x, q, 5));
+		assert_int_equal(bh_feed_index_blocked(a, &x), bh_feed_index_blocked(b, &x));
+		for (size_t k = 0; k < n; k++) {
+			assert_string_equal(p[k].feed, q[k].feed);
+			assert_string_equal(p[k].indicator, q[k].indicator);
+			assert_int_equal(p[k].alert_only, q[k].alert_only);
+		}
+	}
+}
+
+/* How many of the steps were changes, not built anew. */
+static size_t changing_round(void)
+{
+	static const char *const name[] = {"a", "b", "c"};
+	size_t n = 1 + rnd(3), changed = 0;
+	struct bh_indicators ind[3] = {0};
+	struct bh_feed_input in[3], before[3];
+	struct bh_ranges protect = {0};
+	for (uint32_t i = rnd(4); i > 0; i--)
+		bh_ranges_add(&protect, random_range());
+	bh_ranges_normalise(&protect);
+	for (size_t f = 0; f < n; f++) {
+		random_feed(&ind[f], rnd(60));
+		in[f] = (struct bh_feed_input){.name = name[f],
+			.alert_only = rnd(3) == 0,
+			.directions = (uint8_t)rnd(4),
+			.protect = &protect,
+			.indicators = &ind[f]};
+	}
+	struct bh_feed_index *x = bh_feed_index_build(in, n, 1);
+	for (int64_t now = 1, later; now < 24; now = later) {
+		struct bh_indicators next[3] = {0};
+		later = now + 1 + rnd(3);
+		memcpy(before, in, sizeof(before));
+		for (size_t f = 0; f < n; f++) {
+			copy_some(&next[f], &ind[f]);
+			in[f].indicators = &next[f];
+		}
+		struct bh_feed_index *anew = bh_feed_index_build(in, n, later);
+		struct bh_feed_index *y = bh_feed_index_change(x, before, now, in, n, later);
+		bh_feed_index_unref(x);
+		x = y ? bh_feed_index_ref(y) : bh_feed_index_ref(anew);
+		if (y)
+			same_index(y, anew);
+		changed += y != NULL;
+		bh_feed_index_unref(y);
+		bh_feed_index_unref(anew);
+		for (size_t f = 0; f < n; f++) {
+			bh_indicators_finish(&ind[f]);
+			ind[f] = next[f];
+			in[f].indicators = &ind[f];
+		}
+	}
+	for (size_t f = 0; f < n; f++)
+		bh_indicators_finish(&ind[f]);
+	bh_feed_index_unref(x);
+	bh_ranges_finish(&protect);
+	return changed;
+}
+
+static void test_random_changes(void **state BH_UNUSED)
+{
+	size_t changed = 0;
+	for (int i = 0; i < 60; i++) {
+		where = i % 3;
+		changed += changing_round();
+	}
+	where = 0;
+	assert_true(changed > 100);
+}
+
+/* All of it at once is not worth copying what was before. */
+static void test_too_much_has_changed(void **state BH_UNUSED)
+{
+	struct bh_indicators a = {0}, b = {0};
+	struct bh_ranges none = {0};
+	for (uint32_t i = 0; i < 20000; i++) {
+		struct bh_range r = bh_range_of_numbers(BH_IPV4, i * 64, i * 64);
+		bh_indicators_add(i % 4 ? &a : &b, &r, i, 0);
+	}
+	const struct bh_feed_input before = {.name = "f", .protect = &none, .indicators = &a};
+	struct bh_feed_input in = {.name = "f", .protect = &none, .indicators = &b};
+	struct bh_feed_input old = before;
+	struct bh_feed_index *x = bh_feed_index_build(&old, 1, 0);
+	assert_null(bh_feed_index_change(x, &before, 0, &in, 1, 0));
+	struct bh_feed_index *y = bh_feed_index_change(x, &before, 0, &old, 1, 0);
+	assert_non_null(y); /* nothing did */
+	same_index(x, y);
+	bh_feed_index_unref(x);
+	bh_feed_index_unref(y);
+	bh_indicators_finish(&a);
+	bh_indicators_finish(&b);
 }
 
 /* Nested ranges that all overlap: quadratic in a naive join. */
@@ -642,24 +800,94 @@ static void test_expiry(void **state BH_UNUSED)
 /* What a stream adds and takes back: by the very same range. */
 static void test_change(void **state BH_UNUSED)
 {
-	struct bh_indicators ind = parse("192.0.2.1\n192.0.2.0/24\n2001:db8::1\n",
+	struct bh_indicators ind;
+	struct bh_indicators old = parse("192.0.2.1\n192.0.2.0/24\n2001:db8::1\n",
 		sizeof("192.0.2.1\n192.0.2.0/24\n2001:db8::1\n") - 1, NULL);
 	struct bh_indicators minus = parse("192.0.2.0/24\n2001:db8::1\n198.51.100.1",
 		sizeof("192.0.2.0/24\n2001:db8::1\n198.51.100.1") - 1, NULL);
 	struct bh_indicators plus = parse("198.51.100.2\n192.0.2.1\n2001:db8::2",
 		sizeof("198.51.100.2\n192.0.2.1\n2001:db8::2") - 1, NULL);
-	bh_indicators_sort(&ind);
+	bh_indicators_sort(&old);
 	bh_indicators_sort(&minus);
 	bh_indicators_sort(&plus);
-	bh_indicators_change(&ind, &minus, &plus);
+	bh_indicators_changed(&old, &minus, &plus, &ind);
 	assert_int_equal(ind.n4, 2);
 	assert_int_equal(ind.v4[0].first, 0xc0000201);
 	assert_int_equal(ind.v4[1].first, 0xc6336402);
 	assert_int_equal(ind.n6, 1);
 	assert_true((uint64_t)ind.v6[0].first == 2);
 	bh_indicators_finish(&ind);
+	bh_indicators_finish(&old);
 	bh_indicators_finish(&minus);
 	bh_indicators_finish(&plus);
+}
+
+static void some_addresses(struct bh_indicators *ind, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t first = rnd(64) << 24 | rnd(8) << 12 | rnd(4);
+		struct bh_range r = bh_range_of_numbers(BH_IPV4, first, first + rnd(3));
+		if (rnd(8) == 0)
+			r = bh_range_of_numbers(BH_IPV6, first, first + rnd(3));
+		bh_indicators_add(ind, &r, (uint32_t)i + 1, rnd(3));
+	}
+}
+
+static bool has(const struct bh_indicators *ind, const struct bh_range *r)
+{
+	for (size_t i = 0; i < bh_indicators_count(ind); i++) {
+		struct bh_range x = bh_indicators_range(ind, i);
+		if (bh_addr_eq(&x.first, &r->first) && bh_addr_eq(&x.last, &r->last))
+			return true;
+	}
+	return false;
+}
+
+static void is_sorted(const struct bh_indicators *ind)
+{
+	for (size_t i = 1; i < bh_indicators_count(ind); i++) {
+		struct bh_range a = bh_indicators_range(ind, i - 1);
+		struct bh_range b = bh_indicators_range(ind, i);
+		int c = bh_addr_cmp(&a.first, &b.first);
+		assert_true(c < 0 || (c == 0 && bh_addr_cmp(&a.last, &b.last) > 0));
+	}
+}
+
+static void test_sorted_and_changed(void **state BH_UNUSED)
+{
+	for (int round = 0; round < 6; round++) {
+		struct bh_indicators text = {0}, old = {0}, minus = {0}, plus = {0}, got;
+		some_addresses(&text, round < 3 ? 100 : 1500);
+		for (size_t i = 0; i < bh_indicators_count(&text); i++) {
+			struct bh_range r = bh_indicators_range(&text, i);
+			bh_indicators_add(&old, &r, (uint32_t)i, 0);
+		}
+		bh_indicators_sort(&old);
+		is_sorted(&old);
+		for (size_t i = 0; i < bh_indicators_count(&text); i++) {
+			struct bh_range r = bh_indicators_range(&text, i);
+			assert_true(has(&old, &r));
+		}
+		some_addresses(&plus, 60);
+		some_addresses(&minus, 600);
+		bh_indicators_sort(&plus);
+		bh_indicators_sort(&minus);
+		bh_indicators_changed(&old, &minus, &plus, &got);
+		is_sorted(&got);
+		size_t want = bh_indicators_count(&plus);
+		for (size_t i = 0; i < bh_indicators_count(&old); i++) {
+			struct bh_range r = bh_indicators_range(&old, i);
+			bool stays = !has(&minus, &r);
+			assert_int_equal(has(&got, &r), stays || has(&plus, &r));
+			want += stays && !has(&plus, &r);
+		}
+		assert_int_equal(bh_indicators_count(&got), want);
+		bh_indicators_finish(&text);
+		bh_indicators_finish(&old);
+		bh_indicators_finish(&minus);
+		bh_indicators_finish(&plus);
+		bh_indicators_finish(&got);
+	}
 }
 
 static void *reader(void *arg)
@@ -707,9 +935,12 @@ int main(void)
 		cmocka_unit_test(test_protect_table_is_sound),
 		cmocka_unit_test(test_ends_of_the_space),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_random_changes),
+		cmocka_unit_test(test_too_much_has_changed),
 		cmocka_unit_test(test_hostile_nesting),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_sorted_and_changed),
 		cmocka_unit_test(test_threads),
 	};
 	return cmocka_run_group_tests_name("feeds", tests, NULL, NULL);
