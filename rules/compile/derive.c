@@ -84,9 +84,7 @@ struct bh_engine *bh_engine_derive(const struct bh_engine *from, struct bh_inven
 	bh_served_copy(e, from);
 	for (enum step s; (s = walk_next(&w, &i, &j)) != WALK_END;) {
 		if (s == WALK_SAME) {
-			e->class_of[j] = from->class_of[i];
-			for (int d = 0; d < 2; d++)
-				e->group_of[d][j] = from->group_of[d][i];
+			e->place[j] = from->place[i];
 		} else if (s == WALK_GONE) {
 			bh_served_add(e, from->inv->workload[i], -1);
 		} else {
@@ -135,7 +133,7 @@ static bool touches(const struct pair *p, const struct bh_kset *s)
 {
 	for (int k = 0; k < 2; k++)
 		for (size_t i = 0; i < p->n[k]; i++)
-			if (bh_kset_has(s, p->e[k]->class[p->e[k]->class_of[p->changed[k][i]]]))
+			if (bh_kset_has(s, p->e[k]->class[p->e[k]->place[p->changed[k][i]].class]))
 				return true;
 	return false;
 }
@@ -150,7 +148,7 @@ static void put_kset(struct pair *p, const struct bh_kset *s, uint8_t family)
 			bh_ruleset_add_set(p->rs[k], name.s, BH_SET_ADDR, family, s->text);
 		for (size_t i = 0; i < p->n[k]; i++) {
 			uint32_t w = p->changed[k][i];
-			if (bh_kset_has(s, e->class[e->class_of[w]]))
+			if (bh_kset_has(s, e->class[e->place[w].class]))
 				bh_emit_addresses(e, w, set, NULL);
 		}
 	}

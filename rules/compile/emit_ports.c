@@ -190,7 +190,7 @@ void bh_emit_ports(
 	for (size_t i = 0; i < n; i++) {
 		size_t at = which ? which[i] : i;
 		const struct bh_workload *w = e->inv->workload[at];
-		if (e->group_of[0][at] == BH_GROUP_UNGOVERNED)
+		if (e->place[at].group[0] == BH_GROUP_UNGOVERNED)
 			continue;
 		bh_autofree char *comment = bh_xasprintf("%s/%s", w->namespace, w->name);
 		for (size_t k = 0; k < w->n_ifaces; k++) {

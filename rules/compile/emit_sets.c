@@ -33,11 +33,11 @@ static void sort_by_class(struct bh_emit_use *u)
 	u->from = bh_xcalloc(e->n_classes + 2, sizeof(*u->from));
 	u->of_class = bh_xcalloc(e->inv->n, sizeof(*u->of_class));
 	for (size_t i = 0; i < e->inv->n; i++)
-		u->from[e->class_of[i] + 2]++;
+		u->from[e->place[i].class + 2]++;
 	for (size_t c = 2; c < e->n_classes + 2; c++)
 		u->from[c] += u->from[c - 1];
 	for (size_t i = 0; i < e->inv->n; i++)
-		u->of_class[u->from[e->class_of[i] + 1]++] = (uint32_t)i;
+		u->of_class[u->from[e->place[i].class + 1]++] = (uint32_t)i;
 }
 
 void bh_emit_use_finish(struct bh_emit_use *u)

@@ -85,7 +85,7 @@ static void fill(const struct fill *f, struct bh_set *s, put_fn *put)
 
 static bool governed(const struct bh_engine *e, size_t workload)
 {
-	return e->group_of[0][workload] != BH_GROUP_UNGOVERNED;
+	return e->place[workload].group[0] != BH_GROUP_UNGOVERNED;
 }
 
 static void put_known(const struct bh_engine *e, size_t workload, struct bh_set *s)
@@ -103,7 +103,7 @@ static void put_enforcing(const struct bh_engine *e, size_t workload, struct bh_
 {
 	bool enforces = false;
 	for (int d = 0; d < 2; d++) {
-		int32_t at = e->group_of[d][workload];
+		int32_t at = e->place[workload].group[d];
 		enforces |= at >= 0 && e->group[at]->mode == BH_MODE_ENFORCE;
 	}
 	if (enforces)
@@ -182,7 +182,7 @@ static void emit_map(
 		BH_MAP_VERDICT, (uint8_t)family, comment.s);
 	for (size_t i = 0; i < f->n; i++) {
 		size_t w = f->which ? f->which[i] : i;
-		int32_t at = f->e->group_of[d][w];
+		int32_t at = f->e->place[w].group[d];
 		if (at >= 0 && map_of(f->e->group[at]) == map)
 			bh_emit_addresses(f->e, w, s, f->e->group[at]->chain);
 	}

@@ -8,11 +8,16 @@
 void bh_engine_place(struct bh_engine *e, size_t i)
 {
 	const struct bh_workload *w = e->inv->workload[i];
-	e->class_of[i] = bh_class_of(e->plan, e->inv, w);
-	int32_t group[2];
-	bh_groups_of(e->plan, w, e->class_of[i], group);
-	for (int d = 0; d < 2; d++)
-		e->group_of[d][i] = group[d];
+	struct bh_place *at = &e->place[i];
+	at->class = bh_class_of(e->plan, e->inv, w);
+	bh_groups_of(e->plan, w, at->class, at->group);
+	at->mode = (uint8_t)w->mode;
+	at->quarantined = w->quarantine != NULL;
+	const struct bh_class *c = e->plan->class.item[at->class];
+	for (int d = 0; d < 2; d++) {
+		const struct bh_selection *s = e->plan->selection.item[c->selection[d]];
+		at->isolated[d] = s->n_np > 0;
+	}
 }
 
 static void count_members(struct bh_engine *e)
@@ -20,8 +25,8 @@ static void count_members(struct bh_engine *e)
 	e->members = bh_xcalloc(e->n_groups, sizeof(*e->members));
 	for (int d = 0; d < 2; d++)
 		for (size_t i = 0; i < e->inv->n; i++)
-			if (e->group_of[d][i] >= 0)
-				e->members[e->group_of[d][i]]++;
+			if (e->place[i].group[d] >= 0)
+				e->members[e->place[i].group[d]]++;
 }
 
 /* The pool as it is now; the plan's own arrays move when it grows. */
@@ -50,9 +55,7 @@ struct bh_engine *bh_engine_new(struct bh_plan *plan, struct bh_inventory *inv)
 	e->refs = 1;
 	e->plan = plan;
 	e->inv = bh_inventory_ref(inv);
-	e->class_of = bh_xcalloc(inv->n, sizeof(*e->class_of));
-	for (int d = 0; d < 2; d++)
-		e->group_of[d] = bh_xcalloc(inv->n, sizeof(*e->group_of[d]));
+	e->place = bh_xcalloc(inv->n, sizeof(*e->place));
 	e->served = bh_xcalloc(plan->n_port_names, sizeof(*e->served));
 	for (size_t i = 0; i < inv->n_broadcast; i++)
 		bh_ranges_add(&e->ungoverned,
@@ -87,13 +90,11 @@ void bh_engine_unref(struct bh_engine *e)
 	free(e->class);
 	free(e->selection);
 	free(e->group);
-	free(e->class_of);
+	free(e->place);
 	free(e->members);
 	free(e->kset);
 	free(e->kset_uses);
 	free(e->name_uses);
-	for (int d = 0; d < 2; d++)
-		free(e->group_of[d]);
 	bh_ranges_finish(&e->ungoverned);
 	bh_inventory_unref(e->inv);
 	bh_plan_unref(e->plan);
@@ -118,7 +119,7 @@ const struct bh_engine_opts *bh_engine_options(const struct bh_engine *e)
 static const struct bh_selection *selection_of(
 	const struct bh_engine *e, size_t workload, enum bh_direction d)
 {
-	return e->selection[e->class[e->class_of[workload]] -> selection[d]];
+	return e->selection[e->class[e->place[workload].class] -> selection[d]];
 }
 
 size_t bh_engine_policies_of(const struct bh_engine *e, size_t workload, enum bh_direction d,
@@ -131,7 +132,7 @@ size_t bh_engine_policies_of(const struct bh_engine *e, size_t workload, enum bh
 
 bool bh_engine_isolated(const struct bh_engine *e, size_t workload, enum bh_direction d)
 {
-	return selection_of(e, workload, d)->n_np > 0;
+	return e->place[workload].isolated[d];
 }
 
 size_t bh_engine_selected(const struct bh_engine *e, const struct bh_policy *p)
@@ -141,7 +142,7 @@ size_t bh_engine_selected(const struct bh_engine *e, const struct bh_policy *p)
 	while (index < set->n && set->policy[index] != p)
 		index++;
 	for (size_t i = 0; index < set->n && i < e->inv->n; i++)
-		n += bh_bit(e->class[e->class_of[i]] -> policy, index);
+		n += bh_bit(e->class[e->place[i].class] -> policy, index);
 	return n;
 }
 

@@ -7,7 +7,7 @@
  * ingress must both allow.
  *
  * Runs on packet threads: reads the immutable artefact, allocates nothing, takes no lock. Cost is
- * two hash look-ups and, in two groups, the rows that can apply to the port.
+ * two hash look-ups and, in two groups, the columns of whom the other end is (see index.c).
  */
 #include "internal.h"
 
@@ -48,7 +48,7 @@ static bool is_flooded(const struct bh_engine *e, const struct bh_flow *f)
 
 static bool quarantined(const struct bh_engine *e, int workload)
 {
-	return workload >= 0 && e->inv->workload[workload]->quarantine;
+	return workload >= 0 && e->place[workload].quarantined;
 }
 
 /* Has it more addresses of a family than the kernel's list of own pairs takes? */
@@ -82,64 +82,119 @@ struct best {
 	int32_t peer;
 };
 
-static bool port_matches(const struct query *q, const struct bh_row *r)
+static bool names_match(const struct query *q, const struct bh_row *r)
 {
-	if (!r->proto)
-		return true;
 	if (r->proto != q->f->proto)
 		return false;
-	if (r->named >= 0) /* a name means nothing outside a workload */
-		return q->dst >= 0 && bh_serves(q->e->inv->workload[q->dst],
-					      &q->e->plan->port_name[r->named], q->f->dport);
-	for (size_t i = 0; i < r->n_ports; i++)
-		if (q->f->dport >= r->port[i].first && q->f->dport <= r->port[i].last)
-			return true;
-	return !r->n_ports;
+	return bh_serves(
+		q->e->inv->workload[q->dst], &q->e->plan->port_name[r->named], q->f->dport);
 }
 
-static void consider(struct best *b, int64_t order, int32_t peer)
+static bool port_matches(const struct query *q, const struct bh_row *r)
 {
-	if (b->order >= 0 && (b->order < order || (b->order == order && b->peer <= peer)))
-		return;
-	*b = (struct best){order, peer};
-}
-
-static const struct bh_hit *hit_of(const struct bh_row *r, uint32_t peer)
-{
-	size_t lo = 0, hi = r->n_hits;
-	while (hi - lo > 1) {
+	if (r->proto && r->proto != q->f->proto)
+		return false;
+	if (!r->n_ports)
+		return true;
+	size_t lo = 0, hi = r->n_ports;
+	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
-		if (r->hit[mid].peer <= peer)
-			lo = mid;
+		if (r->port[mid].last < q->f->dport)
+			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return &r->hit[lo];
+	return lo < r->n_ports && r->port[lo].first <= q->f->dport;
 }
 
-static void ask_workloads(const struct query *q, const struct bh_row *r, struct best *b)
+/* The peer is among the row's. Without a branch, as in bh_piece_of. */
+static int32_t index_of(const struct bh_row *r, uint32_t peer)
 {
-	for (size_t i = 0; i < r->n_words; i++) {
-		uint64_t bits = q->other->peer[r->word[i].at] & r->word[i].bits;
+	size_t at = 0, n = r->n_hits;
+	while (n > 1) {
+		size_t half = n / 2;
+		at += half & -(size_t)(r->hit[at + half].peer <= peer);
+		n -= half;
+	}
+	return r->hit[at].index;
+}
+
+static void consider(
+	struct best *b, const struct bh_tier_rows *t, const struct bh_talk *talk, uint32_t peer)
+{
+	if (b->order >= 0 && b->order < talk->order)
+		return;
+	int32_t index =
+		talk->index == BH_TALK_PEER ? index_of(&t->row[talk->row], peer) : talk->index;
+	if (b->order == talk->order && b->peer <= index)
+		return;
+	*b = (struct best){talk->order, index};
+}
+
+/* Names of ports, if the destination serves this one under any; and it has to be a workload. */
+static bool asks_names(const struct query *q)
+{
+	if (q->dst < 0)
+		return false;
+	const struct bh_workload *w = q->e->inv->workload[q->dst];
+	for (size_t i = 0; i < w->n_ports; i++)
+		if (w->port[i].port == q->f->dport)
+			return true;
+	return false;
+}
+
+/* peer: whose column it is, if it is of one. */
+static void ask_column(const struct query *q, const struct bh_tier_rows *t, uint32_t column,
+	uint32_t peer, struct best *b)
+{
+	const struct bh_index *x = &t->index;
+	const struct bh_column *c = &x->column[column];
+	const struct bh_talk *talk = x->talk + c->talk, *end = talk + c->n;
+	if (c->piece[BH_SEGS]) {
+		const uint32_t *p = c->piece + bh_segment_of(q->f->proto);
+		uint32_t w =
+			x->winner[p[0] + bh_piece_of(x->first + p[0], p[1] - p[0], q->f->dport)];
+		if (w != BH_NO_TALK)
+			consider(b, t, &x->talk[w], peer);
+		talk = end;
+	}
+	for (; talk < end; talk++)
+		if (port_matches(q, &t->row[talk->row])) {
+			consider(b, t, talk, peer);
+			break;
+		}
+	if (!c->n_named || !asks_names(q))
+		return;
+	for (talk = end, end += c->n_named; talk < end; talk++)
+		if (names_match(q, &t->row[talk->row])) {
+			consider(b, t, talk, peer);
+			break;
+		}
+}
+
+static void ask_peers(const struct query *q, const struct bh_tier_rows *t, struct best *b)
+{
+	for (size_t i = 0; i < t->index.n_words; i++) {
+		const struct bh_word *w = &t->index.word[i];
+		uint64_t bits = q->other->peer[w->at] & w->bits;
 		for (; bits; bits &= bits - 1) {
-			const struct bh_hit *h =
-				hit_of(r, r->word[i].at * 64 + (uint32_t)__builtin_ctzll(bits));
-			consider(b, h->order, h->index);
+			uint64_t before = w->bits & ((bits & -bits) - 1);
+			uint32_t rank = w->rank + (uint32_t)__builtin_popcountll(before);
+			ask_column(q, t, t->index.column_of[rank],
+				w->at * 64 + (uint32_t)__builtin_ctzll(bits), b);
 		}
 	}
 }
 
-static void ask_row(const struct query *q, const struct bh_row *r, struct best *b)
+static void ask_addresses(const struct query *q, const struct bh_tier_rows *t, struct best *b)
 {
-	if ((b->order >= 0 && b->order < r->first) || !port_matches(q, r))
+	const struct bh_cuts *c = &t->index.cuts[q->addr->family == BH_IPV6];
+	const uint32_t *column;
+	if (!c->n)
 		return;
-	if (r->any >= 0)
-		consider(b, r->any, -1);
-	if (q->other)
-		ask_workloads(q, r, b);
-	const struct bh_span *span = r->n_spans ? bh_span_of(r, q->addr) : NULL;
-	if (span)
-		consider(b, span->order, span->index);
+	size_t n = bh_cuts_find(c, q->addr, &column);
+	for (size_t i = 0; i < n; i++)
+		ask_column(q, t, column[i], 0, b);
 }
 
 /* The first rule of the tier, in order, that matches the flow. */
@@ -148,12 +203,15 @@ static bool ask_tier(
 {
 	const struct bh_tier_rows *t = &g->tier[tier];
 	struct best best = {-1, -1};
-	const uint32_t *list;
-	size_t n;
-	bh_segments_find(t, q->f, &list, &n);
-	for (size_t i = 0; i < n; i++)
-		ask_row(q, &t->row[list ? list[i] : i], &best);
-	*ret = (struct bh_step){.asked = true, .matched = best.order >= 0};
+	*ret = (struct bh_step){.asked = true};
+	if (!t->n)
+		return false;
+	if (t->index.any >= 0)
+		ask_column(q, t, (uint32_t)t->index.any, 0, &best);
+	if (q->other)
+		ask_peers(q, t, &best);
+	ask_addresses(q, t, &best);
+	ret->matched = best.order >= 0;
 	if (!ret->matched)
 		return false;
 	const struct bh_order *o = &g->order[best.order];
@@ -170,7 +228,7 @@ enum bh_outcome bh_group_decide(const struct bh_engine *e, const struct bh_group
 		.e = e,
 		.f = f,
 		.addr = g->direction == BH_EGRESS ? &f->dst : &f->src,
-		.other = other >= 0 ? e->class[e->class_of[other]] : NULL,
+		.other = other >= 0 ? e->class[e->place[other].class] : NULL,
 		.dst = owner[BH_INGRESS],
 	};
 	for (int tier = 0; tier < 3; tier++) {
@@ -232,8 +290,8 @@ static void decide_side(const struct bh_engine *e, const struct bh_flow *f, enum
 	ret->verdict = BH_SIDE_UNGOVERNED;
 	if (me < 0)
 		return;
-	int32_t at = e->group_of[d][me];
-	ret->mode = e->inv->workload[me]->mode;
+	int32_t at = e->place[me].group[d];
+	ret->mode = (enum bh_mode)e->place[me].mode;
 	bool quarantine = quarantined(e, me);
 	if (at == BH_GROUP_UNGOVERNED || is_plumbing(f, owner) || (exempt && !quarantine))
 		return;

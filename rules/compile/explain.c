@@ -185,11 +185,11 @@ static void explain_tiers(const struct bh_explain *x, enum bh_direction d)
 	const struct bh_side *side = &x->d.side[d];
 	size_t w = (size_t)side->workload;
 	const struct bh_selection *s =
-		x->e->selection[x->e->class[x->e->class_of[w]] -> selection[d]];
+		x->e->selection[x->e->class[x->e->place[w].class] -> selection[d]];
 	const int owner[2] = {x->d.side[0].workload, x->d.side[1].workload};
 	struct bh_step step[3] = {0};
 	bool isolated = s->n_np > 0;
-	int32_t group = x->e->group_of[d][w];
+	int32_t group = x->e->place[w].group[d];
 	if (group >= 0)
 		bh_group_decide(x->e, x->e->group[group], x->f, owner, step);
 	explain_tier(x, d, BH_TIER_ADMIN, s->policy, s->n_admin, &step[BH_TIER_ADMIN]);

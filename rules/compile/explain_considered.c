@@ -115,9 +115,9 @@ void bh_explain_considered(const struct bh_explain *x, enum bh_direction d)
 {
 	const struct bh_engine *e = x->e;
 	int w = x->d.side[d].workload, other = x->d.side[!d].workload;
-	const struct bh_selection *s = e->selection[e->class[e->class_of[w]] -> selection[d]];
+	const struct bh_selection *s = e->selection[e->class[e->place[w].class] -> selection[d]];
 	struct look l = {.x = x, .d = d};
-	l.other = other >= 0 ? e->class[e->class_of[other]] : NULL;
+	l.other = other >= 0 ? e->class[e->place[other].class] : NULL;
 	for (size_t i = 0; i < s->n; i++)
 		for (size_t k = 0; k < s->policy[i]->n_rules[d]; k++)
 			consider(&l, s->policy[i], k, &e->plan->policy[s->index[i]].rule[d][k]);

@@ -94,11 +94,6 @@ struct bh_order {
 	enum bh_rule_action action;
 };
 
-struct bh_word {
-	uint32_t at; /* in bh_class.peer */
-	uint64_t bits;
-};
-
 /*
  * A set in the kernel: the workloads that a peer means (one nft set for each family), the addresses
  * that some peers mean (of one family), or ports. Workloads of several peers are not put together:
@@ -126,15 +121,8 @@ struct bh_hit {
 	int32_t index; /* in that rule */
 };
 
-/* Addresses of which one rule and peer is the first to speak. */
-struct bh_span {
-	struct bh_addr first, last;
-	uint32_t order;
-	int32_t index; /* of the peer; −1: quarantine's list, which no policy says */
-};
-
 /* What rules of one run (neighbours with the same action, whose order does not matter) say of the
- * same ports: one look-up for the evaluator, one or two rules for the kernel. */
+ * same ports: one or two rules for the kernel. */
 struct bh_row {
 	uint32_t run;
 	enum bh_rule_action action;
@@ -145,10 +133,6 @@ struct bh_row {
 	int64_t any; /* order of the first rule that means any peer; −1 = none */
 	struct bh_hit *hit; /* sorted by peer */
 	size_t n_hits, cap_hits;
-	struct bh_word *word; /* the peers that mean workloads, as bits */
-	size_t n_words;
-	struct bh_span *span; /* addresses: sorted, disjoint */
-	size_t n_spans;
 	struct bh_kset *block[2]; /* by family: IPv4, IPv6; NULL = nobody */
 	struct bh_kset *ports; /* the single ones of `port`, if there are several; else NULL */
 	uint32_t first; /* order of its first rule */
@@ -157,19 +141,70 @@ struct bh_row {
 	uint32_t noted_rule; /* and which */
 };
 
-/* Rows that can apply to a port, so that a thousand rules cost as little as one. */
-struct bh_segments {
-	uint16_t *first; /* sorted; first[0] = 0 */
-	uint32_t *start; /* n + 1: slices of `row` */
-	uint32_t *row; /* ascending within a slice */
-	size_t n; /* 0: not worth an index, all rows apply */
+/* What one rule says of somebody: for the ports of a row. */
+struct bh_talk {
+	uint32_t order;
+	uint32_t row;
+	int32_t index; /* of the peer in the rule; −1: the rule means any, BH_TALK_PEER: the row
+			  knows */
 };
+#define BH_TALK_PEER (-2)
+#define BH_COLUMN_SHORT 4 /* talks that are asked one by one just as fast */
+
 enum { BH_SEG_TCP, BH_SEG_UDP, BH_SEG_SCTP, BH_SEG_OTHER, BH_SEGS };
+
+/*
+ * All that the rules of a tier say of somebody. First the talks about ports by number (or any
+ * port), then those about ports by name, each in the order in which they decide. A long column also
+ * has the ports cut into pieces, each with the talk that decides there.
+ */
+struct bh_column {
+	uint32_t talk, n, n_named; /* talk[talk .. talk + n + n_named) */
+	uint32_t piece[BH_SEGS +
+		       1]; /* by protocol: first[piece[s] .. piece[s + 1]); none: all equal */
+};
+
+/* Bits of peers, and how many peers come before them. */
+struct bh_word {
+	uint32_t at; /* in bh_class.peer */
+	uint32_t rank;
+	uint64_t bits;
+};
+
+struct bh_key {
+	uint64_t hi, lo; /* an address as a number; of IPv4 only lo */
+};
+
+/* Addresses of one family, cut where some peer's range begins or ends. */
+struct bh_cuts {
+	struct bh_key *edge; /* sorted: where a piece begins; the last one is behind all of them */
+	size_t n; /* pieces; 0: no rule of the tier lists addresses */
+	uint32_t *start; /* n + 1: slices of `column` */
+	uint32_t *column;
+};
+
+/* From who the other end is to the rules that mean it, and from there by the port to the one that
+ * decides: a thousand rules cost as little as one. See index.c. */
+struct bh_index {
+	struct bh_talk *talk;
+	size_t n_talks, cap_talks;
+	struct bh_column *column;
+	size_t n_columns, cap_columns;
+	uint16_t *first; /* pieces of ports: the first of each … */
+	uint32_t *winner; /* … and the talk that decides there; BH_NO_TALK */
+	size_t n_pieces, cap_first, cap_winner;
+	struct bh_word *word; /* the peers that mean workloads */
+	size_t n_words;
+	uint32_t *column_of; /* by rank of the peer */
+	int64_t any; /* column of the rules that mean any peer; −1 = none */
+	struct bh_cuts cuts[2]; /* IPv4, IPv6 */
+};
+#define BH_NO_TALK UINT32_MAX
 
 struct bh_tier_rows {
 	struct bh_row *row;
 	size_t n, cap;
-	struct bh_segments seg[BH_SEGS];
+	struct bh_index index;
 };
 
 struct bh_group {
@@ -181,6 +216,15 @@ struct bh_group {
 	size_t n_orders;
 	struct bh_tier_rows tier[3]; /* by enum bh_tier */
 	char *chain, *comment;
+};
+
+/* All that a packet thread asks of a workload, side by side. */
+struct bh_place {
+	uint32_t class;
+	int32_t group[2]; /* by direction: index or BH_GROUP_* */
+	uint8_t mode; /* enum bh_mode */
+	bool quarantined;
+	bool isolated[2]; /* by direction: a NetworkPolicy selects it */
 };
 
 enum { BH_GROUP_NONE = -1, BH_GROUP_UNGOVERNED = -2 };
@@ -237,8 +281,7 @@ struct bh_engine {
 	struct bh_group **group;
 	size_t n_classes, n_selections, n_groups;
 
-	uint32_t *class_of; /* by workload */
-	int32_t *group_of[2]; /* by direction, workload: index or BH_GROUP_* */
+	struct bh_place *place; /* by workload */
 	uint32_t *members; /* by group */
 	struct bh_kset **kset;
 	size_t n_ksets;
@@ -293,16 +336,45 @@ void bh_rows_finish(struct bh_tier_rows *t);
 struct bh_port_range *bh_own_ports(
 	const struct bh_workload *w, const char *name, uint8_t proto, size_t *ret_n);
 
-/* spans.c */
-void bh_compile_spans(const struct bh_plan *p, struct bh_row *row);
-const struct bh_span *bh_span_of(const struct bh_row *row, const struct bh_addr *a); /* or NULL */
+/* Addresses that a row means. */
+struct bh_block {
+	struct bh_range range;
+	struct bh_talk talk;
+};
 
-/* segments.c */
-void bh_compile_segments(struct bh_tier_rows *t);
-void bh_segments_finish(struct bh_segments *s);
-/* The rows of a tier that can apply to a flow: *ret NULL means all of them, 0..*ret_n − 1. */
-void bh_segments_find(
-	const struct bh_tier_rows *t, const struct bh_flow *f, const uint32_t **ret, size_t *ret_n);
+/* index.c: when the rows of a tier are complete. `part`: addresses that no peer says, or NULL. */
+void bh_compile_index(
+	const struct bh_plan *p, struct bh_tier_rows *t, const struct bh_block *part, size_t n);
+void bh_index_finish(struct bh_index *x);
+static inline int bh_segment_of(uint8_t proto)
+{
+	return proto == BH_TCP    ? BH_SEG_TCP
+	       : proto == BH_UDP  ? BH_SEG_UDP
+	       : proto == BH_SCTP ? BH_SEG_SCTP
+				  : BH_SEG_OTHER;
+}
+/* How many of first[0..n) are not above `port`, minus one: n ≥ 1 and first[0] = 0. Without a branch
+ * that depends on the numbers: half of them would be mispredicted. */
+static inline size_t bh_piece_of(const uint16_t *first, size_t n, uint16_t port)
+{
+	size_t at = 0;
+	while (n > 1) {
+		size_t half = n / 2;
+		at += half & -(size_t)(first[at + half] <= port);
+		n -= half;
+	}
+	return at;
+}
+
+/* columns.c. talk[0..n) in any order; returns the column's number. `seen` tells equal ones. */
+uint32_t bh_column_of(
+	struct bh_tier_rows *t, struct bh_intern *seen, struct bh_talk *talk, size_t n);
+
+/* cuts.c: part[0..n), n > 0, all of one family. */
+void bh_compile_cuts(struct bh_tier_rows *t, struct bh_intern *seen, const struct bh_block *part,
+	size_t n, struct bh_cuts *ret);
+/* The columns that apply to an address. */
+size_t bh_cuts_find(const struct bh_cuts *c, const struct bh_addr *a, const uint32_t **ret);
 
 /* ksets.c */
 struct bh_kset *bh_kset_workloads(struct bh_plan *p, uint32_t peer);

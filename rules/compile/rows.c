@@ -181,28 +181,16 @@ static int compare_hits(const void *a, const void *b)
 	return (x->index > y->index) - (x->index < y->index);
 }
 
-static void add_bit(struct bh_row *row, size_t *cap, uint32_t peer)
-{
-	uint32_t at = peer / 64;
-	if (!row->n_words || row->word[row->n_words - 1].at != at) {
-		BH_GROW(row->word, row->n_words, *cap);
-		row->word[row->n_words++] = (struct bh_word){.at = at};
-	}
-	row->word[row->n_words - 1].bits |= UINT64_C(1) << (peer % 64);
-}
-
 static void add_ksets(struct bh_plan *p, struct bh_row *row)
 {
 	bh_autofree uint32_t *block = bh_xcalloc(row->n_hits, sizeof(*block));
-	size_t n_blocks = 0, cap = 0;
+	size_t n_blocks = 0;
 	for (size_t i = 0; i < row->n_hits; i++) {
 		struct bh_hit *h = &row->hit[i];
-		if (p->peer[h->peer].addresses) {
+		if (p->peer[h->peer].addresses)
 			block[n_blocks++] = h->peer;
-			continue;
-		}
-		h->pods = bh_kset_workloads(p, h->peer);
-		add_bit(row, &cap, h->peer);
+		else
+			h->pods = bh_kset_workloads(p, h->peer);
 	}
 	for (int f = 0; f < 2 && n_blocks; f++)
 		row->block[f] = bh_kset_addresses(p, block, n_blocks, f ? BH_IPV6 : BH_IPV4);
@@ -219,7 +207,6 @@ static void finish_row(struct bh_plan *p, struct bh_row *row)
 			row->hit[n++] = row->hit[i];
 	row->n_hits = n;
 	add_ksets(p, row);
-	bh_compile_spans(p, row);
 }
 
 /* A new run begins where the order starts to matter. */
@@ -252,7 +239,7 @@ void bh_compile_rows(struct bh_plan *p, const struct bh_workload *example, struc
 	for (int t = 0; t < 3; t++) {
 		for (size_t i = 0; i < g->tier[t].n; i++)
 			finish_row(p, &g->tier[t].row[i]);
-		bh_compile_segments(&g->tier[t]);
+		bh_compile_index(p, &g->tier[t], NULL, 0);
 		bh_intern_finish(&b.rows[t]);
 	}
 }
@@ -264,6 +251,7 @@ void bh_compile_quarantine(struct bh_plan *p, const struct bh_quarantine *q, str
 	struct bh_tier_rows *t = &g->tier[BH_TIER_NETWORK_POLICY];
 	g->order = bh_xcalloc(1, sizeof(*g->order));
 	g->n_orders = 1;
+	bh_autofree struct bh_block *part = bh_xcalloc(q->n, sizeof(*part));
 	for (size_t i = 0; i < q->n; i++) {
 		const struct bh_quarantine_allow *a = &q->allow[i];
 		struct bh_port_range port = {a->port, a->port};
@@ -272,13 +260,12 @@ void bh_compile_quarantine(struct bh_plan *p, const struct bh_quarantine *q, str
 		*row = (struct bh_row){.proto = a->proto, .named = -1, .any = -1, .n_ports = 1};
 		row->port = bh_xmemdup(&port, sizeof(port));
 		row->block[a->cidr.addr.family == BH_IPV6] = bh_kset_prefix(p, &a->cidr);
-		struct bh_range all = bh_prefix_range(&a->cidr);
-		struct bh_span span = {all.first, all.last, 0, -1};
-		row->span = bh_xmemdup(&span, sizeof(span));
-		row->n_spans = 1;
+		part[i].range = bh_prefix_range(&a->cidr);
+		part[i].talk = (struct bh_talk){.row = (uint32_t)i, .index = -1};
 		bh_buf_str(&row->comment, "quarantine allows ");
 		bh_quarantine_format(a, &row->comment);
 	}
+	bh_compile_index(p, t, part, q->n);
 }
 
 void bh_rows_finish(struct bh_tier_rows *t)
@@ -286,11 +273,8 @@ void bh_rows_finish(struct bh_tier_rows *t)
 	for (size_t i = 0; i < t->n; i++) {
 		free(t->row[i].port);
 		free(t->row[i].hit);
-		free(t->row[i].word);
-		free(t->row[i].span);
 		bh_buf_finish(&t->row[i].comment);
 	}
 	free(t->row);
-	for (int s = 0; s < BH_SEGS; s++)
-		bh_segments_finish(&t->seg[s]);
+	bh_index_finish(&t->index);
 }
