@@ -186,6 +186,12 @@ void bh_audit_flow(struct bh_audit *a, const struct bh_audit_flow *f)
 		copy.when = bh_audit_now();
 	if (copy.times == 0)
 		copy.times = 1;
+	if (copy.volume) {
+		report_refused(a);
+		bh_audit_record_flow(&a->id, &copy, &a->scratch);
+		push(a, &a->scratch, copy.volume->flows, copy.when, false, may_drop(f));
+		return;
+	}
 	switch (bh_audit_repeats_note(&a->repeats, &a->id, &copy, submit_repeat, a)) {
 	case BH_AUDIT_FIRST:
 		report_refused(a);

@@ -44,7 +44,7 @@ int bh_audit_settle(struct bh_audit *a, unsigned ms);
 /* A decision on a packet. Workloads are borrowed for the call, NULL = not a workload. */
 struct bh_audit_flow {
 	const char *action; /* policy-deny | would-deny | threat-block | threat-alert | learned |
-			     * spoof-drop | policy-allow | host */
+			     * spoof-drop | policy-allow | host | flow-end */
 	const struct bh_flow *flow;
 	const struct bh_workload *src, *dst;
 	bool src_host, dst_host; /* the node itself */
@@ -59,6 +59,13 @@ struct bh_audit_flow {
 	const char *policy_sha256; /* hex, may be NULL */
 	int64_t when; /* µs since the epoch */
 	uint64_t times; /* how many alike this stands for; 0: one */
+	/* Of flow-end: what they carried, from the first one's beginning to the last one's last
+	 * packet (µs; 0: not known). Such a record is written at once, whatever came before; it
+	 * stands for volume->flows. */
+	const struct bh_volume *volume;
+	int64_t begin, end;
+	/* Why the ends have no identity, where that is not what the addresses say; may be NULL. */
+	const char *src_reason, *dst_reason;
 };
 /* The first of a (workloads, addresses, protocol, port, action) is written at once; further ones
  * within 10 s are counted and written as one record with bulkhead.repeat when that time is over

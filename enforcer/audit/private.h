@@ -149,9 +149,9 @@ struct bh_audit_text { /* a record without its number; no newline */
 };
 void bh_audit_ident_render(struct bh_audit_ident *id); /* `fixed`, from the rest */
 /* The head of any record, up to the members of its own, in an empty t->b. `types`: event.type as
- * JSON. `outcome` may be NULL. */
+ * JSON. `outcome` may be NULL, as may `more`: further members of event, as JSON. */
 void bh_audit_record_begin(struct bh_audit_text *t, const struct bh_audit_ident *id,
-	const char *action, const char *types, const char *outcome, int64_t when);
+	const char *action, const char *types, const char *outcome, const char *more, int64_t when);
 /* Each overwrites what ret->b held. */
 void bh_audit_record_flow(
 	const struct bh_audit_ident *id, const struct bh_audit_flow *f, struct bh_audit_text *ret);

@@ -20,6 +20,7 @@ struct kind {
 };
 static const struct kind kinds[] = {
 	{"policy-allow", false, 1, {"network"}, NULL},
+	{"flow-end", false, 1, {"network"}, NULL},
 	{"policy-deny", false, 47, {"network"}, NULL},
 	{"would-deny", false, 21, {"network"}, NULL},
 	{"learned", false, 1, {"network"}, NULL},
@@ -85,7 +86,7 @@ void bh_audit_ident_render(struct bh_audit_ident *id)
 
 /* `types`: JSON. The number is not known yet, and comes first in `event`. */
 void bh_audit_record_begin(struct bh_audit_text *t, const struct bh_audit_ident *id,
-	const char *action, const char *types, const char *outcome, int64_t when)
+	const char *action, const char *types, const char *outcome, const char *more, int64_t when)
 {
 	const struct kind *k = kind_of(action);
 	struct bh_buf *b = &t->b;
@@ -113,6 +114,10 @@ void bh_audit_record_begin(struct bh_audit_text *t, const struct bh_audit_ident 
 	bh_audit_put_word(b, "module", "bulkhead");
 	if (outcome)
 		bh_audit_put_text(b, "outcome", outcome, 32);
+	if (more) {
+		bh_buf_str(b, ",");
+		bh_buf_str(b, more);
+	}
 	bh_audit_put_close(b);
 	bh_buf_str(b, ",");
 	bh_buf_add(b, id->fixed, id->fixed_len);
@@ -199,7 +204,7 @@ void bh_audit_record_event(const struct bh_audit_ident *id, const struct bh_audi
 	struct bh_buf *b = &ret->b;
 
 	b->len = 0;
-	bh_audit_record_begin(ret, id, c->action, types, c->outcome, when);
+	bh_audit_record_begin(ret, id, c->action, types, c->outcome, NULL, when);
 	if (c->message)
 		bh_audit_put_text(b, "message", c->message, BH_AUDIT_MAX_TEXT);
 	if (c->actor)

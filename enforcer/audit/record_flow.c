@@ -22,6 +22,22 @@ static struct bh_audit_span since(const struct bh_buf *b, size_t at)
 	return (struct bh_audit_span){at, b->len - at};
 }
 
+/* Not known where the kernel did not count when the flow began: unknown is not 0. */
+static void put_counts(
+	struct bh_buf *b, const struct bh_audit_flow *f, uint64_t packets, uint64_t bytes)
+{
+	if (!f->volume || !f->volume->packets[0])
+		return;
+	bh_audit_put_u64(b, "packets", packets);
+	bh_audit_put_u64(b, "bytes", bytes);
+}
+
+/* A record of several flows, or of one that the kernel counted only, has no source port. */
+static bool is_one(const struct bh_audit_flow *f)
+{
+	return f->flow->sport || !has_ports(f->flow->proto);
+}
+
 static void add_network(struct bh_audit_text *t, const struct bh_audit_flow *f)
 {
 	const struct bh_flow *w = f->flow;
@@ -36,8 +52,12 @@ static void add_network(struct bh_audit_text *t, const struct bh_audit_flow *f)
 	bh_audit_put_u64_text(b, "iana_number", w->proto);
 	bh_audit_put_word(b, "direction", direction(f));
 	size_t at = b->len;
-	bh_audit_put_word(b, "community_id", community);
+	if (is_one(f))
+		bh_audit_put_word(b, "community_id", community);
 	t->community_id = since(b, at);
+	if (f->volume)
+		put_counts(b, f, f->volume->packets[0] + f->volume->packets[1],
+			f->volume->bytes[0] + f->volume->bytes[1]);
 	bh_audit_put_close(b);
 }
 
@@ -50,14 +70,18 @@ static void add_addresses(struct bh_audit_text *t, const struct bh_audit_flow *f
 	bh_audit_put_open(b, "source");
 	bh_audit_put_word(b, "ip", bh_addr_format(&w->src, text));
 	size_t at = b->len;
-	if (has_ports(w->proto))
+	if (w->sport)
 		bh_audit_put_u64(b, "port", w->sport);
 	t->source_port = since(b, at);
+	if (f->volume)
+		put_counts(b, f, f->volume->packets[0], f->volume->bytes[0]);
 	bh_audit_put_close(b);
 	bh_audit_put_open(b, "destination");
 	bh_audit_put_word(b, "ip", bh_addr_format(&w->dst, text));
 	if (has_ports(w->proto))
 		bh_audit_put_u64(b, "port", w->dport);
+	if (f->volume)
+		put_counts(b, f, f->volume->packets[1], f->volume->bytes[1]);
 	bh_audit_put_close(b);
 }
 
@@ -86,8 +110,11 @@ static void add_rule(struct bh_buf *b, const struct bh_audit_flow *f)
 }
 
 /* Why an end has no identity. */
-static const char *nobody(const struct bh_audit_flow *f, const struct bh_addr *a, bool host)
+static const char *nobody(
+	const struct bh_audit_flow *f, const struct bh_addr *a, bool host, const char *reason)
 {
+	if (reason)
+		return reason;
 	if (host)
 		return "the node itself";
 	if (bh_addr_is_multicast(a))
@@ -108,6 +135,22 @@ static void add_policy_version(struct bh_buf *b, const struct bh_audit_flow *f)
 	bh_audit_put_close(b);
 }
 
+static bool has_duration(const struct bh_audit_flow *f)
+{
+	return f->begin && f->end >= f->begin;
+}
+
+/* Members of event. Of several flows `duration` is the time from the first to the last, as the
+ * schema has it; bulkhead.duration is what they took together. */
+static void put_times(struct bh_buf *b, const struct bh_audit_flow *f)
+{
+	bh_audit_put_time(b, "end", f->end ? f->end : f->when);
+	if (!has_duration(f))
+		return;
+	bh_audit_put_time(b, "start", f->begin);
+	bh_audit_put_u64(b, "duration", (uint64_t)(f->end - f->begin) * 1000);
+}
+
 static void add_own(struct bh_audit_text *t, const struct bh_audit_flow *f, bool labels)
 {
 	const struct bh_flow *w = f->flow;
@@ -116,10 +159,10 @@ static void add_own(struct bh_audit_text *t, const struct bh_audit_flow *f, bool
 	bh_audit_put_open(b, "bulkhead");
 	bh_audit_workload(b, "src", f->src, &w->src, labels);
 	if (!f->src)
-		bh_audit_put_word(b, "src_reason", nobody(f, &w->src, f->src_host));
+		bh_audit_put_word(b, "src_reason", nobody(f, &w->src, f->src_host, f->src_reason));
 	bh_audit_workload(b, "dst", f->dst, &w->dst, labels);
 	if (!f->dst)
-		bh_audit_put_word(b, "dst_reason", nobody(f, &w->dst, f->dst_host));
+		bh_audit_put_word(b, "dst_reason", nobody(f, &w->dst, f->dst_host, f->dst_reason));
 	bh_audit_put_word(b, "verdict", bh_verdict_name(f->verdict));
 	bh_audit_put_word(b, "mode", bh_mode_name(f->mode));
 	bh_audit_put_word(b, "reason", bh_reason_name(f->reason));
@@ -131,19 +174,26 @@ static void add_own(struct bh_audit_text *t, const struct bh_audit_flow *f, bool
 		bh_audit_put_close(b);
 	}
 	size_t at = b->len;
-	bh_audit_put_u64(b, "repeat", 1);
+	bh_audit_put_u64(b, "repeat", f->volume ? f->volume->flows : 1);
 	t->repeat = since(b, at);
+	if (f->volume && f->volume->flows > 1 && has_duration(f))
+		bh_audit_put_u64(b, "duration", f->volume->duration * 1000);
 	bh_audit_put_close(b);
 }
 
 static void write_flow(const struct bh_audit_ident *id, const struct bh_audit_flow *f, bool labels,
 	struct bh_audit_text *ret)
 {
+	struct bh_buf bh_autobuf times = {0};
+
 	ret->b.len = 0;
+	if (f->volume)
+		put_times(&times, f);
 	bh_audit_record_begin(ret, id, f->action,
-		f->verdict == BH_ALLOW ? "[\"connection\",\"allowed\"]"
-				       : "[\"connection\",\"denied\"]",
-		NULL, f->when);
+		f->volume                ? "[\"connection\",\"allowed\",\"end\"]"
+		: f->verdict == BH_ALLOW ? "[\"connection\",\"allowed\"]"
+					 : "[\"connection\",\"denied\"]",
+		NULL, times.s, f->when);
 	add_network(ret, f);
 	add_addresses(ret, f);
 	add_rule(&ret->b, f);

@@ -21,6 +21,11 @@ struct bh_ct_entry {
 	bool answered; /* TCP, SCTP: the handshake was completed; else IPS_SEEN_REPLY */
 	uint32_t id, mark;
 	uint64_t packets[2], bytes[2]; /* original, reply; 0 without nf_conntrack_acct */
+	/* µs since the epoch; 0: not known (began without nf_conntrack_timestamp); stop 0: goes on
+	 */
+	int64_t start, stop;
+	int64_t last; /* of an end: its last packet, to a second, as far as it can be told; else
+			 stop */
 };
 
 struct bh_ct;
@@ -44,9 +49,17 @@ int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *)
 int bh_ct_ask(struct bh_ct *ct, const struct bh_flow *flow, size_t n,
 	void (*fn)(size_t i, const struct bh_ct_entry *e, void *arg), void *arg);
 
-/* Events on a socket of their own: poll fd (−1 before listen), then drain calls fn for each and
- * returns 0. −ENOBUFS: some were lost (the caller counts a gap); draining may go on. Listening
- * turns net.netfilter.nf_conntrack_events on; −EOPNOTSUPP where the kernel has none. */
+/*
+ * Ends of flows, with what they carried. Listening turns net.netfilter.nf_conntrack_events, _acct
+ * and _timestamp on, and leaves them so: flows that begin later have all of it. Returns 0, or what
+ * the ends will be without (BH_CT_NO_*); −EOPNOTSUPP where the kernel has no events, −errno.
+ */
+#define BH_CT_NO_COUNTS 1
+#define BH_CT_NO_TIMES 2
 int bh_ct_listen(struct bh_ct *ct);
-int bh_ct_fd(const struct bh_ct *ct);
-int bh_ct_drain(struct bh_ct *ct, void (*fn)(const struct bh_ct_entry *, void *), void *arg);
+void bh_ct_deafen(struct bh_ct *ct); /* no more */
+bool bh_ct_listens(const struct bh_ct *ct);
+/* Reads ends that are there, not many more than `max`, without waiting. Returns how many, or
+ * −errno. *ret_lost: how many more the kernel had no room for since the last time. */
+int bh_ct_drain(struct bh_ct *ct, size_t max, void (*fn)(const struct bh_ct_entry *, void *),
+	void *arg, uint64_t *ret_lost);

@@ -133,6 +133,14 @@ static void parse_counters(const struct nlattr *nest, uint64_t *packets, uint64_
 	*bytes = get_be64(tb[CTA_COUNTERS_BYTES]);
 }
 
+static void parse_times(const struct nlattr *nest, struct bh_ct_entry *e)
+{
+	const struct nlattr *tb[CTA_TIMESTAMP_MAX + 1] = {0};
+	parse_nested(nest, tb, CTA_TIMESTAMP_MAX);
+	e->start = (int64_t)(get_be64(tb[CTA_TIMESTAMP_START]) / 1000);
+	e->stop = (int64_t)(get_be64(tb[CTA_TIMESTAMP_STOP]) / 1000);
+}
+
 static bool is_answered(uint8_t proto, uint32_t status)
 {
 	if (proto == IPPROTO_TCP || proto == IPPROTO_SCTP)
@@ -213,6 +221,16 @@ bool bh_ct_parse(const struct nlmsghdr *nlh, struct bh_ct_entry *ret, struct bh_
 	e.mark = get_be32(tb[CTA_MARK]);
 	parse_counters(tb[CTA_COUNTERS_ORIG], &e.packets[0], &e.bytes[0]);
 	parse_counters(tb[CTA_COUNTERS_REPLY], &e.packets[1], &e.bytes[1]);
+	parse_times(tb[CTA_TIMESTAMP], &e);
 	*ret = e;
 	return true;
+}
+
+uint32_t bh_ct_left(const struct nlmsghdr *nlh)
+{
+	const struct nlattr *tb[CTA_MAX + 1] = {0};
+	struct table t = {tb, CTA_MAX};
+	if (mnl_attr_parse(nlh, sizeof(struct nfgenmsg), collect, &t) < 0)
+		return 0;
+	return get_be32(tb[CTA_TIMEOUT]);
 }

@@ -10,9 +10,18 @@
 /* A tuple with two IPv6 addresses takes 76 bytes; there is room for what later kernels add. */
 #define BH_CT_TUPLE_MAX 200
 
+#define BH_CT_TCP_STATES 10 /* enum tcp_conntrack, as far as it has timeouts */
+/* How long conntrack keeps a flow after its last packet, by its state; seconds, 0: not known. */
+struct bh_ct_timeouts {
+	uint32_t tcp[BH_CT_TCP_STATES], udp, udp_stream, icmp, icmpv6;
+};
+
 struct bh_ct {
 	struct mnl_socket *nl; /* dumps and deletes */
-	struct mnl_socket *events; /* NULL until listening */
+	struct mnl_socket *ends; /* NULL: nobody listens */
+	int missing; /* BH_CT_NO_* */
+	struct bh_ct_timeouts timeouts; /* of when listening began */
+	uint32_t dropped; /* of its messages by the kernel, told already */
 	uint32_t seq;
 	char *rx; /* BH_CT_RX bytes */
 };
@@ -27,9 +36,17 @@ struct bh_ct_name {
 	uint8_t tuple[BH_CT_TUPLE_MAX]; /* the payload of CTA_TUPLE_ORIG */
 };
 
+/* idle.c */
+void bh_ct_read_timeouts(struct bh_ct_timeouts *t);
+/* µs since the epoch; left: what the message says is left of the flow's timeout, seconds. */
+int64_t bh_ct_last(const struct bh_ct_timeouts *t, const struct bh_ct_entry *e, uint32_t left);
+/* The timeout in a message that was parsed; 0: none. */
+uint32_t bh_ct_left(const struct nlmsghdr *nlh);
 /* entry.c: false for a message that is not an entry, or one without its tuples. ret_name may be
  * NULL. */
 bool bh_ct_parse(const struct nlmsghdr *nlh, struct bh_ct_entry *ret, struct bh_ct_name *ret_name);
 
+/* Forcing needs CAP_NET_ADMIN over the initial user namespace; without, the default has to do. */
+void bh_ct_set_rcvbuf(struct mnl_socket *nl, int size);
 /* Received bytes, or −errno (−EAGAIN: nothing there, or not in time). */
 ssize_t bh_ct_recv(struct mnl_socket *nl, void *buf, size_t size);

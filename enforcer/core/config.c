@@ -217,8 +217,8 @@ static void read_history(struct conf_ctx *x, const struct bh_node *map, const ch
 
 static void read_learn(struct conf_ctx *x, const struct bh_node *map, const char *path)
 {
-	static const char *const keys[] = {"names", NULL};
-	bh_autofree char *names = NULL;
+	static const char *const keys[] = {"names", "volume", NULL};
+	bh_autofree char *names = NULL, *volume = NULL;
 	const struct bh_node *n;
 	int64_t v;
 
@@ -228,6 +228,8 @@ static void read_learn(struct conf_ctx *x, const struct bh_node *map, const char
 	n = conf_field(map, path, "names", false, &names);
 	if (n && bh_read_int(&x->r, n, names, 0, 1000000, &v) == 0)
 		x->c->learn_names = (uint32_t)v;
+	if ((n = conf_field(map, path, "volume", false, &volume)))
+		bh_read_bool(&x->r, n, volume, &x->c->learn_volume);
 }
 
 static void read_document(struct conf_ctx *x, const struct bh_node *doc)
@@ -277,7 +279,7 @@ static struct bh_config *defaults(void)
 	c->socket = bh_xstrdup("/run/bulkhead/bulkhead.sock");
 	c->sources_auto = true;
 	c->audit_path = bh_xstrdup("/var/log/bulkhead/audit.jsonl");
-	c->audit_flows = BH_AUDIT_FLOWS_NONE;
+	c->learn_volume = true;
 	c->audit_rotate_size = UINT64_C(256) << 20;
 	c->audit_rotate_s = 86400;
 	c->audit_keep = 90;
@@ -346,6 +348,9 @@ static void free_lists(struct bh_config *c)
 		free(c->feeds[i].proxy);
 		free(c->feeds[i].ca_file);
 	}
+	for (size_t i = 0; i < c->n_flows_of; i++)
+		free(c->flows_of[i].namespace);
+	free(c->flows_of);
 	free(c->modes);
 	free(c->sources);
 	free(c->namespaces);

@@ -66,6 +66,13 @@ struct bh_config_exceptions {
 void bh_config_exceptions_finish(struct bh_config_exceptions *list);
 
 enum bh_audit_flows { BH_AUDIT_FLOWS_NONE, BH_AUDIT_FLOWS_NEW, BH_AUDIT_FLOWS_FULL };
+struct bh_flows_conf { /* of the workloads of a namespace */
+	char *namespace;
+	enum bh_audit_flows flows;
+};
+
+/* When records are lost, or none could be written for ten seconds. */
+enum bh_log_failure { BH_LOG_FAILURE_CONTINUE, BH_LOG_FAILURE_BLOCK, BH_LOG_FAILURE_EXIT };
 
 struct bh_config {
 	enum bh_mode mode; /* mode: learn */
@@ -97,9 +104,13 @@ struct bh_config {
 	uint64_t audit_key_s; /* audit.key_interval: 30d */
 	struct bh_sink_conf *sinks; /* audit.sinks: [] */
 	size_t n_sinks;
-	bool audit_exit; /* audit.on_log_failure: continue | exit */
-	enum bh_audit_flows
-		audit_flows; /* audit.flows: none (new, full: an error until they exist) */
+	/* audit.on_log_failure: continue | block-new-flows | exit */
+	enum bh_log_failure audit_failure;
+	enum bh_audit_flows audit_flows; /* audit.flows: none | new | full */
+	struct bh_flows_conf *flows_of; /* audit.flows_of: {} */
+	size_t n_flows_of;
+	uint32_t audit_aggregate_s; /* audit.flows_aggregate: 0s (each one), ..1h; seconds */
+	bool learn_volume; /* learn.volume: true */
 	uint16_t queue_base; /* queue.base: 48620 (and the next two), 0..65533 */
 	uint32_t queue_length; /* queue.length: 16384, 256..65536 */
 	/* What a single source may ask the daemon: packets per second, and how many at once. */

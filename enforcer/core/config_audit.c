@@ -50,14 +50,62 @@ static void read_rotate(struct conf_ctx *x, const struct bh_node *map, const cha
 		x->c->audit_keep = (uint64_t)v;
 }
 
+static const char *const flows_names[] = {"none", "new", "full", NULL};
+
+static void read_flows_of(struct conf_ctx *x, const struct bh_node *map, const char *path)
+{
+	if (bh_read_map(&x->r, map, path) < 0)
+		return;
+	x->c->flows_of = bh_xcalloc(map->n, sizeof(*x->c->flows_of));
+	for (size_t i = 0; i < map->n; i++) {
+		const char *name;
+		if (conf_namespace(x, map->key[i], path, &name) < 0)
+			continue;
+		bh_autofree char *item = bh_xasprintf("%s.%s", path, name);
+		int v = conf_choice(x, map->child[i], item, flows_names);
+		if (v >= 0)
+			x->c->flows_of[x->c->n_flows_of++] =
+				(struct bh_flows_conf){bh_xstrdup(name), (enum bh_audit_flows)v};
+	}
+}
+
+static void read_aggregate(struct conf_ctx *x, const struct bh_node *n, const char *path)
+{
+	const char *s;
+	uint64_t v = 0;
+	if (bh_read_string(&x->r, n, path, &s) < 0)
+		return;
+	if (!bh_streq(s, "0s"))
+		conf_duration(x, n, path, 1, &v);
+	if (v > 3600)
+		bh_read_error(&x->r, n, path, "from 0s to 1h", "too long");
+	else
+		x->c->audit_aggregate_s = (uint32_t)v;
+}
+
+static void read_flows(struct conf_ctx *x, const struct bh_node *map, const char *path)
+{
+	bh_autofree char *flows = NULL, *of = NULL, *aggregate = NULL;
+	const struct bh_node *n;
+
+	if ((n = conf_field(map, path, "flows", false, &flows))) {
+		int i = conf_choice(x, n, flows, flows_names);
+		if (i >= 0)
+			x->c->audit_flows = (enum bh_audit_flows)i;
+	}
+	if ((n = conf_field(map, path, "flows_of", true, &of)))
+		read_flows_of(x, n, of);
+	if ((n = conf_field(map, path, "flows_aggregate", false, &aggregate)))
+		read_aggregate(x, n, aggregate);
+}
+
 void conf_read_audit(struct conf_ctx *x, const struct bh_node *map, const char *path)
 {
-	static const char *const keys[] = {
-		"path", "flows", "rotate", "key_interval", "on_log_failure", "sinks", NULL};
-	static const char *const failure[] = {"continue", "exit", NULL};
-	static const char *const flows[] = {"none", "new", "full", NULL};
-	bh_autofree char *file_path = NULL, *flows_path = NULL, *rotate = NULL, *key = NULL,
-			 *failure_path = NULL, *sinks = NULL;
+	static const char *const keys[] = {"path", "flows", "flows_of", "flows_aggregate", "rotate",
+		"key_interval", "on_log_failure", "sinks", NULL};
+	static const char *const failure[] = {"continue", "block-new-flows", "exit", NULL};
+	bh_autofree char *file_path = NULL, *rotate = NULL, *key = NULL, *failure_path = NULL,
+			 *sinks = NULL;
 	const struct bh_node *n;
 
 	if (bh_read_map(&x->r, map, path) < 0)
@@ -72,16 +120,9 @@ void conf_read_audit(struct conf_ctx *x, const struct bh_node *map, const char *
 	if ((n = conf_field(map, path, "on_log_failure", false, &failure_path))) {
 		int i = conf_choice(x, n, failure_path, failure);
 		if (i >= 0)
-			x->c->audit_exit = i == 1;
+			x->c->audit_failure = (enum bh_log_failure)i;
 	}
 	if ((n = conf_field(map, path, "sinks", true, &sinks)))
 		conf_read_sinks(x, n, sinks);
-	if ((n = conf_field(map, path, "flows", false, &flows_path))) {
-		int i = conf_choice(x, n, flows_path, flows);
-		if (i > BH_AUDIT_FLOWS_NONE)
-			bh_read_error(&x->r, n, flows_path, "none",
-				"\"%s\" is not supported by this version", flows[i]);
-		else if (i == BH_AUDIT_FLOWS_NONE)
-			x->c->audit_flows = BH_AUDIT_FLOWS_NONE;
-	}
+	read_flows(x, map, path);
 }

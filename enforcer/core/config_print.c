@@ -243,9 +243,22 @@ static void put_sinks(struct bh_buf *out, const struct bh_config *c)
 	}
 }
 
+static void put_flows(struct bh_buf *out, const struct bh_config *c)
+{
+	static const char *const names[] = {"none", "new", "full"};
+	bh_buf_printf(out, "  flows: %s\n", names[c->audit_flows]);
+	bh_buf_str(out, c->n_flows_of ? "  flows_of:\n" : "  flows_of: {}\n");
+	for (size_t i = 0; i < c->n_flows_of; i++) {
+		bh_buf_str(out, "    ");
+		put_string(out, c->flows_of[i].namespace);
+		bh_buf_printf(out, ": %s\n", names[c->flows_of[i].flows]);
+	}
+	bh_buf_printf(out, "  flows_aggregate: %us\n", c->audit_aggregate_s);
+}
+
 void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 {
-	static const char *const flows[] = {"none", "new", "full"};
+	static const char *const failure[] = {"continue", "block-new-flows", "exit"};
 	bh_buf_printf(out, "mode: %s\n", bh_mode_name(c->mode));
 	put_modes(out, c);
 	bh_buf_printf(out, "unselected: %s\n", c->unselected_deny ? "deny" : "allow");
@@ -262,13 +275,15 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 	put_feeds(out, c);
 	bh_buf_str(out, "audit:\n");
 	put_field(out, "  path", c->audit_path);
-	bh_buf_printf(out, "  flows: %s\n", flows[c->audit_flows]);
+	put_flows(out, c);
 	bh_buf_printf(out, "  rotate:\n    size: %lluK\n    age: %llus\n    keep: %llu\n",
 		(unsigned long long)c->audit_rotate_size >> 10,
 		(unsigned long long)c->audit_rotate_s, (unsigned long long)c->audit_keep);
 	bh_buf_printf(out, "  key_interval: %llus\n", (unsigned long long)c->audit_key_s);
 	put_sinks(out, c);
-	bh_buf_printf(out, "  on_log_failure: %s\n", c->audit_exit ? "exit" : "continue");
+	bh_buf_printf(out, "  on_log_failure: %s\n", failure[c->audit_failure]);
+	bh_buf_printf(out, "learn:\n  names: %u\n  volume: %s\n", c->learn_names,
+		c->learn_volume ? "true" : "false");
 	bh_buf_printf(out, "queue:\n  base: %u\n  length: %u\n", c->queue_base, c->queue_length);
 	bh_buf_printf(out, "history:\n  keep: %llus\n  max: %u\n",
 		(unsigned long long)c->history_keep_s, c->history_max);
@@ -276,6 +291,5 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 		"drift:\n  quarantine: {denied_peers: %u, within: %llus, feed_hit: %s}\n",
 		c->drift_peers, (unsigned long long)c->drift_within_s,
 		c->drift_feed_hit ? "true" : "false");
-	bh_buf_printf(out, "learn:\n  names: %u\n", c->learn_names);
 	bh_buf_printf(out, "pace:\n  rate: %u\n  burst: %u\n", c->pace_rate, c->pace_burst);
 }

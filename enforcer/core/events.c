@@ -3,6 +3,7 @@
  * What packet threads report, turned into audit records, flow rows and learned
  * tuples. On the loop's thread, bounded per wake-up so that a flood cannot starve the rest.
  */
+#include "core/policies.h"
 #include "core/private.h"
 
 #define EVENTS_PER_WAKE 1024
@@ -52,7 +53,32 @@ static const char *isolating_policy(
 	return buf->s;
 }
 
-static const char *action_of(const struct bh_event *e)
+static enum bh_audit_flows level_of(const struct bh_config *conf, const struct bh_workload *w)
+{
+	for (size_t i = 0; w && i < conf->n_flows_of; i++)
+		if (bh_streq(conf->flows_of[i].namespace, w->namespace))
+			return conf->flows_of[i].flows;
+	return w ? conf->audit_flows : BH_AUDIT_FLOWS_NONE;
+}
+
+enum bh_audit_flows bh_core_flows_level(
+	const struct bh_core *c, const struct bh_event *e, const struct bh_ended *end)
+{
+	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
+	enum bh_audit_flows most = BH_AUDIT_FLOWS_NONE;
+	if (!c->conf->n_flows_of && !c->conf->audit_flows)
+		return most;
+	for (int i = 0; i < 2; i++) {
+		int side = i ? BH_INGRESS : BH_EGRESS;
+		enum bh_audit_flows level = level_of(c->conf,
+			end && end->other[i] ? end->who[i]
+					     : workload(inv, e->decision.side[side].workload));
+		most = level > most ? level : most;
+	}
+	return most;
+}
+
+static const char *action_of(const struct bh_core *c, const struct bh_event *e)
 {
 	switch (e->kind) {
 	case BH_EVENT_THREAT:
@@ -68,14 +94,15 @@ static const char *action_of(const struct bh_event *e)
 		return "policy-deny";
 	if (e->decision.reason == BH_REASON_UNKNOWN_WORKLOAD)
 		return "policy-allow"; /* of nobody we know: worth a line */
-	return e->decision.would_deny ? "would-deny" : NULL;
+	if (e->decision.would_deny)
+		return "would-deny";
+	return bh_core_flows_level(c, e, NULL) >= BH_AUDIT_FLOWS_NEW ? "policy-allow" : NULL;
 }
 
-static void audit_event(struct bh_core *c, const struct bh_event *e)
+static void audit(
+	struct bh_core *c, const struct bh_event *e, const char *action, const struct bh_ended *end)
 {
-	const char *action = action_of(e);
-	if (!action)
-		return; /* learned tuples are recorded once answered; the rest are flow rows */
+	static const char unknown[] = "the address was another's by the time it was told";
 	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
 	const struct bh_decision *d = &e->decision;
 	enum bh_direction dir = deciding_side(inv, d);
@@ -108,7 +135,34 @@ static void audit_event(struct bh_core *c, const struct bh_event *e)
 		.when = e->when,
 		.times = e->cached,
 	};
+	char sha256[65];
+	if (end) {
+		bh_core_hex(bh_engine_policies(e->snap->engine)->sha256, sha256);
+		f.generation = end->generation;
+		f.policy_sha256 = sha256;
+		f.volume = &end->volume;
+		f.begin = end->begin;
+		f.end = end->last;
+		if (end->other[0])
+			f.src = end->who[0], f.src_reason = unknown;
+		if (end->other[1])
+			f.dst = end->who[1], f.dst_reason = unknown;
+		if (end->other[0] || end->other[1])
+			f.policy = f.rule = NULL;
+	}
 	bh_audit_flow(c->audit, &f);
+}
+
+void bh_core_audit_event(struct bh_core *c, const struct bh_event *e)
+{
+	const char *action = action_of(c, e);
+	if (action) /* learned tuples are recorded once answered; the rest are flow rows */
+		audit(c, e, action, NULL);
+}
+
+void bh_core_audit_end(struct bh_core *c, const struct bh_event *e, const struct bh_ended *end)
+{
+	audit(c, e, "flow-end", end);
 }
 
 static void make_end(
@@ -139,7 +193,9 @@ bool bh_core_learns(const struct bh_decision *d)
 }
 
 static void learn_with(struct bh_core *c, const struct bh_event *e,
-	void (*fn)(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e))
+	void (*fn)(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e,
+		const void *arg),
+	const void *arg)
 {
 	const struct bh_decision *d = &e->decision;
 	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
@@ -159,12 +215,13 @@ static void learn_with(struct bh_core *c, const struct bh_event *e,
 		.dst_image = wd ? wd->image : NULL,
 		.now = e->when,
 	};
-	fn(c, &f, e);
+	fn(c, &f, e, arg);
 	bh_end_finish(&src);
 	bh_end_finish(&dst);
 }
 
-static void learn_queued(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e)
+static void learn_queued(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e,
+	const void *arg BH_UNUSED)
 {
 	if (!e->cached)
 		bh_learn_seen(c->learn, f);
@@ -172,7 +229,8 @@ static void learn_queued(struct bh_core *c, struct bh_learn_flow *f, const struc
 		bh_core_answers_check(c, &e->flow);
 }
 
-static void learn_answered(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e)
+static void learn_answered(struct bh_core *c, struct bh_learn_flow *f, const struct bh_event *e,
+	const void *arg BH_UNUSED)
 {
 	f->counted = true; /* by the element's counter */
 	bh_learn_seen(c->learn, f);
@@ -181,7 +239,20 @@ static void learn_answered(struct bh_core *c, struct bh_learn_flow *f, const str
 
 void bh_core_learn_answered(struct bh_core *c, const struct bh_event *e)
 {
-	learn_with(c, e, learn_answered);
+	learn_with(c, e, learn_answered, NULL);
+}
+
+static void learn_ended(struct bh_core *c, struct bh_learn_flow *f,
+	const struct bh_event *e BH_UNUSED, const void *volume)
+{
+	bh_learn_ended(c->learn, f, volume);
+}
+
+void bh_core_learn_ended(
+	struct bh_core *c, const struct bh_event *e, const struct bh_volume *volume)
+{
+	if (e->kind == BH_EVENT_DECISION && bh_core_learns(&e->decision))
+		learn_with(c, e, learn_ended, volume);
 }
 
 /* Learning takes what a learning side saw, and the node's own traffic with a learning workload
@@ -190,7 +261,7 @@ static void learn_event(struct bh_core *c, const struct bh_event *e)
 {
 	if (e->kind != BH_EVENT_DECISION || e->dropped || !bh_core_learns(&e->decision))
 		return;
-	learn_with(c, e, learn_queued);
+	learn_with(c, e, learn_queued, NULL);
 	bh_core_answers_wait(c);
 }
 
@@ -232,7 +303,7 @@ static void lost(struct bh_core *c, const uint64_t n[2])
 
 void bh_core_event(struct bh_core *c, const struct bh_event *e)
 {
-	audit_event(c, e);
+	bh_core_audit_event(c, e);
 	learn_event(c, e);
 	bh_core_flow_note(c, e);
 	bh_core_drift_event(c, e);

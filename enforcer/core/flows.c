@@ -85,7 +85,7 @@ static uint64_t stay_of(const struct bh_core *c, const struct bh_inventory *inv,
 	return owner >= 0 ? bh_core_stay_of(c, inv->workload[owner]) : 0;
 }
 
-static void fill(const struct bh_core *c, const struct bh_event *e, struct bh_flow_row *r)
+void bh_core_flow_fill(const struct bh_core *c, const struct bh_event *e, struct bh_flow_row *r)
 {
 	const struct bh_inventory *inv = bh_engine_inventory(e->snap->engine);
 	const struct bh_side *out = &e->decision.side[BH_EGRESS];
@@ -182,7 +182,7 @@ void bh_core_flow_note(struct bh_core *c, const struct bh_event *e)
 		e->kind == BH_EVENT_DECISION && !e->dropped &&
 		e->decision.reason != BH_REASON_UNKNOWN_WORKLOAD)
 		return; /* nothing of ours */
-	fill(c, e, &r);
+	bh_core_flow_fill(c, e, &r);
 	bh_core_flow_row(c, &r);
 }
 

@@ -224,6 +224,7 @@ static void start_handles(struct bh_core *c)
 	bh_core_cache_init(c);
 	bh_core_passed_init(c);
 	bh_core_answers_init(c);
+	bh_core_ends_init(c);
 	bh_core_pace_init(c);
 	uv_poll_init(c->loop, &c->nft_poll, bh_nft_watch_fd(c->nft));
 	c->reconcile_timer.data = c->sweep_timer.data = c->tick.data = c->retry_timer.data = c;
@@ -254,7 +255,8 @@ static void record_start(struct bh_core *c)
 	uname(&u);
 	if (before)
 		bh_core_gap(c, "not-running", -1, before,
-			"the daemon did not run: what learn and audit let pass is not recorded");
+			"the daemon did not run: what learn and audit let pass is not recorded, "
+			"nor what ended");
 	bh_audit_event(c->audit, "start", "success", NULL, NULL,
 		json_pack("{s:s, s:s, s:s?, s:o, s:s, s:i, s:I, s:s, s:s}", "version", BH_VERSION,
 			"mode", bh_mode_name(bh_core_node_mode(c)), "config", c->conf_file,
@@ -343,6 +345,8 @@ void bh_core_stop(struct bh_core *c)
 			bh_core_wake_cb(&c->wake);
 			bh_core_cache_read(c);
 			bh_core_passed_read(c);
+			if (c->ct)
+				bh_core_ends_stop(c);
 		}
 		if (c->store) {
 			bh_core_history_stop(c);
@@ -355,7 +359,8 @@ void bh_core_stop(struct bh_core *c)
 			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->nft_poll,
 			(uv_handle_t *)&c->cache.send_timer, (uv_handle_t *)&c->cache.read_timer,
 			(uv_handle_t *)&c->passed.timer, (uv_handle_t *)&c->answers.timer,
-			(uv_handle_t *)&c->pace.timer, (uv_handle_t *)&c->replay_timer};
+			(uv_handle_t *)&c->ends.timer, (uv_handle_t *)&c->pace.timer,
+			(uv_handle_t *)&c->replay_timer};
 		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
 			close_handle(all[i]);
 	}
@@ -408,6 +413,7 @@ void bh_core_free(struct bh_core *c)
 	bh_core_history_finish(c);
 	bh_core_cache_finish(c);
 	bh_core_passed_finish(c);
+	bh_core_ends_finish(c);
 	bh_core_pace_finish(c);
 	bh_core_forged_finish(c);
 	free(c->departed.addr);

@@ -61,6 +61,13 @@ static bool match_feeds(struct bh_snapshot *s, struct bh_event *e)
 	return found;
 }
 
+void bh_core_match_alerts(struct bh_event *e)
+{
+	/* Blocked only since: it passed. */
+	if (match_feeds(e->snap, e) && e->kind == BH_EVENT_THREAT)
+		e->kind = BH_EVENT_DECISION;
+}
+
 /* A bridged packet names the port it came in by: the veth is the identity, the address a claim. */
 static bool spoofed(const struct bh_inventory *inv, const struct bh_packet *p, struct bh_event *e)
 {

@@ -100,6 +100,8 @@ struct bh_queue_ctx {
 	uint64_t vain_epoch; /* …in this state */
 };
 enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg);
+/* An allowed flow with a feed that lists an end of it is an ALERT. */
+void bh_core_match_alerts(struct bh_event *e);
 
 /* --- flows waiting for the next write to the store --- */
 struct bh_flow_batch {
@@ -126,6 +128,42 @@ struct bh_passed {
 	struct bh_mirror mirror;
 	uint64_t beyond; /* of the kernel's count of what it does not list, told already */
 	uint64_t unlisted; /* since the start */
+	uv_timer_t timer;
+};
+
+/* Ends of flows: ends.c */
+#define BH_PAST_MAX 8
+struct bh_past { /* a state that is or was in force */
+	struct bh_snapshot *snap;
+	int64_t since; /* µs since the epoch */
+	uint64_t generation; /* of its policies; of the newest it is the core's */
+};
+struct bh_ended {
+	struct bh_volume volume;
+	int64_t begin, last; /* µs since the epoch; 0: not known */
+	uint64_t generation; /* of the policies that decided it */
+	/* By end (source, destination): not who the state says; then who it was, owned by whoever
+	 * made it, NULL: not known. */
+	bool other[2];
+	struct bh_workload *who[2];
+};
+struct bh_end_sum {
+	struct bh_event event; /* owns its snapshot; flow.sport 0: they differ */
+	struct bh_ended end;
+};
+#define BH_END_SUMS_MAX 4096
+struct bh_ends {
+	struct bh_past
+		past[BH_PAST_MAX]; /* the newest last; none unless conntrack is listened to */
+	size_t n_past;
+	struct bh_end_sum *sum; /* BH_END_SUMS_MAX */
+	uint32_t *slot; /* hash → index + 1; twice as many */
+	size_t n_sums;
+	uint64_t summed_since; /* the loop's time, ms */
+	uint64_t seen, lost; /* since the start; of our workloads, of the node */
+	int64_t read_at; /* µs since the epoch */
+	int error; /* errno: it can't be listened to */
+	int missing; /* BH_CT_NO_* */
 	uv_timer_t timer;
 };
 
@@ -265,6 +303,7 @@ struct bh_core {
 	struct bh_mirror echo; /* see echo.c */
 	struct bh_passed passed;
 	struct bh_answers answers;
+	struct bh_ends ends;
 	struct bh_pace pace;
 	struct bh_forgeries forged;
 	struct bh_departed departed;
@@ -368,6 +407,14 @@ void bh_core_wake_cb(uv_async_t *a);
 void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg);
 /* Records, learns and counts what was decided. */
 void bh_core_event(struct bh_core *c, const struct bh_event *e);
+/* Records it only. */
+void bh_core_audit_event(struct bh_core *c, const struct bh_event *e);
+void bh_core_audit_end(struct bh_core *c, const struct bh_event *e, const struct bh_ended *end);
+/* What `audit.flows` says of its ends; the most of the two. end may be NULL. */
+enum bh_audit_flows bh_core_flows_level(
+	const struct bh_core *c, const struct bh_event *e, const struct bh_ended *end);
+void bh_core_learn_ended(
+	struct bh_core *c, const struct bh_event *e, const struct bh_volume *volume);
 bool bh_core_learns(const struct bh_decision *d); /* may a side learn from it? */
 /* The queue never saw this very flow of a cached tuple: it is told of and answered at once. */
 void bh_core_learn_answered(struct bh_core *c, const struct bh_event *e);
@@ -377,6 +424,16 @@ void bh_core_answers_wait(struct bh_core *c); /* flows wait for their answer */
 /* The kernel's cache let more flows of this one's tuple pass: one may have been answered. */
 void bh_core_answers_check(struct bh_core *c, const struct bh_flow *f);
 void bh_core_answered(struct bh_core *c, const struct bh_flow *f);
+/* ends.c */
+void bh_core_ends_init(struct bh_core *c);
+void bh_core_ends_stop(struct bh_core *c);
+void bh_core_ends_finish(struct bh_core *c);
+/* Around a new state: it is in the kernel since `since` (µs); what ended until now is read, while
+ * c->snap is still the one before; then, whether ends are wanted at all. */
+void bh_core_ends_state(struct bh_core *c, struct bh_snapshot *s, int64_t since);
+void bh_core_ends_read(struct bh_core *c);
+void bh_core_ends_follow(struct bh_core *c);
+json_t *bh_core_ends_json(const struct bh_core *c, json_t *problems);
 /* passed.c */
 void bh_core_passed_init(struct bh_core *c);
 void bh_core_passed_finish(struct bh_core *c);
@@ -411,6 +468,8 @@ json_t *bh_core_pace_json(const struct bh_core *c);
 /* flows.c */
 void bh_core_flow_row(struct bh_core *c, struct bh_flow_row *r); /* takes what is in r */
 void bh_core_flow_note(struct bh_core *c, const struct bh_event *e);
+/* The row of such an event; owned. */
+void bh_core_flow_fill(const struct bh_core *c, const struct bh_event *e, struct bh_flow_row *r);
 void bh_core_flows_save(struct bh_core *c);
 /* The end of a flow as people read it: "ns/name", "host" or the address. */
 void bh_core_end_name(
@@ -422,6 +481,12 @@ int bh_core_history_load(struct bh_core *c); /* what the run before left open */
 void bh_core_history_follow(struct bh_core *c, const struct bh_inventory *from,
 	const struct bh_inventory *to, bool complete);
 uint64_t bh_core_stay_of(const struct bh_core *c, const struct bh_workload *w); /* 0: none */
+/* Had it the address at that time (µs), as far as is known? Else *ret_other is who had, owned, or
+ * NULL: nobody that is known. */
+bool bh_core_history_had(struct bh_core *c, const struct bh_workload *w, const struct bh_addr *a,
+	int64_t at, struct bh_workload **ret_other);
+/* Who had it then, by the stays; owned. NULL: nobody that is known. */
+struct bh_workload *bh_core_history_holder(struct bh_core *c, const struct bh_addr *a, int64_t at);
 /* Adds "state", "stay", "started", "started_before" and "stopped" of one that is there. */
 void bh_core_started_json(const struct bh_core *c, const struct bh_workload *w, json_t *o);
 void bh_core_history_save(struct bh_core *c); /* what changed, into the store's transaction */

@@ -76,7 +76,7 @@ static void watch_log(struct bh_core *c, int64_t now)
 		c->pulse.failing_since = now;
 	bool lost = a.lost != c->pulse.lost;
 	c->pulse.lost = a.lost;
-	if (!c->conf->audit_exit || c->failed ||
+	if (c->conf->audit_failure != BH_LOG_FAILURE_EXIT || c->failed ||
 		(!lost && now - c->pulse.failing_since < FAILING_US))
 		return;
 	c->failed = true;

@@ -223,6 +223,7 @@ int bh_core_reconcile(struct bh_core *c)
 	/* What was seen until now is about those who are there until now. */
 	bh_core_cache_before_commit(c);
 	bh_core_passed_before_commit(c, bh_core_departs(from, bh_engine_inventory(s->engine)));
+	int64_t began = bh_core_now();
 	int r = commit(c, s);
 	uv_update_time(c->loop);
 	c->reconciled_at = uv_now(c->loop);
@@ -236,13 +237,16 @@ int bh_core_reconcile(struct bh_core *c)
 	c->options_changed = false;
 	bh_core_cache_forget(c);
 	/* At once: what the next ones do from now on is theirs. */
+	bh_core_ends_state(c, s, began);
 	bh_core_departed_follow(c, from, bh_engine_inventory(s->engine));
+	bh_core_ends_read(c); /* theirs too, while it is known who they were */
 	bh_core_history_follow(
 		c, from, bh_engine_inventory(s->engine), bh_inventory_mgr_synced(c->inventory));
 	bh_snapshot_unref(c->snap);
 	c->snap = bh_snapshot_ref(s);
 	bh_shared_publish(&c->shared, s);
 	bh_core_feeds_protect(c);
+	bh_core_ends_follow(c);
 	after_commit(c, r);
 	return 0;
 }

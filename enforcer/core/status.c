@@ -269,6 +269,7 @@ struct bh_answer bh_core_status(struct bh_core *c)
 	json_object_set_new(o, "queues", bh_core_queues_json(c));
 	json_object_set_new(o, "cache", bh_core_cache_json(c));
 	json_object_set_new(o, "pace", bh_core_pace_json(c));
+	json_object_set_new(o, "flow_ends", bh_core_ends_json(c, problems));
 	json_object_set_new(o, "audit", audit_json(c));
 	json_object_set_new(o, "failing", failing_json(c));
 	json_object_set_new(o, "problems", problems);
@@ -372,6 +373,10 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		(double)(a.lost + c->events_lost));
 	gauge(&m.text, "unlisted_flows_total", "counter",
 		"Allowed flows that are missing from the flow list.", (double)c->passed.unlisted);
+	gauge(&m.text, "flow_ends_total", "counter",
+		"Ends of workloads' flows that conntrack told.", (double)c->ends.seen);
+	gauge(&m.text, "flow_ends_lost_total", "counter",
+		"Ends of the node's flows that were lost.", (double)c->ends.lost);
 	gauge(&m.text, "learned_tuples", "gauge", "Baseline tuples that were answered.",
 		(double)l.answered);
 	gauge(&m.text, "policies", "gauge", "Policies in force.", (double)c->policies->n);

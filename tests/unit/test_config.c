@@ -56,6 +56,8 @@ static void test_defaults(void **state BH_UNUSED)
 			c->n_modes + c->n_sources + c->n_namespaces + c->n_nodes + c->n_feeds, 0);
 		assert_string_equal(c->audit_path, "/var/log/bulkhead/audit.jsonl");
 		assert_int_equal(c->audit_flows, BH_AUDIT_FLOWS_NONE);
+		assert_int_equal(c->audit_failure, BH_LOG_FAILURE_CONTINUE);
+		assert_true(c->learn_volume && c->audit_aggregate_s == 0 && c->n_flows_of == 0);
 		assert_int_equal(c->queue_base, 48620);
 		assert_int_equal(c->queue_length, 16384);
 		assert_int_equal(c->pace_rate, 1000);
@@ -103,14 +105,15 @@ static const char everything[] =
 	"  interval: 2d\n"
 	"  min_entries: 5\n"
 	"  max_shrink_percent: 100\n"
-	"audit: {path: audit.jsonl, flows: none, rotate: {size: 2G, age: 7d, keep: 0}, "
+	"audit: {path: audit.jsonl, flows: new, flows_of: {test: none, shop: full}, "
+	"flows_aggregate: 2m, rotate: {size: 2G, age: 7d, keep: 0}, "
 	"key_interval: 1h, on_log_failure: exit, sinks: [{name: a, to: 'tls://h:6514', format: "
 	"cef, ca: ca.pem}, {name: j, to: journald}, {name: u, to: 'unix:/dev/log'}, {name: t, to: "
 	"'tcp://[::1]:514', format: ocsf}]}\n"
 	"queue: {base: 65533, length: 256}\n"
 	"pace: {rate: 0, burst: 1}\n"
 	"history: {keep: 1s, max: 100}\n"
-	"learn: {names: 0}\n";
+	"learn: {names: 0, volume: false}\n";
 
 static void test_everything(void **state BH_UNUSED)
 {
@@ -160,7 +163,13 @@ static void test_everything(void **state BH_UNUSED)
 	assert_int_equal(c->audit_rotate_s, 7 * 86400);
 	assert_int_equal(c->audit_keep, 0);
 	assert_int_equal(c->audit_key_s, 3600);
-	assert_true(c->audit_exit);
+	assert_int_equal(c->audit_failure, BH_LOG_FAILURE_EXIT);
+	assert_int_equal(c->audit_flows, BH_AUDIT_FLOWS_NEW);
+	assert_int_equal(c->n_flows_of, 2);
+	assert_string_equal(c->flows_of[1].namespace, "shop");
+	assert_int_equal(c->flows_of[1].flows, BH_AUDIT_FLOWS_FULL);
+	assert_int_equal(c->audit_aggregate_s, 120);
+	assert_false(c->learn_volume);
 	assert_int_equal(c->n_sinks, 4);
 	assert_int_equal(c->sinks[0].kind, BH_SINK_TLS);
 	assert_string_equal(c->sinks[0].ca, "/etc/b/ca.pem");
@@ -330,7 +339,11 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"feeds: [{name: a, url: /a, format: xml}]\n", 1, 36, "feeds[0].format", "unknown"},
 		{"feeds: [{name: a, url: /a, max_shrink_percent: 101}]\n", 1, 48,
 			"feeds[0].max_shrink_percent", "from 0 to 100"},
-		{"audit: {flows: new}\n", 1, 16, "audit.flows", "not supported"},
+		{"audit: {flows_of: {shop: all}}\n", 1, 26, "audit.flows_of.shop", "unknown value"},
+		{"audit: {flows_of: [shop]}\n", 1, 19, "audit.flows_of", ""},
+		{"audit: {flows_aggregate: 2h}\n", 1, 26, "audit.flows_aggregate", "too long"},
+		{"audit: {flows_aggregate: 5}\n", 1, 26, "audit.flows_aggregate", ""},
+		{"learn: {volume: 7}\n", 1, 17, "learn.volume", ""},
 		{"audit: {flows: some}\n", 1, 16, "audit.flows", "unknown value"},
 		{"audit: {file: x}\n", 1, 9, "audit", "unknown field"},
 		{"audit: {sinks: [{name: a, to: 'udp://h:1'}]}\n", 1, 31, "audit.sinks[0].to",

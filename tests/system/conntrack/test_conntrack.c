@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Conntrack as it really is: this program's own network namespace routes between two others, a
- * client and a server, and what they say to each other is looked for in the table and the events.
+ * client and a server, and what they say to each other is looked for in the table and the ends.
  *
  *     client 192.0.2.2 — 192.0.2.1 [here] 198.51.100.1 — 198.51.100.2 server
  *
@@ -492,54 +492,85 @@ static void test_successor_is_spared(void **state)
 
 struct heard {
 	uint16_t sport;
-	size_t n[4];
-	bool answered[4];
+	size_t n, other;
+	struct bh_ct_entry entry;
 };
 
 static void hear(const struct bh_ct_entry *e, void *arg)
 {
 	struct heard *h = arg;
-	if (e->flow.sport != h->sport)
+	assert_int_equal(e->event, BH_CT_DESTROY);
+	if (e->flow.sport != h->sport) {
+		h->other++;
 		return;
-	h->n[e->event]++;
-	h->answered[e->event] |= e->answered;
+	}
+	h->n++;
+	h->entry = *e;
 }
 
-static int sysctl_events(void)
+static void drain(struct heard *h, uint64_t lost)
 {
-	FILE *f = fopen("/proc/sys/net/netfilter/nf_conntrack_events", "r");
+	uint64_t more;
+	assert_true(bh_ct_drain(ct, 100000, hear, h, &more) >= 0);
+	assert_int_equal(more, lost);
+}
+
+static int sysctl(const char *name)
+{
+	char path[80];
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", name);
+	FILE *f = fopen(path, "r");
 	int v = f ? fgetc(f) : -1;
 	if (f)
 		fclose(f);
 	return v;
 }
 
-static void test_events(void **state)
+/* What begins and goes on is not told, what ends is, with what it carried. */
+static void test_ends(void **state)
 {
 	(void)state;
+	static const char *const on[] = {
+		"nf_conntrack_events", "nf_conntrack_acct", "nf_conntrack_timestamp"};
 	struct heard h = {.sport = 4011};
-	assert_int_equal(bh_ct_fd(ct), -1);
-	assert_int_equal(bh_sh("echo 0 >/proc/sys/net/netfilter/nf_conntrack_events"), 0);
+	struct bh_ct_entry open;
+	uint64_t lost;
+	struct timespec now;
+	char text[1000] = "";
+	assert_false(bh_ct_listens(ct));
+	assert_int_equal(bh_ct_drain(ct, 1, hear, &h, &lost), -ENOTCONN);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(on); i++)
+		assert_int_equal(bh_sh("echo 0 >/proc/sys/net/netfilter/%s", on[i]), 0);
 	assert_int_equal(bh_ct_listen(ct), 0);
-	assert_int_equal(sysctl_events(), '1');
-	assert_true(bh_ct_fd(ct) >= 0);
+	assert_int_equal(bh_ct_listen(ct), 0);
+	assert_true(bh_ct_listens(ct));
+	for (size_t i = 0; i < BH_ARRAY_SIZE(on); i++)
+		assert_int_equal(sysctl(on[i]), '1');
 
+	clock_gettime(CLOCK_REALTIME, &now);
 	int l = listener(SERVER, 8080), c = sock(client, SOCK_STREAM, CLIENT, 4011);
 	assert_int_equal(connect_to(c, SERVER, 8080), 0);
-	struct pollfd p = {.fd = bh_ct_fd(ct), .events = POLLIN};
-	for (int i = 0; i < 50 && !h.answered[BH_CT_UPDATE]; i++) {
-		poll(&p, 1, 100);
-		assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
-	}
-	assert_int_equal(h.n[BH_CT_NEW], 1);
-	assert_false(h.answered[BH_CT_NEW]);
-	assert_true(h.n[BH_CT_UPDATE] > 0);
-	assert_true(h.answered[BH_CT_UPDATE]);
-	assert_int_equal(h.n[BH_CT_DESTROY], 0);
+	assert_int_equal(find_answered(IPPROTO_TCP, 4011, &open), 1);
+	assert_int_equal(write(c, text, sizeof(text)), sizeof(text));
+	int s = accept(l, NULL, NULL);
+	assert_int_equal(recv(s, text, sizeof(text), MSG_WAITALL), sizeof(text));
+	drain(&h, 0);
+	assert_int_equal(h.n, 0);
 	assert_int_equal(doom(IPPROTO_TCP, 4011), 1);
-	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
-	assert_int_equal(h.n[BH_CT_DESTROY], 1);
-	assert_true(h.answered[BH_CT_DESTROY]);
+	drain(&h, 0);
+	assert_int_equal(h.n, 1);
+	assert_true(h.entry.answered);
+	assert_addr(&h.entry.flow.src, CLIENT);
+	assert_addr(&h.entry.flow.dst, SERVER);
+	assert_true(h.entry.packets[0] >= 3 && h.entry.packets[1] >= 1);
+	assert_in_range(h.entry.bytes[0], 1000 + 3 * 40, 1000 + 20 * 60);
+	assert_in_range(h.entry.bytes[1], 40, 999);
+	assert_true(h.entry.start >= (int64_t)now.tv_sec * 1000000);
+	assert_true(h.entry.start == open.start && open.stop == 0);
+	assert_true(h.entry.stop > h.entry.start);
+	assert_int_equal(h.entry.tcp_state, TCP_CONNTRACK_ESTABLISHED);
+	assert_true(h.entry.last >= h.entry.start && h.entry.last <= h.entry.stop);
+	close(s);
 	close(c);
 	close(l);
 
@@ -548,27 +579,75 @@ static void test_events(void **state)
 	assert_int_equal(connect_to(c, SERVER, 9), -ECONNREFUSED);
 	close(c);
 	doom(IPPROTO_TCP, 4012);
-	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
-	for (int i = 0; i < 4; i++)
-		assert_false(h.answered[i]);
+	drain(&h, 0);
+	assert_int_equal(h.n, 1);
+	assert_false(h.entry.answered);
 }
 
-static void test_events_lost(void **state)
+/* Closed, it stays for a while, which is none of its duration; run out or removed before. */
+static void test_end_of_a_closed_one(void **state)
 {
 	(void)state;
+	static const char path[] = "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait";
+	bh_ct_deafen(ct);
+	assert_int_equal(bh_sh("echo 4 >%s", path), 0);
+	assert_int_equal(bh_ct_listen(ct), 0);
+	for (int removed = 0; removed < 2; removed++) {
+		struct heard h = {.sport = (uint16_t)(4015 + removed)};
+		struct bh_ct_entry e = {0};
+		char x;
+		int l = listener(SERVER, 8080), c = sock(client, SOCK_STREAM, CLIENT, h.sport);
+		assert_int_equal(connect_to(c, SERVER, 8080), 0);
+		int s = accept(l, NULL, NULL);
+		shutdown(c, SHUT_WR);
+		assert_int_equal(read(s, &x, 1), 0);
+		close(s);
+		assert_int_equal(read(c, &x, 1), 0);
+		close(c);
+		close(l);
+		for (int i = 0; i < 500 && e.tcp_state != TCP_CONNTRACK_TIME_WAIT;
+			i++, usleep(10000))
+			find(IPPROTO_TCP, h.sport, &e);
+		assert_int_equal(e.tcp_state, TCP_CONNTRACK_TIME_WAIT);
+		usleep(1200000);
+		if (removed)
+			assert_int_equal(doom(IPPROTO_TCP, h.sport), 1);
+		for (int i = 0; i < 1000 && !h.n; i++, usleep(50000)) {
+			drain(&h, 0);
+			find(IPPROTO_TCP, h.sport, NULL); /* who looks makes it go */
+		}
+		assert_int_equal(h.n, 1);
+		assert_true(h.entry.stop - h.entry.start > 1200000);
+		assert_in_range(h.entry.last - h.entry.start, 0, removed ? 1000000 : 900000);
+	}
+	assert_int_equal(bh_sh("echo 120 >%s", path), 0);
+}
+
+/* Those that find no room are counted to the last one; and it goes on. */
+static void test_ends_lost(void **state)
+{
+	(void)state;
+	static const uint16_t flows = 30000;
 	struct heard h = {.sport = 4013};
-	int small = 1, c = sock(client, SOCK_DGRAM, CLIENT, 4013);
-	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
-	assert_int_equal(setsockopt(bh_ct_fd(ct), SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-	for (uint16_t i = 0; i < 100; i++)
+	int c = sock(client, SOCK_DGRAM, CLIENT, 4013);
+	uint64_t lost;
+	drain(&h, 0);
+	h = (struct heard){.sport = 4013};
+	for (uint16_t i = 0; i < flows; i++)
 		send_to(c, NOBODY, (uint16_t)(20000 + i));
-	assert_int_equal(bh_ct_drain(ct, hear, &h), -ENOBUFS);
-	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
-	assert_true(h.n[BH_CT_NEW] < 100);
-	h.n[BH_CT_NEW] = 0;
-	send_to(c, NOBODY, 30000);
-	assert_int_equal(bh_ct_drain(ct, hear, &h), 0);
-	assert_int_equal(h.n[BH_CT_NEW], 1); /* and it goes on */
+	assert_int_equal(find(IPPROTO_UDP, 4013, NULL), flows);
+	assert_int_equal(doom(IPPROTO_UDP, 4013), flows);
+	assert_true(bh_ct_drain(ct, 100000, hear, &h, &lost) > 0);
+	assert_true(lost > 0);
+	assert_int_equal(h.n + h.other + lost, flows);
+	send_to(c, NOBODY, 19999);
+	assert_int_equal(doom(IPPROTO_UDP, 4013), 1);
+	h = (struct heard){.sport = 4013};
+	drain(&h, 0);
+	assert_int_equal(h.n, 1);
+	bh_ct_deafen(ct);
+	assert_false(bh_ct_listens(ct));
+	assert_int_equal(bh_ct_drain(ct, 1, hear, &h, &lost), -ENOTCONN);
 	close(c);
 }
 
@@ -586,8 +665,9 @@ int main(void)
 		cmocka_unit_test(test_icmp),
 		cmocka_unit_test(test_delete_many),
 		cmocka_unit_test(test_successor_is_spared),
-		cmocka_unit_test(test_events),
-		cmocka_unit_test(test_events_lost),
+		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_end_of_a_closed_one),
+		cmocka_unit_test(test_ends_lost),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
