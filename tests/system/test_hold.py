@@ -205,7 +205,7 @@ def test_bounded(lab):
     wait_for("a known", lambda: any(w["name"] == "a" and w["interfaces"] for w in lab.workloads()))
     x = late(lab, "x", {})
     lab.config(mode="enforce", pace={"rate": 0})
-    wait_for("no pace", lambda: "limit rate over" not in lab.nft())
+    wait_for("no pace", lambda: "update @paced" not in lab.nft())
     for purpose, addr in (("unmatched", b.v4), ("hold", "198.51.100.7")):  # b enforces
         Child(x.netns, _send_from_many_ports, addr, 5000, 3000).result()
         lab.expect([(a, b.v4, "udp", 5000, "open")])
