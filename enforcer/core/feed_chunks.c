@@ -4,6 +4,7 @@
 
 #define HOSTS_A_CHUNK 8192
 #define NETS_A_CHUNK 1024
+#define BLOCK 64 /* elements that are compared at once */
 
 /* --- what differs: both lists ascend --- */
 
@@ -14,11 +15,22 @@
 	{                                                                                          \
 		size_t n = 0;                                                                      \
 		while (*j < nb && n < max) {                                                       \
-			while (*i < na && a[*i] < b[*j])                                           \
-				++*i;                                                              \
-			if (*i == na || a[*i] != b[*j])                                            \
-				out[n++] = b[*j];                                                  \
-			++*j;                                                                      \
+			/* nearly all is the same in both */                                       \
+			if (na - *i >= BLOCK && nb - *j >= BLOCK &&                                \
+				memcmp(a + *i, b + *j, BLOCK * sizeof(*a)) == 0) {                 \
+				*i += BLOCK;                                                       \
+				*j += BLOCK;                                                       \
+				continue;                                                          \
+			}                                                                          \
+			for (size_t end = nb - *j > BLOCK ? *j + BLOCK : nb; *j < end && n < max;  \
+				++*j) {                                                            \
+				while (*i < na && a[*i] < b[*j])                                   \
+					++*i;                                                      \
+				if (*i < na && a[*i] == b[*j])                                     \
+					++*i;                                                      \
+				else                                                               \
+					out[n++] = b[*j];                                          \
+			}                                                                          \
 		}                                                                                  \
 		return n;                                                                          \
 	}

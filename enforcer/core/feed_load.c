@@ -142,6 +142,8 @@ static void publish(struct bh_core *c)
 	struct bh_feed_load *l = &c->feed_load;
 	bh_feed_index_unref(l->in_force);
 	l->in_force = bh_feed_index_ref(l->target);
+	if (bh_feed_index_since(l->target))
+		l->enforced_ms = (uv_hrtime() - bh_feed_index_since(l->target)) / 1000000;
 	begin_phase(l, BH_LOAD_DELETE);
 	bh_core_reconcile(c);
 	bh_core_revoke(c);

@@ -45,6 +45,7 @@ struct bh_feed_load {
 	uint64_t began; /* ms */
 	/* of the last load */
 	uint64_t took_ms, added, removed;
+	uint64_t enforced_ms; /* from when its text was there until it was in force */
 	uv_timer_t timer;
 };
 

@@ -2,6 +2,7 @@
 /* bulkheadd: arguments, signals and the loop. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 
 #include "api/api.h"
@@ -12,6 +13,7 @@
 #include "nft/nft.h"
 
 #define DEFAULT_CONFIG "/etc/bulkhead/bulkhead.yaml"
+#define LARGE_BLOCK (1 << 20) /* bytes */
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -164,6 +166,9 @@ int main(int argc, char **argv)
 	const char *file = NULL, *socket = NULL;
 	int action = 0, o;
 
+	/* A feed's blocks of many MiB go back to the system as soon as they are free; by itself
+	 * glibc learns from the first one to keep such sizes. */
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
 		switch (o) {
 		case 'c':

@@ -162,7 +162,8 @@ static char *guard(const struct bh_feed *f, const struct bh_feed_text *t)
 	return same_source ? guard_change(f, t) : NULL;
 }
 
-static void put_in_force(struct bh_feed *f, struct bh_feed_text *t, const struct bh_diags *d)
+static void put_in_force(
+	struct bh_feed *f, struct bh_feed_text *t, const struct bh_diags *d, uint64_t since)
 {
 	free(f->note);
 	f->note = note_of(f, t, d);
@@ -175,6 +176,8 @@ static void put_in_force(struct bh_feed *f, struct bh_feed_text *t, const struct
 	f->format_read = bh_xstrdup(t->format);
 	bh_feed_data_unref(f->data);
 	f->data = bh_feed_data_new(&t->ind);
+	if (!f->mgr->since)
+		f->mgr->since = since;
 	bh_feeds_touch(f->mgr);
 }
 
@@ -290,7 +293,7 @@ static void accepted(struct bh_feed *f, struct bh_feed_job *j)
 	m.last_modified = BH_TAKE_PTR(j->last_modified);
 	bh_feed_meta_finish(&f->meta);
 	f->meta = m;
-	put_in_force(f, &j->out, &j->diags);
+	put_in_force(f, &j->out, &j->diags, j->began);
 	f->streaming = !f->local && bh_streq(f->format_read, "crowdsec");
 	if (!j->base)
 		f->full_at = m.loaded_at;
@@ -354,7 +357,7 @@ void bh_feed_load_kept(struct bh_feed *f)
 		f->asked_at = f->success_at;
 		bh_feed_meta_finish(&f->meta);
 		f->meta = m;
-		put_in_force(f, &j->out, &j->diags);
+		put_in_force(f, &j->out, &j->diags, 0);
 	}
 	bh_feed_compose_message(f);
 	bh_feed_job_free(j);

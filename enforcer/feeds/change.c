@@ -31,10 +31,12 @@ static bool lives(uint32_t expires, int64_t now)
 		int64_t now, struct bh_windows *w, size_t max)                                     \
 	{                                                                                          \
 		size_t i = 0, k = 0;                                                               \
+		int64_t floor = then > now ? then : now;                                           \
 		while ((i < na || k < nb) && w->n <= max) {                                        \
-			/* most are the same and never expire */                                   \
+			/* most are the same, and live */                                          \
 			for (; i < na && k < nb && a[i].first == b[k].first &&                     \
-				a[i].last == b[k].last && !(a[i].expires | b[k].expires);          \
+				a[i].last == b[k].last && a[i].expires == b[k].expires &&          \
+				(!a[i].expires || a[i].expires > floor);                           \
 				i++, k++)                                                          \
 				;                                                                  \
 			if (i == na && k == nb)                                                    \

@@ -6,6 +6,7 @@
  * somebody asks for it. Callbacks are made from the loop only, never from within a call into this
  * module, and may call back into it.
  */
+#include "feeds/index.h"
 #include "feeds/manager.h"
 
 #include <errno.h>
@@ -50,6 +51,7 @@ struct bh_index_job {
 	/* The index before and what it was made of, if it can be made from that: references. */
 	struct bh_feed_index *old;
 	struct bh_index_job *before;
+	uint64_t since;
 	int refs; /* the loop's thread only */
 };
 
@@ -106,6 +108,8 @@ static struct bh_index_job *job_new(struct bh_feeds *m)
 		j->before->refs++;
 	}
 	m->dirty = false;
+	j->since = m->since;
+	m->since = 0;
 	return j;
 }
 
@@ -184,6 +188,7 @@ static void on_build(uv_work_t *w)
 			j->old, j->before->in, j->before->now, j->in, j->n, j->now);
 	if (!j->index)
 		j->index = bh_feed_index_build(j->in, j->n, j->now);
+	j->index->since = j->since;
 }
 
 static void on_built(uv_work_t *w, int status)
@@ -289,7 +294,7 @@ bool bh_feeds_busy(const struct bh_feeds *m)
 {
 	bool busy = m->building || m->dirty;
 	for (size_t i = 0; i < m->n; i++)
-		busy |= m->feed[i]->job != NULL;
+		busy |= m->feed[i]->job && !m->feed[i]->job->keep;
 	return busy;
 }
 

@@ -106,6 +106,8 @@ unsigned bh_feed_index_blocked(const struct bh_feed_index *i, const struct bh_ad
 size_t bh_feed_index_count(const struct bh_feed_index *i); /* indicators, of all feeds */
 /* When the next indicator expires, s since the epoch; 0: none does. */
 uint32_t bh_feed_index_expires(const struct bh_feed_index *i);
+/* When the oldest text that came with it was there to be read, ns of uv_hrtime(); 0: none came. */
+uint64_t bh_feed_index_since(const struct bh_feed_index *i);
 
 /* What the kernel's sets are to hold: sorted, disjoint; single addresses apart from networks, in
  * host order. What `action: alert` feeds list is not among them. Borrowed from the index. */

@@ -185,6 +185,11 @@ uint32_t bh_feed_index_expires(const struct bh_feed_index *i)
 	return i->expires;
 }
 
+uint64_t bh_feed_index_since(const struct bh_feed_index *i)
+{
+	return i->since;
+}
+
 const struct bh_feed_elems *bh_feed_index_elems(
 	const struct bh_feed_index *i, enum bh_feed_class class)
 {

@@ -51,6 +51,7 @@ struct bh_feed_index {
 	struct bh_feed_elems elems[BH_FEEDS_CLASSES];
 	size_t count;
 	uint32_t expires;
+	uint64_t since; /* the manager's */
 	size_t full_refs; /* entries of ref4 and ref6 when it was built anew the last time */
 	size_t changes; /* places that were changed since */
 };

@@ -264,6 +264,7 @@ static void after_work(uv_work_t *w, int status)
 void bh_feed_job_start(uv_loop_t *loop, struct bh_feed_job *j)
 {
 	j->feed->job = j;
+	j->began = uv_hrtime();
 	uv_queue_work(loop, &j->work, work, after_work);
 }
 

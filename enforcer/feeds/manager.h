@@ -43,6 +43,7 @@ struct bh_feed_job {
 	uv_work_t work;
 	struct bh_feed *feed; /* NULL: nobody waits any more */
 	bool keep; /* write the copy; else read */
+	uint64_t began; /* ns */
 	/* One of: a file, a directory, a text. */
 	int fd;
 	char *dir, *text;
@@ -147,6 +148,7 @@ struct bh_feeds {
 	struct bh_index_job *built; /* what it was made of; NULL: of nothing */
 	struct bh_index_job *building;
 	bool dirty; /* index is older than the feeds */
+	uint64_t since; /* when the oldest text that made it so came, ns; 0: none did */
 	bool changed; /* the callback is due */
 	uv_timer_t expiry; /* of the next indicator */
 	int open_handles; /* while it closes */
