@@ -182,7 +182,7 @@ static json_t *feeds_json(struct bh_core *c, json_t *problems)
 	return json_pack("{s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:I}", "count", (json_int_t)n,
 		"indicators", l->in_force ? (json_int_t)bh_feed_index_count(l->in_force) : 0,
 		"stale", (json_int_t)stale, "loading",
-		l->phase != BH_LOAD_IDLE || bh_feeds_busy(c->feeds), "load_ms",
+		l->phase != BH_LOAD_IDLE || bh_feeds_loading(c->feeds), "load_ms",
 		(json_int_t)l->took_ms, "enforced_ms", (json_int_t)l->enforced_ms, "added",
 		(json_int_t)l->added, "removed", (json_int_t)l->removed);
 }

@@ -292,10 +292,18 @@ static void on_turn(uv_timer_t *t)
 
 bool bh_feeds_busy(const struct bh_feeds *m)
 {
-	bool busy = m->building || m->dirty;
+	bool busy = bh_feeds_loading(m);
 	for (size_t i = 0; i < m->n; i++)
-		busy |= m->feed[i]->job && !m->feed[i]->job->keep;
+		busy |= m->feed[i]->job != NULL;
 	return busy;
+}
+
+bool bh_feeds_loading(const struct bh_feeds *m)
+{
+	bool loading = m->building || m->dirty;
+	for (size_t i = 0; i < m->n; i++)
+		loading |= m->feed[i]->job && !m->feed[i]->job->keep;
+	return loading;
 }
 
 void bh_feeds_tell(struct bh_feeds *m)

@@ -185,7 +185,9 @@ void bh_feeds_configure(struct bh_feeds *f, const struct bh_feed_conf *conf, siz
  * anyway, unless the feed is configured otherwise. */
 void bh_feeds_set_protected(struct bh_feeds *f, const struct bh_ranges *protect);
 bool bh_feeds_protects(const struct bh_feeds *f, const struct bh_addr *a);
-/* A job is under way: what a source offered is not in force yet. */
+/* What a source offered is not in force yet. */
+bool bh_feeds_loading(const struct bh_feeds *f);
+/* The same, or a copy for the next start is being written. */
 bool bh_feeds_busy(const struct bh_feeds *f);
 /* NULL name = all. Returns how many were started, -ENOENT for a name that is not there, or -EAGAIN:
  * its publisher was asked too lately. */
