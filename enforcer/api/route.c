@@ -153,6 +153,22 @@ static struct bh_answer replay(struct bh_core *core, const struct bh_api_call *c
 	return bh_core_replay(core, id);
 }
 
+static struct bh_answer report_start(struct bh_core *core, const struct bh_api_call *call)
+{
+	return bh_core_report_start(core, call->body);
+}
+
+static struct bh_answer report(struct bh_core *core, const struct bh_api_call *call)
+{
+	const char *what = query(call, "what");
+	uint64_t id = 0;
+	if (bh_parse_u64(call->segment[0], INT64_MAX, &id) < 0)
+		return bh_answer_error(400, NULL, "a report is a number, which POST gave");
+	if (what && !bh_streq(what, "access") && !bh_streq(what, "rules"))
+		return bh_answer_error(400, NULL, "what: access or rules");
+	return bh_core_report(core, id, bh_streq(what, "rules"));
+}
+
 static struct bh_answer policy_history(
 	struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
 {
@@ -295,6 +311,8 @@ static const struct bh_api_route routes[] = {
 	{"POST", "/v1/policies", .changes = true, .body = true, .fn = policy_apply},
 	{"POST", "/v1/policies/plan", .changes = true, .body = true, .fn = policy_plan},
 	{"GET", "/v1/policies/replay/*", .fn = replay},
+	{"POST", "/v1/report", .changes = true, .body = true, .fn = report_start},
+	{"GET", "/v1/report/*", .query = {"what"}, .fn = report},
 	{"GET", "/v1/policies/history", .fn = policy_history},
 	{"GET", "/v1/policies/versions/*", .fn = policy_version},
 	{"POST", "/v1/policies/rollback", .changes = true, .body = true, .may_be_empty = true,

@@ -288,6 +288,23 @@ static const struct cli_command commands[] = {
 			{0, "format", "ecs|ocsf|cef",
 				"as it is, OCSF 1.3, or ArcSight's Common Event Format"}},
 		cli_audit_export},
+	{"report access", "", "Report who could and who did talk to whom",
+		"By role, service and version of the policies: what those in force allow, as if\n"
+		"enforced, and which recorded flows passed.",
+		0, 0,
+		{{0, "since", "TIME", "the time asked about: 12h, 7d; 30d"},
+			{0, "format", "csv|html",
+				"for a spreadsheet, or one page that needs nothing else"}},
+		cli_report_access},
+	{"report rules-unused", "", "Report rules that nothing used, for the review of rules",
+		"First and last use are known from recorded flows, as long as the rule stands as "
+		"it does.",
+		0, 0,
+		{{0, "since", "TIME", "not used in that time: 12h, 90d; 180d"},
+			{0, "all", NULL, "the used ones too"},
+			{0, "format", "csv|html",
+				"for a spreadsheet, or one page that needs nothing else"}},
+		cli_report_rules},
 	{"report changes", "FILE…", "Report who changed what, when, with what outcome",
 		"Out of the audit log's files; needs neither the daemon nor root. `audit verify` "
 		"says "

@@ -65,6 +65,10 @@ struct bh_answer bh_core_policy_apply(
 /* body: sources and prune as above, "since": seconds (starts a replay). Changes nothing. */
 struct bh_answer bh_core_policy_plan(struct bh_core *c, const json_t *body);
 struct bh_answer bh_core_replay(struct bh_core *c, uint64_t id); /* how far it is, or its result */
+/* body: {"since": seconds}: who could and did talk to whom, and which rules were used. Its number,
+ * then how far it is, or its result: the rules, or who talked. */
+struct bh_answer bh_core_report_start(struct bh_core *c, const json_t *body);
+struct bh_answer bh_core_report(struct bh_core *c, uint64_t id, bool rules);
 /* ns "" deletes a ClusterNetworkPolicy. */
 struct bh_answer bh_core_policy_delete(
 	struct bh_core *c, const char *ns, const char *name, const struct bh_core_actor *who);

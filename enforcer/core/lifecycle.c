@@ -220,6 +220,8 @@ static void start_handles(struct bh_core *c)
 	uv_timer_init(c->loop, &c->confirm_timer);
 	uv_timer_init(c->loop, &c->replay_timer);
 	c->replay_timer.data = c;
+	uv_timer_init(c->loop, &c->report_timer);
+	c->report_timer.data = c;
 	uv_async_init(c->loop, &c->wake, bh_core_wake_cb);
 	bh_core_cache_init(c);
 	bh_core_passed_init(c);
@@ -360,7 +362,7 @@ void bh_core_stop(struct bh_core *c)
 			(uv_handle_t *)&c->cache.send_timer, (uv_handle_t *)&c->cache.read_timer,
 			(uv_handle_t *)&c->passed.timer, (uv_handle_t *)&c->answers.timer,
 			(uv_handle_t *)&c->ends.timer, (uv_handle_t *)&c->pace.timer,
-			(uv_handle_t *)&c->replay_timer};
+			(uv_handle_t *)&c->replay_timer, (uv_handle_t *)&c->report_timer};
 		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
 			close_handle(all[i]);
 	}
@@ -408,6 +410,7 @@ void bh_core_free(struct bh_core *c)
 	bh_nft_close(c->nft);
 	bh_core_modes_finish(c);
 	bh_core_replay_finish(c);
+	bh_core_report_finish(c);
 	bh_core_drift_finish(c);
 	bh_core_quarantine_finish(c);
 	bh_core_history_finish(c);

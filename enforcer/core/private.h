@@ -297,6 +297,8 @@ struct bh_core {
 	struct bh_drift_watch *drift; /* NULL: nothing was denied yet, or nobody asked for it */
 	struct bh_replay *replay; /* the last one asked for; NULL: none */
 	uv_timer_t replay_timer;
+	struct bh_report *report; /* the last one asked for; NULL: none */
+	uv_timer_t report_timer;
 	int64_t observed; /* µs: when the learner was told of the workloads last */
 	uint64_t observed_epoch;
 	struct bh_verdict_cache cache;
@@ -531,6 +533,10 @@ json_t *bh_core_workload_json(const struct bh_core *c, size_t i); /* of the publ
 json_t *bh_core_stay_json(const struct bh_stay *y);
 /* policies.c */
 int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
+/* report.c */
+void bh_core_report_tick(struct bh_core *c); /* forgets an old result */
+void bh_core_report_finish(struct bh_core *c);
+
 /* replay.c: recorded flows against a set of policies; since: µs. Its number. */
 uint64_t bh_core_replay_start(struct bh_core *c, struct bh_policy_set *set, int64_t since);
 void bh_core_replay_tick(struct bh_core *c); /* forgets an old result */

@@ -4,7 +4,6 @@
 
 #define STEP_MS 1 /* between two steps: whatever else there is comes first */
 #define KEEP_US (10 * 60 * 1000000LL) /* a result that nobody asks for */
-#define DONE_SLOTS (1u << 19) /* twice BH_FLOW_ROWS_MAX and more */
 
 static void finish_finding(struct bh_replay_finding *f)
 {
@@ -27,7 +26,7 @@ static void replay_free(struct bh_replay *r)
 		free(r->used[i]);
 	free(r->used);
 	free(r->item);
-	free(r->done_row);
+	bh_seen_rows_finish(&r->seen);
 	free(r->error);
 	bh_policy_set_unref(r->set);
 	free(r);
@@ -44,7 +43,7 @@ static void on_step(uv_timer_t *t)
 		uv_timer_start(t, on_step, STEP_MS, 0);
 		return;
 	}
-	free(BH_TAKE_PTR(r->done_row));
+	bh_seen_rows_finish(&r->seen);
 	r->ended = bh_core_now();
 }
 
@@ -57,9 +56,8 @@ uint64_t bh_core_replay_start(struct bh_core *c, struct bh_policy_set *set, int6
 		.id = ++ids,
 		.set = bh_policy_set_ref(set),
 		.since = since,
-		.done_row = bh_xcalloc(DONE_SLOTS, sizeof(*r->done_row)),
-		.done_mask = DONE_SLOTS - 1,
 	};
+	bh_seen_rows_init(&r->seen);
 	bh_core_replay_alloc_uses(r);
 	c->replay = r;
 	uv_timer_start(&c->replay_timer, on_step, STEP_MS, 0);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/private.h"
+#include "core/seen_rows.h"
 
 #define BH_REPLAY_FINDINGS 1000
 #define BH_REPLAY_NAMES 8 /* workloads and images of a finding */
@@ -26,8 +27,7 @@ struct bh_replay {
 	struct bh_policy_set *set;
 	int64_t since; /* µs */
 	uint64_t cursor; /* sequence of the last row looked at */
-	uint64_t *done_row; /* hashes of rows looked at: a row that changes moves to the end */
-	size_t done_mask, n_done;
+	struct bh_seen_rows seen;
 	bool done;
 	char *error;
 	int64_t ended;

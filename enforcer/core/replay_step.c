@@ -41,27 +41,6 @@ static void keep_row(const struct bh_flow_row *row, void *arg)
 	to->rule = bh_xstrdup(row->rule);
 }
 
-/* Has the row been looked at? A row that changes comes again with another sequence. */
-static bool seen_before(struct bh_replay *r, const struct bh_flow_row *row)
-{
-	const char *part[] = {row->src, row->dst, row->src_addr, row->dst_addr, row->verdict,
-		row->reason, row->rule ? row->rule : ""};
-	uint64_t h = bh_hash(&row->proto, 1, bh_hash(&row->port, 2, BH_HASH_SEED));
-	h = bh_hash(&row->src_stay, 8, bh_hash(&row->dst_stay, 8, h));
-	for (size_t i = 0; i < BH_ARRAY_SIZE(part); i++)
-		h = bh_hash_str(part[i], h);
-	h += h == 0;
-	size_t at = h & r->done_mask;
-	for (; r->done_row[at]; at = (at + 1) & r->done_mask)
-		if (r->done_row[at] == h)
-			return true;
-	if (r->n_done * 2 < r->done_mask) {
-		r->done_row[at] = h;
-		r->n_done++;
-	}
-	return false;
-}
-
 static struct person *person_of(struct part *p, uint64_t stay)
 {
 	for (size_t i = 0; i < p->n_persons; i++)
@@ -278,7 +257,7 @@ static void decide(struct part *p, size_t end)
 		const struct bh_flow_row *row = &p->row[i];
 		struct bh_decision d;
 		struct bh_flow f;
-		if (!is_wanted(p, row) || !flow_of(row, &f) || seen_before(p->r, row))
+		if (!is_wanted(p, row) || !flow_of(row, &f) || !bh_seen_rows_add(&p->r->seen, row))
 			continue;
 		if (!end_known(p, row->src_stay, row->src_id) ||
 			!end_known(p, row->dst_stay, row->dst_id)) {

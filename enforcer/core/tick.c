@@ -36,6 +36,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	bh_core_diverted_tick(c);
 	bh_core_observe_tick(c);
 	bh_core_replay_tick(c);
+	bh_core_report_tick(c);
 	bh_core_drift_tick(c);
 	free(c->store_error);
 	c->store_error = NULL;

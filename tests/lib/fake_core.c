@@ -358,6 +358,62 @@ struct bh_answer bh_core_policy_plan(struct bh_core *c BH_UNUSED, const json_t *
 	return a;
 }
 
+struct bh_answer bh_core_report_start(struct bh_core *c BH_UNUSED, const json_t *body)
+{
+	json_int_t since = json_integer_value(json_object_get(body, "since"));
+	if (since == 9)
+		return canned("{'report':9}");
+	return canned("{'report':7}");
+}
+
+/* 9 fails; 7 takes a while. Names are as hostile as they come. */
+struct bh_answer bh_core_report(struct bh_core *c BH_UNUSED, uint64_t id, bool rules)
+{
+	static bool asked;
+	if (id == 9)
+		return canned("{'id':9,'done':true,'failed':'disk \\u001b[31m'}");
+	if (!asked) {
+		asked = true;
+		return canned("{'id':7,'done':false,'failed':null}");
+	}
+	struct bh_answer a = canned(
+		"{'id':7,'done':true,'failed':null,'since':'2026-01-01T00:00:00.000000Z',"
+		"'until':'2026-02-01T00:00:00.000000Z','evidence_since':"
+		"'2026-01-01T12:00:00.000000Z','table_full':true,'uncounted':3,'generation':12,"
+		"'sha256':'fedcba9876543210','versions':[{'version':12,'at':"
+		"'2026-01-15T00:00:00.000000Z','user':'root','cause':'apply','comment':"
+		"'<b>close</b> \\u001b[1m'}],'host_allowed':true,'could':{'truncated':false,"
+		"'skipped':0,'edges':[{'source':'shop/web','destination':'shop/db','services':"
+		"'tcp/5432','by':'shop/db ingress rule 0','connections':4,'last_seen':"
+		"'2026-01-20T00:00:00.000000Z'},{'source':'=cmd()|x','destination':'outside',"
+		"'services':'everything','by':'open: no policy selects it','connections':0,"
+		"'last_seen':null}]},'did':[{'src':'shop/<script>alert(1)</script>','dst':"
+		"'@SUM(A1)','protocol':'tcp','port':5432,'verdict':'allow','connections':4,"
+		"'first_seen':'2026-01-02T03:04:05.000000Z','last_seen':"
+		"'2026-01-20T00:00:00.000000Z','from_version':11,'to_version':12,'rule':"
+		"'-2+3 \\\"quoted\\\"','possible_now':true},{'src':'shop/web','dst':'203.0.113.9',"
+		"'protocol':'icmp','port':0,'verdict':'would-deny','connections':1,'first_seen':"
+		"'2026-01-02T03:04:05.000000Z','last_seen':'2026-01-02T03:04:05.000000Z',"
+		"'from_version':11,'to_version':11,'rule':null,'possible_now':false}],"
+		"'unlisted':0,'unnamed':2,'denied':17}");
+	if (rules) {
+		struct bh_answer b = canned(
+			"{'rules':[{'policy':'shop/db','tier':'NetworkPolicy','rule':"
+			"'ingress rule 0 peer 0','action':'Accept','file':'db.yaml','line':9,"
+			"'state':'used','connections':5,'version':3,'or_longer':false,"
+			"'in_force_since':'2026-01-01T00:00:00.000000Z','first_used':"
+			"'2026-01-01T01:00:00.000000Z','last_used':'2026-01-20T00:00:00.000000Z'},"
+			"{'policy':'shop/db','tier':'NetworkPolicy','rule':'+ingress <i> peer 1',"
+			"'action':'Accept','file':'db.yaml','line':12,'state':'unused',"
+			"'connections':0,'version':3,'or_longer':true,'in_force_since':"
+			"'2026-01-01T00:00:00.000000Z','first_used':null,'last_used':null}],"
+			"'omitted':0}");
+		json_object_update(a.json, b.json);
+		json_decref(b.json);
+	}
+	return a;
+}
+
 /* The number of a replay is what was asked for: 7 takes a while, 8 denies nothing, 9 fails. */
 struct bh_answer bh_core_replay(struct bh_core *c BH_UNUSED, uint64_t id)
 {

@@ -980,6 +980,53 @@ static void test_output_that_fails(void **state BH_UNUSED)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, make_dir, teardown)
 
+/* What only a parser of the form can tell is asked in tests/system/test_reports.py. */
+static void test_reports(void **state BH_UNUSED)
+{
+	expect_json("-o json report access", "could");
+	expect_json("-o json report access --since 7d", "controls");
+	expect("report access", 0, "policy version 12, fedcba987654", "");
+	assert_non_null(strstr(last.out, "Could talk\n"));
+	assert_non_null(strstr(last.out, "11 to 12"));
+	assert_non_null(strstr(last.out, "would be denied"));
+	assert_non_null(strstr(last.out, "the table is full"));
+	assert_non_null(strstr(last.out, "INCOMPLETE: 3 allowed flows"));
+	assert_non_null(strstr(last.out, "claims no compliance"));
+	assert_null(strchr(last.out, '\033'));
+
+	expect("report access --format csv", 0, "\"section\",\"source\",\"destination\"", "");
+	assert_non_null(strstr(last.out, "\"'=cmd()|x\""));
+	assert_non_null(strstr(last.out, "\"'@SUM(A1)\""));
+	assert_non_null(strstr(last.out, "\"'-2+3 \"\"quoted\"\"\""));
+	assert_non_null(strstr(last.out, "\"did\",\"shop/<script>alert(1)</script>\""));
+	assert_null(strstr(last.out, "\"="));
+	assert_null(strstr(last.out, "\"@"));
+
+	expect("report access --format html", 0, "shop/&lt;script&gt;alert(1)&lt;/script&gt;", "");
+	assert_non_null(strstr(last.out, "&lt;b&gt;close&lt;/b&gt; \\x1b[1m"));
+	assert_non_null(strstr(last.out, "default-src 'none'"));
+	assert_non_null(strstr(last.out, "<td class=\"bad\">would be denied</td>"));
+	assert_non_null(strstr(last.out, "&quot;quoted&quot;"));
+	assert_null(strstr(last.out, "<script"));
+	assert_null(strstr(last.out, "<b>"));
+	assert_null(strstr(last.out, "src="));
+	assert_null(strstr(last.out, "href="));
+	assert_null(strstr(last.out, "url("));
+
+	expect("report rules-unused", 0, "1 of 2 were used in the period", "");
+	assert_non_null(strstr(last.out, "3 or before"));
+	assert_null(strstr(last.out, "ingress rule 0 peer 0"));
+	expect("report rules-unused --all", 0, "ingress rule 0 peer 0", "");
+	expect("report rules-unused --format csv", 0, "\"'+ingress <i> peer 1\"", "");
+	assert_non_null(strstr(last.out, "\"policy\",\"rule\""));
+	expect("report rules-unused --format html", 0, "+ingress &lt;i&gt; peer 1", "");
+	expect_json("-o json report rules-unused --since 90d", "rules_total");
+
+	expect("report access --since 9", 1, "", "could not be made: disk \\x1b[31m");
+	expect("report access --since never", 2, "", "--since takes a time");
+	expect("report rules-unused --format pdf", 2, "", "--format takes csv or html");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1006,6 +1053,7 @@ int main(void)
 		T(test_policy_versions),
 		T(test_policy_diff),
 		T(test_policy_plan),
+		T(test_reports),
 		T(test_lists),
 		T(test_changes),
 		T(test_quarantine),

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "cli/cli.h"
+#include "cli/report.h"
 #include "render/render.h"
 
 #define LINE_MAX_BYTES ((size_t)1 << 20)
@@ -15,15 +15,14 @@
 	"claims no compliance."
 
 enum column { WHEN, WHAT, OUTCOME, WHO, DETAILS, SEQUENCE, COLUMNS };
-static const char *const key[COLUMNS] = {"when", "what", "outcome", "who", "details", "sequence"};
-static const char *const head[COLUMNS] = {
-	"WHEN (UTC)", "WHAT", "OUTCOME", "WHO", "DETAILS", "SEQUENCE"};
+static const struct cli_report_column column[COLUMNS] = {{"when", "When (UTC)"}, {"what", "What"},
+	{"outcome", "Outcome"}, {"who", "Who"}, {"details", "Details"}, {"sequence", "Sequence"}};
 
-struct report {
+struct change {
 	char *cell[COLUMNS];
 };
 struct rows {
-	struct report *item;
+	struct change *item;
 	size_t n, cap;
 	const char *since, *until;
 };
@@ -105,7 +104,7 @@ static void add_record(struct rows *r, const json_t *rec)
 		(r->until && strcmp(time, r->until) >= 0))
 		return;
 	BH_GROW(r->item, r->n, r->cap);
-	r->item[r->n++] = (struct report){{
+	r->item[r->n++] = (struct change){{
 		bh_xasprintf("%.10s %.8s", time, strlen(time) > 18 ? time + 11 : ""),
 		bh_xstrdup(bh_render_str(rec, "event.action")),
 		bh_xstrdup(bh_render_str(rec, "event.outcome") ?: ""),
@@ -143,9 +142,9 @@ static void print_json(struct cli *cli, const struct rows *r)
 	for (size_t i = 0; i < r->n; i++) {
 		o = json_object();
 		for (int c = 0; c < SEQUENCE; c++)
-			json_object_set_new(o, key[c], json_string(r->item[i].cell[c]));
+			json_object_set_new(o, column[c].key, json_string(r->item[i].cell[c]));
 		json_object_set_new(
-			o, key[SEQUENCE], json_integer(atoll(r->item[i].cell[SEQUENCE])));
+			o, column[SEQUENCE].key, json_integer(atoll(r->item[i].cell[SEQUENCE])));
 		json_array_append_new(list, o);
 	}
 	o = json_pack(
@@ -154,98 +153,32 @@ static void print_json(struct cli *cli, const struct rows *r)
 	json_decref(o);
 }
 
-/* RFC 4180. What a spreadsheet would take for a formula begins with a quote. */
-static void print_csv_cell(const char *s, bool last)
+static void print_changes(struct cli *cli, const struct rows *r, enum cli_report_form form)
 {
-	putchar('"');
-	if (*s && strchr("=+-@\t\r", *s))
-		putchar('\'');
-	for (; *s; s++) {
-		if (*s == '"')
-			putchar('"');
-		putchar(*s);
-	}
-	fputs(last ? "\"\r\n" : "\",", stdout);
-}
+	struct cli_report x = {.name = "changes",
+		.title = "Changes: who changed what, when",
+		.controls = CONTROLS,
+		.column = column,
+		.columns = COLUMNS,
+		.marked = OUTCOME,
+		.bad = {"failure"},
+		.sections = 1};
 
-static void print_csv(const struct rows *r)
-{
-	for (int c = 0; c < COLUMNS; c++)
-		print_csv_cell(key[c], c == COLUMNS - 1);
+	if (form == CLI_REPORT_HTML)
+		cli_report_fact(&x, "Changes", "%zu, out of the audit log", r->n);
 	for (size_t i = 0; i < r->n; i++)
 		for (int c = 0; c < COLUMNS; c++)
-			print_csv_cell(r->item[i].cell[c], c == COLUMNS - 1);
-}
-
-static void print_html_text(const char *s)
-{
-	char bh_autofree *safe = cli_safe_lines(s);
-	for (const char *p = safe; *p; p++) {
-		if (*p == '<')
-			fputs("&lt;", stdout);
-		else if (*p == '&')
-			fputs("&amp;", stdout);
-		else
-			putchar(*p);
-	}
-}
-
-static void print_html(const struct rows *r)
-{
-	fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-	      "<title>Bulkhead: changes</title><style>\n"
-	      "body{font:15px/1.45 "
-	      "system-ui,sans-serif;margin:2rem;color:#1d2530;background:#fff}\n"
-	      "h1{font-size:1.4rem;margin:0 0 .3rem}p{max-width:60rem;color:#4a5563;margin:.3rem 0 "
-	      "1rem}\n"
-	      "table{border-collapse:collapse;width:100%}\n"
-	      "th,td{text-align:left;vertical-align:top;padding:.4rem .7rem;border-bottom:1px "
-	      "solid "
-	      "#d9dee5}\n"
-	      "th{background:#f1f4f8;font-weight:600}td:nth-child(5){overflow-wrap:anywhere}\n"
-	      "td:nth-child(1),td:nth-child(6){white-space:nowrap;font-variant-numeric:tabular-"
-	      "nums}\n"
-	      ".failure{color:#a3161d;font-weight:600}@media print{body{margin:0}}\n"
-	      "</style></head><body>\n<h1>Changes</h1>\n<p>",
-		stdout);
-	printf("%zu changes out of the audit log. ", r->n);
-	print_html_text(CONTROLS);
-	fputs("</p>\n<table><thead><tr>", stdout);
-	for (int c = 0; c < COLUMNS; c++)
-		printf("<th>%c%s</th>", key[c][0] - 32, key[c] + 1);
-	fputs("</tr></thead><tbody>\n", stdout);
-	for (size_t i = 0; i < r->n; i++) {
-		fputs("<tr>", stdout);
-		for (int c = 0; c < COLUMNS; c++) {
-			bool bad = c == OUTCOME && bh_streq(r->item[i].cell[c], "failure");
-			fputs(bad ? "<td class=\"failure\">" : "<td>", stdout);
-			print_html_text(r->item[i].cell[c]);
-			fputs("</td>", stdout);
-		}
-		fputs("</tr>\n", stdout);
-	}
-	fputs("</tbody></table></body></html>\n", stdout);
-}
-
-static void print_table(struct cli *cli, const struct rows *r)
-{
-	struct cli_table t;
-	cli_table_init(&t, cli, head, COLUMNS);
-	for (size_t i = 0; i < r->n; i++)
-		for (int c = 0; c < COLUMNS; c++)
-			cli_table_add(&t, r->item[i].cell[c]);
-	cli_table_finish(&t);
-	printf("\n%s\n", CONTROLS);
+			cli_report_add(&x.section[0], r->item[i].cell[c]);
+	cli_report_print(cli, &x, form);
+	cli_report_finish(&x);
 }
 
 int cli_report_changes(struct cli *cli, int argc, char **argv)
 {
 	struct rows r = {.since = cli->opt[0], .until = cli->opt[1]};
-	const char *format = cli->opt[2];
-	int code = CLI_OK;
+	enum cli_report_form form;
+	int code = cli_report_form_of(cli->opt[2], &form);
 
-	if (format && !bh_streq(format, "csv") && !bh_streq(format, "html"))
-		return cli_usage_error(NULL, "--format takes csv or html");
 	for (int i = 0; i < argc && code == CLI_OK; i++) {
 		int e = read_file(argv[i], &r);
 		if (e == 0)
@@ -254,16 +187,10 @@ int cli_report_changes(struct cli *cli, int argc, char **argv)
 		fprintf(stderr, "bulkhead: %s: %s\n", file, strerror(-e));
 		code = CLI_FAILED;
 	}
-	if (code == CLI_OK) {
-		if (bh_streq(format, "csv"))
-			print_csv(&r);
-		else if (bh_streq(format, "html"))
-			print_html(&r);
-		else if (cli->json)
-			print_json(cli, &r);
-		else
-			print_table(cli, &r);
-	}
+	if (code == CLI_OK && cli->json && form == CLI_REPORT_TABLE)
+		print_json(cli, &r);
+	else if (code == CLI_OK)
+		print_changes(cli, &r, form);
 	for (size_t i = 0; i < r.n; i++)
 		for (int c = 0; c < COLUMNS; c++)
 			free(r.item[i].cell[c]);
