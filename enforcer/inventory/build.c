@@ -50,8 +50,10 @@ static struct bh_workload *new_workload(const struct bh_container *c)
 	w->runtime = bh_xstrdup(c->runtime);
 	w->name = bh_xstrdup(c->name ? c->name : c->id);
 	bh_labels_copy(&w->labels, &c->labels);
-	/* Last, so that a container cannot give itself another's name. */
-	bh_labels_set(&w->labels, "bulkhead.io/name", w->name);
+	/* Last, so that a container cannot give itself another's name. A policy has to be able to
+	 * say it: an engine's names may be longer than a label's value. */
+	char bh_autofree *name = bh_label_value_of(w->name);
+	bh_labels_set(&w->labels, "bulkhead.io/name", name);
 	w->image = bh_xstrdup(c->image);
 	w->digest = bh_xstrdup(c->digest);
 	w->pid = c->pid;

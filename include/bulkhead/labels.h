@@ -30,6 +30,10 @@ void bh_labels_finish(struct bh_labels *l);
  * NULL if good, else what is wrong (static text). */
 const char *bh_label_key_check(const char *key);
 const char *bh_label_value_check(const char *value);
+/* What can be selected in place of a text: itself if it is a value and not empty, else what of it
+ * may stand in one, cut, and eight digits of its hash, so that two that are cut alike differ.
+ * Owned. */
+char *bh_label_value_of(const char *text);
 
 enum bh_selector_op { BH_SEL_IN, BH_SEL_NOT_IN, BH_SEL_EXISTS, BH_SEL_NOT_EXISTS };
 

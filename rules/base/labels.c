@@ -183,3 +183,19 @@ const char *bh_label_value_check(const char *value)
 		       "ends with a letter or digit";
 	return NULL;
 }
+
+char *bh_label_value_of(const char *text)
+{
+	const size_t most = 63 - strlen("-00000000");
+	uint64_t hash = bh_hash_str(text, BH_HASH_SEED);
+	char bh_autofree *kept = bh_xstrdup(text);
+	size_t n = 0;
+
+	if (*text && !bh_label_value_check(text))
+		return BH_TAKE_PTR(kept);
+	for (const char *s = text; *s && n < most; s++)
+		if (is_name(s, 1) || (n > 0 && strchr("-_.", *s)))
+			kept[n++] = *s;
+	kept[n] = '\0';
+	return bh_xasprintf("%s%s%08x", kept, n ? "-" : "", (unsigned)(hash ^ hash >> 32));
+}

@@ -129,26 +129,13 @@ static bool take_stable(const struct bh_workload *w, struct bh_labels *to)
 	return to->n > 0;
 }
 
-/*
- * Nothing but the name is left. One that is no label value is cut to what is: such a selector
- * selects nothing, which is safe, where an empty one would select the whole namespace.
- */
+/* Nothing but the name is left. An empty selector would select the whole namespace. */
 static void take_name(const struct bh_workload *w, struct bh_labels *to)
 {
-	char name[64];
-	size_t n = 0;
 	if (take(w, NAME_LABEL, to))
 		return;
-	for (const char *s = w->name ? w->name : ""; *s && n < sizeof(name) - 1; s++) {
-		bool alnum = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-			     (*s >= '0' && *s <= '9');
-		if (alnum || (n > 0 && strchr("-_.", *s)))
-			name[n++] = *s;
-	}
-	while (n > 0 && strchr("-_.", name[n - 1]))
-		n--;
-	name[n] = '\0';
-	bh_labels_set(to, NAME_LABEL, n ? name : "unnamed");
+	char bh_autofree *name = bh_label_value_of(w->name ? w->name : "");
+	bh_labels_set(to, NAME_LABEL, name);
 }
 
 void bh_role_of(const struct bh_workload *w, struct bh_labels *ret_selector)

@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The last lines of an explanation: what would have to be added, or taken away, for the opposite.
  */
+#include <bulkhead/baseline.h>
+
 #include "internal.h"
 
-static void print_labels_map(const struct bh_labels *l, struct bh_buf *out)
+/* As what is learned would say it: never by an instance, and never by nothing, which selects all.
+ */
+static void print_role(const struct bh_workload *w, struct bh_buf *out)
 {
-	bool any = false;
+	struct bh_labels l;
+	bh_role_of(w, &l);
 	bh_buf_str(out, "{matchLabels: {");
-	for (size_t i = 0; i < l->n; i++) {
-		/* A container's own name selects it alone; what is no label value can't be said. */
-		if (strcmp(l->item[i].key, "bulkhead.io/name") == 0 ||
-			bh_label_key_check(l->item[i].key) ||
-			bh_label_value_check(l->item[i].value))
-			continue;
-		bh_buf_printf(
-			out, "%s%s: \"%s\"", any ? ", " : "", l->item[i].key, l->item[i].value);
-		any = true;
-	}
+	for (size_t i = 0; i < l.n; i++)
+		bh_buf_printf(out, "%s%s: \"%s\"", i ? ", " : "", l.item[i].key, l.item[i].value);
 	bh_buf_str(out, "}}");
+	bh_labels_finish(&l);
 }
 
 static void suggest_peer(const struct bh_explain *x, enum bh_direction other, struct bh_buf *out)
@@ -37,7 +35,7 @@ static void suggest_peer(const struct bh_explain *x, enum bh_direction other, st
 			"namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: \"%s\"}}, ",
 			inv->workload[w]->namespace);
 	bh_buf_str(out, "podSelector: ");
-	print_labels_map(&inv->workload[w]->labels, out);
+	print_role(inv->workload[w], out);
 	bh_buf_str(out, "}");
 }
 

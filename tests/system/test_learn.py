@@ -56,6 +56,24 @@ def test_learn_export_enforce(lab):
     lab.expect([(web3, api.v4, "tcp", 8080, "open"), (web3, db.v4, "tcp", 5432, "drop")])
 
 
+def test_who_has_only_a_long_name(lab):
+    """Engines allow names that no label's value may be; what is learned of them holds all the same."""
+    long = "a-container-with-a-name-that-its-owner-thought-of-for-a-long-time_"
+    a, b = (lab.container(short) for short in ("a", "b"))
+    for c, name in ((a, long + "1_"), (b, long + "2_")):  # alike in what a value has room for
+        c.name, c.labels = name, {}
+    b.serve(tcp=[80, 81])
+    lab.start(mode="learn")
+    lab.expect([(a, b.v4, "tcp", 80, "open")])
+    wait_for("the edge", lambda: len(edges(lab)) == 1)
+    lab.cli("policy", "apply", lab.write("learned.yaml", lab.cli("learn", "export", "--force")))
+    lab.cli("mode", "set", "enforce")
+    lab.expect([(a, b.v4, "tcp", 80, "open"), (a, b.v4, "tcp", 81, "drop"), (b, b.v4, "tcp", 80, "open")])
+    why = lab.cli("explain", b.name, a.name, "tcp/22")
+    if "matchLabels: {}" in why or why.count("{matchLabels: {bulkhead.io/name: ") != 2:
+        raise Failure(f"what explain suggests: {why}")
+
+
 def test_learning_survives_restarts(lab):
     a, b = lab.container("a"), lab.container("b")
     b.serve(tcp=[80, 81])

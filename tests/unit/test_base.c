@@ -40,6 +40,31 @@ static void test_labels(void **state BH_UNUSED)
 	bh_labels_finish(&c);
 }
 
+static void check_value_of(const char *n64, const char *n63)
+{
+	static const char *const kept[] = {"web-1", "a_B.9", "x"};
+	/* Too long, alike but for the end; what may not stand first, last or at all; nothing. */
+	char bh_autofree *other = bh_xasprintf("%.63sZ", n64);
+	const char *const strange[] = {n64, other, "_a", "a.", "a b", "\x1b[31m", "\xff!", ""};
+	char *seen[BH_ARRAY_SIZE(strange)];
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(kept); i++) {
+		char bh_autofree *v = bh_label_value_of(kept[i]);
+		assert_string_equal(v, kept[i]);
+	}
+	char bh_autofree *longest = bh_label_value_of(n63);
+	assert_string_equal(longest, n63);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(strange); i++) {
+		seen[i] = bh_label_value_of(strange[i]);
+		assert_true(*seen[i]);
+		assert_null(bh_label_value_check(seen[i]));
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(seen[i], seen[k]);
+	}
+	for (size_t i = 0; i < BH_ARRAY_SIZE(strange); i++)
+		free(seen[i]);
+}
+
 static void test_label_syntax(void **state BH_UNUSED)
 {
 	static const char n63[] = "a23456789012345678901234567890123456789012345678901234567890123";
@@ -62,6 +87,7 @@ static void test_label_syntax(void **state BH_UNUSED)
 	memset(text, 'a', sizeof(text));
 	strcpy(text + 254, "/x");
 	assert_non_null(bh_label_key_check(text));
+	check_value_of(text, n63);
 	assert_null(bh_label_value_check(""));
 	assert_null(bh_label_value_check(n63));
 	assert_null(bh_label_value_check("a_B.9"));

@@ -595,6 +595,11 @@ static void test_explain(void **state BH_UNUSED)
 			"to allow it, add to spec.ingress of shop/db: {from: [{podSelector: "
 			"{matchLabels: {app: \"web\"}}}], ports: [{protocol: TCP, port: 5432}]}",
 			NULL});
+	/* Who has no label but its name is suggested by its name: nothing would be everybody. */
+	int web = bh_inventory_owner(s.inv, &f.src);
+	bh_labels_remove(&s.inv->workload[web]->labels, "app");
+	explain_contains(
+		&s, &f, (const char *const[]){"{matchLabels: {bulkhead.io/name: \"web\"}}", NULL});
 	f = tcp("192.0.2.9", "10.0.0.4", 5432);
 	explain_contains(&s, &f,
 		(const char *const[]){"{ipBlock: {cidr: \"192.0.2.9/32\"}}", "outside", NULL});

@@ -355,7 +355,9 @@ static void test_merge(void **state)
 	upsert(w->a, sidecar);
 	upsert(w->a, owner);
 	upsert(w->a, container("h1", "/n/host", NULL));
-	upsert(w->a, container("h2", "/n/host", NULL));
+	upsert(w->a, container("a-name-that-is-longer-than-the-value-of-a-label-may-be-in-any-"
+			       "policy",
+			     "/n/host", NULL));
 	upsert(w->b, container("bbb", "/n/1-again", NULL));
 	upsert(w->b, container("ccc", "/n/1-again", "other"));
 	struct bh_inventory *inv = build(w);
@@ -368,6 +370,9 @@ static void test_merge(void **state)
 	assert_string_equal(x->id, "bbb"); /* not the sidecar, though it comes first */
 	assert_string_equal(x->namespace, "shop");
 	assert_string_equal(bh_labels_get(&x->labels, "bulkhead.io/name"), "name-bbb");
+	for (size_t k = 0; k < inv->n; k++) /* whatever it is called, a policy can name it */
+		assert_null(bh_label_value_check(
+			bh_labels_get(&inv->workload[k]->labels, "bulkhead.io/name")));
 	assert_string_equal(bh_labels_get(&x->labels, "shared"), "owner's");
 	assert_string_equal(bh_labels_get(&x->labels, "side"), "aaa");
 	assert_string_equal(bh_labels_get(&x->labels, "other"), "ccc");
