@@ -220,6 +220,7 @@ int bh_nft_transact(struct bh_nft *n, struct bh_nft_batch *b, uint32_t gen,
 	if (!b->n)
 		return 0;
 	int rc = widen(n, b->len + sizeof(begin) + sizeof(end));
+	bool paused = bh_nft_watch_pause(n, b->len);
 	for (int try = 0; rc == 0 && try < TRIES; try++) {
 		number(n, b);
 		struct iovec iov[3] = {
@@ -236,6 +237,8 @@ int bh_nft_transact(struct bh_nft *n, struct bh_nft_batch *b, uint32_t gen,
 			break;
 		rc = 0;
 	}
+	if (paused)
+		bh_nft_watch_resume(n);
 	if (rc < 0 && !error->err) {
 		error->err = rc;
 		snprintf(error->object, sizeof(error->object), "the transaction");

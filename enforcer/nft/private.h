@@ -180,6 +180,10 @@ void bh_nft_add_log(struct nftnl_rule *r, uint16_t group, uint32_t snap_len);
 void bh_nft_add_queue(struct nftnl_rule *r, bool native, uint16_t num, bool bypass);
 void bh_nft_add_reject(struct nftnl_rule *r, uint32_t type, uint8_t code);
 
+/* watch.c: around a transaction of ours of so many bytes. True: resume when it is over. */
+bool bh_nft_watch_pause(struct bh_nft *n, size_t len);
+void bh_nft_watch_resume(struct bh_nft *n);
+
 /* probe.c */
 int bh_nft_probe(struct bh_nft *n);
 

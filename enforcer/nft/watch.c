@@ -7,6 +7,11 @@
  * it", the repair would overrun it again, for ever. So the generations are kept in account: up to
  * known_gen every announcement was received; if after a loss the generations since then are as many
  * as our own transactions since then, then what was lost was ours.
+ *
+ * The kernel makes an announcement, with memory of its own, for every single element and rule; as
+ * long as anybody listens that is most of what a large transaction costs. So while one of ours is
+ * under way nothing is listened to, if the tables belong to our socket: then the kernel refuses
+ * what we would hear of.
  */
 #include "private.h"
 
@@ -15,18 +20,44 @@
 #include <sys/socket.h>
 
 #define RCVBUF (8 << 20)
+#define LARGE 4096 /* bytes of a transaction: below, turning away costs more than it saves */
 #define MESSAGES_PER_DRAIN 65536 /* a flood by others must not keep us here; poll comes again */
+
+static int listen_to_changes(struct bh_nft *n, bool on)
+{
+	int group = NFNLGRP_NFTABLES;
+	int r = mnl_socket_setsockopt(n->watch,
+		on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &group, sizeof(group));
+	return r < 0 ? -errno : 0;
+}
 
 static int subscribe(struct bh_nft *n)
 {
-	int group = NFNLGRP_NFTABLES, size = RCVBUF;
+	int size = RCVBUF;
 	if (mnl_socket_bind(n->watch, 0, MNL_SOCKET_AUTOPID) < 0)
 		return -errno;
 	setsockopt(mnl_socket_get_fd(n->watch), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	if (mnl_socket_setsockopt(n->watch, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
-		return -errno;
+	int rc = listen_to_changes(n, true);
+	if (rc < 0)
+		return rc;
 	n->known_commits = n->commits;
 	return bh_nft_generation(n, &n->known_gen);
+}
+
+bool bh_nft_watch_pause(struct bh_nft *n, size_t len)
+{
+	return n->watch && n->own && n->caps.owner && len >= LARGE &&
+	       listen_to_changes(n, false) == 0;
+}
+
+void bh_nft_watch_resume(struct bh_nft *n)
+{
+	uint32_t now;
+	listen_to_changes(n, true); /* needs no memory: it was on before */
+	if (bh_nft_generation(n, &now) < 0)
+		return; /* what is missing then counts as lost */
+	n->known_gen = now;
+	n->known_commits = n->commits;
 }
 
 int bh_nft_watch_fd(struct bh_nft *n)
@@ -59,13 +90,18 @@ static bool concerns_us(const struct nlmsghdr *nlh)
 	return false;
 }
 
+/* What was still unread at a pause is older than what is known since. */
 static void note_generation(struct bh_nft *n, const struct nlmsghdr *nlh)
 {
 	const struct nlattr *a;
 	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg))
 	{
-		if (mnl_attr_get_type(a) == NFTA_GEN_ID && mnl_attr_validate(a, MNL_TYPE_U32) >= 0)
-			n->known_gen = ntohl(mnl_attr_get_u32(a));
+		if (mnl_attr_get_type(a) != NFTA_GEN_ID || mnl_attr_validate(a, MNL_TYPE_U32) < 0)
+			continue;
+		uint32_t gen = ntohl(mnl_attr_get_u32(a));
+		if ((int32_t)(gen - n->known_gen) <= 0)
+			return;
+		n->known_gen = gen;
 	}
 	if (nlh->nlmsg_pid == n->portid)
 		n->known_commits++;

@@ -27,6 +27,10 @@ void bench_kernel_open(struct bench_kernel *k)
 	int r = bh_nft_open(&k->nft);
 	if (r < 0)
 		errx(1, "nftables: %s", strerror(-r));
+	/* As the daemon has them: the tables are its own, and it hears of every change. */
+	bh_nft_set_owner(k->nft, true);
+	if (bh_nft_watch_fd(k->nft) < 0)
+		errx(1, "no announcements of changes");
 	char name[] = "/tmp/bulkhead-bench-XXXXXX";
 	k->fd = mkostemp(name, O_CLOEXEC);
 	if (k->fd < 0)

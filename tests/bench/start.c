@@ -112,6 +112,7 @@ static void reconcile(struct bench_live *l, struct bh_workload *added,
 	t[4] = bench_now();
 	int r = bh_nft_apply(l->nft, &diff, &e);
 	t[5] = bench_now();
+	bh_nft_watch_drain(l->nft);
 	ret->cpu = bench_cpu() - cpu;
 	if (r < 0)
 		errx(1, "commit: %s: %s %s", strerror(-r), e.object, e.kernel);

@@ -76,6 +76,38 @@ static void reopen(void)
 	bh_nft_set_owner(nft, true);
 }
 
+static bool announced(void)
+{
+	struct pollfd p = {.fd = bh_nft_watch_fd(nft), .events = POLLIN};
+	return poll(&p, 1, 0) > 0;
+}
+
+/* Of our own large changes nothing is announced, of others' everything, before and after. */
+static void test_not_announced(void **state)
+{
+	(void)state;
+	if (!bh_nft_get_caps(nft)->owner)
+		skip_no_owner();
+	struct bh_ruleset *rs = sample_link();
+	assert_true(bh_nft_watch_fd(nft) >= 0);
+	assert_true(bh_nft_watch_drain(nft) >= 0);
+	rebuild(rs);
+	assert_false(announced());
+	must("nft add table inet other");
+	assert_true(announced());
+	rebuild(rs); /* with that still unread */
+	assert_true(announced());
+	assert_int_equal(bh_nft_watch_drain(nft), 0);
+	assert_false(announced());
+	must("nft delete table inet other");
+	assert_int_equal(bh_nft_watch_drain(nft), 0);
+	must("nft add table inet another; nft add chain inet another c; nft delete table inet "
+	     "another");
+	assert_true(announced());
+	assert_int_equal(bh_nft_watch_drain(nft), 0);
+	bh_ruleset_free(rs);
+}
+
 #define FORWARD "nft -a list chain inet bulkhead forward | head -2"
 #define GUARD "nft -a list chain bridge bulkhead guard | head -2"
 
@@ -209,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_refused_to_others, clean_own),
+		cmocka_unit_test_teardown(test_not_announced, clean_own),
 		cmocka_unit_test_teardown(test_taken_over, clean_own),
 		cmocka_unit_test_teardown(test_killed, clean_own),
 		cmocka_unit_test_teardown(test_orphans_can_go, clean_own),
