@@ -2,6 +2,8 @@
 #include "cli/report.h"
 #include "report_css.h"
 
+#define WRAPS 24 /* bytes: what is no longer stands in one line of a page */
+
 void cli_report_add(struct cli_report_section *s, const char *text)
 {
 	BH_GROW(s->cell, s->n, s->cap);
@@ -56,6 +58,16 @@ void cli_report_finish(struct cli_report *r)
 size_t cli_report_rows(const struct cli_report *r, const struct cli_report_section *s)
 {
 	return s->n / r->columns;
+}
+
+/* For people a column that says nothing in a section is left out. */
+static void find_shown(const struct cli_report *r, const struct cli_report_section *s,
+	bool shown[static CLI_REPORT_COLUMNS])
+{
+	for (size_t c = 0; c < r->columns; c++)
+		shown[c] = s->n == 0;
+	for (size_t k = 0; k < s->n; k++)
+		shown[k % r->columns] |= *s->cell[k] != '\0';
 }
 
 int cli_report_form_of(const char *format, enum cli_report_form *ret)
@@ -133,8 +145,27 @@ static bool is_bad(const struct cli_report *r, size_t column, const char *text)
 	return false;
 }
 
+static void html_row(
+	const struct cli_report *r, const bool *shown, const char *tag, char *const *cell)
+{
+	fputs("<tr>", stdout);
+	for (size_t c = 0; c < r->columns; c++) {
+		const char *text = cell ? cell[c] : r->column[c].head;
+		bool bad = cell && is_bad(r, c, text), wraps = cell && strlen(text) > WRAPS;
+		if (!shown[c])
+			continue;
+		printf("<%s%s>", tag, bad ? " class=\"bad\"" : wraps ? " class=\"wraps\"" : "");
+		html_text(text);
+		printf("</%s>", tag);
+	}
+	fputs("</tr>\n", stdout);
+}
+
 static void html_section(const struct cli_report *r, const struct cli_report_section *s)
 {
+	bool shown[CLI_REPORT_COLUMNS];
+
+	find_shown(r, s, shown);
 	if (s->title) {
 		fputs("<h2>", stdout);
 		html_text(s->title);
@@ -149,21 +180,11 @@ static void html_section(const struct cli_report *r, const struct cli_report_sec
 		fputs("<p class=\"none\">None.</p>\n", stdout);
 		return;
 	}
-	fputs("<table><thead><tr>", stdout);
-	for (size_t c = 0; c < r->columns; c++) {
-		fputs("<th>", stdout);
-		html_text(r->column[c].head);
-		fputs("</th>", stdout);
-	}
-	fputs("</tr></thead><tbody>\n", stdout);
-	for (size_t k = 0; k < s->n; k++) {
-		size_t c = k % r->columns;
-		bool bad = is_bad(r, c, s->cell[k]);
-		fputs(c ? "" : "<tr>", stdout);
-		fputs(bad ? "<td class=\"bad\">" : "<td>", stdout);
-		html_text(s->cell[k]);
-		fputs(c + 1 == r->columns ? "</td></tr>\n" : "</td>", stdout);
-	}
+	fputs("<table><thead>", stdout);
+	html_row(r, shown, "th", NULL);
+	fputs("</thead><tbody>\n", stdout);
+	for (size_t k = 0; k < s->n; k += r->columns)
+		html_row(r, shown, "td", s->cell + k);
 	fputs("</tbody></table>\n", stdout);
 }
 
@@ -207,18 +228,34 @@ static void print_safe(const char *before, const char *text, const char *after)
 	printf("%s%s%s", before, safe, after);
 }
 
-static void print_tables(struct cli *cli, const struct cli_report *r)
+static void print_table(
+	struct cli *cli, const struct cli_report *r, const struct cli_report_section *s)
 {
 	const char *head[CLI_REPORT_COLUMNS];
-	char bh_autofree *upper[CLI_REPORT_COLUMNS] = {0};
+	char *upper[CLI_REPORT_COLUMNS];
+	bool shown[CLI_REPORT_COLUMNS];
 	struct cli_table t;
+	size_t n = 0;
 
+	find_shown(r, s, shown);
 	for (size_t c = 0; c < r->columns; c++) {
 		upper[c] = bh_xstrdup(r->column[c].head);
 		for (char *p = upper[c]; *p; p++)
 			*p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p;
-		head[c] = upper[c];
+		if (shown[c])
+			head[n++] = upper[c];
 	}
+	cli_table_init(&t, cli, head, n);
+	for (size_t k = 0; k < s->n; k++)
+		if (shown[k % r->columns])
+			cli_table_add(&t, s->cell[k]);
+	cli_table_finish(&t);
+	for (size_t c = 0; c < r->columns; c++)
+		free(upper[c]);
+}
+
+static void print_tables(struct cli *cli, const struct cli_report *r)
+{
 	for (size_t i = 0; i < r->n_facts; i++) {
 		print_safe("", r->fact[i].label, ": ");
 		print_safe("", r->fact[i].text, "\n");
@@ -229,10 +266,7 @@ static void print_tables(struct cli *cli, const struct cli_report *r)
 			print_safe(i || r->n_facts ? "\n" : "", s->title, "\n");
 		if (s->note)
 			print_safe("", s->note, "\n");
-		cli_table_init(&t, cli, head, r->columns);
-		for (size_t k = 0; k < s->n; k++)
-			cli_table_add(&t, s->cell[k]);
-		cli_table_finish(&t);
+		print_table(cli, r, s);
 	}
 	print_safe("\n", r->controls, "\n");
 }
