@@ -15,7 +15,7 @@ struct bh_audit {
 	struct bh_audit_writer *writer;
 	struct bh_audit_repeats repeats;
 	struct bh_audit_text scratch; /* of the record being made */
-	uint64_t aggregated, lost;
+	uint64_t aggregated, lost, all_refused;
 	uint64_t ticket; /* of the last record given to the writer */
 	uint64_t slow; /* a ticket that was waited for in vain; 0: none */
 	struct bh_audit_refused { /* events that found no room */
@@ -40,6 +40,7 @@ static bool push(struct bh_audit *a, const struct bh_audit_text *rec, uint64_t e
 	r->last = when;
 	r->count += it.events;
 	a->lost += it.events;
+	a->all_refused += it.events;
 	return false;
 }
 
@@ -60,7 +61,7 @@ static void report_refused(struct bh_audit *a)
 		struct bh_audit_refused r = a->refused[may_drop];
 		if (r.count == 0)
 			continue;
-		uint64_t lost = a->lost;
+		uint64_t lost = a->lost, refused = a->all_refused;
 		a->refused[may_drop].count = 0;
 		bool ok = push_gap(a,
 			may_drop ? "allowed flows lost: the audit log could not keep up"
@@ -72,6 +73,7 @@ static void report_refused(struct bh_audit *a)
 			a->refused[0].count = 0; /* the report itself is no event */
 			a->refused[may_drop] = r;
 			a->lost = lost;
+			a->all_refused = refused;
 			return;
 		}
 	}
@@ -255,6 +257,7 @@ void bh_audit_get_stats(const struct bh_audit *a, struct bh_audit_stats *ret)
 	bh_audit_writer_get_stats(a->writer, ret);
 	ret->aggregated = a->aggregated;
 	ret->lost = a->lost;
+	ret->refused = a->all_refused;
 }
 
 int64_t bh_audit_ended(const struct bh_audit *a)

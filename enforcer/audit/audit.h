@@ -92,6 +92,8 @@ void bh_audit_tick(struct bh_audit *a, int64_t now_us); /* about once a second *
 
 struct bh_audit_stats {
 	uint64_t written, aggregated, lost; /* records; events folded into repeats; events lost */
+	uint64_t
+		refused; /* of the lost: because the log could not be written, or not fast enough */
 	uint64_t sequence; /* of the last record written */
 	uint64_t waiting; /* records that are not in the file yet */
 	uint64_t checkpoints; /* of this run */

@@ -49,6 +49,8 @@ static const struct kind kinds[] = {
 	{"log.recovered", false, 47, {"process"}, "info"},
 	{"log.altered", true, 99, {"process", "intrusion_detection"}, "info"},
 	{"key.changed", false, 21, {"process", "configuration"}, "change"},
+	{"flows.stopped", true, 73, {"process", "network"}, "info"},
+	{"flows.resumed", false, 47, {"process", "network"}, "info"},
 	{"source.lost", false, 47, {"process"}, "info"},
 	{"source.restored", false, 21, {"process"}, "info"},
 };

@@ -193,6 +193,11 @@ enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg)
 		.when = bh_core_now(),
 	};
 	enum bh_packet_verdict v = decide(s, p, ctx, &e);
+	if (s->stopped && v == BH_PACKET_ACCEPT) { /* it could not be recorded */
+		__atomic_add_fetch(&ctx->shared->stopped, 1, __ATOMIC_RELAXED);
+		bh_snapshot_unref(s);
+		return BH_PACKET_DROP;
+	}
 	if (v == BH_PACKET_HOLD || v == BH_PACKET_REPEAT) {
 		bh_snapshot_unref(s); /* told when it is decided */
 		return v;

@@ -37,6 +37,7 @@ struct bh_snapshot {
 	struct bh_config_exceptions exceptions; /* from feeds; without reasons */
 	enum bh_mode node_mode;
 	bool reject;
+	bool stopped; /* nothing new passes, for it could not be recorded */
 	uint64_t epoch; /* of the run's snapshots, ascending from 1 */
 };
 struct bh_snapshot *bh_snapshot_ref(struct bh_snapshot *s);
@@ -74,6 +75,7 @@ struct bh_shared {
 	struct bh_event *ring; /* BH_RING_SIZE */
 	size_t head, count;
 	uint64_t lost[2]; /* by dropped */
+	uint64_t stopped; /* packets dropped because nothing new passes; atomic */
 	uv_async_t *wake;
 };
 void bh_shared_publish(struct bh_shared *s, struct bh_snapshot *snap); /* takes snap */
@@ -312,10 +314,16 @@ struct bh_core {
 	uint64_t departed_flows; /* removed since the start */
 	uint64_t events_lost;
 	struct bh_pulse { /* pulse.c; µs since the epoch but for the offset */
-		int64_t ticked, beat, failing_since;
+		int64_t ticked, beat;
 		int64_t clock_offset; /* of the clock to the time since boot */
-		uint64_t lost;
 	} pulse;
+	struct bh_stop { /* log_failure.c: what happens when the log can't be written */
+		int64_t failing_since; /* the loop's time, ms; 0: it can */
+		uint64_t refused, written; /* by the log, seen already */
+		int64_t since; /* µs since the epoch: nothing new passes; 0: it does */
+		uint64_t counted; /* of the kernel's counter and the queues', told already */
+		uint64_t times, packets; /* since the start */
+	} stop;
 	int64_t queues_ticked; /* when their losses were looked at last */
 	bool failed; /* it stops because the audit log can't be written */
 	uint64_t kernel_lost[BH_QUEUES]; /* by the kernel alone, already reported as a gap */
@@ -570,6 +578,9 @@ json_t *bh_core_sinks_json(struct bh_core *c);
 void bh_core_sinks_metrics(struct bh_core *c, struct bh_buf *b);
 /* pulse.c */
 void bh_core_pulse_tick(struct bh_core *c);
+/* log_failure.c */
+void bh_core_log_failure_tick(struct bh_core *c);
+json_t *bh_core_stop_json(const struct bh_core *c, json_t *problems);
 /* A gap record. count −1: nobody knows how many; since 0: nor since when. */
 void bh_core_gap(
 	struct bh_core *c, const char *class, int64_t count, int64_t since, const char *message);

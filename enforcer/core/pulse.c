@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the audit log says of itself: a heartbeat with what was written and lost, steps of the
- * clock, gaps with their class, count and times; and what happens when it can't be written.
+ * clock, gaps with their class, count and times.
  */
-#include <signal.h>
 #include <time.h>
 
 #include "core/private.h"
 
 #define HEARTBEAT_US 60000000
 #define STEP_US 1000000 /* what the clock may gain or lose within one tick */
-#define FAILING_US 10000000 /* a disk may be full for that long */
 
 void bh_core_gap(
 	struct bh_core *c, const char *class, int64_t count, int64_t since, const char *message)
@@ -61,40 +59,10 @@ static void beat(struct bh_core *c, int64_t now)
 			(json_int_t)((now - c->started) / 1000000)));
 }
 
-/* `exit`: what is not on record must not go on. The rules stay, so that enforcing groups are
- * closed to what is new. */
-static void watch_log(struct bh_core *c, int64_t now)
-{
-	struct bh_audit_stats a;
-
-	bh_audit_get_stats(c->audit, &a);
-	if (a.last_error == 0 && a.lost == c->pulse.lost) {
-		c->pulse.failing_since = 0;
-		return;
-	}
-	if (!c->pulse.failing_since)
-		c->pulse.failing_since = now;
-	bool lost = a.lost != c->pulse.lost;
-	c->pulse.lost = a.lost;
-	if (c->conf->audit_failure != BH_LOG_FAILURE_EXIT || c->failed ||
-		(!lost && now - c->pulse.failing_since < FAILING_US))
-		return;
-	c->failed = true;
-	fprintf(stderr, "bulkheadd: audit log %s: %s: stopping, as audit.on_log_failure says\n",
-		c->conf->audit_path, a.last_error ? strerror(-a.last_error) : "records were lost");
-	kill(getpid(), SIGTERM);
-}
-
 void bh_core_pulse_tick(struct bh_core *c)
 {
 	int64_t now = bh_core_now();
 	watch_clock(c, now);
 	beat(c, now);
-	watch_log(c, now);
 	c->pulse.ticked = now;
-}
-
-bool bh_core_failed(const struct bh_core *c)
-{
-	return c->failed;
 }

@@ -95,6 +95,7 @@ static struct bh_snapshot *build_snapshot(struct bh_core *c)
 	bh_core_exceptions_copy(&s->exceptions, &c->conf->feed_exceptions);
 	s->node_mode = bh_core_node_mode(c);
 	s->reject = c->conf->reject;
+	s->stopped = c->stop.since != 0;
 	s->epoch = ++c->epochs;
 	return s;
 }
@@ -110,6 +111,8 @@ static struct bh_ruleset *emit(struct bh_core *c, const struct bh_snapshot *s)
 		.pace_rate = c->conf->pace_rate,
 		.pace_burst = c->conf->pace_burst,
 		.have_nfqueue = caps->native_queue || caps->compat_queue,
+		.stoppable = c->conf->audit_failure == BH_LOG_FAILURE_BLOCK || s->stopped,
+		.stopped = s->stopped,
 		.names = bh_core_names_wanted(c),
 		.names_group = c->conf->queue_base,
 		.feed_sets = &c->feed_load.sets,

@@ -269,6 +269,7 @@ struct bh_answer bh_core_status(struct bh_core *c)
 	json_object_set_new(o, "queues", bh_core_queues_json(c));
 	json_object_set_new(o, "cache", bh_core_cache_json(c));
 	json_object_set_new(o, "pace", bh_core_pace_json(c));
+	json_object_set_new(o, "stopped", bh_core_stop_json(c, problems));
 	json_object_set_new(o, "flow_ends", bh_core_ends_json(c, problems));
 	json_object_set_new(o, "audit", audit_json(c));
 	json_object_set_new(o, "failing", failing_json(c));
@@ -373,6 +374,11 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		(double)(a.lost + c->events_lost));
 	gauge(&m.text, "unlisted_flows_total", "counter",
 		"Allowed flows that are missing from the flow list.", (double)c->passed.unlisted);
+	gauge(&m.text, "new_flows_stopped", "gauge",
+		"1 while no new flow of a workload passes, as audit.on_log_failure says.",
+		c->stop.since != 0);
+	gauge(&m.text, "stopped_packets_total", "counter",
+		"Packets of new flows dropped because of that.", (double)c->stop.packets);
 	gauge(&m.text, "flow_ends_total", "counter",
 		"Ends of workloads' flows that conntrack told.", (double)c->ends.seen);
 	gauge(&m.text, "flow_ends_lost_total", "counter",

@@ -23,6 +23,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	tell(c);
 	bh_audit_tick(c->audit, bh_core_now());
 	bh_core_pulse_tick(c);
+	bh_core_log_failure_tick(c);
 	bh_core_sources_tick(c);
 	bh_core_departed_purge(c);
 	bh_core_queues_tick(c);

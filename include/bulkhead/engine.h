@@ -70,6 +70,8 @@ struct bh_emit_opts {
 	uint16_t queue_hold; /* NFQUEUE number: ends where workloads live, but of no known one */
 	bool hold_closed; /* without bypass: the node's own mode is enforce */
 	bool have_nfqueue; /* false: neither queue nor compat target: unmatched just drops */
+	/* New flows of workloads can be stopped, all of them, or are. Both change base chains. */
+	bool stoppable, stopped;
 	bool names; /* DNS questions and answers are copied to NFLOG's group names_group */
 	uint16_t names_group;
 	/* What one source may send to each of the ends that queue: packets per second, and how many

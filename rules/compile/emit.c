@@ -159,6 +159,32 @@ static struct bh_chain *base_chain(struct bh_emit *m, const char *name, enum bh_
 	return c;
 }
 
+/* Beyond all that decides: nothing new, whoever allows it, while it could not be recorded. Who
+ * lives nowhere that is known is for the daemon, in the hold queue. */
+static void emit_stop(const struct bh_emit *m, struct bh_chain *c, enum bh_match_kind kind)
+{
+	if (!m->opts->stopped)
+		return;
+	for (int family = BH_IPV4; family <= BH_IPV6; family += 2) {
+		struct bh_rule *r = bh_chain_add(c, NULL);
+		bh_emit_set_match(r, kind, (enum bh_family)family,
+			family == BH_IPV4 ? "inhabited4" : "inhabited6");
+		bh_emit_go(r, BH_ACT_GOTO, "stopped");
+	}
+}
+
+/* Its counter goes on for as long as the table stands. */
+static void emit_stopped(const struct bh_emit *m)
+{
+	if (!m->opts->stoppable)
+		return;
+	struct bh_chain *c = bh_ruleset_add_chain(
+		m->rs, "stopped", BH_HOOK_NONE, 0, "new flows, while they could not be recorded");
+	struct bh_rule *r = bh_chain_add(c, NULL);
+	r->counter = true;
+	r->action = BH_ACT_DROP;
+}
+
 /* The header names the node here, and the next address in the option behind this hook. */
 static void emit_source_routes(struct bh_chain *c)
 {
@@ -175,6 +201,8 @@ static void emit_forward(struct bh_emit *m)
 	struct bh_chain *c = base_chain(m, "forward", BH_HOOK_FORWARD);
 	emit_source_routes(c);
 	emit_plumbing(c, false);
+	emit_stop(m, c, BH_MATCH_SADDR_SET);
+	emit_stop(m, c, BH_MATCH_DADDR_SET);
 	emit_vmaps(c, BH_MAP_QUARANTINE, BH_EGRESS);
 	emit_vmaps(c, BH_MAP_QUARANTINE, BH_INGRESS);
 	emit_flooded(c);
@@ -205,6 +233,7 @@ static void emit_host(struct bh_emit *m, const char *name, enum bh_hook hook)
 	bh_rule_match(r, in ? BH_MATCH_IIF_LO : BH_MATCH_OIF_LO);
 	r->action = BH_ACT_ACCEPT;
 	emit_plumbing(c, true);
+	emit_stop(m, c, kind);
 	emit_vmaps(c, BH_MAP_QUARANTINE, d);
 	emit_flooded(c);
 	bh_emit_threat(c, kind);
@@ -232,6 +261,7 @@ struct bh_ruleset *bh_engine_emit(const struct bh_engine *e, const struct bh_emi
 	emit_host(&m, "output", BH_HOOK_OUTPUT);
 	bh_emit_threats(&m);
 	bh_emit_names(&m);
+	emit_stopped(&m);
 	bh_emit_ends(&m);
 	bh_emit_guard(&m);
 	bh_emit_surroundings(&m);

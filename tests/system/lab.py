@@ -453,7 +453,8 @@ class Lab:
         try:
             with open(self.dir + "/audit.jsonl") as f:
                 for line in f:
-                    out.append(json.loads(line))
+                    if line.endswith("\n"):  # else it is being written
+                        out.append(json.loads(line))
         except FileNotFoundError:
             pass
         return out

@@ -5,7 +5,7 @@
  * the difference before committing it.
  *
  * A workload's label "golden-mode" sets its mode. Words after the case's name are options:
- * unselected-deny, host-policy, reject, no-queue, feeds, names.
+ * unselected-deny, host-policy, reject, no-queue, feeds, names, stopped.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,6 +48,8 @@ static char *render(const struct bh_scenario *c)
 	struct bh_emit_opts emit = {.queue_unmatched = 48620,
 		.queue_observed = 48621,
 		.have_nfqueue = !strstr(c->name, " no-queue"),
+		.stoppable = strstr(c->name, " stopped"),
+		.stopped = strstr(c->name, " stopped"),
 		.names = strstr(c->name, " names"),
 		.names_group = 48620,
 		.feeds = &feeds};
