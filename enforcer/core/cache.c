@@ -188,7 +188,7 @@ static void on_element(const struct bh_nft_elem *el, void *arg)
 	if (more == 0)
 		return;
 	c->cache.hits += more;
-	const struct bh_event e = {
+	struct bh_event e = {
 		.kind = BH_EVENT_DECISION,
 		.snap = c->snap,
 		.flow = x->flow,
@@ -197,6 +197,8 @@ static void on_element(const struct bh_nft_elem *el, void *arg)
 		.when = bh_core_now(),
 		.cached = more,
 	};
+	if (!e.dropped)
+		bh_core_match_alerts(&e); /* listed since it was put in */
 	bh_core_event(c, &e);
 }
 

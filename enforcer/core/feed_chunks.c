@@ -2,8 +2,8 @@
 /* What differs between two indexes, as transactions that keep nobody waiting. See feed_load.h. */
 #include "core/private.h"
 
-#define HOSTS_A_CHUNK 8192
-#define NETS_A_CHUNK 1024
+#define HOSTS_A_CHUNK 4096
+#define NETS_A_CHUNK 512
 #define BLOCK 64 /* elements that are compared at once */
 
 /* --- what differs: both lists ascend --- */

@@ -38,6 +38,7 @@ static void note(struct bh_core *c, const struct bh_flow *f, uint64_t times)
 		.cached = times,
 	};
 	bh_engine_evaluate(c->snap->engine, f, &e.decision);
+	bh_core_match_alerts(&e);
 	bh_core_audit_event(c, &e);
 	bh_core_flow_note(c, &e);
 }

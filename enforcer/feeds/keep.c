@@ -14,6 +14,7 @@
 
 #define MAGIC "# bulkhead feed copy 1\n"
 #define HEADER_MAX 16384
+#define PIECE (1u << 20)
 
 void bh_feed_meta_finish(struct bh_feed_meta *m)
 {
@@ -51,16 +52,23 @@ static void add_line(struct bh_buf *b, const char *name, const char *value)
 		bh_buf_printf(b, "# %s: %s\n", name, value);
 }
 
+/* Synced piece by piece: many MiB at once would keep whoever else syncs a file waiting, such as a
+ * change of policy. */
 static int write_all(int fd, const char *p, size_t n)
 {
+	size_t unsynced = 0;
 	while (n > 0) {
-		ssize_t w = write(fd, p, n);
+		ssize_t w = write(fd, p, n < PIECE ? n : PIECE);
 		if (w < 0 && errno == EINTR)
 			continue;
 		if (w < 0)
 			return -errno;
 		p += w;
 		n -= (size_t)w;
+		unsynced += (size_t)w;
+		if (unsynced >= PIECE && fdatasync(fd) < 0)
+			return -errno;
+		unsynced %= PIECE;
 	}
 	return 0;
 }

@@ -32,6 +32,44 @@ def test_directions(lab):
         raise Failure("feed test does not say the direction")
 
 
+ALLOW_ALL = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: all, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}
+"""
+
+
+def test_alerts_of_what_rules_allow(lab):
+    """The daemon is not asked about these; all the same each is told, once, with its number."""
+    a = lab.container("a")
+    a.serve(tcp=[80])
+    lab.serve(lab.out, tcp=[443])
+    lab.policy("all.yaml", ALLOW_ALL)
+    lab.config(mode="enforce", feeds=[{"name": "watch", "url": lab.write("w.txt", BAD + "\n"), "action": "alert"}])
+    lab.start()
+    wait_for("the feed is in force", lambda: lab.status()["feeds"]["indicators"] == 1)
+    queued = sum(q["received"] for q in lab.status()["queues"])
+    lab.expect([(a, BAD, "tcp", 443, "open")] * 3 + [(a, FINE, "tcp", 443, "open")])
+    if lab.probe(lab.out, a.v4, "tcp", 80, source=BAD) != "open":
+        raise Failure("a feed that only alerts blocks")
+
+    def told(key, addr):
+        records = [r for r in lab.audited("threat-alert") if r[key]["ip"] == addr]
+        return sum(r["bulkhead"]["repeat"] for r in records), records
+    # Repetitions of ten seconds are one record.
+    wait_for("three to it", lambda: told("destination", BAD)[0] == 3, timeout=60)
+    wait_for("one from it", lambda: told("source", BAD)[0] == 1)
+    n, records = told("destination", BAD)
+    for word in ("watch", BAD, "'a'"):
+        if word not in str(records[0]):
+            raise Failure(f"the record does not name {word}: {records[0]}")
+    if sum(q["received"] for q in lab.status()["queues"]) != queued:
+        raise Failure("the daemon was asked after all: this test proves nothing")
+    if told("destination", FINE)[0] or told("destination", BAD)[0] != 3:
+        raise Failure(f"too much is told: {lab.audited('threat-alert')}")
+
+
 def test_allow_list_and_what_is_shown(lab):
     a = lab.container("a")
     lab.serve(lab.out, tcp=[443])
