@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* bulkhead impact: which containers had to do with an address, a prefix, an image or a digest. */
+/* bulkhead impact: which containers had to do with an address, a prefix, a feed, an image or a
+ * digest. */
 #include "cli/cli.h"
 
 static void add_name(struct cli_table *t, const json_t *e)

@@ -48,10 +48,12 @@ static const struct cli_command commands[] = {
 		"that was called so.",
 		1, 1, {{'o', "output", "table|json|yaml", "how to print the answer"}},
 		cli_workload_show},
-	{"impact", "ADDRESS|CIDR|IMAGE|DIGEST",
+	{"impact", "ADDRESS|CIDR|FEED|IMAGE|DIGEST",
 		"Say which containers had to do with it, running or gone",
-		"From recorded flows and the history: who talked with the address, or what\n"
-		"containers of the image did; first, last, how often; and what of the same image\n"
+		"From recorded flows and the history: who talked with the address or with "
+		"anything\n"
+		"that the feed lists, or what containers of the image did; first, last, how often; "
+		"and what of the same image\n"
 		"runs now. Twelve hexadecimal digits, or sha256: and some, are a digest.",
 		1, 1, {{'o', "output", "table|json|yaml", "how to print the answer"}}, cli_impact},
 	{"flows", "", "List the flows seen, newest last, with the verdict and the rule behind it",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * GET /v1/impact: which containers had to do with an address, a prefix, an image or a digest, those
- * that are gone as well; and what of the same image runs now.
+ * GET /v1/impact: which containers had to do with an address, a prefix, all that a feed lists, an
+ * image or a digest, those that are gone as well; and what of the same image runs now.
  */
 #include "core/impact.h"
 
@@ -162,6 +162,15 @@ static bool is_digest(const char *s)
 	return n >= (prefix ? 4 : DIGEST_DIGITS) && n <= 64 && strspn(hex, "0123456789abcdef") == n;
 }
 
+/* An image that is called like a feed can be named with its tag or registry. */
+static bool is_feed(const struct bh_core *c, const char *what)
+{
+	for (size_t i = 0; i < c->conf->n_feeds; i++)
+		if (bh_streq(c->conf->feeds[i].name, what))
+			return true;
+	return false;
+}
+
 /* 0, −errno of the store, or −EINVAL: no such thing. */
 static int gather(struct bh_impact *x, const char *what, const char **ret_kind)
 {
@@ -178,6 +187,10 @@ static int gather(struct bh_impact *x, const char *what, const char **ret_kind)
 		const struct bh_range r = bh_prefix_range(&p);
 		*ret_kind = "prefix";
 		return bh_impact_add_range(x, &r);
+	}
+	if (is_feed(x->c, what)) {
+		*ret_kind = "feed";
+		return bh_impact_add_feed(x, what);
 	}
 	if (is_digest(what)) {
 		*ret_kind = "digest";
@@ -201,8 +214,8 @@ struct bh_answer bh_core_impact(struct bh_core *c, const char *what)
 		answer = bh_answer_json(200, render(&x, what, kind));
 	else if (!kind)
 		answer = bh_answer_error(400, NULL,
-			"neither an address (203.0.113.9), a prefix (203.0.113.0/24), an image "
-			"(nginx:1.25) nor a digest (sha256:…)");
+			"neither an address (203.0.113.9), a prefix (203.0.113.0/24), a feed, an "
+			"image (nginx:1.25) nor a digest (sha256:…)");
 	else
 		answer = bh_answer_error(500, NULL, "%s/bulkhead.db: %s", c->conf->state,
 			bh_store_message(c->store));

@@ -46,5 +46,8 @@ void bh_impact_init(struct bh_impact *x, struct bh_core *c);
 void bh_impact_finish(struct bh_impact *x);
 /* Each adds to x; 0 or −errno of the store. */
 int bh_impact_add_range(struct bh_impact *x, const struct bh_range *r);
+/* Of all that the feed lists, what recorded flows have. Rows of all addresses together are bounded
+ * as those of one question are. */
+int bh_impact_add_feed(struct bh_impact *x, const char *feed);
 int bh_impact_add_image(struct bh_impact *x, const struct bh_image *want, const char *text);
 int bh_impact_add_digest(struct bh_impact *x, const char *digest);

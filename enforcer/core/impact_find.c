@@ -165,6 +165,40 @@ int bh_impact_add_range(struct bh_impact *x, const struct bh_range *range)
 	return r;
 }
 
+/* --- feeds --- */
+
+struct listed {
+	const struct bh_feed_index *index;
+	const char *feed;
+	struct bh_ranges found;
+};
+
+static void match_listed(const struct bh_addr *a, void *arg)
+{
+	struct listed *l = arg;
+	struct bh_feed_hit hit[64];
+	size_t n = bh_feed_index_lookup(l->index, a, hit, BH_ARRAY_SIZE(hit));
+	for (size_t i = 0; i < n; i++)
+		if (bh_streq(hit[i].feed, l->feed)) {
+			bh_ranges_add(&l->found, (struct bh_range){*a, *a});
+			return;
+		}
+}
+
+/* From the flows' side: of a million indicators hardly any is in them. */
+int bh_impact_add_feed(struct bh_impact *x, const char *feed)
+{
+	struct listed l = {.index = x->c->snap ? x->c->snap->feeds : NULL, .feed = feed};
+	int r = 0;
+	for (int end = BH_FLOW_SRC; l.index && end <= BH_FLOW_DST && r == 0; end++)
+		r = bh_store_list_flow_addrs(x->c->store, (enum bh_flow_end)end, match_listed, &l);
+	bh_ranges_normalise(&l.found);
+	for (size_t i = 0; i < l.found.n && r == 0 && x->budget; i++)
+		r = bh_impact_add_range(x, &l.found.item[i]);
+	bh_ranges_finish(&l.found);
+	return r;
+}
+
 /* --- images --- */
 
 struct stays {

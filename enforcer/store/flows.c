@@ -277,6 +277,35 @@ int bh_store_flows_of_stay(struct bh_store *s, enum bh_flow_end end, uint64_t st
 	return read_rows(s, st, fn, arg);
 }
 
+/* False: empty, of an end that is no address. */
+static bool key_addr(const uint8_t *key, size_t len, struct bh_addr *ret)
+{
+	bool v4 = len == 5 && key[0] == BH_IPV4, v6 = len == 17 && key[0] == BH_IPV6;
+	if (v4 || v6)
+		*ret = bh_addr_from_bytes(v4 ? BH_IPV4 : BH_IPV6, key + 1);
+	return v4 || v6;
+}
+
+int bh_store_list_flow_addrs(struct bh_store *s, enum bh_flow_end end,
+	void (*fn)(const struct bh_addr *a, void *arg), void *arg)
+{
+	static const char *const sql[] = {
+		"SELECT DISTINCT src_key FROM flow ORDER BY src_key",
+		"SELECT DISTINCT dst_key FROM flow ORDER BY dst_key",
+	};
+	sqlite3_stmt *st;
+	int rc, r = bh_store_statement(s, BH_STMT_FLOW_SRC_ADDRS + (int)end, sql[end], &st);
+	if (r < 0)
+		return r;
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const void *key = sqlite3_column_blob(st, 0);
+		struct bh_addr a;
+		if (key_addr(key, (size_t)sqlite3_column_bytes(st, 0), &a))
+			fn(&a, arg);
+	}
+	return bh_store_finish_read(s, st, rc);
+}
+
 int bh_store_flows_of_range(struct bh_store *s, enum bh_flow_end end, const struct bh_range *range,
 	size_t limit, void (*fn)(const struct bh_flow_row *, void *), void *arg)
 {

@@ -102,6 +102,9 @@ int bh_store_flows_after(struct bh_store *s, uint64_t since, size_t limit,
 enum bh_flow_end { BH_FLOW_SRC, BH_FLOW_DST };
 int bh_store_flows_of_stay(struct bh_store *s, enum bh_flow_end end, uint64_t stay, size_t limit,
 	void (*fn)(const struct bh_flow_row *, void *), void *arg);
+/* Each address that is that end of any row once, in their order: a walk along an index. */
+int bh_store_list_flow_addrs(struct bh_store *s, enum bh_flow_end end,
+	void (*fn)(const struct bh_addr *a, void *arg), void *arg);
 int bh_store_flows_of_range(struct bh_store *s, enum bh_flow_end end, const struct bh_range *r,
 	size_t limit, void (*fn)(const struct bh_flow_row *, void *), void *arg);
 

@@ -126,6 +126,26 @@ def test_images_and_siblings(lab):
     need(f"{bad}", bad.returncode == 1 and "neither an address" in bad.stderr)
 
 
+def test_all_that_a_feed_lists(lab):
+    a, b, c = lab.container("a"), lab.container("b"), lab.container("c")
+    lab.serve(lab.out, tcp=[443])
+    lab.start(mode="learn", feeds=[
+        {"name": "drop", "url": lab.write("drop.txt", "192.0.2.99\n"), "max_growth_percent": 0},
+        {"name": "watch", "url": lab.write("watch.txt", OTHER + "\n2001:db8:0:2::/64\n"), "action": "alert"}])
+    lab.expect([(a, OUT, "tcp", 443, "open"), (b, OTHER, "tcp", 443, "open"), (c, "2001:db8:0:2::7", "tcp", 443, "open")])
+    recorded(lab, "shop/c", "2001:db8:0:2::7", 443)
+    recorded(lab, "shop/a", OUT, 443)
+    recorded(lab, "shop/b", OTHER, 443)
+    names = lambda what: sorted(e["name"] for e in lab.api("impact", what)["affected"])
+    need(f"nobody talked to it: {names('drop')}", names("drop") == [])
+    need(f"an address and a network: {names('watch')}", names("watch") == ["b", "c"])
+    lab.write("drop.txt", "\n".join(f"192.0.2.{i}" for i in range(100, 200)) + "\n203.0.113.0/28\n")
+    wait_for("the longer list", lambda: lab.status()["feeds"]["indicators"] == 103)
+    need(f"before it was listed: {names('drop')}", names("drop") == ["a"])
+    need("its kind", lab.api("impact", "drop")["kind"] == "feed")
+    need("an image all the same", lab.api("impact", "drop:latest")["kind"] == "image")
+
+
 def test_the_daemon_is_killed(lab):
     keep, lost = lab.container("keep"), lab.container("lost")
     lab.serve(lab.out, tcp=[443])

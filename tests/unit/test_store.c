@@ -656,6 +656,41 @@ static void test_older_schema(void **state BH_UNUSED)
 	bh_store_close(s);
 }
 
+static void keep_addr(const struct bh_addr *a, void *arg)
+{
+	char text[BH_ADDR_STRLEN];
+	bh_buf_printf(arg, "%s ", bh_addr_format(a, text));
+}
+
+/* Each once, and none of an end that has no address. */
+static void test_flow_addresses(void **state BH_UNUSED)
+{
+	static const char *const dst[] = {
+		"203.0.113.9", "2001:db8::9", NULL, "192.0.2.7", "203.0.113.9"};
+	struct bh_store *s = open_store(0);
+	struct bh_buf got = {0};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(dst); i++) {
+		struct bh_flow_row r = {.src = (char *)"shop/a",
+			.dst = (char *)"x",
+			.src_addr = (char *)"10.0.0.2",
+			.dst_addr = (char *)dst[i],
+			.proto = BH_TCP,
+			.port = (uint16_t)(i + 1),
+			.verdict = (char *)"allow",
+			.reason = (char *)"r",
+			.mode = (char *)"learn",
+			.count = 1};
+		assert_int_equal(bh_store_add_flow(s, &r, 100), 0);
+	}
+	assert_int_equal(bh_store_list_flow_addrs(s, BH_FLOW_DST, keep_addr, &got), 0);
+	assert_string_equal(got.s, "192.0.2.7 203.0.113.9 2001:db8::9 ");
+	got.len = 0;
+	assert_int_equal(bh_store_list_flow_addrs(s, BH_FLOW_SRC, keep_addr, &got), 0);
+	assert_string_equal(got.s, "10.0.0.2 ");
+	bh_buf_finish(&got);
+	bh_store_close(s);
+}
+
 static void test_permissions(void **state BH_UNUSED)
 {
 	struct stat st;
@@ -981,6 +1016,7 @@ int main(void)
 		TEST(test_versions_change),
 		TEST(test_versions_are_bounded),
 		TEST(test_older_schema),
+		TEST(test_flow_addresses),
 		TEST(test_permissions),
 		TEST(test_symlink_is_refused),
 		TEST(test_no_database),
