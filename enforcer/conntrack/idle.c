@@ -72,6 +72,6 @@ int64_t bh_ct_last(const struct bh_ct_timeouts *t, const struct bh_ct_entry *e, 
 	int64_t last = e->stop - (int64_t)(timeout - left) * 1000000;
 	if (last >= e->start)
 		return last;
-	/* `left` is cut to the second. */
-	return left && last + 1000000 > e->start ? e->start : e->stop;
+	/* `left` is cut to the second, and the kernel's ticks are not its clock's. */
+	return last + 1000000 > e->start ? e->start : e->stop;
 }
