@@ -95,6 +95,19 @@ static void add_labels(struct bh_buf *out, const struct bh_labels *l, size_t max
 		bh_audit_put_u64(out, "labels_omitted", l->n - written);
 }
 
+/* Of a pod's further containers: references, or where there is none the digest. */
+static void add_images(struct bh_buf *out, const struct bh_images *l)
+{
+	struct bh_buf bh_autobuf list = {0};
+	for (size_t i = 0; i < l->n; i++) {
+		const struct bh_run_image *x = &l->item[i];
+		bh_buf_add(&list, i ? "," : "[", 1);
+		bh_audit_put_string(&list, x->image ? x->image : x->digest, MAX_NAME);
+	}
+	bh_buf_add(&list, "]", 1);
+	bh_audit_put_raw(out, "other_images", list.s, list.len);
+}
+
 void bh_audit_workload(struct bh_buf *out, const char *key, const struct bh_workload *w,
 	const struct bh_addr *a, bool labels)
 {
@@ -108,6 +121,8 @@ void bh_audit_workload(struct bh_buf *out, const char *key, const struct bh_work
 	bh_audit_put_text(out, "namespace", w->namespace, MAX_NAME);
 	bh_audit_put_text(out, "image", w->image, MAX_NAME);
 	bh_audit_put_text(out, "digest", w->digest, MAX_NAME);
+	if (w->others.n)
+		add_images(out, &w->others);
 	add_labels(out, &w->labels, labels ? MAX_LABELS : 0);
 	bh_audit_put_text(out, "ifname", ifname(w, a), MAX_NAME);
 	bh_audit_put_close(out);

@@ -95,6 +95,16 @@ static void add_more(struct cli_table *t, const json_t *w)
 	add_labels(t, w);
 }
 
+static void add_image(struct cli_table *t, const json_t *w)
+{
+	const char *image = cli_str(w, "image");
+	size_t n = json_array_size(json_object_get(w, "images"));
+	if (n > 1)
+		cli_table_addf(t, "%s (+%zu)", image ? image : "?", n - 1);
+	else
+		cli_table_add(t, image);
+}
+
 static void add_row(struct cli_table *t, const json_t *w, bool times, bool wide)
 {
 	cli_add_id(t, cli_str(w, "id"));
@@ -103,7 +113,7 @@ static void add_row(struct cli_table *t, const json_t *w, bool times, bool wide)
 	cli_table_add(t, cli_str(w, "role"));
 	cli_table_add(t, cli_str(w, "mode"));
 	add_interfaces(t, w);
-	cli_table_add(t, cli_str(w, "image"));
+	add_image(t, w);
 	if (times)
 		add_times(t, w);
 	if (wide)

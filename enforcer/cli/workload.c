@@ -47,6 +47,20 @@ static void print_times(const json_t *w)
 				: "");
 }
 
+/* Of its further containers. */
+static void print_others(const json_t *images)
+{
+	const json_t *i;
+	size_t k;
+	json_array_foreach(images, k, i)
+	{
+		const char *image = cli_str(i, "image"), *digest = cli_str(i, "digest");
+		if (k > 0)
+			fieldf(k == 1 ? "other images" : "", "%s%s%s", image ?: "",
+				image && digest ? "  " : "", digest ?: "");
+	}
+}
+
 static void print_identity(const json_t *w)
 {
 	fieldf("workload", "%s/%s", cli_str(w, "namespace") ?: "?", cli_str(w, "name") ?: "?");
@@ -56,6 +70,7 @@ static void print_identity(const json_t *w)
 	field("role", cli_str(w, "role"));
 	field("image", cli_str(w, "image"));
 	field("digest", cli_str(w, "digest"));
+	print_others(json_object_get(w, "images"));
 	if (cli_num(w, "pid"))
 		fieldf("pid", "%" JSON_INTEGER_FORMAT, cli_num(w, "pid"));
 	if (cli_num(w, "netns"))

@@ -105,23 +105,37 @@ static bool registry_is(const char *want, const char *image)
 	       strcasecmp(have.registry, want) == 0;
 }
 
-static bool takes(const struct bh_filter *f, const char *ns, const struct bh_labels *labels,
-	const char *image, const char *digest)
+static bool takes_image(const struct bh_filter *f, const char *image, const char *digest)
 {
-	return (!f->namespace || bh_streq(f->namespace, ns)) &&
-	       (!f->has_selector || bh_selector_matches(&f->selector, labels)) &&
-	       (!f->has_image || bh_filter_image_is(&f->image, f->image_text, image, digest)) &&
+	return (!f->has_image || bh_filter_image_is(&f->image, f->image_text, image, digest)) &&
 	       (!f->digest || bh_filter_digest_is(f->digest, image, digest)) &&
 	       (!f->registry || registry_is(f->registry, image));
 }
 
+/* What is asked of an image has to hold for one of them. */
+static bool takes_images(const struct bh_filter *f, const char *image, const char *digest,
+	const struct bh_images *others)
+{
+	bool yes = takes_image(f, image, digest);
+	for (size_t i = 0; !yes && i < others->n; i++)
+		yes = takes_image(f, others->item[i].image, others->item[i].digest);
+	return yes;
+}
+
+static bool takes(const struct bh_filter *f, const char *ns, const struct bh_labels *labels)
+{
+	return (!f->namespace || bh_streq(f->namespace, ns)) &&
+	       (!f->has_selector || bh_selector_matches(&f->selector, labels));
+}
+
 bool bh_filter_takes_workload(const struct bh_filter *f, const struct bh_workload *w)
 {
-	return (!f->has_mode || f->mode == w->mode) &&
-	       takes(f, w->namespace, &w->labels, w->image, w->digest);
+	return (!f->has_mode || f->mode == w->mode) && takes(f, w->namespace, &w->labels) &&
+	       takes_images(f, w->image, w->digest, &w->others);
 }
 
 bool bh_filter_takes_stay(const struct bh_filter *f, const struct bh_stay *y)
 {
-	return !f->has_mode && takes(f, y->namespace, &y->labels, y->image, y->digest);
+	return !f->has_mode && takes(f, y->namespace, &y->labels) &&
+	       takes_images(f, y->image, y->digest, &y->others);
 }

@@ -151,6 +151,7 @@ static struct bh_workload *workload_of(const struct bh_stay *y)
 	w->namespace = bh_xstrdup(y->namespace);
 	w->image = bh_xstrdup(y->image);
 	w->digest = bh_xstrdup(y->digest);
+	bh_images_copy(&w->others, &y->others);
 	bh_labels_copy(&w->labels, &y->labels);
 	return w;
 }
@@ -428,6 +429,7 @@ static int put(struct bh_core *c, const struct bh_history_entry *e)
 						   .namespace = w->namespace,
 						   .image = w->image,
 						   .digest = w->digest,
+						   .others = w->others,
 						   .labels = w->labels,
 						   .mark = e->mark,
 						   .started = e->started,

@@ -67,11 +67,19 @@ static json_t *end_json(struct bh_impact *x, const struct bh_impact_end *e)
 
 /* --- what of the same image runs now --- */
 
+static bool is_image(const char *a, const char *a_digest, const char *image, const char *digest)
+{
+	if (digest && a_digest)
+		return bh_streq(a_digest, digest);
+	return a && bh_streq(a, image);
+}
+
 static bool same_image(const struct bh_workload *w, const char *image, const char *digest)
 {
-	if (digest && w->digest)
-		return bh_streq(w->digest, digest);
-	return w->image && bh_streq(w->image, image);
+	bool yes = is_image(w->image, w->digest, image, digest);
+	for (size_t i = 0; !yes && i < w->others.n; i++)
+		yes = is_image(w->others.item[i].image, w->others.item[i].digest, image, digest);
+	return yes;
 }
 
 static json_t *running_json(const struct bh_core *c, const char *image, const char *digest)
@@ -88,31 +96,31 @@ static json_t *running_json(const struct bh_core *c, const char *image, const ch
 	return list;
 }
 
+static void add_sibling(struct bh_impact *x, const json_t *of, struct bh_idmap *done, json_t *list)
+{
+	const char *image = json_string_value(json_object_get(of, "image"));
+	const char *digest = json_string_value(json_object_get(of, "digest"));
+	char bh_autofree *key =
+		bh_xasprintf("%s %s", digest ? digest : "", !digest && image ? image : "");
+	if ((!image && !digest) || bh_idmap_get(done, key))
+		return;
+	if (json_array_size(list) == GROUPS_MAX) {
+		x->truncated = true;
+		return;
+	}
+	bh_idmap_set(done, key, x);
+	json_array_append_new(list, json_pack("{s:s?, s:s?, s:o}", "image", image, "digest", digest,
+					    "running", running_json(x->c, image, digest)));
+}
+
 static json_t *siblings_json(struct bh_impact *x, const json_t *ends)
 {
 	json_t *list = json_array();
 	struct bh_idmap done = {0};
-	const json_t *o;
-	size_t i;
-	json_array_foreach(ends, i, o)
-	{
-		const char *image = json_string_value(json_object_get(o, "image"));
-		const char *digest = json_string_value(json_object_get(o, "digest"));
-		if (!image && !digest)
-			continue;
-		if (json_array_size(list) == GROUPS_MAX) {
-			x->truncated = true;
-			break;
-		}
-		char bh_autofree *key =
-			bh_xasprintf("%s %s", digest ? digest : "", digest ? "" : image);
-		if (bh_idmap_get(&done, key))
-			continue;
-		bh_idmap_set(&done, key, x);
-		json_array_append_new(
-			list, json_pack("{s:s?, s:s?, s:o}", "image", image, "digest", digest,
-				      "running", running_json(x->c, image, digest)));
-	}
+	const json_t *o, *image;
+	size_t i, k;
+	json_array_foreach(ends, i, o) json_array_foreach(json_object_get(o, "images"), k, image)
+		add_sibling(x, image, &done, list);
 	bh_idmap_finish(&done, NULL);
 	return list;
 }

@@ -256,6 +256,16 @@ static void match_image(const char *image, void *arg)
 	m->item[m->n++] = bh_xstrdup(image);
 }
 
+/* Of stays' first images and of the others. */
+static int stays_of(struct bh_impact *x, enum bh_stay_by by, const char *text, struct stays *s)
+{
+	enum bh_stay_by other = by == BH_STAY_IMAGE ? BH_STAY_OTHER_IMAGE : BH_STAY_OTHER_DIGEST;
+	int r = bh_store_list_stays(x->c->store, by, text, BH_IMPACT_ENDS + 1, keep_stay, s);
+	if (r == 0)
+		r = bh_store_list_stays(x->c->store, other, text, BH_IMPACT_ENDS + 1, keep_stay, s);
+	return r;
+}
+
 /* Stays of every reference that means it. */
 static int find_stays(struct bh_impact *x, struct images *m, struct stays *s)
 {
@@ -263,8 +273,7 @@ static int find_stays(struct bh_impact *x, struct images *m, struct stays *s)
 	x->truncated |= m->seen == IMAGES_MAX;
 	for (size_t i = 0; i < m->n; i++) {
 		if (r == 0)
-			r = bh_store_list_stays(x->c->store, BH_STAY_IMAGE, m->item[i],
-				BH_IMPACT_ENDS + 1, keep_stay, s);
+			r = stays_of(x, BH_STAY_IMAGE, m->item[i], s);
 		free(m->item[i]);
 	}
 	free(m->item);
@@ -279,8 +288,7 @@ int bh_impact_add_image(struct bh_impact *x, const struct bh_image *want, const 
 	/* "name@sha256:…" and an id mean what ran under whatever name, if the engine told. */
 	const char *digest = want->id ? want->id : want->digest;
 	if (r == 0 && digest)
-		r = bh_store_list_stays(
-			x->c->store, BH_STAY_DIGEST, digest, BH_IMPACT_ENDS + 1, keep_stay, &s);
+		r = stays_of(x, BH_STAY_DIGEST, digest, &s);
 	if (r == 0)
 		r = read_flows(&s);
 	free(s.number);
@@ -296,8 +304,7 @@ int bh_impact_add_digest(struct bh_impact *x, const char *digest)
 	struct stays s = {.x = x};
 	int r = find_stays(x, &m, &s);
 	if (r == 0)
-		r = bh_store_list_stays(
-			x->c->store, BH_STAY_DIGEST, full, BH_IMPACT_ENDS + 1, keep_stay, &s);
+		r = stays_of(x, BH_STAY_DIGEST, full, &s);
 	if (r == 0)
 		r = read_flows(&s);
 	free(s.number);

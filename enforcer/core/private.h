@@ -538,6 +538,8 @@ json_t *bh_core_quarantine_row_json(const struct bh_core *c, const struct bh_qua
 /* view_workloads.c, view_stays.c */
 json_t *bh_core_labels_json(const struct bh_labels *l);
 json_t *bh_core_workload_json(const struct bh_core *c, size_t i); /* of the published inventory */
+/* Each {"image", "digest"}, as far as known: the first, then the others'. */
+json_t *bh_core_images_json(const char *image, const char *digest, const struct bh_images *others);
 json_t *bh_core_stay_json(const struct bh_stay *y);
 /* policies.c */
 int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */

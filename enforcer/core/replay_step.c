@@ -79,6 +79,7 @@ static void make_workload(struct part *p, struct person *x)
 	w->name = bh_xstrdup(x->stay.name);
 	w->namespace = bh_xstrdup(x->stay.namespace);
 	w->image = bh_xstrdup(x->stay.image);
+	bh_images_copy(&w->others, &x->stay.others);
 	w->mode = BH_MODE_ENFORCE;
 	bh_labels_copy(&w->labels, &x->stay.labels);
 	struct bh_interface *i = bh_workload_add_interface(w);
@@ -216,7 +217,10 @@ static void denied(struct bh_replay *r, const struct bh_inventory *inv, const st
 		char bh_autofree *name =
 			bh_xasprintf("%s/%s", inv->workload[w]->namespace, inv->workload[w]->name);
 		add_name(x->workload, &x->n_workloads, name);
-		add_name(x->image, &x->n_images, inv->workload[w]->image);
+		const struct bh_workload *who = inv->workload[w];
+		add_name(x->image, &x->n_images, who->image);
+		for (size_t i = 0; i < who->others.n; i++)
+			add_name(x->image, &x->n_images, who->others.item[i].image);
 	}
 }
 

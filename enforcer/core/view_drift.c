@@ -122,6 +122,30 @@ static bool does_the_same(const struct scan *s, const struct drift *d, uint64_t 
 	return false;
 }
 
+static bool has_image(const struct bh_images *l, const char *first, const char *image)
+{
+	bool yes = bh_streq(first, image);
+	for (size_t i = 0; !yes && i < l->n; i++)
+		yes = bh_streq(l->item[i].image, image);
+	return yes;
+}
+
+static bool has_all(const struct bh_images *l, const char *first, const struct bh_images *of,
+	const char *first_of)
+{
+	bool yes = has_image(l, first, first_of);
+	for (size_t i = 0; yes && i < of->n; i++)
+		yes = has_image(l, first, of->item[i].image);
+	return yes;
+}
+
+/* Of pods: all the same ones. Which of them is the first is a matter of who started first. */
+static bool same_images(const struct bh_workload *w, const struct bh_stay *y)
+{
+	return has_all(&w->others, w->image, &y->others, y->image) &&
+	       has_all(&y->others, y->image, &w->others, w->image);
+}
+
 static void count_siblings(struct scan *s, struct drift *d)
 {
 	const struct bh_inventory *inv =
@@ -129,7 +153,7 @@ static void count_siblings(struct scan *s, struct drift *d)
 	for (size_t i = 0; d->who && d->who->image && inv && i < inv->n; i++) {
 		const struct bh_workload *w = inv->workload[i];
 		uint64_t stay = bh_core_stay_of(s->c, w);
-		if (!bh_streq(w->image, d->who->image) || stay == d->who->number)
+		if (!same_images(w, d->who) || stay == d->who->number)
 			continue;
 		d->siblings++;
 		d->alike += does_the_same(s, d, stay);

@@ -15,6 +15,24 @@ static json_t *addresses_json(const struct bh_stay *y)
 	return list;
 }
 
+/* What is not UTF-8 is left out: NULL is no member. */
+static void add_image(json_t *list, const char *image, const char *digest)
+{
+	if (image || digest)
+		json_array_append_new(
+			list, json_pack("{s:o?, s:o?}", "image", image ? json_string(image) : NULL,
+				      "digest", digest ? json_string(digest) : NULL));
+}
+
+json_t *bh_core_images_json(const char *image, const char *digest, const struct bh_images *others)
+{
+	json_t *list = json_array();
+	add_image(list, image, digest);
+	for (size_t i = 0; i < others->n; i++)
+		add_image(list, others->item[i].image, others->item[i].digest);
+	return list;
+}
+
 json_t *bh_core_stay_json(const struct bh_stay *y)
 {
 	json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:o, s:s?, s:s?, s:b, s:b}", "stay",
@@ -27,6 +45,7 @@ json_t *bh_core_stay_json(const struct bh_stay *y)
 			y->stopped ? "gone" : "running");
 	json_object_set_new(o, "started", bh_core_time_json(y->started));
 	json_object_set_new(o, "stopped", bh_core_time_json(y->stopped));
+	json_object_set_new(o, "images", bh_core_images_json(y->image, y->digest, &y->others));
 	json_object_set_new(o, "addresses", addresses_json(y));
 	return o;
 }

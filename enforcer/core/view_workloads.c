@@ -75,6 +75,7 @@ json_t *bh_core_workload_json(const struct bh_core *c, size_t i)
 		"runtime", w->runtime, "name", w->name, "namespace", w->namespace, "labels",
 		bh_core_labels_json(&w->labels), "image", w->image, "digest", w->digest, "pid",
 		w->pid, "netns", (json_int_t)w->netns, "mode", bh_mode_name(w->mode));
+	json_object_set_new(o, "images", bh_core_images_json(w->image, w->digest, &w->others));
 	json_object_set_new(o, "role", json_string(role));
 	json_object_set_new(
 		o, "unenforceable", w->unenforceable ? json_string(w->unenforceable) : json_null());

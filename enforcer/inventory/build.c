@@ -3,7 +3,8 @@
  * Makes one workload of the containers that share a network namespace. It is named after the
  * container that the namespace was made for (one that did not join another's), sources by rank and
  * in their order, then ids; the others add what it lacks: labels and ports, its namespace, and the
- * image where it has none, as what holds a pod's namespaces has not.
+ * image where it has none, as what holds a pod's namespaces has not. Those that joined it add
+ * theirs.
  */
 #include "inventory/manager.h"
 
@@ -56,17 +57,29 @@ static struct bh_workload *new_workload(const struct bh_container *c)
 	bh_labels_set(&w->labels, "bulkhead.io/name", name);
 	w->image = bh_xstrdup(c->image);
 	w->digest = bh_xstrdup(c->digest);
+	bh_images_copy(&w->others, &c->others);
 	w->pid = c->pid;
 	add_ports(w, c);
 	return w;
 }
 
-static void merge(struct bh_workload *w, const struct bh_container *c)
+/* One that did not join another's may be the same container, by another source's account. */
+static void merge_images(struct bh_workload *w, const struct bh_container *c)
 {
 	if (!w->image && !w->digest) {
 		w->image = bh_xstrdup(c->image);
 		w->digest = bh_xstrdup(c->digest);
 	}
+	const struct bh_run_image first = {w->image, w->digest}, own = {c->image, c->digest};
+	if (c->joined)
+		bh_images_add(&w->others, &first, &own);
+	for (size_t i = 0; i < c->others.n; i++)
+		bh_images_add(&w->others, &first, &c->others.item[i]);
+}
+
+static void merge(struct bh_workload *w, const struct bh_container *c)
+{
+	merge_images(w, c);
 	if (w->pid == 0)
 		w->pid = c->pid;
 	for (size_t i = 0; i < c->labels.n; i++) {

@@ -17,6 +17,7 @@ struct bh_container *bh_container_copy(const struct bh_container *c)
 	n->name = bh_xstrdup(c->name);
 	n->image = bh_xstrdup(c->image);
 	n->digest = bh_xstrdup(c->digest);
+	bh_images_copy(&n->others, &c->others);
 	n->namespace = bh_xstrdup(c->namespace);
 	bh_labels_copy(&n->labels, &c->labels);
 	n->pid = c->pid;
@@ -44,6 +45,7 @@ void bh_container_free(struct bh_container *c)
 	free(c->name);
 	free(c->image);
 	free(c->digest);
+	bh_images_finish(&c->others);
 	free(c->namespace);
 	bh_labels_finish(&c->labels);
 	free(c->netns_path);
@@ -97,9 +99,9 @@ bool bh_container_equal(const struct bh_container *a, const struct bh_container 
 	return bh_streq(a->id, b->id) && bh_streq(a->runtime, b->runtime) &&
 	       bh_streq(a->name, b->name) && bh_streq(a->image, b->image) &&
 	       bh_streq(a->digest, b->digest) && bh_streq(a->namespace, b->namespace) &&
-	       bh_labels_equal(&a->labels, &b->labels) && a->pid == b->pid &&
-	       bh_streq(a->netns_path, b->netns_path) && a->joined == b->joined &&
-	       ports_equal(a, b) && declare_the_same(a, b);
+	       bh_images_equal(&a->others, &b->others) && bh_labels_equal(&a->labels, &b->labels) &&
+	       a->pid == b->pid && bh_streq(a->netns_path, b->netns_path) &&
+	       a->joined == b->joined && ports_equal(a, b) && declare_the_same(a, b);
 }
 
 /* Bytewise on purpose: the locale must not decide who belongs to which namespace. */

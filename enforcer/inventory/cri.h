@@ -35,6 +35,10 @@ enum bh_cri_phase {
 	BH_CRI_LIVE,
 };
 
+struct bh_cri_run {
+	char *image, *image_ref; /* may be NULL */
+};
+
 /* A pod or an image: something that is asked about. */
 struct bh_cri_item {
 	struct bh_cri *cri;
@@ -50,7 +54,8 @@ struct bh_cri_item {
 	/* Of a pod. */
 	struct bh_container *said; /* the last good answer; NULL = none yet */
 	struct bh_container *told; /* what the sink has of it; NULL = nothing */
-	char *image, *image_ref; /* of the container that stands for it, by the last list */
+	struct bh_cri_run *run; /* images of its containers by the last list, no two alike */
+	size_t n_runs; /* BH_IMAGES_MAX + 1 at most; the first stands for the pod */
 	struct bh_named_port *port;
 	size_t n_ports;
 	/* Of an image. */
@@ -110,6 +115,7 @@ void bh_cri_item_free(void *item);
 void bh_cri_on_retry(uv_timer_t *t);
 
 /* cri_apply.c */
+void bh_cri_forget_runs(struct bh_cri_item *pod);
 /* The list that has come in: what is new is asked about, what is gone is removed. */
 void bh_cri_apply_list(struct bh_cri *d);
 void bh_cri_forget_list(struct bh_cri *d);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Makes workloads of what the runtime answered. A pod is one: its sandbox says who and where it is,
- * and of its containers the one that was made first among those that run stands for its image; all
- * of them add named ports. It is told of before it has containers: then nothing of it is held up.
+ * and of its containers the one that was made first among those that run stands for its image; the
+ * others add theirs, and all of them named ports. It is told of before it has containers: then
+ * nothing of it is held up.
  */
 #include "inventory/cri.h"
 
@@ -55,19 +56,49 @@ static void add_ports(struct bh_cri_item *pod, const struct bh_cri_container *c)
 	}
 }
 
+void bh_cri_forget_runs(struct bh_cri_item *pod)
+{
+	while (pod->n_runs > 0) {
+		free(pod->run[--pod->n_runs].image);
+		free(pod->run[pod->n_runs].image_ref);
+	}
+	free(BH_TAKE_PTR(pod->run));
+}
+
+static void add_run(struct bh_cri_item *pod, const struct bh_cri_container *c)
+{
+	for (size_t i = 0; i < pod->n_runs; i++)
+		if (bh_streq(pod->run[i].image, c->image) &&
+			bh_streq(pod->run[i].image_ref, c->image_ref))
+			return;
+	if (pod->n_runs == BH_IMAGES_MAX + 1)
+		return;
+	pod->run = bh_xrealloc(pod->run, pod->n_runs + 1, sizeof(*pod->run));
+	pod->run[pod->n_runs++] =
+		(struct bh_cri_run){bh_xstrdup(c->image), bh_xstrdup(c->image_ref)};
+}
+
+static void add_container(struct bh_cri_item *pod, const struct bh_cri_container *c)
+{
+	add_run(pod, c);
+	add_ports(pod, c);
+}
+
 /* c[0..n): the containers of this pod. Those that have ended count only while there is no other. */
 static void take_containers(struct bh_cri_item *pod, const struct bh_cri_container *c, size_t n)
 {
-	free(pod->image);
-	free(pod->image_ref);
-	pod->image = n ? bh_xstrdup(c[0].image) : NULL;
-	pod->image_ref = n ? bh_xstrdup(c[0].image_ref) : NULL;
+	bh_cri_forget_runs(pod);
 	while (pod->n_ports > 0)
 		free(pod->port[--pod->n_ports].name);
 	for (size_t i = 0; i < n; i++) {
 		if (liveness(&c[i]) == liveness(&c[0]) || liveness(&c[i]) > 0)
-			add_ports(pod, &c[i]);
+			add_container(pod, &c[i]);
 	}
+}
+
+static struct bh_cri_item *image_of(const struct bh_cri *d, const struct bh_cri_run *r)
+{
+	return r->image_ref ? bh_idmap_get(&d->images, r->image_ref) : NULL;
 }
 
 static void want_image(struct bh_cri *d, const char *ref)
@@ -93,7 +124,8 @@ static void take_all_containers(struct bh_cri *d)
 		while (at < d->n_containers && strcmp(c[at].pod, pod->id) == 0)
 			at++;
 		take_containers(pod, c + from, at - from);
-		want_image(d, pod->image_ref);
+		for (size_t k = 0; k < pod->n_runs; k++)
+			want_image(d, pod->run[k].image_ref);
 		bh_cri_tell(pod);
 	}
 }
@@ -124,12 +156,12 @@ static void forget_images(struct bh_cri *d)
 		return;
 	for (size_t k = 0; k < n; k++)
 		image[k]->listed = false;
-	for (size_t k = 0; k < d->pods.n; k++) {
-		const char *ref = pod[k]->image_ref;
-		struct bh_cri_item *i = ref ? bh_idmap_get(&d->images, ref) : NULL;
-		if (i)
-			i->listed = true;
-	}
+	for (size_t k = 0; k < d->pods.n; k++)
+		for (size_t r = 0; r < pod[k]->n_runs; r++) {
+			struct bh_cri_item *i = image_of(d, &pod[k]->run[r]);
+			if (i)
+				i->listed = true;
+		}
 	for (size_t k = 0; k < n; k++) {
 		if (!image[k]->listed)
 			bh_cri_item_drop(image[k]);
@@ -162,6 +194,22 @@ void bh_cri_apply_list(struct bh_cri *d)
 
 /* --- what is told --- */
 
+static void compose_image(
+	const struct bh_cri *d, const struct bh_cri_run *r, bool first, struct bh_container *c)
+{
+	const struct bh_cri_item *i = image_of(d, r);
+	bh_autofree char *image = bh_xstrdup(r->image ? r->image : i ? i->what.name : NULL);
+	bh_autofree char *digest =
+		i && i->what.digest ? bh_xstrdup(i->what.digest) : bh_cri_digest(r->image_ref);
+	if (first) {
+		c->image = BH_TAKE_PTR(image);
+		c->digest = BH_TAKE_PTR(digest);
+	} else {
+		bh_images_add(&c->others, &(struct bh_run_image){c->image, c->digest},
+			&(struct bh_run_image){image, digest});
+	}
+}
+
 /* Owned; NULL: too little is known of it. */
 static struct bh_container *compose(const struct bh_cri_item *pod)
 {
@@ -169,11 +217,8 @@ static struct bh_container *compose(const struct bh_cri_item *pod)
 	if (!pod->said)
 		return NULL;
 	struct bh_container *c = bh_container_copy(pod->said);
-	const struct bh_cri_item *i =
-		pod->image_ref ? bh_idmap_get(&d->images, pod->image_ref) : NULL;
-	c->image = bh_xstrdup(pod->image ? pod->image : i ? i->what.name : NULL);
-	c->digest =
-		i && i->what.digest ? bh_xstrdup(i->what.digest) : bh_cri_digest(pod->image_ref);
+	for (size_t k = 0; k < pod->n_runs; k++)
+		compose_image(d, &pod->run[k], k == 0, c);
 	c->port = bh_xrealloc(c->port, pod->n_ports, sizeof(*c->port)); /* the copy has none */
 	for (; c->n_ports < pod->n_ports; c->n_ports++) {
 		c->port[c->n_ports] = pod->port[c->n_ports];
@@ -204,7 +249,10 @@ void bh_cri_tell_image(struct bh_cri_item *image)
 	bh_autofree void *list = bh_idmap_values(&d->pods);
 	struct bh_cri_item **pod = list;
 	for (size_t k = 0; k < d->pods.n; k++) {
-		if (bh_streq(pod[k]->image_ref, image->id))
+		bool its = false;
+		for (size_t r = 0; r < pod[k]->n_runs; r++)
+			its |= bh_streq(pod[k]->run[r].image_ref, image->id);
+		if (its)
 			bh_cri_tell(pod[k]);
 	}
 }

@@ -92,8 +92,7 @@ void bh_cri_item_free(void *item)
 	bh_grpc_cancel(i->call);
 	bh_container_free(i->said);
 	bh_container_free(i->told);
-	free(i->image);
-	free(i->image_ref);
+	bh_cri_forget_runs(i);
 	free_ports(i);
 	free(i->what.name);
 	free(i->what.digest);

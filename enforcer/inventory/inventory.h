@@ -14,6 +14,7 @@
 /* A source's account of one container; the manager adds interfaces. */
 struct bh_container {
 	char *id, *runtime, *name, *image, *digest;
+	struct bh_images others; /* of a pod, whose containers are one here */
 	char *namespace; /* NULL: its labels decide */
 	struct bh_labels labels;
 	int pid; /* 0 = unknown: then netns_path */

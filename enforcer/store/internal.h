@@ -7,7 +7,7 @@
 
 #include "store/store.h"
 
-#define BH_STORE_VERSION 9 /* user_version of the schema that this program writes */
+#define BH_STORE_VERSION 10 /* user_version of the schema that this program writes */
 
 /* Prepared statements, kept for the life of the connection. */
 enum bh_store_stmt {
@@ -41,10 +41,14 @@ enum bh_store_stmt {
 	BH_STMT_CLEAR_STAY_ADDRS,
 	BH_STMT_PUT_STAY_ADDR,
 	BH_STMT_LOAD_STAY_ADDRS,
+	BH_STMT_CLEAR_STAY_IMAGES,
+	BH_STMT_PUT_STAY_IMAGE,
+	BH_STMT_LOAD_STAY_IMAGES,
+	BH_STMT_TRIM_STAY_IMAGES,
 	BH_STMT_TRIM_STAY_ADDRS,
 	BH_STMT_TRIM_STAYS,
 	BH_STMT_STAYS, /* and one for each enum bh_stay_by */
-	BH_STMT_STAYS_LAST = BH_STMT_STAYS + BH_STAY_DIGEST,
+	BH_STMT_STAYS_LAST = BH_STMT_STAYS + BH_STAY_OTHER_DIGEST,
 	BH_STMT_GET_STAY,
 	BH_STMT_STAYS_RANGE,
 	BH_STMT_NEXT_IMAGE,

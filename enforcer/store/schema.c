@@ -121,6 +121,12 @@ static const char *const migration[BH_STORE_VERSION] = {
 	"CREATE TABLE name (end TEXT NOT NULL, addr TEXT NOT NULL, name TEXT NOT NULL,"
 	" first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,"
 	" PRIMARY KEY (end, addr, name)) WITHOUT ROWID;",
+
+	/* Images of a pod's further containers. */
+	"CREATE TABLE stay_other (stay INTEGER NOT NULL, position INTEGER NOT NULL, image TEXT,"
+	" digest TEXT, PRIMARY KEY (stay, position)) WITHOUT ROWID;"
+	"CREATE INDEX stay_other_image ON stay_other (image);"
+	"CREATE INDEX stay_other_digest ON stay_other (digest);",
 };
 
 /* Fails if a table or column that this version uses is not there. */
@@ -132,6 +138,7 @@ static const char probe[] =
 	"SELECT end, addr, name, last_seen FROM name LIMIT 1;"
 	"SELECT number, id, digest, mark, unseen FROM stay LIMIT 1;"
 	"SELECT stay, addr, since, until FROM stay_addr LIMIT 1;"
+	"SELECT stay, position, image, digest FROM stay_other LIMIT 1;"
 	"SELECT scope, mode, set_at, uid, until, back FROM mode LIMIT 1;"
 	"SELECT namespace, name, id, allow, pid FROM quarantine LIMIT 1;"
 	"SELECT number, sha256, uid, comment FROM version LIMIT 1;"

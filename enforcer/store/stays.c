@@ -17,6 +17,7 @@ void bh_stay_finish(struct bh_stay *y)
 	free(y->namespace);
 	free(y->image);
 	free(y->digest);
+	bh_images_finish(&y->others);
 	free(y->mark);
 	free(y->addr);
 	bh_labels_finish(&y->labels);
@@ -32,6 +33,7 @@ void bh_stay_copy(struct bh_stay *to, const struct bh_stay *from)
 	to->namespace = bh_xstrdup(from->namespace);
 	to->image = bh_xstrdup(from->image);
 	to->digest = bh_xstrdup(from->digest);
+	bh_images_copy(&to->others, &from->others);
 	to->mark = bh_xstrdup(from->mark);
 	to->addr = from->n_addrs ? bh_xcalloc(from->n_addrs, sizeof(*to->addr)) : NULL;
 	if (from->n_addrs)
@@ -112,6 +114,30 @@ static int put_addrs(struct bh_store *s, const struct bh_stay *y)
 	return r;
 }
 
+static int put_images(struct bh_store *s, const struct bh_stay *y)
+{
+	sqlite3_stmt *st;
+	int r = bh_store_statement(
+		s, BH_STMT_CLEAR_STAY_IMAGES, "DELETE FROM stay_other WHERE stay = ?", &st);
+	if (r < 0)
+		return r;
+	bh_store_bind_u64(st, 1, y->number);
+	r = bh_store_run(s, st);
+	for (size_t i = 0; i < y->others.n && r == 0; i++) {
+		r = bh_store_statement(s, BH_STMT_PUT_STAY_IMAGE,
+			"INSERT INTO stay_other (stay, position, image, digest) VALUES (?,?,?,?)",
+			&st);
+		if (r < 0)
+			break;
+		bh_store_bind_u64(st, 1, y->number);
+		sqlite3_bind_int64(st, 2, (int64_t)i);
+		bh_store_bind_text(st, 3, y->others.item[i].image);
+		bh_store_bind_text(st, 4, y->others.item[i].digest);
+		r = bh_store_run(s, st);
+	}
+	return r;
+}
+
 int bh_store_put_stay(struct bh_store *s, const struct bh_stay *y)
 {
 	int r = bh_store_begin(s);
@@ -128,6 +154,8 @@ int bh_store_put_stay(struct bh_store *s, const struct bh_stay *y)
 			" VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)");
 		s->stay_rows += r > 0;
 	}
+	if (r >= 0)
+		r = put_images(s, y);
 	return r < 0 ? r : put_addrs(s, y);
 }
 
@@ -183,6 +211,9 @@ int bh_store_trim_stays(struct bh_store *s, int64_t before, uint64_t max)
 		return r; /* nothing to write */
 	r = bh_store_begin(s);
 	if (r == 0)
+		r = forget(s, BH_STMT_TRIM_STAY_IMAGES,
+			"DELETE FROM stay_other WHERE stay IN (" OLDEST ")", before);
+	if (r >= 0)
 		r = forget(s, BH_STMT_TRIM_STAY_ADDRS,
 			"DELETE FROM stay_addr WHERE stay IN (" OLDEST ")", before);
 	if (r >= 0)

@@ -81,6 +81,32 @@ static int load_addrs(struct bh_store *s, struct bh_stay *y)
 	return bh_store_finish_read(s, st, rc);
 }
 
+static int load_images(struct bh_store *s, struct bh_stay *y)
+{
+	sqlite3_stmt *st;
+	const struct bh_run_image first = {y->image, y->digest};
+	int rc, r = bh_store_statement(s, BH_STMT_LOAD_STAY_IMAGES,
+			"SELECT image, digest FROM stay_other WHERE stay = ? ORDER BY position"
+			" LIMIT ?",
+			&st);
+	if (r < 0)
+		return r;
+	bh_store_bind_u64(st, 1, y->number);
+	sqlite3_bind_int(st, 2, BH_IMAGES_MAX);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const struct bh_run_image i = {
+			(char *)sqlite3_column_text(st, 0), (char *)sqlite3_column_text(st, 1)};
+		bh_images_add(&y->others, &first, &i);
+	}
+	return bh_store_finish_read(s, st, rc);
+}
+
+static int load_rest(struct bh_store *s, struct bh_stay *y)
+{
+	int r = load_images(s, y);
+	return r < 0 ? r : load_addrs(s, y);
+}
+
 static int each(struct bh_store *s, sqlite3_stmt *st, bh_stay_fn fn, void *arg)
 {
 	int rc, r = 0;
@@ -88,7 +114,7 @@ static int each(struct bh_store *s, sqlite3_stmt *st, bh_stay_fn fn, void *arg)
 	while (more && r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		struct bh_stay y;
 		read_row(st, &y);
-		r = load_addrs(s, &y);
+		r = load_rest(s, &y);
 		if (r == 0)
 			more = fn(&y, arg);
 		bh_stay_finish(&y);
@@ -123,8 +149,13 @@ int bh_store_list_stays(struct bh_store *s, enum bh_stay_by by, const char *text
 		[BH_STAY_NAME] = "name = ?2 ORDER BY number DESC",
 		[BH_STAY_IMAGE] = "image = ?2 ORDER BY number DESC",
 		[BH_STAY_DIGEST] = "digest >= ?2 AND (?3 IS NULL OR digest < ?3) ORDER BY digest",
+		[BH_STAY_OTHER_IMAGE] = "number IN (SELECT stay FROM stay_other WHERE image = ?2"
+					" ORDER BY stay DESC LIMIT ?1)",
+		[BH_STAY_OTHER_DIGEST] = "number IN (SELECT stay FROM stay_other WHERE digest >= ?2"
+					 " AND (?3 IS NULL OR digest < ?3) ORDER BY digest"
+					 " LIMIT ?1)",
 	};
-	bool prefix = by == BH_STAY_ID || by == BH_STAY_DIGEST;
+	bool prefix = by == BH_STAY_ID || by == BH_STAY_DIGEST || by == BH_STAY_OTHER_DIGEST;
 	char bh_autofree *end = prefix ? end_of_prefix(text) : NULL;
 	char bh_autofree *sql =
 		bh_xasprintf("SELECT " COLUMNS " FROM stay WHERE %s LIMIT ?1", where[by]);
@@ -155,7 +186,7 @@ int bh_store_get_stay(struct bh_store *s, uint64_t number, struct bh_stay *ret)
 		read_row(st, &y);
 	r = bh_store_finish_read(s, st, rc);
 	if (r == 0 && found)
-		r = load_addrs(s, &y);
+		r = load_rest(s, &y);
 	if (r == 0 && found)
 		*ret = y;
 	else if (found)
@@ -187,7 +218,10 @@ int bh_store_list_images(
 	for (size_t i = 0; i < limit; i++) {
 		sqlite3_stmt *st;
 		int r = bh_store_statement(s, BH_STMT_NEXT_IMAGE,
-			"SELECT image FROM stay WHERE image > ? ORDER BY image LIMIT 1", &st);
+			"SELECT min(image) FROM (SELECT * FROM (SELECT image FROM stay"
+			" WHERE image > ?1 ORDER BY image LIMIT 1) UNION ALL SELECT * FROM"
+			" (SELECT image FROM stay_other WHERE image > ?1 ORDER BY image LIMIT 1))",
+			&st);
 		if (r < 0)
 			return r;
 		bh_store_bind_text(st, 1, last);

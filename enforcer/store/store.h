@@ -120,6 +120,7 @@ struct bh_stay {
 	uint64_t number; /* by bh_store_new_stay; 0 is none */
 	char *id, *runtime, *name, *namespace;
 	char *image, *digest; /* may be NULL */
+	struct bh_images others; /* of its further containers */
 	struct bh_labels labels;
 	char *mark; /* whether what is there after a restart of the daemon is the same */
 	int64_t started; /* µs since the epoch */
@@ -146,6 +147,8 @@ enum bh_stay_by {
 	BH_STAY_NAME, /* text: the name, in whatever namespace; the last to start first */
 	BH_STAY_IMAGE, /* text: the reference, to the letter */
 	BH_STAY_DIGEST, /* text: the beginning of a digest */
+	BH_STAY_OTHER_IMAGE, /* the same two of its further containers */
+	BH_STAY_OTHER_DIGEST,
 };
 /* fn gets borrowed stays and says whether it wants more; at most `limit` are read. */
 typedef bool (*bh_stay_fn)(const struct bh_stay *y, void *arg);

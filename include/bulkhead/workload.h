@@ -7,6 +7,7 @@
 #pragma once
 
 #include <bulkhead/addr.h>
+#include <bulkhead/images.h>
 #include <bulkhead/labels.h>
 #include <bulkhead/policy.h>
 #include <bulkhead/quarantine.h>
@@ -59,6 +60,7 @@ struct bh_workload {
 	struct bh_labels labels; /* with bulkhead.io/name added by the inventory */
 	char *image; /* reference as started; may be NULL */
 	char *digest; /* "sha256:…" or NULL */
+	struct bh_images others; /* of its further containers */
 	int pid; /* 0 = unknown */
 	uint64_t netns; /* inode of its network namespace; 0 = unknown */
 	uint64_t generation; /* grows whenever this netns changes hands; never reused in a run */

@@ -55,6 +55,7 @@ struct bh_workload *bh_workload_copy(const struct bh_workload *w)
 	bh_labels_copy(&c->labels, &w->labels);
 	c->image = bh_xstrdup(w->image);
 	c->digest = bh_xstrdup(w->digest);
+	bh_images_copy(&c->others, &w->others);
 	c->unenforceable = bh_xstrdup(w->unenforceable);
 	bh_quarantine_ref(c->quarantine);
 	c->iface = w->n_ifaces ? bh_xcalloc(w->n_ifaces, sizeof(*c->iface)) : NULL;
@@ -87,6 +88,7 @@ void bh_workload_unref(struct bh_workload *w)
 	free(w->namespace);
 	free(w->image);
 	free(w->digest);
+	bh_images_finish(&w->others);
 	free(w->unenforceable);
 	bh_quarantine_unref(w->quarantine);
 	free(w);
@@ -197,7 +199,8 @@ bool bh_workload_equal(const struct bh_workload *a, const struct bh_workload *b)
 	       bh_streq(a->unenforceable, b->unenforceable) && a->pid == b->pid &&
 	       a->netns == b->netns && a->generation == b->generation && a->mode == b->mode &&
 	       bh_quarantine_equal(a->quarantine, b->quarantine) &&
-	       bh_labels_equal(&a->labels, &b->labels) && lists_equal(a, b);
+	       bh_images_equal(&a->others, &b->others) && bh_labels_equal(&a->labels, &b->labels) &&
+	       lists_equal(a, b);
 }
 
 bool bh_workload_governable(const struct bh_workload *w)

@@ -9,6 +9,7 @@ from pb import pb, unpb
 
 CALL = os.path.join(BUILD, "tests/system/cri/call")
 IMAGE = "registry.example/shop/web:1"
+PROXY = "registry.example/shop/proxy:2"
 CGROUP = f"/bulkhead-test-{os.getpid()}"
 PAUSE = "registry.example/pause:1"
 
@@ -122,7 +123,7 @@ disabled_plugins = {json.dumps(list(disabled))}
             "ImageStatus", pb((1, pb((1, name)))), "ImageService")), 30)
         return digest
 
-    def run(self, name, namespace="shop", labels=None, host=False, containers=("main",), ports=None):
+    def run(self, name, namespace="shop", labels=None, host=False, containers=(("main", IMAGE),), ports=None):
         labels = {"app": name, **(labels or {}), "io.kubernetes.pod.name": name,
                   "io.kubernetes.pod.namespace": namespace, "io.kubernetes.pod.uid": "uid-" + name}
         config = pb((1, pb((1, name), (2, "uid-" + name), (3, namespace))), (2, "" if host else name), (6, labels),
@@ -131,12 +132,12 @@ disabled_plugins = {json.dumps(list(disabled))}
         self.pods.append(ident)
         self.configs[ident] = config
         for c in containers:
-            self.container(ident, c, ports)
+            self.container(ident, *c, ports)
         return Pod(self, name, ident)
 
-    def container(self, pod, name, ports=None):
+    def container(self, pod, name, image, ports=None):
         notes = {"io.kubernetes.container.ports": json.dumps(ports)} if ports else {}
-        config = pb((1, pb((1, name))), (2, pb((1, IMAGE))), (3, "/bin/sleep"), (4, "3600"),
+        config = pb((1, pb((1, name))), (2, pb((1, image))), (3, "/bin/sleep"), (4, "3600"),
                     (9, {"io.kubernetes.container.name": name}), (10, notes))
         ident = unpb(self.call("CreateContainer", pb((1, pod), (2, config), (3, self.configs[pod]))))[1][0]
         self.call("StartContainer", pb((1, ident)))
@@ -191,6 +192,7 @@ def with_containerd(fn):
             runtime.start()
             runtime.image(PAUSE)
             runtime.digest = runtime.image(IMAGE)
+            runtime.proxy_digest = runtime.image(PROXY)
             lab.config(mode="learn", sources=[{"cri": runtime.sock}])
             fn(lab, runtime)
             if lab.daemon:
@@ -215,11 +217,35 @@ spec:
 """
 
 
+def several_images(lab, runtime):
+    """A pod is found by the image of its sidecar too, and shows both."""
+    want = [{"image": IMAGE, "digest": runtime.digest}, {"image": PROXY, "digest": runtime.proxy_digest}]
+    wait_for("both images", lambda: known(lab, "web")["images"] == want)
+
+    def found(*filters):
+        return [w["name"] for w in lab.api("ps", *filters)["workloads"]]
+    for by in (["--image", PROXY], ["--digest", runtime.proxy_digest],
+               ["--image", PROXY, "--registry", "registry.example"]):
+        if found(*by) != ["web"]:
+            raise Failure(f"{by}: {found(*by)}")
+    if found("--image", IMAGE, "--digest", runtime.proxy_digest):
+        raise Failure("what is asked of an image holds for two together")
+    shown = lab.cli("workload", "show", "shop/web")
+    if PROXY not in shown or "(+1)" not in lab.cli("ps"):
+        raise Failure(shown)
+    impact = lab.api("impact", PROXY)
+    if [e["name"] for e in impact["affected"]] != ["web"]:
+        raise Failure(f"impact of the sidecar's image: {impact}")
+    running = {s["image"]: [r["name"] for r in s["running"]] for s in impact["siblings"]}
+    if running.get(PROXY) != ["web"] or "api" not in running.get(IMAGE, []):
+        raise Failure(f"what runs of its images: {running}")
+
+
 @with_containerd
 def test_whole_job(lab, runtime):
     lab.start()
     ports = [{"name": "http", "containerPort": 9000, "protocol": "TCP"}]
-    web = runtime.run("web", labels={"tier": "front"}, containers=("main", "sidecar"))
+    web = runtime.run("web", labels={"tier": "front"}, containers=(("main", IMAGE), ("sidecar", PROXY)))
     api = runtime.run("api", ports=ports)
     rogue = runtime.run("rogue", namespace="other")
     host = runtime.run("on-host", host=True)
@@ -234,6 +260,7 @@ def test_whole_job(lab, runtime):
             raise Failure(f"{p.name}: {p.ips} {i}")
         if i["host_name"] not in lab.sh(lab.node, "ip -o link"):
             raise Failure(f"{p.name}: {i}")
+    several_images(lab, runtime)
     w = known(lab, "web")
     if w["labels"] != {"app": "web", "tier": "front", "bulkhead.io/name": "web"}:
         raise Failure(f"labels: {w['labels']}")
@@ -264,9 +291,12 @@ def test_whole_job(lab, runtime):
     wait_for("the runtime is back", lambda: not problem(lab, runtime), 30)
     lab.expect(traffic + denied)
 
-    # Gone is gone; its namesake is another, and governed like it.
+    # Gone is gone, with all its images on record; its namesake is another, and governed like it.
     runtime.remove(web)
     wait_for("web gone", lambda: not named(lab, "web"))
+    gone = [w for w in lab.api("ps", "--all", "--image", PROXY)["workloads"] if w["state"] == "gone"]
+    if [w["name"] for w in gone] != ["web"] or len(gone[0]["images"]) != 2:
+        raise Failure(f"who is gone had the sidecar's image: {gone}")
     again = runtime.run("web")
     wait_for("web again", lambda: named(lab, "web") and named(lab, "web")[0]["id"] == again.id)
     lab.expect([(again, api.v4, "tcp", 9000, "open"), (again, api.v4, "tcp", 9001, "drop")])

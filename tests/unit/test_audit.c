@@ -138,6 +138,10 @@ static struct bh_workload *workload(const char *name, const char *ip)
 	w->name = bh_xstrdup(name);
 	w->namespace = bh_xstrdup("shop");
 	w->image = bh_xstrdup("registry.example/web:1");
+	const struct bh_run_image first = {w->image, NULL},
+				  more[] = {{(char *)"proxy:2", NULL}, {NULL, (char *)"sha256:ff"}};
+	bh_images_add(&w->others, &first, &more[0]);
+	bh_images_add(&w->others, &first, &more[1]);
 	w->digest = bh_xstrdup("sha256:abcd");
 	bh_labels_set(&w->labels, "app", name);
 	struct bh_interface *i = bh_workload_add_interface(w);
@@ -218,6 +222,10 @@ static void test_flow_fields(void **state BH_UNUSED)
 	assert_string_equal(str(r, "bulkhead.src.name"), "web");
 	assert_string_equal(str(r, "bulkhead.src.namespace"), "shop");
 	assert_string_equal(str(r, "bulkhead.src.image"), "registry.example/web:1");
+	const json_t *more = at(r, "bulkhead.src.other_images");
+	assert_int_equal(json_array_size(more), 2);
+	assert_string_equal(json_string_value(json_array_get(more, 0)), "proxy:2");
+	assert_string_equal(json_string_value(json_array_get(more, 1)), "sha256:ff");
 	assert_string_equal(str(r, "bulkhead.src.digest"), "sha256:abcd");
 	assert_string_equal(str(r, "bulkhead.src.labels.app"), "web");
 	assert_string_equal(str(r, "bulkhead.src.ifname"), "veth-web");

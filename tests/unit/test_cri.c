@@ -74,13 +74,14 @@ static void list_pod(struct world *w, const char *id, int state)
 	pb_message(&w->pods, 1, &b);
 }
 
-static void list_container(struct world *w, const char *pod, char image, int state, int64_t made)
+static void list_named(
+	struct world *w, const char *pod, const char *name, char image, int state, int64_t made)
 {
 	struct bh_buf b = {0}, spec = {0};
 	bh_autofree char *ref = bh_xasprintf("sha256:" HEX "%c", image);
 	pb_text(&b, 1, "container");
 	pb_text(&b, 2, pod);
-	pb_text(&spec, 1, ref);
+	pb_text(&spec, 1, name ? name : ref);
 	pb_message(&b, 4, &spec);
 	pb_text(&b, 5, ref);
 	pb_int(&b, 6, (uint64_t)state);
@@ -88,6 +89,11 @@ static void list_container(struct world *w, const char *pod, char image, int sta
 	pb_entry(&b, 9, "io.kubernetes.container.ports",
 		"[{\"name\":\"http\",\"containerPort\":8080,\"protocol\":\"TCP\"}]");
 	pb_message(&w->containers, 1, &b);
+}
+
+static void list_container(struct world *w, const char *pod, char image, int state, int64_t made)
+{
+	list_named(w, pod, NULL, image, state, made);
 }
 
 static void empty_lists(struct world *w)
@@ -223,7 +229,8 @@ static void test_empty(void **state)
 }
 
 /* A pod is told of as soon as its sandbox is there, and again when it has containers; the first
- * that was made stands for the image, one that ended only when there is no other. */
+ * that was made stands for the image, one that ended only when there is no other. Others that run
+ * add theirs, each once. */
 static void test_life(void **state)
 {
 	struct world *w = *state;
@@ -237,19 +244,23 @@ static void test_life(void **state)
 	assert_null(get(w, "one")->image);
 	assert_int_equal(get(w, "one")->n_ports, 0);
 	list_container(w, "one", '1', EXITED, 1);
-	list_container(w, "one", '2', RUNNING, 5);
+	list_named(w, "one", "example/proxy:2", '2', RUNNING, 5);
 	list_container(w, "one", '3', RUNNING, 4);
+	list_named(w, "one", "example/proxy:2", '2', RUNNING, 6);
 	serve_lists(w);
 	UNTIL(&w->s, get(w, "one")->image);
-	UNTIL(&w->s, fakegrpc_hits(w->fake, IMAGE) == 1);
+	UNTIL(&w->s, fakegrpc_hits(w->fake, IMAGE) == 2 && get(w, "one")->others.n);
 	const struct bh_buf *r = fakegrpc_request(w->fake, IMAGE);
-	assert_int_equal(r->s[r->len - 1], '3');
+	assert_int_equal(r->s[r->len - 1], '2');
+	assert_string_equal(get(w, "one")->image, "example/web:1");
+	assert_int_equal(get(w, "one")->others.n, 1);
+	assert_string_equal(get(w, "one")->others.item[0].image, "example/proxy:2");
 	assert_int_equal(get(w, "one")->n_ports, 1);
 	empty_lists(w);
 	list_pod(w, "one", 0);
 	list_container(w, "one", '1', EXITED, 1);
 	serve_lists(w);
-	UNTIL(&w->s, fakegrpc_hits(w->fake, IMAGE) == 2);
+	UNTIL(&w->s, fakegrpc_hits(w->fake, IMAGE) == 3 && !get(w, "one")->others.n);
 	empty_lists(w);
 	list_pod(w, "one", 1);
 	serve_lists(w);

@@ -492,6 +492,38 @@ static void test_namespace(void **state)
 	assert_int_equal(w->told, 0);
 }
 
+/* The image of one that joined another is the workload's too; what a second source says of the same
+ * container, and what is the same image again, is not another. */
+static void test_joined_images(void **state)
+{
+	struct world *w = *state;
+	w->a = add_source(w, "a");
+	w->b = add_source(w, "b");
+	kernel_ns(0, "/n/1", 11, "192.0.2.11");
+	static const char *const image[] = {"web:1", "proxy:2", "proxy:2", "web:1"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(image); i++) {
+		bh_autofree char *id = bh_xasprintf("c%zu", i);
+		struct bh_container *c = container(id, "/n/1", NULL);
+		c->image = bh_xstrdup(image[i]);
+		c->joined = i > 0;
+		upsert(w->a, c);
+	}
+	struct bh_container *again = container("c0", "/n/1", NULL);
+	again->image = bh_xstrdup("docker.io/library/web:1");
+	upsert(w->b, again);
+	struct bh_inventory *inv = build(w);
+	assert_int_equal(inv->n, 1);
+	assert_string_equal(inv->workload[0]->image, "web:1");
+	assert_int_equal(inv->workload[0]->others.n, 1);
+	assert_string_equal(inv->workload[0]->others.item[0].image, "proxy:2");
+	bh_inventory_unref(inv);
+	w->a->sink.remove(w->a->sink.arg, "c1");
+	w->a->sink.remove(w->a->sink.arg, "c2");
+	inv = build(w);
+	assert_int_equal(inv->workload[0]->others.n, 0);
+	bh_inventory_unref(inv);
+}
+
 static void test_generation(void **state)
 {
 	struct world *w = *state;
@@ -1475,6 +1507,7 @@ int main(void)
 		T(test_merge),
 		T(test_richer),
 		T(test_namespace),
+		T(test_joined_images),
 		T(test_generation),
 		T(test_told),
 		T(test_notices),

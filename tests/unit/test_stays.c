@@ -100,7 +100,11 @@ static void test_a_stay_comes_back_whole(void **state BH_UNUSED)
 	y.addr = a;
 	y.n_addrs = 3;
 	y.image = NULL;
+	struct bh_run_image more[] = {{(char *)"proxy:2", (char *)"sha256:eeee"},
+		{(char *)"log:3", NULL}, {NULL, (char *)"sha256:ffff"}};
+	y.others = (struct bh_images){more, 3};
 	put(s, &y); /* replaces */
+	put(s, &y);
 	assert_true(bh_store_count_stays(s) == 1);
 	bh_store_close(s);
 
@@ -112,6 +116,7 @@ static void test_a_stay_comes_back_whole(void **state BH_UNUSED)
 	assert_string_equal(got.namespace, "shop");
 	assert_null(got.image);
 	assert_string_equal(got.digest, "sha256:abcd");
+	assert_true(bh_images_equal(&got.others, &y.others));
 	assert_string_equal(got.mark, "boot 1 2 3");
 	assert_true(bh_labels_equal(&got.labels, &y.labels));
 	assert_true(got.started == 1000 && got.stopped == 0 && got.early && !got.unseen);
@@ -145,6 +150,10 @@ static void test_stays_are_found(void **state BH_UNUSED)
 	c.image = (char *)"db:2";
 	c.digest = (char *)"sha256:abce";
 	d.image = d.digest = NULL;
+	struct bh_run_image side[] = {
+		{(char *)"side:1", (char *)"sha256:5151"}, {(char *)"web:1", NULL}};
+	a.others = (struct bh_images){side, 1};
+	c.others = (struct bh_images){side, 2};
 	put(s, &a);
 	put(s, &b);
 	put(s, &c);
@@ -161,6 +170,11 @@ static void test_stays_are_found(void **state BH_UNUSED)
 	expect_list(s, BH_STAY_IMAGE, "web:1", "aa12 aa11 ");
 	expect_list(s, BH_STAY_DIGEST, "sha256:abc", "aa11 aa12 ab11 ");
 	expect_list(s, BH_STAY_DIGEST, "sha256:abce", "ab11 ");
+	expect_list(s, BH_STAY_OTHER_IMAGE, "side:1", "aa11 ab11 ");
+	expect_list(s, BH_STAY_OTHER_IMAGE, "web:1", "ab11 ");
+	expect_list(s, BH_STAY_OTHER_IMAGE, "side", "");
+	expect_list(s, BH_STAY_OTHER_DIGEST, "sha256:51", "aa11 ab11 ");
+	expect_list(s, BH_STAY_OTHER_DIGEST, "sha256:abc", "");
 	expect_range(s, "10.0.0.2/32", "aa11 ");
 	expect_range(s, "10.0.0.0/16", "aa11 aa12 ");
 	expect_range(s, "a00::/16", "ab11 "); /* whose bytes begin like 10.0.0.0's */
@@ -187,11 +201,14 @@ static void test_images_are_listed_once(void **state BH_UNUSED)
 	static const char *const image[] = {"c", "a", "b", NULL, "a", "c", ""};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(image); i++) {
 		struct bh_stay y = sample(s, "id", "n");
+		struct bh_run_image more[] = {
+			{(char *)"bb", NULL}, {(char *)"a", (char *)"sha256:1"}};
 		y.image = (char *)image[i];
+		y.others = (struct bh_images){more, i == 1 ? 2 : 0};
 		put(s, &y);
 	}
 	assert_int_equal(bh_store_list_images(s, 10, add_image, &b), 0);
-	assert_string_equal(b.s, "a b c ");
+	assert_string_equal(b.s, "a b bb c ");
 	assert_int_equal(bh_store_list_images(s, 2, add_image, &two), 0);
 	assert_string_equal(two.s, "a b ");
 	bh_store_close(s);
@@ -333,11 +350,13 @@ static void test_no_question_reads_it_all(void **state BH_UNUSED)
 		y.addr = &a;
 		y.n_addrs = 1;
 		y.stopped = i % 2 ? 0 : 100 + i;
+		struct bh_run_image more = {id, id};
+		y.others = (struct bh_images){&more, 1};
 		put(s, &y);
 		struct bh_flow_row f = flow(y.number, to);
 		assert_int_equal(bh_store_add_flow(s, &f, 1000), 0);
 	}
-	for (int by = BH_STAY_OPEN; by <= BH_STAY_DIGEST; by++)
+	for (int by = BH_STAY_OPEN; by <= BH_STAY_OTHER_DIGEST; by++)
 		assert_int_equal(bh_store_list_stays(s, by, "00", 10, name_it, &b), 0);
 	for (int end = BH_FLOW_SRC; end <= BH_FLOW_DST; end++) {
 		assert_int_equal(bh_store_flows_of_stay(s, end, 7, 10, add_count, &b), 0);

@@ -613,7 +613,7 @@ static void test_older_schema(void **state BH_UNUSED)
 		"CREATE TABLE mode (scope TEXT PRIMARY KEY, mode TEXT NOT NULL,"
 		" set_at INTEGER NOT NULL, uid INTEGER NOT NULL);"
 		"INSERT INTO mode VALUES ('shop', 'audit', 4, 1000);"
-		"DROP TABLE stay; DROP TABLE stay_addr; DROP TABLE flow;"
+		"DROP TABLE stay; DROP TABLE stay_addr; DROP TABLE stay_other; DROP TABLE flow;"
 		"CREATE TABLE flow (seq INTEGER PRIMARY KEY, src TEXT NOT NULL, dst TEXT NOT NULL,"
 		" proto INTEGER NOT NULL, port INTEGER NOT NULL, verdict TEXT NOT NULL,"
 		" reason TEXT NOT NULL, rule TEXT NOT NULL, mode TEXT NOT NULL,"

@@ -247,6 +247,35 @@ static void test_workload_claims(void **state BH_UNUSED)
 	bh_workload_free(w);
 }
 
+/* Further images: none twice, none that is the first, not more than so many. */
+static void test_images(void **state BH_UNUSED)
+{
+	struct bh_images l = {0}, copy;
+	const struct bh_run_image first = {(char *)"web:1", (char *)"sha256:aa"}, none = {0},
+				  same = {(char *)"web:1", NULL},
+				  other = {(char *)"web:1", (char *)"sha256:bb"},
+				  bare = {NULL, (char *)"sha256:cc"};
+	bh_images_add(&l, &first, &first);
+	bh_images_add(&l, &first, &same); /* its digest is not known */
+	bh_images_add(&l, &first, &none);
+	assert_int_equal(l.n, 0);
+	for (int i = 0; i < 2; i++) {
+		bh_images_add(&l, &first, &other);
+		bh_images_add(&l, &none, &bare);
+	}
+	assert_int_equal(l.n, 2);
+	bh_images_copy(&copy, &l);
+	assert_true(bh_images_equal(&copy, &l));
+	for (int i = 0; i < 100; i++) {
+		bh_autofree char *name = bh_xasprintf("many:%d", i);
+		bh_images_add(&l, &first, &(struct bh_run_image){name, NULL});
+	}
+	assert_int_equal(l.n, BH_IMAGES_MAX);
+	assert_false(bh_images_equal(&copy, &l));
+	bh_images_finish(&l);
+	bh_images_finish(&copy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +285,7 @@ int main(void)
 		cmocka_unit_test(test_inventory_empty_and_large),
 		cmocka_unit_test(test_workload_copy),
 		cmocka_unit_test(test_workload_claims),
+		cmocka_unit_test(test_images),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
