@@ -147,7 +147,7 @@ void bh_core_parse_routes6(const char *text, struct bh_ranges *r)
 		unsigned byte = 0;
 		line += *line == '\n';
 		if (sscanf(line, "%*s %*s %*s %*s %32s %*s %*s %*s %8x", hop, &flags) != 2 ||
-			!(flags & RTF_GATEWAY) || strlen(hop) != 32)
+			!(flags & RTF_GATEWAY) || strspn(hop, "0123456789abcdef") != 32)
 			continue;
 		size_t i = 0;
 		for (; i < 16 && sscanf(hop + 2 * i, "%2x", &byte) == 1; i++)

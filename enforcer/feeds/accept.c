@@ -222,6 +222,17 @@ void bh_feed_accept_file(struct bh_feed *f, int fd)
 	bh_feed_job_start(f->mgr->loop, j);
 }
 
+void bh_feed_accept_copies(
+	struct bh_feed *f, const char *dir, const char *etag, const char *last_modified)
+{
+	struct bh_feed_job *j = read_job(f, "misp");
+	j->dir = bh_xstrdup(dir);
+	j->copies = true;
+	j->etag = bh_xstrdup(etag);
+	j->last_modified = bh_xstrdup(last_modified);
+	bh_feed_job_start(f->mgr->loop, j);
+}
+
 void bh_feed_accept_directory(struct bh_feed *f)
 {
 	struct bh_feed_job *j = read_job(f, NULL);

@@ -15,13 +15,8 @@
 #include <time.h>
 
 #define DEBOUNCE_MS 250 /* a writer is rarely done at its first event */
-#define FETCH_TIMEOUT_MS 300000
-#define IDLE_TIMEOUT_S 30
 #define RETRY_S 30 /* doubled with each failure, up to the interval */
 #define INTERVAL_MAX_S (30 * 86400ull)
-#define STREAM_FULL_S 86400
-#define HEADERS_MAX 16384 /* bytes */
-#define HEADER_LINES_MAX 32
 
 static void on_timer(uv_timer_t *t);
 
@@ -45,156 +40,16 @@ static void check_in_ms(struct bh_feed *f, uint64_t ms)
 	uv_timer_start(&f->timer, on_timer, ms, 0);
 }
 
-static void check_at_interval(struct bh_feed *f)
+void bh_feed_check_at_interval(struct bh_feed *f)
 {
 	check_in_ms(f, jitter(bh_feed_interval(f) * 1000));
 }
 
-static void check_again_soon(struct bh_feed *f)
+void bh_feed_check_again_soon(struct bh_feed *f)
 {
 	unsigned doublings = f->failures < 8 ? f->failures - (f->failures > 0) : 7;
 	uint64_t s = (uint64_t)RETRY_S << doublings;
 	check_in_ms(f, jitter((s < bh_feed_interval(f) ? s : bh_feed_interval(f)) * 1000));
-}
-
-static bool is_html(const char *content_type)
-{
-	return content_type && (strncasecmp(content_type, "text/html", 9) == 0 ||
-				       strncasecmp(content_type, "application/xhtml", 17) == 0);
-}
-
-/* Refusals of the server are final until the next interval: asking sooner gets one banned. */
-static bool is_passing(const struct bh_http_result *r)
-{
-	return r->err || r->status >= 500;
-}
-
-static bool is_stream(const struct bh_feed *f)
-{
-	return !f->local && bh_streq(f->conf.format, "crowdsec");
-}
-
-static void on_fetched(const struct bh_http_result *r, void *arg)
-{
-	struct bh_feed *f = arg;
-	f->request = NULL;
-	f->fetching = false;
-	if (r->err) {
-		bh_feed_failed(f, "not fetched: %s",
-			r->message && *r->message ? r->message : strerror(-r->err));
-	} else if (r->status == 304 && f->meta.sha256[0]) {
-		bh_feed_unchanged(f);
-	} else if (r->status == 401 || r->status == 403) {
-		bh_feed_failed(f, "not fetched: the server answered %ld: the key in headers_file?",
-			r->status);
-	} else if (r->status != 200) {
-		bh_feed_failed(f, "not fetched: the server answered %ld", r->status);
-	} else if (is_html(r->content_type)) {
-		bh_feed_failed(f, "refused: it is an HTML page, not a list");
-	} else {
-		bh_feed_accept(f, r->body, r->len, r->etag, r->last_modified,
-			is_stream(f) && f->streaming);
-	}
-	if (r->err || r->status != 200)
-		f->streaming = false; /* who knows what was missed */
-	if (is_passing(r))
-		check_again_soon(f);
-	else
-		check_at_interval(f);
-}
-
-/* A stream begins with everything, and again once a day, in case something got lost. */
-static char *stream_url(struct bh_feed *f)
-{
-	int64_t age = time(NULL) - f->full_at;
-	if (f->streaming && (age < 0 || age > STREAM_FULL_S))
-		f->streaming = false;
-	bool path = strstr(f->conf.url, "/decisions/stream");
-	size_t n = strlen(f->conf.url);
-	return bh_xasprintf("%s%s%sstartup=%s", f->conf.url,
-		path                             ? ""
-		: n && f->conf.url[n - 1] == '/' ? "v1/decisions/stream"
-						 : "/v1/decisions/stream",
-		strchr(f->conf.url, '?') ? "&" : "?", f->streaming ? "false" : "true");
-}
-
-/* "Name: value" lines; −errno, or −EBADMSG for a line that is no header. */
-static int read_headers(const char *path, char **ret_text, const char **ret, size_t max)
-{
-	char bh_autofree *text = bh_xcalloc(HEADERS_MAX + 1, 1);
-	size_t n = 0;
-	int bh_autoclose fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	ssize_t got = read(fd, text, HEADERS_MAX + 1);
-	if (got < 0)
-		return -errno;
-	if (got > HEADERS_MAX)
-		return -EFBIG;
-	text[got] = '\0';
-	char *next = text;
-	for (char *line; (line = strsep(&next, "\n"));) {
-		line[strcspn(line, "\r")] = '\0';
-		if (!*line || *line == '#')
-			continue;
-		const char *colon = strchr(line, ':');
-		if (!colon || colon == line || n + 1 >= max)
-			return -EBADMSG;
-		for (const char *c = line; *c; c++)
-			if ((unsigned char)*c < ' ' || *c == 0x7f)
-				return -EBADMSG;
-		ret[n++] = line;
-	}
-	ret[n] = NULL;
-	*ret_text = BH_TAKE_PTR(text);
-	return 0;
-}
-
-static int start_request(struct bh_feed *f, const char *url, const char *const *headers)
-{
-	bool validators = f->meta.sha256[0] && bh_streq(f->meta.url, f->conf.url) && !is_stream(f);
-	const struct bh_feed_conf *c = &f->conf;
-	struct bh_http_opts o = {
-		.url = url,
-		.max_bytes = c->max_bytes && c->max_bytes < BH_FEED_MAX_BYTES ? c->max_bytes
-									      : BH_FEED_MAX_BYTES,
-		.timeout_ms = c->timeout_s ? (long)c->timeout_s * 1000 : FETCH_TIMEOUT_MS,
-		.idle_timeout_s = IDLE_TIMEOUT_S,
-		.if_none_match = validators ? f->meta.etag : NULL,
-		.if_modified_since = validators ? f->meta.last_modified : NULL,
-		.follow = !headers, /* a key must not go to whom its server names */
-		.headers = headers,
-		.proxy = c->proxy,
-		.ca_file = c->ca_file,
-	};
-	struct bh_http_request *request = NULL;
-	f->fetching = true;
-	f->asked_at = time(NULL);
-	int r = bh_http_get(f->mgr->http, &o, NULL, on_fetched, f, &request);
-	if (r < 0)
-		f->fetching = false;
-	else if (f->fetching)
-		f->request = request;
-	return r;
-}
-
-static void fetch(struct bh_feed *f)
-{
-	char bh_autofree *url = is_stream(f) ? stream_url(f) : bh_xstrdup(f->conf.url);
-	char bh_autofree *text = NULL;
-	const char *header[HEADER_LINES_MAX + 1];
-	if (f->fetching)
-		return;
-	int r = f->conf.headers_file
-			? read_headers(f->conf.headers_file, &text, header, HEADER_LINES_MAX)
-			: 0;
-	if (r < 0)
-		bh_feed_failed(f, "not fetched: headers_file %s: %s", f->conf.headers_file,
-			r == -EBADMSG ? "lines must be \"Name: value\"" : strerror(-r));
-	else if ((r = start_request(f, url, text ? header : NULL)) < 0)
-		bh_feed_failed(f, "not fetched: %s", strerror(-r));
-	if (r < 0)
-		check_at_interval(f);
 }
 
 /* One that was refused is read again each time, so that it goes stale in the eyes of the guards. */
@@ -272,7 +127,7 @@ static void check_local(struct bh_feed *f)
 		f->file_read = false;
 		bh_feed_failed(f, "%s cannot be read: %s", f->local, strerror(-fd));
 	}
-	check_at_interval(f);
+	bh_feed_check_at_interval(f);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -283,7 +138,7 @@ static void on_timer(uv_timer_t *t)
 	else if (f->local)
 		check_local(f);
 	else
-		fetch(f);
+		bh_feed_fetch(f);
 }
 
 /* Spamhaus asks for at most one fetch an hour, and locks out who comes more often. */
@@ -447,6 +302,7 @@ static void stop(struct bh_feed *f)
 	if (f->request)
 		bh_http_cancel(f->request);
 	f->request = NULL;
+	bh_feed_manifest_forget(f);
 	f->fetching = false;
 	f->file_read = false;
 	f->streaming = false;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FILES_MAX 20000
 
@@ -118,6 +119,8 @@ static int read_part(struct bh_feed_job *j, const char *name, struct bh_buf *dig
 	bh_feed_sha256(text, len, sha);
 	bh_buf_printf(digests, "%s %s\n", sha, name);
 	r = parse(j, path, text, len, &t);
+	if (r < 0 && j->copies)
+		unlink(path);
 	if (r < 0)
 		return r;
 	append(&j->out, &t);

@@ -47,6 +47,7 @@ struct bh_feed_job {
 	/* One of: a file, a directory, a text. */
 	int fd;
 	char *dir, *text;
+	bool copies; /* the files of `dir` are copies: one that cannot be read is removed */
 	size_t len;
 	char *path; /* of the file, or of the copy */
 	char *name, *format;
@@ -82,6 +83,7 @@ struct bh_feed {
 	bool in_directory; /* `local` is one */
 	int open_handles;
 	struct bh_http_request *request;
+	struct bh_manifest *manifest; /* whose events are being fetched; NULL: none */
 	bool fetching;
 	struct bh_file_id file; /* as read last, well or badly */
 	bool file_read;
@@ -122,6 +124,38 @@ uint64_t bh_feed_min_interval(const struct bh_feed_conf *c); /* s; what its publ
 /* From the loop's next turn on. False: its publisher was asked too lately. */
 bool bh_feed_check_now(struct bh_feed *f);
 void bh_feed_check_again(struct bh_feed *f); /* if that was asked for while it was busy */
+void bh_feed_check_at_interval(struct bh_feed *f);
+void bh_feed_check_again_soon(struct bh_feed *f); /* after a failure that will pass */
+/* fetch.c */
+void bh_feed_fetch(struct bh_feed *f); /* asks its server */
+typedef void bh_feed_fetched(const struct bh_http_result *r, void *feed);
+/* One request, whose answer `done` gets; f->request meanwhile. False: it was told as a failure. */
+bool bh_feed_ask(
+	struct bh_feed *f, const char *url, bool validators, size_t max, bh_feed_fetched *done);
+size_t bh_feed_max_bytes(const struct bh_feed_conf *c); /* of all that is fetched at a time */
+char *bh_feed_fetch_fault(const struct bh_http_result *r); /* owned; NULL: a text came */
+/* Refusals of the server are final until the next interval: asking sooner gets one banned. */
+bool bh_feed_fetch_is_passing(const struct bh_http_result *r);
+void bh_feed_fetch_over(struct bh_feed *f, bool passing); /* when to ask next */
+
+/* manifest.c: MISP's feeds of many events */
+#define BH_MANIFEST_EVENTS_MAX 10000
+#define BH_UUID_LEN 36
+struct bh_manifest_event {
+	char uuid[BH_UUID_LEN + 1];
+	int64_t changed; /* s since the epoch */
+};
+struct bh_manifest_events {
+	struct bh_manifest_event *item;
+	size_t n, cap;
+};
+/* Sorted by uuid, each once. NULL, or what is wrong; ret is empty then. */
+const char *bh_manifest_read(const char *text, size_t len, struct bh_manifest_events *ret);
+void bh_manifest_events_finish(struct bh_manifest_events *e);
+bool bh_feed_is_manifest(const struct bh_feed *f); /* by its URL and format */
+/* Asks for the events that are new or changed, one after the other; then all are read. */
+void bh_feed_manifest_take(struct bh_feed *f, const struct bh_http_result *r);
+void bh_feed_manifest_forget(struct bh_feed *f);
 /* accept.c */
 void bh_feed_compose_message(struct bh_feed *f);
 void bh_feed_load_kept(struct bh_feed *f);
@@ -131,6 +165,9 @@ void bh_feed_accept(struct bh_feed *f, const char *text, size_t len, const char 
 	const char *last_modified, bool stream);
 void bh_feed_accept_file(struct bh_feed *f, int fd); /* takes fd */
 void bh_feed_accept_directory(struct bh_feed *f);
+/* dir: copies of what a server has; one that cannot be read is removed, to be fetched again. */
+void bh_feed_accept_copies(
+	struct bh_feed *f, const char *dir, const char *etag, const char *last_modified);
 void bh_feed_job_done(struct bh_feed *f, struct bh_feed_job *j);
 void bh_feed_unchanged(struct bh_feed *f);
 void bh_feed_failed(struct bh_feed *f, const char *fmt, ...) BH_PRINTF(2, 3);

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Threat feeds with real packets: a listed address is dropped in every mode and both directions,
 whatever a policy says; a broken download changes nothing."""
-import http.server, os, socket, threading
+import http.server, os, socket, ssl, threading
 
-from lab import Child, Failure, Suite, wait_for
+from lab import Child, Failure, Suite, run, wait_for
 
 ALLOW_ALL = """\
 apiVersion: networking.k8s.io/v1
@@ -103,7 +103,7 @@ def test_own_addresses_are_never_blocked(lab):
                 (a, "198.51.100.7", "tcp", 443, "open"), (a, "203.0.113.200", "tcp", 443, "drop")])
 
 
-def _web(answers, ready):
+def _web(answers, ready, cert=None):
     """Serves /list with the answers in turn; the last one stays."""
     class H(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -117,6 +117,10 @@ def _web(answers, ready):
         def log_message(self, *a):
             pass
     s = http.server.HTTPServer(("192.0.2.2", 8000), H)
+    if cert:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*cert)
+        s.socket = tls.wrap_socket(s.socket, server_side=True)
     os.write(ready, b"1")
     s.serve_forever()
 
@@ -140,6 +144,35 @@ def test_http_feed(lab):
     r = lab.cli("feed", "refresh", "nosuch", check=False)
     if r.returncode == 0 or "nosuch" not in r.stderr:
         raise Failure(f"refresh of an unknown feed: {r.returncode} {r.stderr}")
+
+
+def test_https_feed(lab):
+    """ca_file says who is trusted; whom nobody trusts is not believed."""
+    def make(name):
+        pem = [os.path.join(lab.dir, f"{name}.{x}") for x in ("crt", "key")]
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj", "/CN=feed", "-addext", "subjectAltName=IP:192.0.2.2", "-out", pem[0], "-keyout", pem[1])
+        return pem
+    served, other = make("served"), make("other")
+    r, w = os.pipe()
+    lab.children.append(Child(lab.out, _web, [[200, "text/plain", "203.0.113.200\n203.0.113.201\n"]], w, served))
+    os.read(r, 1)
+    feed = {"name": "web", "url": "https://192.0.2.2:8000/list"}
+    lab.start(mode="learn", feeds=[feed])
+
+    def refused():
+        wait_for("the server is not trusted", lambda: any("certificate" in p for p in lab.status()["problems"]))
+        if lab.status()["feeds"]["indicators"]:
+            raise Failure("a list of a server that is not trusted is in force")
+    refused()
+    lab.stop()
+    lab.config(mode="learn", feeds=[dict(feed, ca_file=other[0])])
+    lab.start()
+    refused()
+    lab.stop()
+    lab.config(mode="learn", feeds=[dict(feed, ca_file=served[0])])
+    lab.start()
+    wait_for("feed loaded", lambda: lab.status()["feeds"]["indicators"] == 2)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,31 @@ static struct {
 	bool silent; /* no Content-Length */
 } answer;
 
+/* Where paths have answers of their own; what is not among them is a 404. */
+static struct page {
+	const char *path, *body;
+	int status;
+	unsigned asked;
+} page[8];
+static size_t n_pages;
+
+static void choose_page(const char *in)
+{
+	if (n_pages == 0)
+		return;
+	answer.status = 404;
+	answer.body = "";
+	for (size_t i = 0; i < n_pages; i++) {
+		size_t n = strlen(page[i].path);
+		if (strncmp(in, "GET /", 5) != 0 || strncmp(in + 5, page[i].path, n) != 0 ||
+			in[5 + n] != ' ')
+			continue;
+		page[i].asked++;
+		answer.status = page[i].status ? page[i].status : 200;
+		answer.body = page[i].body;
+	}
+}
+
 struct conn {
 	uv_tcp_t tcp;
 	uv_write_t write;
@@ -65,6 +90,7 @@ static void written(uv_write_t *w, int status BH_UNUSED)
 
 static void respond(struct conn *c)
 {
+	choose_page(c->in);
 	size_t len = strlen(answer.body);
 	n_requests++;
 	memcpy(request, c->in, c->n);
@@ -803,6 +829,108 @@ static void test_crowdsec_stream(void **state BH_UNUSED)
 	assert_true(listed("192.0.2.2"));
 }
 
+#define UUID(d) "aaaaaaa" d "-0000-4000-8000-000000000000"
+#define NAMES(d, time) "\"" UUID(d) "\":{\"info\":\"x\",\"Tag\":[{}],\"timestamp\":\"" time "\"}"
+#define EVENT(value)                                                                               \
+	"{\"Event\":{\"Attribute\":[{\"type\":\"ip-dst\",\"to_ids\":true,\"value\":\"" value       \
+	"\"}]}}"
+
+static void test_manifest(void **state BH_UNUSED)
+{
+	if (!have_net)
+		skip();
+	char bh_autofree *url = url_of("misp/manifest.json");
+	struct bh_feed_conf c = conf((char *)"a", url);
+	c.format = (char *)"misp";
+	c.max_bytes = 4096;
+	c.max_shrink_percent = 100;
+	serve(200, "application/json", "ETag: \"1\"\r\n", "");
+	page[0] = (struct page){.path = "misp/manifest.json",
+		.body = "{" NAMES("1", "100") "," NAMES("2", "100") "}"};
+	page[1] = (struct page){.path = "misp/" UUID("1") ".json", .body = EVENT("192.0.2.1")};
+	page[2] = (struct page){.path = "misp/" UUID("2") ".json", .body = EVENT("192.0.2.2")};
+	n_pages = 3;
+	bh_feeds_configure(feeds, &c, 1);
+	assert_true(reaches(&n_updated, 1));
+	assert_true(listed("192.0.2.1") && listed("192.0.2.2"));
+	/* only what has changed is asked for */
+	page[0].body = "{" NAMES("1", "100") "," NAMES("2", "200") "}";
+	page[2].body = EVENT("192.0.2.3");
+	refresh();
+	assert_true(listed("192.0.2.1") && listed("192.0.2.3") && !listed("192.0.2.2"));
+	assert_int_equal(page[1].asked, 1);
+	assert_int_equal(page[2].asked, 2);
+	page[0].status = 304;
+	refresh();
+	assert_non_null(strstr(request, "If-None-Match: \"1\""));
+	assert_true(status().ok && listed("192.0.2.3"));
+	/* one of the events is not to be had: nothing changes, also not by half */
+	page[0] = (struct page){.path = "misp/manifest.json",
+		.body = "{" NAMES("1", "300") "," NAMES("2", "300") "}"};
+	page[1].body = EVENT("198.51.100.1");
+	page[2].status = 404;
+	refresh();
+	assert_non_null(strstr(status().message, UUID("2")));
+	assert_true(listed("192.0.2.1") && listed("192.0.2.3") && !listed("198.51.100.1"));
+	/* one that cannot be read is asked for again */
+	page[2].status = 0;
+	page[2].body = "{\"Event\":{";
+	refresh();
+	assert_false(status().ok);
+	assert_true(listed("192.0.2.1") && listed("192.0.2.3"));
+	page[2].body = EVENT("198.51.100.2");
+	refresh();
+	assert_true(status().ok && listed("198.51.100.1") && listed("198.51.100.2"));
+	assert_false(listed("192.0.2.1"));
+	/* an event that is gone is gone, and its copy */
+	page[0].body = "{" NAMES("2", "300") "}";
+	refresh();
+	assert_true(!listed("198.51.100.1") && listed("198.51.100.2"));
+	char bh_autofree *copies = path_of("feeds/a.events/" UUID("1") ".json");
+	assert_int_equal(access(copies, F_OK), -1);
+	/* what is kept is in force at the next start, before anybody answers */
+	restart();
+	bh_feeds_configure(feeds, &c, 1);
+	assert_true(listed("198.51.100.2"));
+	n_pages = 0;
+}
+
+static void test_bad_manifests(void **state BH_UNUSED)
+{
+	if (!have_net)
+		skip();
+	static const char *const bad[][2] = {{"[]", "no object"}, {"{}", "without events"},
+		{"{\"../../etc/passwd\":{\"timestamp\":\"1\"}}", "no uuid"},
+		{"{\"" UUID("/") "\":{\"timestamp\":\"1\"}}", "no uuid"},
+		{"{" NAMES("1", "1"), "ends in the middle"},
+		{"{" NAMES("1", "1") "} x", "ends in the middle"},
+		{"{\"" UUID("1") "\":[]}", "ends in the middle"}};
+	char bh_autofree *url = url_of("manifest.json");
+	struct bh_feed_conf c = conf((char *)"a", url);
+	c.max_bytes = 1000;
+	for (size_t i = 0; i < BH_ARRAY_SIZE(bad); i++) {
+		serve(200, "application/json", NULL, bad[i][0]);
+		bh_feeds_configure(feeds, &c, 1);
+		refresh();
+		if (!strstr(status().message, bad[i][1]))
+			fail_msg("%s: %s", bad[i][0], status().message);
+	}
+	/* larger together than a feed may be, though each is small enough */
+	char bh_autofree *big = bh_xcalloc(1, 801);
+	memset(big, ' ', 800);
+	memcpy(big, EVENT("192.0.2.1"), strlen(EVENT("192.0.2.1")));
+	serve(200, "application/json", NULL, "");
+	page[0] = (struct page){
+		.path = "manifest.json", .body = "{" NAMES("1", "1") "," NAMES("2", "1") "}"};
+	page[1] = (struct page){.path = UUID("1") ".json", .body = big};
+	page[2] = (struct page){.path = UUID("2") ".json", .body = big};
+	n_pages = 3;
+	refresh();
+	assert_non_null(strstr(status().message, UUID("2")));
+	assert_false(listed("192.0.2.1"));
+	n_pages = 0;
+}
+
 static void test_bad_headers_file(void **state BH_UNUSED)
 {
 	if (!have_net)
@@ -914,6 +1042,8 @@ int main(void)
 		TEST(test_http_validators),
 		TEST(test_http_accidents),
 		TEST(test_crowdsec_stream),
+		TEST(test_manifest),
+		TEST(test_bad_manifests),
 		TEST(test_bad_headers_file),
 		TEST(test_proxy_and_limits),
 		TEST(test_http_unreachable),
