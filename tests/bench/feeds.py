@@ -114,7 +114,7 @@ def ban(value, scope="Ip"):
     return {"scope": scope, "type": "ban", "duration": "4h", "value": value, "origin": "bench"}
 
 
-def lapi(first, deltas, ready):
+def lapi(first, deltas, ready, address="192.0.2.2"):
     """CrowdSec's local API as far as a stream goes: `first` (bytes), then the deltas, each once."""
     class H(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -127,7 +127,7 @@ def lapi(first, deltas, ready):
 
         def log_message(self, *a):
             pass
-    s = http.server.HTTPServer(("192.0.2.2", 8080), H)
+    s = http.server.HTTPServer((address, 8080), H)
     os.write(ready, b"1")
     s.serve_forever()
 
