@@ -480,11 +480,26 @@ class Lab:
                 if bad:
                     why = "; ".join(e.message for e in (bad.context or [bad]))[:600]
                     raise Failure(f"a record is not what the schema says: {why}\n{line}")
+        self.check_forms(files)
         if self.evidence_checked:
             r = subprocess.run([BULKHEAD, "audit", "verify", "--allow-tail", *files], stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
             if r.returncode != 3:
                 raise Failure(f"the audit log does not verify: {r.stdout}")
+
+    def check_forms(self, files):
+        """…and every record can be said in the other forms, as their definitions want it."""
+        import formats
+        n = sum(1 for name in files for _ in open(name))
+        for form, check in (("ocsf", lambda l: formats.ocsf(json.loads(l))), ("cef", formats.cef)):
+            lines = run(BULKHEAD, "audit", "export", "--format", form, *files).rstrip("\n").split("\n")
+            if len(lines) != n:
+                raise Failure(f"{len(lines)} of {n} records as {form}")
+            for line in lines:
+                try:
+                    check(line)
+                except (formats.Bad, ValueError, KeyError) as e:
+                    raise Failure(f"{form}: {e!r}\n{line}")
 
     def audited(self, action, **match):
         """Records of that action whose dotted fields equal the given ones ("a__b" for a.b)."""

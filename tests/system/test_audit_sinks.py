@@ -5,6 +5,7 @@ network namespace; one that is away and comes back; journald's protocol; OCSF an
 import json, os, re, signal, socket, subprocess, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import formats
 from lab import BULKHEAD, Failure, Suite, run, wait_for
 
 POLICY = """apiVersion: networking.k8s.io/v1
@@ -237,6 +238,56 @@ def test_journald_and_export(lab):
     if run(BULKHEAD, "audit", "export", "--since", "2999-01-01", log) or \
        run(BULKHEAD, "audit", "export", "--until", "2999-01-01", log) != open(log).read():
         raise Failure("times are not kept to")
+
+
+def test_hostile_texts_in_every_form(lab):
+    """Names, rules and comments are anybody's: what a receiver reads is what was recorded, cut to what the
+    form allows. Needs no daemon."""
+    import random
+    rng = random.Random(7)
+    pieces = ["|", "\\\\", "=", " act=allow ", "\\n", "\n", "\r", "é", "💩", "\u2028", "\x1b[31m", "\t", "CEF:0|", "x" * 700, '"', "\x7f", "-"]
+    text = lambda: "".join(rng.choice(pieces) for _ in range(rng.randrange(1, 12)))
+    printable = lambda s: re.sub("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]", " ", s)
+    cut = lambda s, n: s.encode()[:n].decode(errors="ignore")
+    flows, changes, want = [], [], []
+    base = {"@timestamp": "2026-01-02T03:04:05.678901Z", "observer": {"version": "1|0\\"}, "host": {"name": "node", "id": "m"}}
+    for i in range(200):
+        ip = ["10.0.0.1", "2001:db8::1"][i % 2]
+        src, rule = text(), text()
+        flows.append({**base, "event": {"action": "policy-deny", "severity": 47, "sequence": i + 1, "id": "id"},
+                      "network": {"transport": "tcp", "type": ["ipv4", "ipv6"][i % 2], "iana_number": "6", "direction": "internal"},
+                      "source": {"ip": ip, "port": 1}, "destination": {"ip": ip, "port": 2}, "rule": {"name": rule},
+                      "bulkhead": {"src": {"name": src, "namespace": src, "id": "i"}, "dst": None, "verdict": "drop", "repeat": 3 << 32}})
+        changes.append({**base, "event": {"action": "policy.change", "severity": 47, "sequence": i + 201, "id": "id", "outcome": "success"},
+                        "user": {"id": "0", "name": src}, "process": {"pid": 7}, "message": rule,
+                        "bulkhead": {"change": {"comment": src, "generation": 3, "long": "y" * 9000}}})
+        want.append((ip, src, rule))
+    log = lab.write("hostile.jsonl", "".join(json.dumps(r) + "\n" for r in flows + changes))
+    lines = run(BULKHEAD, "audit", "export", "--format", "cef", log).rstrip("\n").split("\n")
+    for line, (ip, src, rule) in zip(lines, want):
+        header, got = formats.cef(line)
+        if header[3] != "1|0\\" or got["shost"] != cut(printable(src), 1023) or got["cs2"] != cut(printable(rule), 4000) or \
+           got["c6a2" if ":" in ip else "src"] != ip or got["cnt"] != str(2 ** 31 - 1) or got["act"] != "drop":
+            raise Failure(f"CEF: {line}\n{got} {src!r} {rule!r}")
+    for line, (ip, src, rule) in zip(lines[200:], want):
+        header, got = formats.cef(line)
+        if got["suser"] != cut(printable(src), 1023) or not 3996 < len(got["cs6"].encode()) <= 4000 or "act" in got:
+            raise Failure(f"CEF: {line}\n{got} {src!r}")
+    out = [json.loads(l) for l in run(BULKHEAD, "audit", "export", "--format", "ocsf", log).rstrip("\n").split("\n")]
+    for o, (ip, src, rule) in zip(out, want):
+        formats.ocsf(o)
+        if o["src_endpoint"]["name"] != src or o["firewall_rule"]["name"] != rule or o["unmapped"]["bulkhead"]["src"]["namespace"] != src:
+            raise Failure(f"OCSF: {o}")
+    for o, (ip, src, rule) in zip(out[200:], want):
+        formats.ocsf(o)
+        if o["comment"] != src or o["actor"]["user"]["name"] != src or o["entity"] != {"type": "policy", "name": "policy", "version": "3"}:
+            raise Failure(f"OCSF: {o}")
+    for bad in ({"action_id": 99}, {"class_uid": 6002}, {"time": 1}, {"type_uid": 400101}, {"connection_info": {}}, {"nonsense": 1}):
+        try:
+            formats.ocsf({**out[0], **bad})
+        except (formats.Bad, KeyError):
+            continue
+        raise Failure(f"the definitions mean nothing: {bad}")
 
 
 if __name__ == "__main__":
