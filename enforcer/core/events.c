@@ -309,9 +309,8 @@ void bh_core_event(struct bh_core *c, const struct bh_event *e)
 	bh_core_drift_event(c, e);
 }
 
-void bh_core_wake_cb(uv_async_t *a)
+bool bh_core_events_take(struct bh_core *c)
 {
-	struct bh_core *c = a->data;
 	static struct bh_event batch[EVENTS_PER_WAKE]; /* the loop's thread only */
 	uint64_t dropped[2];
 
@@ -322,6 +321,11 @@ void bh_core_wake_cb(uv_async_t *a)
 		bh_snapshot_unref(batch[i].snap);
 	}
 	lost(c, dropped);
-	if (n == EVENTS_PER_WAKE)
+	return n == EVENTS_PER_WAKE;
+}
+
+void bh_core_wake_cb(uv_async_t *a)
+{
+	if (bh_core_events_take(a->data))
 		uv_async_send(a);
 }

@@ -48,7 +48,7 @@ static void identify(struct bh_core *c)
 	c->node = bh_xstrdup(name);
 	c->machine_id = read_line("/etc/machine-id");
 	c->boot_id = read_line("/proc/sys/kernel/random/boot_id");
-	c->started = bh_core_now();
+	c->started = c->queues_ticked = c->pulse.ticked = bh_core_now();
 }
 
 static int take_state(struct bh_core *c, char **why)
@@ -340,11 +340,15 @@ void bh_core_stop(struct bh_core *c)
 	if (c->stopping)
 		return;
 	c->stopping = true;
+	if (c->handles && c->audit)
+		bh_core_queues_tick(c);
 	bh_core_queues_stop(c);
 	bh_core_names_stop(c);
 	if (c->handles) {
 		if (c->audit) {
-			bh_core_wake_cb(&c->wake);
+			while (bh_core_events_take(c))
+				;
+			bh_core_pace_stop(c);
 			bh_core_cache_read(c);
 			bh_core_passed_read(c);
 			if (c->ct)

@@ -116,7 +116,7 @@ static void report_rest(struct bh_core *c, uint64_t sources, uint64_t packets, b
 			(json_int_t)packets, "more_uncounted", crowded));
 }
 
-static void tell(struct bh_core *c, int64_t now)
+static void tell(struct bh_core *c, int64_t now, bool all)
 {
 	struct bh_pace *p = &c->pace;
 	uint64_t rest = 0, packets = 0;
@@ -124,7 +124,7 @@ static void tell(struct bh_core *c, int64_t now)
 
 	for (size_t i = 0; i < p->n; i++) {
 		struct bh_paced *s = &p->source[i];
-		bool due = s->untold && (now - s->told >= REPORT_US || now < s->told);
+		bool due = s->untold && (all || now - s->told >= REPORT_US || now < s->told);
 		if (due && reports++ < REPORTS_PER_READ) {
 			report(c, s);
 		} else if (due) {
@@ -138,7 +138,7 @@ static void tell(struct bh_core *c, int64_t now)
 			p->source[kept++] = *s;
 	}
 	p->n = kept;
-	report_rest(c, rest, packets, p->crowded && now - p->crowded_told >= REPORT_US);
+	report_rest(c, rest, packets, p->crowded && (all || now - p->crowded_told >= REPORT_US));
 	if (p->crowded)
 		p->crowded_told = now;
 	p->crowded = false;
@@ -151,22 +151,32 @@ static uint64_t pause_after(uint64_t took_ms)
 	return 20 * took_ms > READ_MS ? 20 * took_ms : READ_MS;
 }
 
+static void read_and_tell(struct bh_core *c, bool all)
+{
+	int64_t now = bh_core_now();
+	if (!c->snap || !c->installed || !c->conf->pace_rate)
+		return;
+	for (int v6 = 0; v6 < 2; v6++) {
+		const struct bh_set *set =
+			bh_ruleset_find_set(c->installed, v6 ? "paced6" : "paced4");
+		struct reading r = {c, v6 ? BH_IPV6 : BH_IPV4, now};
+		if (set)
+			bh_nft_elems_read(c->nft, set, on_source, &r);
+	}
+	tell(c, now, all);
+}
+
+void bh_core_pace_stop(struct bh_core *c)
+{
+	read_and_tell(c, true);
+}
+
 void bh_core_pace_cb(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
 	uint64_t begin = uv_hrtime() / 1000000;
-	int64_t now = bh_core_now();
 
-	if (c->snap && c->installed && c->conf->pace_rate) {
-		for (int v6 = 0; v6 < 2; v6++) {
-			const struct bh_set *set =
-				bh_ruleset_find_set(c->installed, v6 ? "paced6" : "paced4");
-			struct reading r = {c, v6 ? BH_IPV6 : BH_IPV4, now};
-			if (set)
-				bh_nft_elems_read(c->nft, set, on_source, &r);
-		}
-		tell(c, now);
-	}
+	read_and_tell(c, false);
 	uv_timer_start(t, bh_core_pace_cb, pause_after(uv_hrtime() / 1000000 - begin), 0);
 }
 

@@ -414,6 +414,7 @@ int bh_core_revoke_now(struct bh_core *c); /* before it returns: how many, or âˆ
 void bh_core_sweep_cb(uv_timer_t *t);
 /* events.c */
 void bh_core_wake_cb(uv_async_t *a);
+bool bh_core_events_take(struct bh_core *c); /* some of the ring's; whether there may be more */
 void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg);
 /* Records, learns and counts what was decided. */
 void bh_core_event(struct bh_core *c, const struct bh_event *e);
@@ -474,6 +475,7 @@ void bh_core_forged_finish(struct bh_core *c);
 void bh_core_pace_init(struct bh_core *c);
 void bh_core_pace_finish(struct bh_core *c);
 void bh_core_pace_cb(uv_timer_t *t);
+void bh_core_pace_stop(struct bh_core *c); /* tells all that is counted */
 json_t *bh_core_pace_json(const struct bh_core *c);
 /* flows.c */
 void bh_core_flow_row(struct bh_core *c, struct bh_flow_row *r); /* takes what is in r */
@@ -580,6 +582,9 @@ json_t *bh_core_sinks_json(struct bh_core *c);
 void bh_core_sinks_metrics(struct bh_core *c, struct bh_buf *b);
 /* pulse.c */
 void bh_core_pulse_tick(struct bh_core *c);
+/* The clock says `now`, the time since boot is `boot`; both Âµs. What it gained or lost since the
+ * last call, if that is more than a second, goes on record. */
+void bh_core_clock_check(struct bh_core *c, int64_t now, int64_t boot);
 /* log_failure.c */
 void bh_core_log_failure_tick(struct bh_core *c);
 json_t *bh_core_stop_json(const struct bh_core *c, json_t *problems);

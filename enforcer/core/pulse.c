@@ -28,9 +28,9 @@ static int64_t since_boot(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-static void watch_clock(struct bh_core *c, int64_t now)
+void bh_core_clock_check(struct bh_core *c, int64_t now, int64_t boot)
 {
-	int64_t offset = now - since_boot(), step = offset - c->pulse.clock_offset;
+	int64_t offset = now - boot, step = offset - c->pulse.clock_offset;
 	bool first = c->pulse.clock_offset == 0;
 
 	c->pulse.clock_offset = offset;
@@ -62,7 +62,7 @@ static void beat(struct bh_core *c, int64_t now)
 void bh_core_pulse_tick(struct bh_core *c)
 {
 	int64_t now = bh_core_now();
-	watch_clock(c, now);
+	bh_core_clock_check(c, now, since_boot());
 	beat(c, now);
 	c->pulse.ticked = now;
 }

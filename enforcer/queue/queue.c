@@ -38,7 +38,7 @@ struct bh_queue {
 	void *arg;
 	struct bh_nfq nfq;
 	struct bh_hold hold;
-	uint32_t last_id; /* of the packet read last; ids start at 1 */
+	atomic_uint_least32_t last_id; /* of the packet read last; ids start at 1 */
 	bool stopping; /* nothing may be held any more */
 	struct counters count;
 	atomic_bool stop, recheck;
@@ -104,12 +104,13 @@ static void on_packet(const struct bh_nfq_packet *in, void *arg)
 {
 	struct bh_queue *q = arg;
 	struct bh_held x = {.id = in->id};
-	uint32_t gap = in->id - q->last_id - 1;
+	uint32_t gap = in->id - atomic_load_explicit(&q->last_id, memory_order_relaxed) - 1;
 
 	add(&q->count.received, 1);
+	/* In this order: see lost_at_the_end. */
+	atomic_store_explicit(&q->last_id, in->id, memory_order_release);
 	if (gap < UINT32_MAX / 2)
-		add(&q->count.lost_ids, gap);
-	q->last_id = in->id;
+		atomic_fetch_add_explicit(&q->count.lost_ids, gap, memory_order_release);
 	bh_packet_parse_copy(in->data, in->len, in->real, &x.packet);
 	if (x.packet.fault == BH_PACKET_TRUNCATED || x.packet.fault == BH_PACKET_MALFORMED)
 		add(&q->count.malformed, 1);
@@ -307,27 +308,44 @@ void bh_queue_stop(struct bh_queue *q)
 
 /* One line a queue: number, port id, waiting, copy mode, copy range, dropped, dropped by the
  * socket, last id, 1 (net/netfilter/nfnetlink_queue.c, seq_show). */
-static void kernel_counters(const struct bh_queue *q, struct bh_queue_stats *ret)
+struct kernel_view {
+	bool idle; /* no packet waits for its verdict, read or not */
+	uint32_t last_id; /* that it gave */
+};
+
+static struct kernel_view kernel_counters(const struct bh_queue *q, struct bh_queue_stats *ret)
 {
+	struct kernel_view view = {0};
 	char buf[8192];
 	size_t len = 0;
 	ssize_t n;
 
 	if (q->proc < 0)
-		return;
+		return view;
 	while ((n = pread(q->proc, buf + len, sizeof(buf) - 1 - len, (off_t)len)) > 0)
 		len += (size_t)n;
 	buf[len] = '\0';
 	for (char *line = buf, *end; line && *line; line = end ? end + 1 : NULL) {
-		unsigned num, port, total, mode, range, dropped, user_dropped;
+		unsigned num, port, total, mode, range, dropped, user_dropped, id;
 		end = strchr(line, '\n');
-		if (sscanf(line, "%u %u %u %u %u %u %u", &num, &port, &total, &mode, &range,
-			    &dropped, &user_dropped) == 7 &&
+		if (sscanf(line, "%u %u %u %u %u %u %u %u", &num, &port, &total, &mode, &range,
+			    &dropped, &user_dropped, &id) == 8 &&
 			num == q->opts.num) {
 			ret->kernel_dropped = dropped;
 			ret->user_dropped = user_dropped;
+			view = (struct kernel_view){total == 0, id};
 		}
 	}
+	return view;
+}
+
+/* Ids that the kernel gave to packets behind the last one that came: no later one tells of the gap
+ * yet. When no packet waits, all that came were answered, and their ids are seen here: read after
+ * the kernel's view, and after lost_ids, so that none counts twice. */
+static uint64_t lost_at_the_end(struct bh_queue *q, const struct kernel_view *view)
+{
+	uint32_t gap = view->last_id - atomic_load_explicit(&q->last_id, memory_order_acquire);
+	return view->idle && gap < UINT32_MAX / 2 ? gap : 0;
 }
 
 void bh_queue_get_stats(struct bh_queue *q, struct bh_queue_stats *ret)
@@ -341,9 +359,10 @@ void bh_queue_get_stats(struct bh_queue *q, struct bh_queue_stats *ret)
 		.expired = get(&q->count.expired),
 		.malformed = get(&q->count.malformed),
 		.overruns = get(&q->count.overruns),
-		.lost_ids = get(&q->count.lost_ids),
 		.rejected = get(&q->count.rejected),
 	};
+	struct kernel_view view = kernel_counters(q, ret);
+	ret->lost_ids = atomic_load_explicit(&q->count.lost_ids, memory_order_acquire);
+	ret->lost_ids += lost_at_the_end(q, &view);
 	ret->bypassed = q->opts.fail_open ? ret->lost_ids : 0;
-	kernel_counters(q, ret);
 }

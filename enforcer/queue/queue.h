@@ -71,8 +71,7 @@ struct bh_queue_stats {
 	uint64_t user_dropped; /* socket full: queue_user_dropped */
 	uint64_t overruns; /* ENOBUFS seen on the socket */
 	/* Gaps in packet ids: packets that the kernel decided without us. Without fail_open they
-	 * are the user_dropped ones; with it, those that were let through: bypassed. The last ones
-	 * are seen when the next packet comes. */
+	 * are the user_dropped ones; with it, those that were let through: bypassed. */
 	uint64_t lost_ids;
 	uint64_t bypassed;
 	uint64_t rejected;

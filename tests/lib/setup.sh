@@ -7,7 +7,7 @@ libmicrohttpd-dev libsqlite3-dev libssl-dev libprotobuf-c-dev protobuf-c-compile
 DEMO_PACKAGES="nftables iproute2 kmod procps busybox-static curl jq"
 TEST_PACKAGES="libcmocka-dev conntrack iputils-ping clang clang-format libclang-rt-14-dev python3 iptables docker.io sqlite3 podman runc netavark
 containerd containernetworking-plugins libnghttp2-dev python3-grpcio
-python3-jsonschema rsyslog rsyslog-openssl openssl qemu-system-x86 cpio xz-utils
+python3-jsonschema e2fsprogs rsyslog rsyslog-openssl openssl qemu-system-x86 cpio xz-utils
 systemd"
 
 require_root() {
