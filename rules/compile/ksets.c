@@ -4,8 +4,15 @@
  * networks and nodes that a row asks together; lists of ports. Equal ones are one set, whichever
  * groups use it. (Anonymous sets, as nft makes them of lists, cost the kernel a search each when
  * they are loaded.)
+ *
+ * For each rule that names a set, each message of elements and each new set the kernel walks the
+ * list of the table's sets and measures every name on its way, byte by byte (nft_set_lookup,
+ * nla_strcmp). Where there are many sets that is most of a load, and a third of it the names; so
+ * then they are short, and the set's comment says whom it means.
  */
 #include "internal.h"
+
+#define MANY_PEERS 500
 
 static int compare_index(const void *a, const void *b)
 {
@@ -35,6 +42,11 @@ static void slug_text(const struct bh_peer *p, struct bh_buf *out)
 	}
 }
 
+static const char *readable(const struct bh_plan *p, const char *text)
+{
+	return p->n_peers <= MANY_PEERS ? text : "";
+}
+
 static void name_kset(struct bh_plan *p, struct bh_kset *s)
 {
 	bh_autobuf struct bh_buf id = {0}, slug = {0}, text = {0};
@@ -45,7 +57,7 @@ static void name_kset(struct bh_plan *p, struct bh_kset *s)
 		slug_text(peer, &slug);
 		bh_buf_printf(&text, "%s%s", i ? " or " : "", peer->text);
 	}
-	s->slug = bh_compile_name(p, "", slug.s, id.s, id.len);
+	s->slug = bh_compile_name(p, "", readable(p, slug.s), id.s, id.len);
 	s->text = bh_buf_take(&text);
 }
 
@@ -170,7 +182,8 @@ struct bh_kset *bh_kset_ports(struct bh_plan *p, const struct bh_port_range *por
 	for (size_t i = 0; i < n; i++)
 		if (port[i].first == port[i].last)
 			s->port[s->n_ports++] = port[i].first;
-	s->slug = bh_compile_name(p, "", key.s, key.s, key.len);
+	s->slug = bh_compile_name(
+		p, *readable(p, key.s) ? "" : "ports", readable(p, key.s), key.s, key.len);
 	return s;
 }
 

@@ -55,10 +55,11 @@ char *bh_compile_name(
 	 * groups that shared a chain would share their rules. */
 	for (unsigned attempt = 0;; attempt++) {
 		b.len = base;
+		bh_buf_str(&b, base ? "-" : "");
 		if (attempt == 0)
-			bh_buf_printf(&b, "-%08" PRIx32, (uint32_t)(hash ^ hash >> 32));
+			bh_buf_printf(&b, "%08" PRIx32, (uint32_t)(hash ^ hash >> 32));
 		else
-			bh_buf_printf(&b, "-%016" PRIx64 "-%u", hash, attempt);
+			bh_buf_printf(&b, "%016" PRIx64 "-%u", hash, attempt);
 		if (claim(p, &b, owner))
 			return bh_buf_take(&b);
 	}

@@ -513,6 +513,55 @@ static void test_names_are_unique(void **state BH_UNUSED)
 
 /* --- questions --- */
 
+/* Among many peers sets have names that the kernel compares fast, and a comment instead. */
+static void names_of_sets(unsigned peers, size_t longest, const char *comment)
+{
+	bh_autobuf struct bh_buf text = {0};
+	struct bh_policy_set *set;
+	static const struct bh_engine_opts opts;
+	struct bh_diags diags = {0};
+	bh_buf_str(&text,
+		"apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, "
+		"namespace: shop}\nspec:\n  podSelector: {}\n  ingress:\n  - ports: [{port: 80}, "
+		"{port: 443}]\n    from:\n");
+	for (unsigned i = 0; i < peers; i++)
+		bh_buf_printf(&text, "    - podSelector: {matchLabels: {app: a%u}}\n", i);
+	const struct bh_policy_source src = {.file = "p.yaml", .text = text.s, .len = text.len};
+	const struct bh_policy_parse_opts parse = {.default_ns = "default"};
+	assert_int_equal(bh_policy_set_parse(&src, 1, &parse, &diags, &set), 0);
+	struct bh_inventory *inv = bh_inventory_new();
+	struct bh_workload *w = bh_workload_new();
+	w->id = bh_xstrdup("id");
+	w->name = bh_xstrdup("web");
+	w->namespace = bh_xstrdup("shop");
+	w->mode = BH_MODE_ENFORCE;
+	bh_workload_add_interface(w)->host_name = bh_xstrdup("veth1");
+	bh_inventory_add(inv, w);
+	bh_inventory_seal(inv);
+	struct bh_engine *e = bh_engine_compile(set, inv, &opts);
+	struct bh_ruleset *rs = bh_engine_emit(e, &with_queue);
+	size_t n = 0;
+	for (size_t i = 0; i < rs->n_sets; i++) {
+		const struct bh_set *s = &rs->set[i];
+		bool pods = strncmp(s->name, "pods", 4) == 0;
+		if (pods || strncmp(s->name, "ports-", 6) == 0)
+			assert_true(strlen(s->name) <= longest);
+		n += pods && strstr(s->comment, comment);
+	}
+	assert_int_equal(n, 2); /* IPv4 and IPv6 */
+	bh_ruleset_free(rs);
+	bh_engine_unref(e);
+	bh_policy_set_unref(set);
+	bh_inventory_unref(inv);
+	bh_diags_finish(&diags);
+}
+
+static void test_many_sets_have_short_names(void **state BH_UNUSED)
+{
+	names_of_sets(500, 100, "app=a77 ");
+	names_of_sets(501, 15, "app=a77 ");
+}
+
 static void test_questions(void **state BH_UNUSED)
 {
 	const struct bh_engine_opts opts = {0};
@@ -624,6 +673,7 @@ int main(void)
 		cmocka_unit_test(test_refused_packets_come_back),
 		cmocka_unit_test(test_base_chains_never_change),
 		cmocka_unit_test(test_names_are_unique),
+		cmocka_unit_test(test_many_sets_have_short_names),
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_explain_tiers),
