@@ -147,14 +147,33 @@ static int look_after(struct bh_audit_commit *c)
 	return 0;
 }
 
+/* The log, or what vouches for it, was removed or replaced: whatever comes has to be where it is
+ * looked for. Notes that begin in the middle of a file could not say where it began: hence another
+ * one. */
+static int find_files(struct bh_audit_commit *c)
+{
+	bool found, moved = bh_audit_moved(c->log.path, c->log.fd);
+	int e = bh_audit_seal_find(&c->seal, &found);
+
+	if (moved)
+		e = turn_file(c, true, "the log goes on in a new file");
+	if (e < 0 || found)
+		return e;
+	bh_audit_commit_note(c, "log.altered",
+		"the checkpoints or the keys beside the log were removed or replaced; they begin "
+		"anew, with the same key",
+		json_pack("{s:s}", "class", "seal-removed"));
+	return moved ? 0 : turn_file(c, false, "the log goes on in a new file");
+}
+
 int bh_audit_commit_round(struct bh_audit_commit *c, const struct bh_audit_orders *o,
 	struct bh_audit_item *batch, size_t n)
 {
 	int e = 0;
 
 	/* First, so that nothing goes to a file that is not there any more. */
-	if ((o->reopen || o->look) && bh_audit_log_moved(&c->log))
-		e = turn_file(c, true, "the log goes on in a new file");
+	if (o->reopen || o->look)
+		e = find_files(c);
 	for (size_t i = 0; i < n; i++) {
 		number(c, &batch[i]);
 		free(batch[i].text);

@@ -11,7 +11,7 @@
 
 #include "audit/private.h"
 
-static int make_directory(const char *path)
+int bh_audit_make_directory(const char *path)
 {
 	char bh_autofree *copy = bh_xstrdup(path);
 	char *dir = dirname(copy);
@@ -58,7 +58,7 @@ static void sync_directory(const char *path)
 int bh_audit_log_open(const char *path, struct bh_audit_log *ret)
 {
 	uint64_t size;
-	int e = make_directory(path);
+	int e = bh_audit_make_directory(path);
 	if (e < 0)
 		return e;
 	int fd = open_file(path, 0, &size);
@@ -72,7 +72,7 @@ int bh_audit_log_open(const char *path, struct bh_audit_log *ret)
 int bh_audit_log_open_new(struct bh_audit_log *l)
 {
 	uint64_t size;
-	int e = make_directory(l->path);
+	int e = bh_audit_make_directory(l->path);
 	int fd = e < 0 ? e : open_file(l->path, 0, &size);
 	if (fd < 0)
 		return fd;
@@ -148,11 +148,11 @@ int bh_audit_log_sync(struct bh_audit_log *l)
 	return 0;
 }
 
-bool bh_audit_log_moved(const struct bh_audit_log *l)
+bool bh_audit_moved(const char *path, int fd)
 {
 	struct stat mine, there;
-	return fstat(l->fd, &mine) == 0 &&
-	       (stat(l->path, &there) < 0
+	return fstat(fd, &mine) == 0 &&
+	       (stat(path, &there) < 0
 			       ? errno == ENOENT
 			       : mine.st_dev != there.st_dev || mine.st_ino != there.st_ino);
 }

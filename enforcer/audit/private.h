@@ -60,8 +60,8 @@ void bh_audit_log_finish(struct bh_audit_log *l);
 /* Appends whole lines. *ret_done: bytes of those that are in the file now, all of them for 0. */
 int bh_audit_log_write(struct bh_audit_log *l, const char *text, size_t len, size_t *ret_done);
 int bh_audit_log_sync(struct bh_audit_log *l);
-bool bh_audit_log_moved(
-	const struct bh_audit_log *l); /* something else is at the path, or nothing */
+int bh_audit_make_directory(const char *path); /* that the file is in, and those above */
+bool bh_audit_moved(const char *path, int fd); /* something else is at the path, or nothing */
 
 /* --- writer.c: the thread that owns the file and the seal --- */
 struct bh_audit_item {

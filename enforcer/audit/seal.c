@@ -284,10 +284,36 @@ static int set_aside_if_any(const char *path)
 	return e;
 }
 
+static int begin_keys(struct bh_audit_seal *s)
+{
+	struct bh_buf bh_autobuf line = {0};
+	char bh_autofree *pub = bh_verifier_format(&s->key.pub);
+	bh_buf_printf(&line, "%s\n\n", pub);
+	return append_keys(s, line.s, line.len);
+}
+
+int bh_audit_seal_find(struct bh_audit_seal *s, bool *ret_found)
+{
+	bool keys = access(s->keys_path, F_OK) == 0 || errno != ENOENT;
+	bool notes = !bh_audit_moved(s->notes_path, s->fd);
+	int e = keys && notes ? 0 : bh_audit_make_directory(s->notes_path);
+
+	if (e == 0 && !keys)
+		e = begin_keys(s);
+	if (e == 0 && !notes && (e = set_aside_if_any(s->notes_path)) == 0) {
+		int fd = open_notes(s->notes_path, 0);
+		if (fd < 0)
+			return fd;
+		close(s->fd);
+		s->fd = fd;
+	}
+	*ret_found = keys && notes;
+	return e;
+}
+
 /* A new tree under a new name: never two trees under one. */
 static int begin(struct bh_audit_seal *s, const char *node, int64_t now)
 {
-	struct bh_buf bh_autobuf line = {0};
 	char bh_autofree *name = make_name(node);
 	int e = name ? bh_audit_key_new(name, now, &s->key) : -EIO;
 
@@ -297,12 +323,10 @@ static int begin(struct bh_audit_seal *s, const char *node, int64_t now)
 	close(s->fd);
 	if ((s->fd = open_notes(s->notes_path, 0)) < 0)
 		return s->fd;
-	char bh_autofree *pub = bh_verifier_format(&s->key.pub);
-	bh_buf_printf(&line, "%s\n\n", pub);
 	bh_audit_key_erase(s->key_path);
 	if ((e = bh_audit_key_save(&s->key, s->key_path)) < 0)
 		return e;
-	return append_keys(s, line.s, line.len);
+	return begin_keys(s);
 }
 
 int bh_audit_seal_open(const char *log_path, const char *key_path, const char *node, int64_t now,

@@ -38,6 +38,9 @@ struct bh_audit_found { /* by opening */
 /* Reads what is there, or makes a new key and tree. `node` becomes part of the key's name. */
 int bh_audit_seal_open(const char *log_path, const char *key_path, const char *node, int64_t now,
 	struct bh_audit_seal *ret, struct bh_audit_found *ret_found);
+/* Are the notes and keys under their names? Else they are begun anew there (a foreign file is kept
+ * aside), and the next checkpoint goes to them. */
+int bh_audit_seal_find(struct bh_audit_seal *s, bool *ret_found);
 void bh_audit_seal_finish(struct bh_audit_seal *s);
 void bh_audit_found_finish(struct bh_audit_found *f);
 

@@ -119,8 +119,12 @@ static int open_records(struct bh_core *c, char **why)
 	c->store_reset = opened == 1;
 	if (c->store_reset)
 		bh_core_gap(c, "store", -1, 0,
-			"the state database was unreadable and was set aside; a new one was made: "
-			"modes set by command and quarantines are forgotten");
+			bh_store_restored(c->store)
+				? "the state database was unreadable or gone, and a new one was "
+				  "made; modes set by command and quarantines are in force again, "
+				  "from their copy"
+				: "the state database was unreadable or gone, and a new one was "
+				  "made: modes set by command and quarantines are forgotten");
 	if ((r = bh_learn_new(c->store, bh_core_learned, c, &c->learn)) < 0)
 		return fail(
 			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
@@ -192,21 +196,51 @@ static void on_config_file(void *arg)
 		bh_core_reload(c);
 }
 
+/* Of a directory that is not there any more nothing is heard, nor of another one that got its name.
+ */
+static bool drop_stale(struct bh_watch **w)
+{
+	if (!*w || !bh_watch_is_stale(*w))
+		return false;
+	bh_watch_free(*w);
+	*w = NULL;
+	return true;
+}
+
 void bh_core_watch_policies(struct bh_core *c)
 {
-	if (!c->watch_policies && !c->starting &&
-		bh_watch_dir(c->loop, c->conf->policies, NULL, on_policy_files, c,
-			&c->watch_policies) == 0)
+	bool dropped = drop_stale(&c->watch_policies);
+	if (c->watch_policies || c->starting)
+		return;
+	if (bh_watch_dir(
+		    c->loop, c->conf->policies, NULL, on_policy_files, c, &c->watch_policies) == 0)
 		bh_core_policies_load(c, "directory found");
+	else if (dropped)
+		bh_core_policies_load(c, "directory changed"); /* says that it is gone */
+}
+
+/* 0: the file's directory is watched now, and was not. */
+static int watch_config(struct bh_core *c)
+{
+	if (!c->conf_file || c->watch_config)
+		return -EALREADY;
+	char bh_autofree *dir = bh_xstrdup(c->conf_file), bh_autofree *name = bh_xstrdup(dir);
+	return bh_watch_dir(
+		c->loop, dirname(dir), basename(name), on_config_file, c, &c->watch_config);
+}
+
+void bh_core_watches_tick(struct bh_core *c)
+{
+	bh_core_watch_policies(c);
+	bool dropped = drop_stale(&c->watch_config);
+	if (!c->starting && (watch_config(c) == 0 || dropped))
+		bh_core_reload(c);
 }
 
 static void start_watches(struct bh_core *c)
 {
 	bh_watch_dir(c->loop, c->conf->policies, NULL, on_policy_files, c, &c->watch_policies);
-	if (!c->conf_file)
-		return;
-	char bh_autofree *dir = bh_xstrdup(c->conf_file), bh_autofree *name = bh_xstrdup(dir);
-	bh_watch_dir(c->loop, dirname(dir), basename(name), on_config_file, c, &c->watch_config);
+	watch_config(c);
 }
 
 static void start_handles(struct bh_core *c)

@@ -567,6 +567,7 @@ void bh_core_nft_cb(uv_poll_t *p, int status, int events);
 /* lifecycle.c */
 /* Watches a directory that was not there before. */
 void bh_core_watch_policies(struct bh_core *c);
+void bh_core_watches_tick(struct bh_core *c); /* directories that were replaced, or came */
 /* change.c */
 void bh_core_sha256_hex(const void *data, size_t len, char ret[static 65]);
 /* [{"policy", "change": added|removed|changed}], at most 100, and how many there are. */

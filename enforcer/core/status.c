@@ -73,9 +73,17 @@ static void other_problems(struct bh_core *c, json_t *list)
 			c->conf->state, c->store_error);
 	if (c->store_reset)
 		problem(list,
-			"%s/bulkhead.db was unreadable at the start and was set aside: modes and "
-			"quarantines set by command are forgotten; set them again",
-			c->conf->state);
+			"%s/bulkhead.db was unreadable or gone at the start, and a new one was "
+			"made (what was unreadable is beside it): what was learned and recorded is "
+			"lost; modes and quarantines set by command %s",
+			c->conf->state,
+			bh_store_restored(c->store) ? "are in force again, from their copy"
+						    : "are forgotten: set them again");
+	if (bh_store_kept(c->store) < 0)
+		problem(list,
+			"%s/bulkhead.keep: %s; modes and quarantines have no second copy until the "
+			"next start",
+			c->conf->state, strerror(-bh_store_kept(c->store)));
 	if (c->config_error)
 		problem(list, "the configuration file is not what is in force: %s",
 			c->config_error);

@@ -30,7 +30,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	bh_core_forged_tick(c);
 	bh_core_bridge_nf(c); /* others switch it off, and runtimes load it long after us */
 	bh_core_bridges(c);
-	bh_core_watch_policies(c);
+	bh_core_watches_tick(c);
 	bh_core_versions_tick(c);
 	bh_core_modes_tick(c);
 	bh_core_feeds_tick(c);

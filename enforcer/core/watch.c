@@ -2,6 +2,9 @@
 /* See watch.h. Editors write, rename and chmod in quick succession: hence the debounce. */
 #include "core/watch.h"
 
+#include <errno.h>
+#include <sys/stat.h>
+
 #include <bulkhead/util.h>
 
 #define DEBOUNCE_MS 200
@@ -12,7 +15,9 @@ struct bh_watch {
 	uv_timer_t timer;
 	void (*fn)(void *arg);
 	void *arg;
-	char *name;
+	char *dir, *name;
+	dev_t dev; /* of the directory that is watched, not of what has its name by now */
+	ino_t ino;
 	uint64_t since; /* the loop's time of the first event that waits */
 	int open_handles;
 };
@@ -41,6 +46,7 @@ static void on_close(uv_handle_t *h)
 	struct bh_watch *w = h->data;
 	if (--w->open_handles > 0)
 		return;
+	free(w->dir);
 	free(w->name);
 	free(w);
 }
@@ -51,18 +57,30 @@ int bh_watch_dir(uv_loop_t *loop, const char *dir, const char *name, void (*fn)(
 	struct bh_watch *w = bh_xcalloc(1, sizeof(*w));
 	w->fn = fn;
 	w->arg = arg;
+	w->dir = bh_xstrdup(dir);
 	w->name = bh_xstrdup(name);
 	uv_fs_event_init(loop, &w->event);
 	uv_timer_init(loop, &w->timer);
 	w->event.data = w->timer.data = w;
 	w->open_handles = 2;
-	int r = uv_fs_event_start(&w->event, on_event, dir, 0);
+	struct stat st;
+	int r = stat(dir, &st) < 0 ? -errno : uv_fs_event_start(&w->event, on_event, dir, 0);
+	if (r == 0) { /* replaced in between: it is found out by bh_watch_is_stale() */
+		w->dev = st.st_dev;
+		w->ino = st.st_ino;
+	}
 	if (r < 0) {
 		bh_watch_free(w);
 		return r;
 	}
 	*ret = w;
 	return 0;
+}
+
+bool bh_watch_is_stale(const struct bh_watch *w)
+{
+	struct stat st;
+	return stat(w->dir, &st) < 0 || st.st_dev != w->dev || st.st_ino != w->ino;
 }
 
 void bh_watch_free(struct bh_watch *w)

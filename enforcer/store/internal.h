@@ -81,6 +81,9 @@ struct bh_store {
 	sqlite3 *db;
 	char *message; /* of the last failure; owned */
 	bool in_transaction;
+	bool decided; /* the running transaction changes what keep.c keeps */
+	int kept; /* 0, or why there is no copy of that (−errno) */
+	bool restored; /* from it, at the start */
 	int failed; /* −errno: the running transaction was rolled back; commit reports it */
 	uint64_t changes; /* put into the running transaction */
 	uint64_t seq; /* last one given to a flow row */
@@ -92,8 +95,20 @@ struct bh_store {
 };
 
 /* schema.c: opens DIR/bulkhead.db, checks it, brings its schema up to date. 0, 1 (a damaged one was
- * set aside) or −errno. */
-int bh_store_open_database(const char *dir, sqlite3 **ret);
+ * set aside, or there was one and it, or the end of it, is gone) or −errno. *ret_kept: 0, or why
+ * there is no copy. */
+int bh_store_open_database(const char *dir, sqlite3 **ret, int *ret_kept, bool *ret_restored);
+int bh_store_check(sqlite3 *db, const char *sql); /* a quick_check: an SQLite result code */
+/* Makes what is not there, with its mode; what is no file of its own is refused: −ELOOP, −EINVAL.
+ */
+int bh_store_make_file(const char *path);
+
+/* keep.c: attaches the copy of what was decided by command, and takes it over where it is the later
+ * one
+ * (*ret_taken), or makes it again. *ret_had: there was one. Without room or rights for it −errno,
+ * and it is not attached. Both stay as they were then. */
+int bh_store_keep_open(sqlite3 *db, const char *dir, bool *ret_taken, bool *ret_had);
+int bh_store_keep_save(sqlite3 *db); /* in the running transaction: an SQLite result code */
 
 /* store.c */
 int bh_store_errno(sqlite3 *db, int rc); /* −errno of an SQLite result code */

@@ -32,6 +32,7 @@ int bh_store_put_quarantine(struct bh_store *s, const struct bh_quarantine_row *
 		bh_quarantine_format(&q->allow->allow[i], &allow);
 	}
 	bind_row(st, q, allow.s);
+	s->decided = true;
 	return bh_store_run(s, st);
 }
 
@@ -46,6 +47,7 @@ int bh_store_drop_quarantine(struct bh_store *s, const char *namespace, const ch
 		return r;
 	bh_store_bind_text(st, 1, namespace);
 	bh_store_bind_text(st, 2, name);
+	s->decided = true;
 	return bh_store_run(s, st);
 }
 

@@ -165,10 +165,10 @@ static int pragma(sqlite3 *db, const char *sql, int64_t *ret_value, char *text, 
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int check(sqlite3 *db)
+int bh_store_check(sqlite3 *db, const char *sql)
 {
 	char text[16] = "";
-	int rc = pragma(db, "PRAGMA quick_check(1)", NULL, text, sizeof(text));
+	int rc = pragma(db, sql, NULL, text, sizeof(text));
 	if (rc == SQLITE_OK && !bh_streq(text, "ok"))
 		rc = SQLITE_CORRUPT;
 	return rc;
@@ -215,7 +215,7 @@ static int prepare_database(sqlite3 *db)
 	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_create_function(db, "bh_addr_key", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL,
 		sql_addr_key, NULL, NULL);
-	int rc = check(db);
+	int rc = bh_store_check(db, "PRAGMA quick_check(1)");
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db,
 			"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
@@ -226,7 +226,7 @@ static int prepare_database(sqlite3 *db)
 
 /* The file is made here, with its mode, because SQLite would take it from the umask; -wal and -shm
  * inherit it. Links are not followed: the directory may be writable by others in a bad set-up. */
-static int make_file(const char *path)
+int bh_store_make_file(const char *path)
 {
 	struct stat st;
 	int bh_autoclose fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -244,7 +244,7 @@ static int make_file(const char *path)
 static int open_once(const char *path, sqlite3 **ret)
 {
 	sqlite3 *db = NULL;
-	int r = make_file(path);
+	int r = bh_store_make_file(path);
 	if (r < 0)
 		return r;
 	int rc = sqlite3_open_v2(path, &db,
@@ -294,17 +294,27 @@ static int make_directory(const char *dir)
 	return mkdir(dir, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-int bh_store_open_database(const char *dir, sqlite3 **ret)
+static int open_or_replace(const char *path, sqlite3 **ret)
 {
-	char bh_autofree *path = bh_xasprintf("%s/bulkhead.db", dir);
-	int r = make_directory(dir);
-	if (r < 0)
-		return r;
-	r = open_once(path, ret);
+	int r = open_once(path, ret);
 	if (r != -EUCLEAN)
 		return r;
 	r = set_aside(path);
 	if (r == 0)
 		r = open_once(path, ret);
 	return r < 0 ? r : 1;
+}
+
+int bh_store_open_database(const char *dir, sqlite3 **ret, int *ret_kept, bool *ret_restored)
+{
+	char bh_autofree *path = bh_xasprintf("%s/bulkhead.db", dir);
+	bool taken = false, had = false;
+	int r = make_directory(dir);
+	if (r == 0)
+		r = open_or_replace(path, ret);
+	if (r < 0)
+		return r;
+	*ret_kept = bh_store_keep_open(*ret, dir, &taken, &had);
+	*ret_restored = taken || (r == 1 && had);
+	return r == 1 || taken;
 }

@@ -21,6 +21,7 @@ int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m)
 	sqlite3_bind_int64(st, 4, m->uid);
 	sqlite3_bind_int64(st, 5, m->until);
 	bh_store_bind_text(st, 6, m->has_back ? bh_mode_name(m->back) : "");
+	s->decided = true;
 	return bh_store_run(s, st);
 }
 
@@ -34,6 +35,7 @@ int bh_store_drop_mode(struct bh_store *s, const char *scope)
 	if (r < 0)
 		return r;
 	bh_store_bind_text(st, 1, scope);
+	s->decided = true;
 	return bh_store_run(s, st);
 }
 

@@ -254,12 +254,17 @@ int bh_store_commit(struct bh_store *s)
 	}
 	if (!s->in_transaction)
 		return 0;
-	r = bh_store_statement(s, BH_STMT_COMMIT, "COMMIT", &st);
+	if (s->decided && s->kept == 0) {
+		int rc = bh_store_keep_save(s->db);
+		r = rc == SQLITE_OK ? 0 : bh_store_fail(s, rc);
+	}
+	if (r == 0)
+		r = bh_store_statement(s, BH_STMT_COMMIT, "COMMIT", &st);
 	if (r == 0)
 		r = end_step(s, st, sqlite3_step(st));
 	s->failed = 0; /* reported right here */
 	if (r == 0) {
-		s->in_transaction = false;
+		s->in_transaction = s->decided = false;
 		s->changes = 0;
 	}
 	return r; /* −EBUSY leaves the transaction open: a later commit tries again */
@@ -311,14 +316,27 @@ bool bh_store_has_changes(const struct bh_store *s)
 	return s->changes > 0;
 }
 
+int bh_store_kept(const struct bh_store *s)
+{
+	return s->kept;
+}
+
+bool bh_store_restored(const struct bh_store *s)
+{
+	return s->restored;
+}
+
 int bh_store_open(const char *dir, struct bh_store **ret)
 {
 	sqlite3 *db;
-	int r = bh_store_open_database(dir, &db);
+	bool restored = false;
+	int kept, r = bh_store_open_database(dir, &db, &kept, &restored);
 	if (r < 0)
 		return r;
 	struct bh_store *s = bh_xcalloc(1, sizeof(*s));
 	s->db = db;
+	s->kept = kept;
+	s->restored = restored;
 	start_sequence(s, r == 1);
 	count_rows(s);
 	start_stays(s);

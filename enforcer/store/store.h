@@ -4,7 +4,9 @@
  * All on the loop's thread. Writes are collected in a transaction that bh_store_commit ends; what a
  * user was told is done is committed first. Errors: −errno (−ENOSPC, −EIO, …), text by
  * bh_store_message. A database that cannot be read is set aside as bulkhead.db.corrupt-N and a new
- * one made; open then returns 1. One that a newer version made is refused with -EPROTONOSUPPORT.
+ * one made; open then returns 1, as it does when there was one and it is gone. Modes and
+ * quarantines are in STATE/bulkhead.keep as well, and come from there then. One that a newer
+ * version made is refused with -EPROTONOSUPPORT.
  *
  * A full disk: the put or commit that meets it returns -ENOSPC, everything since the last commit is
  * rolled back, and puts go on failing until commit has reported that once. Then all works again as
@@ -19,6 +21,8 @@
 
 struct bh_store;
 int bh_store_open(const char *dir, struct bh_store **ret);
+bool bh_store_restored(const struct bh_store *s); /* modes and quarantines, from the copy */
+int bh_store_kept(const struct bh_store *s); /* 0, or −errno: why there is no copy of them */
 void bh_store_close(struct bh_store *s); /* commits; NULL is fine */
 const char *bh_store_message(const struct bh_store *s);
 /* 0: everything put since the last commit is on disk (synced). Else none of it is. */

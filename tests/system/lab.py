@@ -374,7 +374,7 @@ class Lab:
     def policy(self, name, text):
         return self.write("policies/" + name, text)
 
-    def start(self, wait=True, env=None, **conf):
+    def start(self, wait=True, env=None, file=None, **conf):
         if conf or not os.path.exists(self.dir + "/bulkhead.yaml"):
             self.config(**conf)
         if not os.path.exists(self.dir + "/workloads.yaml"):
@@ -383,7 +383,8 @@ class Lab:
         env = dict(os.environ, **(env or {}), ASAN_OPTIONS="abort_on_error=1:detect_leaks=1:log_path=" + self.dir + "/asan",
                    UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
         self.daemon = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.node}", BULKHEADD, "--config", self.dir + "/bulkhead.yaml"],
+            ["nsenter", f"--net=/run/netns/{self.node}", BULKHEADD, "--config",
+             file or self.dir + "/bulkhead.yaml"],
             stdout=self.log, stderr=self.log, env=env)
         if wait:
             self.ready()

@@ -410,6 +410,51 @@ static void test_sequence_across_reopen(void **state BH_UNUSED)
 	assert_int_equal(st.st_mode & 07777, 0640);
 }
 
+/* What is signed has to be where it is looked for: also when the files beside the log, or the whole
+ * directory, were removed under the daemon. */
+static void test_files_removed(void **state BH_UNUSED)
+{
+	char bh_autofree *top = bh_xasprintf("%s.d", path);
+	char bh_autofree *log = bh_xasprintf("%s/deep/audit.jsonl", top);
+	char bh_autofree *notes = bh_xasprintf("%s.checkpoints", log);
+	char bh_autofree *keys = bh_xasprintf("%s.keys", log);
+	char bh_autofree *rm = bh_xasprintf("rm -r '%s'", top);
+	char bh_autofree *key = bh_xasprintf("%s.key", path);
+	const struct bh_audit_opts o = {.path = log,
+		.key = key,
+		.node = "node-1",
+		.machine_id = "m",
+		.boot_id = "b",
+		.version = "9.9"};
+	struct bh_audit *a;
+	struct stat st;
+
+	assert_int_equal(bh_audit_open(&o, &a), 0);
+	bh_audit_event(a, "start", NULL, NULL, NULL, NULL);
+	assert_int_equal(bh_audit_settle(a, 10000), 0);
+	for (int all = 0; all < 2; all++) {
+		if (all)
+			assert_int_equal(system(rm), 0);
+		else
+			assert_int_equal(unlink(notes) | unlink(keys), 0);
+		bh_audit_tick(a, T0);
+		bh_audit_event(a, "reload", NULL, NULL, NULL, NULL);
+		assert_int_equal(bh_audit_settle(a, 10000), 0);
+		assert_int_equal(stat(notes, &st), 0);
+		assert_true(st.st_size > 0);
+		assert_int_equal(stat(keys, &st), 0);
+		assert_true(st.st_size > 0);
+		/* What stood in a file whose notes are gone stays there; another one begins. */
+		json_t *list = read_all(log);
+		assert_string_equal(str(json_array_get(list, 0), "event.action"),
+			all ? "log.reopened" : "log.rotated");
+		assert_string_equal(str(json_array_get(list, 1), "event.action"),
+			all ? "log.altered" : "reload");
+		json_decref(list);
+	}
+	bh_audit_close(a);
+}
+
 static void test_rotation(void **state BH_UNUSED)
 {
 	char bh_autofree *old = bh_xasprintf("%s.1", path);
@@ -820,6 +865,7 @@ int main(void)
 		T(test_hostile_names),
 		T(test_hostile_labels),
 		T(test_sequence_across_reopen),
+		T(test_files_removed),
 		T(test_rotation),
 		T(test_torn_tail),
 		T(test_lines_that_are_no_records),

@@ -749,6 +749,109 @@ static void test_no_database(void **state BH_UNUSED)
 	bh_store_close(open_store(0));
 }
 
+/* What was decided by command survives the database, whatever happens to that; else not. */
+static void decide(struct bh_store *s, const char *scope)
+{
+	const struct bh_mode_row m = {.scope = (char *)scope, .mode = BH_MODE_ENFORCE, .uid = 7};
+	struct bh_quarantine_row q = {
+		.namespace = (char *)"shop", .name = (char *)"web", .id = (char *)"i"};
+	assert_int_equal(bh_store_put_mode(s, &m), 0);
+	assert_int_equal(bh_store_put_quarantine(s, &q), 0);
+	assert_int_equal(bh_store_commit(s), 0);
+}
+
+static void count_mode(const struct bh_mode_row *m, void *arg)
+{
+	assert_int_equal(m->mode, BH_MODE_ENFORCE);
+	++*(int *)arg;
+}
+
+static void count_quarantine(const struct bh_quarantine_row *q, void *arg)
+{
+	assert_string_equal(q->name, "web");
+	++*(int *)arg;
+}
+
+static void assert_decided(struct bh_store *s, int modes, int quarantines)
+{
+	int n[2] = {0, 0};
+	assert_int_equal(bh_store_kept(s), 0);
+	assert_int_equal(bh_store_load_modes(s, count_mode, &n[0]), 0);
+	assert_int_equal(bh_store_load_quarantine(s, count_quarantine, &n[1]), 0);
+	assert_int_equal(n[0], modes);
+	assert_int_equal(n[1], quarantines);
+}
+
+static void test_decisions_are_kept_twice(void **state BH_UNUSED)
+{
+	char bh_autofree *db = path_of("bulkhead.db"),
+			 bh_autofree *wal = path_of("bulkhead.db-wal");
+	char bh_autofree *keep = path_of("bulkhead.keep");
+	struct bh_store *s = open_store(0);
+	struct stat st;
+	assert_int_equal(stat(keep, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	decide(s, "");
+	decide(s, "namespace shop");
+	bh_store_close(s);
+	for (int how = 0; how < 3; how++) {
+		unlink(wal);
+		if (how == 0)
+			write_file("bulkhead.db", "garbage garbage", 15);
+		else if (how == 1)
+			write_file("bulkhead.db", "", 0);
+		else
+			assert_int_equal(unlink(db), 0);
+		s = open_store(1);
+		assert_true(bh_store_restored(s));
+		assert_decided(s, 2, 1);
+		bh_store_close(s);
+	}
+	/* An older one, as without its write-ahead log. */
+	char bh_autofree *copy = bh_xasprintf("cp '%s' '%s.old'", db, db);
+	char bh_autofree *back = bh_xasprintf("mv '%s.old' '%s'", db, db);
+	assert_int_equal(system(copy), 0);
+	s = open_store(0);
+	decide(s, "namespace late");
+	bh_store_close(s);
+	assert_int_equal(system(back), 0);
+	s = open_store(1);
+	assert_true(bh_store_restored(s));
+	assert_decided(s, 3, 1);
+	assert_int_equal(bh_store_drop_mode(s, "namespace late"), 0);
+	bh_store_close(s);
+	/* What was taken back does not come again; what was not committed was never decided. */
+	s = open_store(0);
+	assert_false(bh_store_restored(s));
+	assert_int_equal(bh_store_drop_mode(s, ""), 0);
+	assert_int_equal(bh_store_drop_quarantine(s, "shop", "web"), 0);
+	assert_int_equal(bh_store_commit(s), 0);
+	bh_store_close(s);
+	write_file("bulkhead.db", "garbage garbage", 15);
+	s = open_store(1);
+	assert_decided(s, 1, 0);
+	bh_store_close(s);
+	/* A copy that is none is made anew from the database. */
+	write_file("bulkhead.keep", "garbage garbage", 15);
+	s = open_store(0);
+	assert_decided(s, 1, 0);
+	bh_store_close(s);
+	/* Both gone: the daemon starts all the same. */
+	write_file("bulkhead.db", "garbage garbage", 15);
+	write_file("bulkhead.keep", "garbage garbage", 15);
+	s = open_store(1);
+	assert_false(bh_store_restored(s));
+	assert_decided(s, 0, 0);
+	bh_store_close(s);
+	/* A link is not followed, and no reason not to start. */
+	assert_int_equal(unlink(keep), 0);
+	assert_int_equal(symlink("/nonexistent/x", keep), 0);
+	s = open_store(0);
+	assert_int_equal(bh_store_kept(s), -ELOOP);
+	decide(s, "");
+	bh_store_close(s);
+}
+
 static void test_set_aside_is_bounded(void **state BH_UNUSED)
 {
 	for (int i = 0; i < 12; i++) {
@@ -1020,6 +1123,7 @@ int main(void)
 		TEST(test_permissions),
 		TEST(test_symlink_is_refused),
 		TEST(test_no_database),
+		TEST(test_decisions_are_kept_twice),
 		TEST(test_set_aside_is_bounded),
 		TEST(test_damaged_pages),
 		TEST(test_foreign_and_newer),

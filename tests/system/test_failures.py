@@ -1,0 +1,164 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator's bad day does to the daemon: files and directories removed, replaced and ruined under
+it, and its death in the middle of a change. What is enforced stays enforced, and it says what is wrong."""
+import glob, json, os, random, shutil, signal, subprocess, time
+
+from lab import BULKHEAD, Child, Failure, Suite, _probe, wait_for
+
+DB = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: %s}}}], ports: [{port: 5432}]}]
+"""
+
+
+def shop(lab, **conf):
+    """db, which only `web` may talk to, and others."""
+    web, api, db = (lab.container(n) for n in ("web", "api", "db"))
+    db.serve(tcp=[5432])
+    lab.policy("db.yaml", DB % "web")
+    lab.start(**conf)
+    return web, api, db
+
+
+def only(who, other, db):
+    return [(who, db.v4, "tcp", 5432, "open"), (other, db.v4, "tcp", 5432, "drop")]
+
+
+def test_policies_directory_removed_and_replaced(lab):
+    web, api, db = shop(lab, mode="enforce")
+    path = lab.dir + "/policies"
+    stale = lambda: [p for p in lab.status()["problems"] if "policies' directory" in p]
+    shutil.rmtree(path)
+    wait_for("status says that it is gone", stale)
+    lab.expect(only(web, api, db))
+    os.mkdir(path)
+    lab.policy("db.yaml", DB % "api")  # a checkout made anew
+    wait_for("what is there now is in force", lambda: not stale() and lab.status()["policies"]["generation"] > 1)
+    lab.expect(only(api, web, db))
+    # Another directory under its name, by rename: nothing is heard of the old one any more.
+    os.mkdir(lab.dir + "/next")
+    lab.write("next/db.yaml", DB % "web")
+    os.rename(path, lab.dir + "/before")
+    os.rename(lab.dir + "/next", path)
+    wait_for("the other directory is in force", lambda: "app=web" in lab.cli("explain", "api", "db", "tcp/5432"))
+    lab.expect(only(web, api, db))
+    # And it is listened to: a change of a file in it.
+    lab.policy("db.yaml", DB % "api")
+    wait_for("a change in it is in force", lambda: "app=api" in lab.cli("explain", "web", "db", "tcp/5432"))
+    lab.expect(only(api, web, db))
+
+
+def test_configuration_directory_replaced(lab):
+    """A link to the directory is turned, as configuration management does it."""
+    lab.config()
+    with open(lab.dir + "/bulkhead.yaml") as f:
+        conf = json.load(f)
+    for name, mode in (("one", "enforce"), ("two", "audit")):
+        os.mkdir(f"{lab.dir}/{name}")
+        lab.write(name + "/bulkhead.yaml", json.dumps(dict(conf, mode=mode)))
+    os.symlink("one", lab.dir + "/current")
+    lab.start(file=lab.dir + "/current/bulkhead.yaml")
+    wait_for("the first is in force", lambda: lab.status()["mode"] == "enforce")
+    os.symlink("two", lab.dir + "/next")
+    os.rename(lab.dir + "/next", lab.dir + "/current")
+    wait_for("the second is in force", lambda: lab.status()["mode"] == "audit")
+    os.unlink(lab.dir + "/current")
+    wait_for("status says that it is gone", lambda: any("/current/bulkhead.yaml: No such file" in p
+                                                        for p in lab.status()["problems"]))
+    if lab.status()["mode"] != "audit":
+        raise Failure("without a configuration file it is not what it was")
+
+
+def verified(lab, path):
+    r = subprocess.run([BULKHEAD, "audit", "verify", "--allow-tail", path], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True)
+    return r.returncode == 3 or r.stdout  # 3: good, not anchored
+
+
+def test_audit_directory_removed(lab):
+    """The log, what is signed and the public key come back; what is written from then on verifies."""
+    path = lab.dir + "/log/audit.jsonl"
+    web, api, db = shop(lab, mode="enforce", audit={"path": path})
+    actions = lambda: [json.loads(l)["event"]["action"] for l in open(path)] if os.path.exists(path) else []
+    for n, gone in enumerate(([".checkpoints", ".keys"], ["", ".checkpoints", ".keys"], None)):
+        if gone is None:
+            shutil.rmtree(lab.dir + "/log")
+        else:
+            for suffix in gone:
+                os.unlink(path + suffix)
+        wait_for("the files are back", lambda: all(os.path.exists(path + s) for s in ("", ".checkpoints", ".keys")))
+        wait_for("that is on record", lambda: "log.altered" in actions() or
+                 any("log.altered" in open(f).read() for f in glob.glob(path + ".[0-9]*[0-9]")))
+        lab.cli("mode", "set", "audit", "--namespace", f"n{n}")
+        if "mode.change" not in actions():
+            raise Failure(f"a change is not on record: {actions()}")
+        wait_for("it verifies", lambda: verified(lab, path) is True)
+        lab.expect(only(web, api, db))
+    lab.stop()
+    lab.start()
+    wait_for("it verifies after a restart", lambda: verified(lab, path) is True)
+
+
+def test_database_ruined(lab):
+    """Configured to learn, told to enforce: without its database it must not come up learning."""
+    web, api, db = shop(lab, mode="learn")
+    lab.cli("mode", "set", "enforce")
+    lab.cli("quarantine", "add", "web")
+    path = lab.dir + "/state/bulkhead.db"
+    denied = [(web, db.v4, "tcp", 5432, "drop"), (api, db.v4, "tcp", 5432, "drop")]
+    lab.expect(denied)
+    for ruin in (lambda: open(path, "wb").write(os.urandom(65536)), lambda: os.truncate(path, 5000),
+                 lambda: os.truncate(path, 0), lambda: os.unlink(path)):
+        lab.stop(signal.SIGKILL)
+        for extra in ("-wal", "-shm"):
+            if os.path.exists(path + extra):
+                os.unlink(path + extra)
+        ruin()
+        lab.start()
+        lab.expect(denied)
+        problems = lab.status()["problems"]
+        if not any("bulkhead.db was unreadable or gone" in p and "are in force again" in p for p in problems):
+            raise Failure(f"problems: {problems}")
+    lab.cli("quarantine", "rm", "web")
+    lab.expect(only(web, api, db))
+
+
+def test_killed_in_the_middle_of_a_change(lab):
+    """Twenty times, at any moment of an apply: the rules are the old ones or the new ones, with the daemon
+    dead and after its start; what a command said is done, is done; and nobody else ever gets in."""
+    web, api, db = shop(lab, mode="enforce")
+    rogue = lab.container("rogue")
+    lab.static()
+    wait_for("rogue is known", lambda: len(lab.workloads()) == 4)
+    paths = {n: lab.write(f"{n}.yaml", DB % n) for n in ("web", "api")}
+    lab.cli("policy", "apply", paths["web"])
+    chance, was = random.Random(4711), "web"
+    for n in range(20):
+        to = "api" if was == "web" else "web"
+        p = subprocess.Popen([BULKHEAD, "--socket", lab.dir + "/bulkhead.sock", "policy", "apply", paths[to]],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        time.sleep(chance.uniform(0, 0.05))  # any moment will do
+        lab.stop(signal.SIGKILL)
+        said = p.communicate()[0]
+        for alive in (False, True):
+            if alive:
+                lab.start()
+            kids = {c.name: Child(c.netns, _probe, "tcp", db.v4, 5432, 1.2, 0, None) for c in (web, api, rogue)}
+            got = {name: kid.result() for name, kid in kids.items()}
+            now = [c for c in ("web", "api") if got[c] == "open"]
+            if got["rogue"] != "drop" or len(now) != 1:
+                raise Failure(f"round {n}, {'started again' if alive else 'killed'}: {got}\n{said}")
+            if p.returncode == 0 and now != [to]:
+                raise Failure(f"round {n}: it said that {to} is in force, and it is {now}")
+        was = now[0]
+        if f"app: {was}" not in lab.cli("policy", "show", "shop/db"):
+            raise Failure(f"round {n}: what is enforced is not what is shown")
+
+
+if __name__ == "__main__":
+    Suite("f").main(globals())
