@@ -54,6 +54,12 @@ struct cli_command {
 	int (*run)(struct cli *cli, int argc, char **argv);
 };
 
+/* --- help.c: of a list of n commands --- */
+void cli_help(const struct cli_command *list, size_t n, FILE *out);
+/* "policy": false if no command begins with that word and another. */
+bool cli_help_group(const struct cli_command *list, size_t n, const char *group, FILE *out);
+int cli_unknown_command(const struct cli_command *list, size_t n, int argc, char **argv);
+
 /* --- options.c --- */
 /* Parses options out of argv, which keeps only the words; *argc is adjusted. CLI_OK, CLI_USAGE, or
  * −1: help was asked for. cmd may be NULL: only the global options. stop: at the first word. */

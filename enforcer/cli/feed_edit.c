@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* bulkhead feed add | rm */
+#include <errno.h>
 #include <limits.h>
 
 #include "cli/cli.h"
@@ -50,6 +51,13 @@ int cli_feed_add(struct cli *cli, int argc BH_UNUSED, char **argv)
 {
 	static const char *const option[] = {"format", "action", "interval"};
 	char bh_autofree *url = full_url(argv[1]);
+	if (!strstr(url, "://") && access(url, F_OK) < 0) {
+		char bh_autofree *name = cli_safe(url);
+		fprintf(stderr,
+			"bulkhead: %s: %s\na feed is a file, a directory, or an http(s) URL\n",
+			name, strerror(errno));
+		return CLI_FAILED;
+	}
 	json_t *body = json_pack("{s:s, s:s}", "name", argv[0], "url", url);
 	if (!body)
 		return cli_usage_error(NULL, "the name and the URL must be UTF-8");

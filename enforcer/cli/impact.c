@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* bulkhead impact: which containers had to do with an address, a prefix, a feed, an image or a
  * digest. */
+#include <bulkhead/addr.h>
+
 #include "cli/cli.h"
 
 static void add_name(struct cli_table *t, const json_t *e)
@@ -95,9 +97,25 @@ static void print_siblings(const json_t *reply)
 	}
 }
 
+/* "10.0.0.0/33" would be taken for an image of a registry called 10.0.0.0. */
+static bool is_no_block(const char *what)
+{
+	struct bh_addr a;
+	struct bh_prefix block;
+	const char *slash = strchr(what, '/');
+	char bh_autofree *first = slash ? bh_xstrndup(what, (size_t)(slash - what)) : NULL;
+	return first && bh_addr_parse(first, &a) == 0 && bh_prefix_parse(what, &block) < 0 &&
+	       strspn(slash + 1, "0123456789") == strlen(slash + 1);
+}
+
 int cli_impact(struct cli *cli, int argc BH_UNUSED, char **argv)
 {
 	struct cli_reply cli_autoreply r = {0};
+	if (is_no_block(argv[0]))
+		return cli_usage_error(NULL,
+			"\"%s\" is no block: 203.0.113.0/24, with a length up to 32, or 128 in "
+			"IPv6",
+			argv[0]);
 	char bh_autofree *what = cli_urlencode(argv[0]);
 	char bh_autofree *url = bh_xasprintf("/v1/impact?what=%s", what);
 	bool done;

@@ -342,19 +342,6 @@ static const struct cli_command commands[] = {
 	{"version", "", "Print the version", NULL, 0, 0, {{0}}, cli_version},
 };
 
-static void print_help(FILE *out)
-{
-	fputs("usage: bulkhead COMMAND …\n\n", out);
-	for (size_t i = 0; i < BH_ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-15s %s\n", commands[i].name, commands[i].summary);
-	fputs("\n  -o table|json   how to print the answer\n"
-	      "  --socket PATH   the daemon's socket (or BULKHEAD_SOCKET); " CLI_DEFAULT_SOCKET "\n"
-	      "\n`bulkhead COMMAND --help` says more about each.\n"
-	      "Exit codes: 0 done, 1 the answer is no or it failed, 2 wrong usage, 3 the daemon\n"
-	      "does not answer.\n",
-		out);
-}
-
 /* The command whose name the words begin with; *ret_words is how many words that takes. */
 static const struct cli_command *find_command(int argc, char **argv, int *ret_words)
 {
@@ -372,24 +359,20 @@ static const struct cli_command *find_command(int argc, char **argv, int *ret_wo
 	return NULL;
 }
 
-/* "learn" alone: which commands begin with it? */
-static int unknown_command(int argc, char **argv)
+/* "bulkhead help policy" and "bulkhead policy --help", of a command or a group of them. */
+static void help(int argc, char **argv, FILE *out)
 {
-	struct bh_buf bh_autobuf b = {0};
-	char bh_autofree *word = cli_safe(argv[0]);
+	int words;
+	const struct cli_command *about = argc > 0 ? find_command(argc, argv, &words) : NULL;
+	if (about)
+		cli_command_help(about, out);
+	else if (argc == 0 || !cli_help_group(commands, BH_ARRAY_SIZE(commands), argv[0], out))
+		cli_help(commands, BH_ARRAY_SIZE(commands), out);
+}
 
-	for (size_t i = 0; i < BH_ARRAY_SIZE(commands); i++) {
-		size_t len = strlen(argv[0]);
-		if (strncmp(commands[i].name, argv[0], len) == 0 && commands[i].name[len] == ' ')
-			bh_buf_printf(&b, "%s%s", b.len ? ", " : "", commands[i].name + len + 1);
-	}
-	if (b.len && argc > 1 && (bh_streq(argv[1], "--help") || bh_streq(argv[1], "-h"))) {
-		printf("usage: bulkhead %s %s\n", word, b.s);
-		return CLI_OK;
-	}
-	if (b.len)
-		return cli_usage_error(NULL, "%s needs one of: %s", word, b.s);
-	return cli_usage_error(NULL, "there is no command %s", word);
+static bool asks_for_help(int argc, char **argv)
+{
+	return argc > 1 && (bh_streq(argv[1], "--help") || bh_streq(argv[1], "-h"));
 }
 
 static int run(struct cli *cli, int argc, char **argv)
@@ -399,17 +382,16 @@ static int run(struct cli *cli, int argc, char **argv)
 	if (r == CLI_USAGE)
 		return r;
 	if (r < 0 || argc == 0 || bh_streq(argv[0], "help")) {
-		const struct cli_command *about =
-			r >= 0 && argc > 1 ? find_command(argc - 1, argv + 1, &words) : NULL;
-		if (about)
-			cli_command_help(about, stdout);
-		else
-			print_help(r >= 0 && argc == 0 ? stderr : stdout);
-		return r >= 0 && argc == 0 ? CLI_USAGE : CLI_OK;
+		bool asked = r < 0 || argc > 0;
+		help(r < 0 || argc == 0 ? 0 : argc - 1, argv + 1, asked ? stdout : stderr);
+		return asked ? CLI_OK : CLI_USAGE;
 	}
 	const struct cli_command *cmd = find_command(argc, argv, &words);
+	if (!cmd && asks_for_help(argc, argv) &&
+		cli_help_group(commands, BH_ARRAY_SIZE(commands), argv[0], stdout))
+		return CLI_OK;
 	if (!cmd)
-		return unknown_command(argc, argv);
+		return cli_unknown_command(commands, BH_ARRAY_SIZE(commands), argc, argv);
 	argc -= words;
 	argv += words;
 	r = cli_parse(cli, cmd, &argc, argv, false);

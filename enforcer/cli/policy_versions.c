@@ -90,7 +90,8 @@ int cli_policy_show(struct cli *cli, int argc, char **argv)
 		}
 		char bh_autofree *name = cli_safe(argv[i]);
 		fprintf(stderr,
-			"bulkhead: there is no policy %s in version %" JSON_INTEGER_FORMAT "\n",
+			"bulkhead: there is no policy %s in version %" JSON_INTEGER_FORMAT
+			": NAMESPACE/NAME, or cnp:NAME, as in `bulkhead policy list`\n",
 			name, cli_num(json_object_get(r.json, "version"), "version"));
 		e = CLI_FAILED;
 	}

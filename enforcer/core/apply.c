@@ -267,7 +267,8 @@ struct bh_answer bh_core_policy_delete(
 			*ns ? bh_xasprintf("%s/%s", ns, name) : bh_xasprintf("cnp:%s", name);
 		change.comment = ref;
 		if (!old) {
-			a = bh_answer_error(404, NULL, "there is no policy %s", ref);
+			a = bh_answer_error(404, NULL,
+				"there is no policy %s; `bulkhead policy list` lists them", ref);
 		} else if (!bh_streq(old->file, path)) {
 			a = bh_answer_error(409, NULL, "%s is defined in %s:%d; remove it there",
 				ref, old->file, old->line);

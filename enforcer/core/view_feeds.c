@@ -67,7 +67,8 @@ struct bh_answer bh_core_feed_test(struct bh_core *c, const char *address)
 	struct bh_addr a;
 	char text[BH_ADDR_STRLEN];
 	if (bh_addr_parse(address, &a) < 0)
-		return bh_answer_error(400, NULL, "ip: an IPv4 or IPv6 address");
+		return bh_answer_error(
+			400, NULL, "\"%s\" is neither an IPv4 nor an IPv6 address", address);
 	if (!c->snap)
 		return bh_answer_error(503, NULL, "nothing is in force yet");
 	const struct bh_feed_index *x = c->snap->feeds;

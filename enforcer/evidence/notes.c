@@ -278,8 +278,11 @@ int bh_notes_load(const struct bh_verify_opts *o, struct bh_notes *ret, char **r
 		}
 	if (e == 0 && n.n_keys == 0) {
 		e = -ENOKEY;
-		*ret_what = bh_xasprintf(
-			"%s.keys is not there: the public key is needed (--pub)", o->file[0]);
+		*ret_what = access(o->file[0], F_OK) < 0
+				    ? bh_xasprintf("%s: %s", o->file[0], strerror(errno))
+				    : bh_xasprintf("%s.keys is not there: the public key is needed "
+						   "(--pub)",
+					      o->file[0]);
 	}
 	if (e < 0) {
 		bh_notes_finish(&n);

@@ -814,6 +814,9 @@ static void test_changes(void **state BH_UNUSED)
 	expect("feed test 192.0.2.9", 0, "is on no feed", "");
 	expect("feed test 10.0.0.1", 0, "is never blocked", "");
 	expect_json("feed test 192.0.2.7 -o json", "listed");
+	char bh_autofree *lists = bh_xasprintf("%s/lists", dir);
+	assert_int_equal(mkdir(lists, 0755), 0);
+	write_file("lists/x", "192.0.2.1\n");
 	expect("feed add mine lists/x --format stix --set min_entries=5 --set special=true --set "
 	       "proxy=http://p:1 -o json",
 		0, "/lists/x\"", "");
@@ -855,9 +858,17 @@ static void test_usage(void **state BH_UNUSED)
 	expect("--help", 0, "Exit codes:", "");
 	expect("help learn export", 0, "usage: bulkhead learn export", "");
 	expect("learn", 2, "", "learn needs one of: status, export, show, review, reset");
-	expect("learn --help", 0, "status, export, show, review, reset", "");
+	expect("learn --help", 0, "  learn review ", "");
 	expect("policy frob", 2, "", "policy needs one of: check");
-	expect("frob", 2, "", "there is no command frob");
+	expect("policy chek", 2, "", "did you mean check?");
+	expect("help policy", 0, "policy rollback", "");
+	assert_null(strstr(last.out, "quarantine"));
+	expect("frob", 2, "", "there is no command frob\n");
+	expect("stauts", 2, "", "there is no command stauts; did you mean status?");
+	expect("quarantin add", 2, "", "did you mean quarantine?");
+	expect("feed add mine /nonexistent/list", 1, "", "/nonexistent/list: No such file");
+	expect("impact 10.0.0.0/33", 2, "", "\"10.0.0.0/33\" is no block");
+	expect("audit verify /nonexistent", 1, "", "/nonexistent: No such file");
 	expect("ps --frob", 2, "", "unknown option --frob");
 	expect("ps -o", 2, "", "needs table|wide|json|yaml");
 	expect("flows -o", 2, "", "needs table|json");
