@@ -37,6 +37,7 @@ struct cli {
 	bool json; /* -o json */
 	const char *format; /* -o, as given; NULL: table */
 	bool tty; /* standard output is a terminal */
+	int columns; /* of it; 0: nothing is cut */
 	bool colour;
 	/* Of the command, by its index; "" for a given flag. The last one of those that may be
 	 * given several times, which are all in `all`. */
@@ -95,6 +96,10 @@ void cli_print_yaml(const json_t *json); /* as YAML that reads as the same */
 /* --- text.c: everything that is printed and not ours goes through here --- */
 char *cli_safe(const char *s); /* control and bidi characters and non-UTF-8 escaped; "-" for NULL */
 char *cli_safe_lines(const char *s); /* the same, but newlines and tabs stay */
+/* The text, or its beginning and end with "…" in between (of a list its
+ * beginning), at most `width` (2 at least) wide. Owned.
+ */
+char *cli_cut(const char *s, int width);
 int cli_width(const char *s); /* columns on a terminal, of what cli_safe gave */
 const char *cli_time(const char *rfc3339, char buf[static 24]); /* "2026-01-02 03:04:05" or "-" */
 /* "90", "60s", "5m", "2h", "7d" in seconds, 1..max. */
@@ -114,6 +119,7 @@ struct cli_table {
 	const char *head[CLI_MAX_COLUMNS];
 	size_t columns;
 	int width[CLI_MAX_COLUMNS]; /* grows; kept between flushes */
+	bool hidden[CLI_MAX_COLUMNS];
 	char **cell;
 	size_t n, cap;
 	bool headed;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <locale.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 #include "cli/cli.h"
 
@@ -420,6 +421,9 @@ int main(int argc, char **argv)
 	/* For wcwidth. Everything we print is UTF-8 whatever the locale says. */
 	if (!setlocale(LC_CTYPE, "C.UTF-8"))
 		setlocale(LC_CTYPE, "");
+	struct winsize size;
+	if (cli.tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		cli.columns = size.ws_col;
 	cli.colour = cli.tty && !(no_colour && *no_colour) && !bh_streq(term, "dumb");
 	signal(SIGPIPE, SIG_IGN);
 	curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Tables with columns as wide as their widest cell, counted in columns of the terminal. */
+/*
+ * Tables with columns as wide as their widest cell, counted in columns of the terminal. On a
+ * terminal that is narrower than the table, columns in which nothing stands are left out, then the
+ * widest ones are cut in the middle of their cells. The last one is never cut: it may be a
+ * sentence, and wraps. Whoever reads a pipe, or asks for `-o wide`, gets everything.
+ */
 #include "cli/cli.h"
+
+#define NARROWEST 12 /* no column is cut to less */
+#define WHOLE 19 /* one that is no wider is not cut: a time, a word, an address */
 
 void cli_table_init(struct cli_table *t, const struct cli *cli, const char *const *head, size_t n)
 {
@@ -84,10 +92,67 @@ void cli_table_add_list(struct cli_table *t, const json_t *strings)
 	cli_table_add(t, b.s);
 }
 
-/* The last column is not padded: no blanks at the ends of lines. */
-static void print_cell(const struct cli_table *t, size_t column, const char *text, const char *sgr)
+static size_t last_shown(const struct cli_table *t)
 {
-	bool last = column + 1 == t->columns;
+	size_t last = t->columns - 1;
+	while (last > 0 && t->hidden[last])
+		last--;
+	return last;
+}
+
+static int excess(const struct cli_table *t)
+{
+	size_t last = last_shown(t);
+	int all = cli_width(t->head[last]) - t->cli->columns;
+	for (size_t i = 0; i < last; i++)
+		all += t->hidden[i] ? 0 : t->width[i] + 2;
+	return all;
+}
+
+static void hide_empty(struct cli_table *t)
+{
+	for (size_t i = 0; t->n && i < t->columns; i++) {
+		t->hidden[i] = true;
+		for (size_t k = i; k < t->n; k += t->columns)
+			t->hidden[i] &= bh_streq(t->cell[k], "-");
+	}
+}
+
+/* A column less of the widest one that may be cut. */
+static bool narrow(struct cli_table *t, const bool *whole)
+{
+	size_t last = last_shown(t), widest = last;
+	for (size_t i = 0; i < last; i++)
+		if (!t->hidden[i] && !whole[i] && t->width[i] > NARROWEST &&
+			t->width[i] > cli_width(t->head[i]) &&
+			(widest == last || t->width[i] > t->width[widest]))
+			widest = i;
+	if (widest == last)
+		return false;
+	t->width[widest]--;
+	return true;
+}
+
+static void fit(struct cli_table *t, bool complete)
+{
+	bool whole[CLI_MAX_COLUMNS];
+	if (t->cli->columns == 0 || bh_streq(t->cli->format, "wide") || excess(t) <= 0)
+		return;
+	if (complete && !t->headed)
+		hide_empty(t);
+	for (size_t i = 0; i < t->columns; i++)
+		whole[i] = t->width[i] <= WHOLE;
+	while (excess(t) > 0 && narrow(t, whole))
+		;
+}
+
+/* The last column is not padded: no blanks at the ends of lines. */
+static void print_cell(const struct cli_table *t, size_t column, const char *cell, const char *sgr)
+{
+	if (t->hidden[column])
+		return;
+	bool last = column == last_shown(t);
+	char bh_autofree *text = last ? bh_xstrdup(cell) : cli_cut(cell, t->width[column]);
 	int pad = last ? 0 : t->width[column] - cli_width(text) + 2;
 	if (sgr && t->cli->colour)
 		printf("%s%s\033[0m%*s", sgr, text, pad, "");
@@ -97,8 +162,9 @@ static void print_cell(const struct cli_table *t, size_t column, const char *tex
 		putchar('\n');
 }
 
-void cli_table_flush(struct cli_table *t)
+static void print_rows(struct cli_table *t, bool complete)
 {
+	fit(t, complete);
 	if (!t->headed)
 		for (size_t i = 0; i < t->columns; i++)
 			print_cell(t, i, t->head[i], "\033[1m");
@@ -110,9 +176,14 @@ void cli_table_flush(struct cli_table *t)
 	t->n = 0;
 }
 
+void cli_table_flush(struct cli_table *t)
+{
+	print_rows(t, false);
+}
+
 void cli_table_finish(struct cli_table *t)
 {
-	cli_table_flush(t);
+	print_rows(t, true);
 	free(t->cell);
 	t->cell = NULL;
 }

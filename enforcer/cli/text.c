@@ -57,6 +57,38 @@ int cli_width(const char *s)
 	return width;
 }
 
+/* How many bytes of s are at most `width` wide, from its beginning. */
+static size_t fitting(const char *s, int width)
+{
+	size_t len = strlen(s), at = 0;
+	while (at < len) {
+		uint32_t c = 0;
+		size_t n = bh_utf8_decode(s + at, len - at, &c);
+		char bh_autofree *one = bh_xstrndup(s + at, n ? n : 1);
+		width -= cli_width(one);
+		if (width < 0)
+			break;
+		at += n ? n : 1;
+	}
+	return at;
+}
+
+char *cli_cut(const char *s, int width)
+{
+	int whole = cli_width(s);
+	if (whole <= width)
+		return bh_xstrdup(s);
+	bool list = strchr(s, ','); /* whose first ones say most */
+	size_t first = fitting(s, list ? width - 1 : width / 2);
+	char bh_autofree *kept = bh_xstrndup(s, first);
+	if (list)
+		return bh_xasprintf("%s…", kept);
+	size_t skip = fitting(s, whole - (width - 1 - cli_width(kept)));
+	while (cli_width(s + skip) > width - 1 - cli_width(kept)) /* a wide one in the way */
+		skip += fitting(s + skip, 2);
+	return bh_xasprintf("%s…%s", kept, s + skip);
+}
+
 const char *cli_time(const char *t, char buf[static 24])
 {
 	if (!t || strlen(t) < 19)

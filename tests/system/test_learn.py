@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From observed traffic to a policy that lets exactly that traffic through."""
-import json, os, signal, subprocess, tempfile, time
+import fcntl, json, os, pty, re, signal, struct, subprocess, tempfile, termios, time
 
 from lab import BULKHEAD, Failure, Suite, run, wait_for
 
@@ -56,6 +56,23 @@ def test_learn_export_enforce(lab):
     lab.expect([(web3, api.v4, "tcp", 8080, "open"), (web3, db.v4, "tcp", 5432, "drop")])
 
 
+def on_terminal(lab, columns, *argv):
+    """What a terminal of so many columns would show, in lines, without colours."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    p = subprocess.Popen([BULKHEAD, "--socket", lab.dir + "/bulkhead.sock", *argv], stdout=slave)
+    os.close(slave)
+    data = b""
+    try:
+        while chunk := os.read(master, 65536):
+            data += chunk
+    except OSError:  # EIO: the other end is closed
+        pass
+    os.close(master)
+    p.wait()
+    return re.sub("\x1b\\[[0-9;]*m", "", data.decode()).splitlines()
+
+
 def test_who_has_only_a_long_name(lab):
     """Engines allow names that no label's value may be; what is learned of them holds all the same."""
     long = "a-container-with-a-name-that-its-owner-thought-of-for-a-long-time_"
@@ -69,6 +86,15 @@ def test_who_has_only_a_long_name(lab):
     lab.cli("policy", "apply", lab.write("learned.yaml", lab.cli("learn", "export", "--force")))
     lab.cli("mode", "set", "enforce")
     lab.expect([(a, b.v4, "tcp", 80, "open"), (a, b.v4, "tcp", 81, "drop"), (b, b.v4, "tcp", 80, "open")])
+    for columns in (80, 120):
+        lines = on_terminal(lab, columns, "ps")
+        cut = next(l for l in lines if a.v4 in l)
+        if a.name in cut or "a-cont" not in cut or "…" not in cut or (columns == 120 and len(lines[0]) > columns):
+            raise Failure(f"on a terminal of {columns} columns: {lines}")
+    if b.name not in lab.cli("ps"):
+        raise Failure("what is read by a pipe was cut")
+    if not all(b.name in "".join(on_terminal(lab, 80, "ps", "-o", o)) for o in ("wide", "json")):
+        raise Failure("what was asked for whole was cut")
     why = lab.cli("explain", b.name, a.name, "tcp/22")
     if "matchLabels: {}" in why or why.count("{matchLabels: {bulkhead.io/name: ") != 2:
         raise Failure(f"what explain suggests: {why}")
