@@ -2,8 +2,8 @@
 /* What differs between two indexes, as transactions that keep nobody waiting. See feed_load.h. */
 #include "core/private.h"
 
-#define HOSTS_A_CHUNK 4096
-#define NETS_A_CHUNK 512
+#define NETS_SHARE 8 /* a network costs the kernel so many times as much */
+#define LONG_MS 10
 #define BLOCK 64 /* elements that are compared at once */
 
 /* --- what differs: both lists ascend --- */
@@ -138,16 +138,16 @@ static int send_hosts(struct bh_core *c, const struct bh_feed_index *from,
 	const struct bh_feed_index *to, uint32_t size, bool del)
 {
 	struct bh_feed_load *l = &c->feed_load;
-	static uint32_t v4[HOSTS_A_CHUNK]; /* the loop's thread only */
-	static bh_u128 v6[HOSTS_A_CHUNK];
+	static uint32_t v4[BH_FEED_CHUNK_MAX]; /* the loop's thread only */
+	static bh_u128 v6[BH_FEED_CHUNK_MAX];
 	enum bh_feed_direction d = (enum bh_feed_direction)(l->set / BH_FEED_SIZED);
 	enum bh_feed_kind kind = (enum bh_feed_kind)(l->set % BH_FEED_SIZED);
 	const struct bh_nft_bulk a = bh_feed_list(from, d, kind);
 	struct bh_nft_bulk b = bh_feed_list(to, d, kind);
 	char name[BH_FEED_SET_NAME_MAX];
 	bool is6 = b.kind == BH_NFT_HOST6;
-	b.n = is6 ? only_in6(a.elem, a.n, b.elem, b.n, &l->i, &l->j, v6, HOSTS_A_CHUNK)
-		  : only_in4(a.elem, a.n, b.elem, b.n, &l->i, &l->j, v4, HOSTS_A_CHUNK);
+	b.n = is6 ? only_in6(a.elem, a.n, b.elem, b.n, &l->i, &l->j, v6, l->chunk)
+		  : only_in4(a.elem, a.n, b.elem, b.n, &l->i, &l->j, v4, l->chunk);
 	if (b.n == 0)
 		return 0;
 	if (kind != BH_FEED_NEAR4)
@@ -193,9 +193,11 @@ static int change_nets(struct bh_core *c)
 	struct net_changes6_list del6 = {0}, add6 = {0};
 	char name[BH_FEED_SET_NAME_MAX];
 	if (is6)
-		net_changes6(a.elem, a.n, b.elem, b.n, &l->i, &l->j, &del6, &add6, NETS_A_CHUNK);
+		net_changes6(a.elem, a.n, b.elem, b.n, &l->i, &l->j, &del6, &add6,
+			l->chunk / NETS_SHARE);
 	else
-		net_changes4(a.elem, a.n, b.elem, b.n, &l->i, &l->j, &del4, &add4, NETS_A_CHUNK);
+		net_changes4(a.elem, a.n, b.elem, b.n, &l->i, &l->j, &del4, &add4,
+			l->chunk / NETS_SHARE);
 	bh_feed_set_name(d, kind, 0, name);
 	struct bh_nft_bulk bulk[2] = {{.set = name,
 					      .kind = a.kind,
@@ -216,7 +218,7 @@ static int change_nets(struct bh_core *c)
 	return r;
 }
 
-int bh_feed_chunk(struct bh_core *c)
+static int send_chunk(struct bh_core *c)
 {
 	const struct bh_feed_load *l = &c->feed_load;
 	int per_direction = l->phase == BH_LOAD_NETS ? 2 : BH_FEED_SIZED;
@@ -232,4 +234,19 @@ int bh_feed_chunk(struct bh_core *c)
 	default:
 		return 0;
 	}
+}
+
+/* Who waits, waits for some chunks, as a request takes some turns of the loop: so they are short in
+ * time, however busy or slow the machine. */
+int bh_feed_chunk(struct bh_core *c)
+{
+	struct bh_feed_load *l = &c->feed_load;
+	uint64_t begin = uv_hrtime();
+	int r = send_chunk(c);
+	uint64_t took_ms = (uv_hrtime() - begin) / 1000000;
+	if (took_ms > LONG_MS && l->chunk > BH_FEED_CHUNK_MIN)
+		l->chunk /= 2;
+	else if (took_ms < LONG_MS / 2 && l->chunk < BH_FEED_CHUNK_MAX)
+		l->chunk *= 2;
+	return r;
 }

@@ -16,6 +16,7 @@ void bh_core_feeds_init(struct bh_core *c)
 {
 	struct bh_feed_load *l = &c->feed_load;
 	bh_feed_sets_init(l, NULL);
+	l->chunk = BH_FEED_CHUNK_MAX;
 	uv_timer_init(c->loop, &l->timer);
 	l->timer.data = c;
 }
@@ -89,6 +90,7 @@ static void begin(struct bh_core *c, struct bh_feed_index *target)
 	l->old = bh_feed_index_ref(l->in_force);
 	l->began = uv_now(c->loop);
 	l->added = l->removed = 0;
+	l->added_hosts = false;
 	begin_phase(l, BH_LOAD_ADD);
 	if (bh_feed_sets_plan(l)) {
 		c->options_changed = true;
@@ -179,7 +181,8 @@ static bool needs_grace(const struct bh_feed_load *l)
 {
 	if (l->phase == BH_LOAD_ADD)
 		return l->sent && bh_feed_nets_shrink(l);
-	return l->phase == BH_LOAD_NETS && l->sent;
+	/* from the set of one direction to that of another, too */
+	return l->phase == BH_LOAD_NETS && (l->sent || (l->added_hosts && l->sets.directed));
 }
 
 static void on_timer(uv_timer_t *t)
@@ -200,6 +203,7 @@ static void on_timer(uv_timer_t *t)
 		enum bh_feed_phase phase = l->phase;
 		r = bh_feed_chunk(c);
 		l->sent |= r > 0;
+		l->added_hosts |= r > 0 && l->phase == BH_LOAD_ADD;
 		if (r == 0 && is_last_set(l))
 			grace = needs_grace(l);
 		if (r == 0)

@@ -42,6 +42,8 @@ struct bh_feed_load {
 	int set; /* ADD, DELETE: direction * BH_FEED_SIZED + kind; NETS: direction * 2 + (IPv6) */
 	size_t i, j; /* how far in its lists */
 	bool sent; /* something in this phase */
+	bool added_hosts; /* ADD sent something */
+	size_t chunk; /* addresses in a transaction: as many as take a few ms */
 	uint64_t began; /* ms */
 	/* of the last load */
 	uint64_t took_ms, added, removed;
@@ -57,6 +59,8 @@ struct bh_feed_index *bh_core_feeds_in_force(struct bh_core *c);
 void bh_core_feeds_changed(struct bh_core *c);
 
 /* --- feed_sets.c: which sets there are, and what each is to hold --- */
+#define BH_FEED_CHUNK_MIN 256 /* powers of two */
+#define BH_FEED_CHUNK_MAX 4096
 #define BH_FEED_BULKS (BH_FEED_SETS * BH_FEED_KINDS)
 /* What the kernel's sets are to hold after a rebuild. */
 size_t bh_core_feeds_bulk(struct bh_core *c, struct bh_nft_bulk ret[static BH_FEED_BULKS],

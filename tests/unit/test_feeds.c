@@ -596,6 +596,54 @@ static void test_random(void **state BH_UNUSED)
 	where = 0;
 }
 
+/* All lengths of prefixes anywhere in IPv4 and IPv6, the whole of it too. */
+static void test_whole_space(void **state BH_UNUSED)
+{
+	struct bh_indicators ind = {0};
+	struct bh_ranges none = {0};
+	for (int i = 0; i < 600; i++) {
+		bool v6 = i % 3 == 0;
+		unsigned bits = v6 ? 128 : 32,
+			 len = i % 300 < 4 ? (unsigned)(i % 300 / 2) * bits : rnd(bits + 1);
+		bh_u128 a = 0, span = len  ? ((bh_u128)1 << (bits - len)) - 1
+				      : v6 ? ~(bh_u128)0
+					   : (bh_u128)UINT32_MAX;
+		for (int k = 0; k < 8; k++)
+			a = a << 16 | rnd(1 << 16);
+		a = (v6 ? a : a & UINT32_MAX) & ~span;
+		struct bh_range r = bh_range_of_numbers(v6 ? BH_IPV6 : BH_IPV4, a, a + span);
+		if (len || i >= 300) /* without the widest first, or nothing else shows */
+			bh_indicators_add(&ind, &r, (uint32_t)i + 1, 0);
+		if (i % 300 != 299)
+			continue;
+		bh_indicators_sort(&ind);
+		struct bh_feed_input in = {.name = "f", .protect = &none, .indicators = &ind};
+		struct bh_feed_index *x = bh_feed_index_build(&in, 1, 0);
+		for (size_t k = 0; k < bh_indicators_count(&ind); k++) {
+			struct bh_range edge = bh_indicators_range(&ind, k);
+			struct bh_addr at_edge[4] = {edge.first, edge.last, edge.first, edge.last};
+			bool before = bh_addr_prev(&at_edge[2]), after = bh_addr_next(&at_edge[3]);
+			for (int e = 0; e < 4; e++) {
+				struct bh_range best;
+				struct bh_feed_hit hit;
+				if ((e == 2 && !before) || (e == 3 && !after))
+					continue;
+				bool want = naive_best(&ind, &at_edge[e], &best);
+				assert_int_equal(
+					bh_feed_index_lookup(x, &at_edge[e], &hit, 1), want);
+				assert_int_equal(bh_feed_index_blocked(x, &at_edge[e]),
+					want ? BH_FEED_BOTH : 0);
+				char text[BH_INDICATOR_STRLEN];
+				if (want)
+					assert_string_equal(
+						hit.indicator, bh_indicator_format(&best, text));
+			}
+		}
+		bh_feed_index_unref(x);
+	}
+	bh_indicators_finish(&ind);
+}
+
 /* --- an index from the one before is what one that is built anew would be --- */
 
 static void random_feed(struct bh_indicators *ind, size_t n)
@@ -935,6 +983,7 @@ int main(void)
 		cmocka_unit_test(test_protect_table_is_sound),
 		cmocka_unit_test(test_ends_of_the_space),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_whole_space),
 		cmocka_unit_test(test_random_changes),
 		cmocka_unit_test(test_too_much_has_changed),
 		cmocka_unit_test(test_hostile_nesting),
