@@ -17,7 +17,6 @@ struct field {
 	bool meta;
 	uint32_t base, offset; /* meta: offset is the key */
 	uint32_t len; /* 0: an address of the match's family */
-	uint8_t mask[4]; /* all zero: none */
 };
 
 static const struct field fields[] = {
@@ -37,10 +36,17 @@ static const struct field fields[] = {
 	[BH_READ_CT_ORIGINAL_SADDR] = {false, 0, 0, 0},
 	[BH_READ_CT_REPLY_SADDR] = {false, 0, 0, 0},
 	[BH_READ_CT_ORIGINAL_DADDR] = {false, 0, 0, 0},
-	[BH_READ_SADDR_24] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0, {255, 255, 255}},
-	[BH_READ_SADDR_16] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0, {255, 255}},
-	[BH_READ_DADDR_24] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0, {255, 255, 255}},
-	[BH_READ_DADDR_16] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0, {255, 255}},
+	[BH_READ_SADDR_24] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0},
+	[BH_READ_SADDR_16] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0},
+	[BH_READ_DADDR_24] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0},
+	[BH_READ_DADDR_16] = {false, NFT_PAYLOAD_NETWORK_HEADER, 0, 0},
+};
+
+static const uint8_t masks[][4] = {
+	[BH_READ_SADDR_24] = {255, 255, 255, 0},
+	[BH_READ_SADDR_16] = {255, 255, 0, 0},
+	[BH_READ_DADDR_24] = {255, 255, 255, 0},
+	[BH_READ_DADDR_16] = {255, 255, 0, 0},
 };
 
 static bool is_ct(uint8_t read)
@@ -51,7 +57,7 @@ static bool is_ct(uint8_t read)
 
 static bool is_masked(uint8_t read)
 {
-	return fields[read].mask[0];
+	return read < BH_ARRAY_SIZE(masks) && masks[read][0];
 }
 
 static bool is_source(uint8_t read)
@@ -130,7 +136,7 @@ static int load(struct nftnl_rule *r, const struct bh_match *m)
 		else
 			bh_nft_add_payload(r, f.base, f.offset, f.len, reg_at(offset));
 		if (is_masked(m->read[i]))
-			bh_nft_add_mask(r, f.mask, f.len, reg_at(offset));
+			bh_nft_add_mask(r, masks[m->read[i]], f.len, reg_at(offset));
 		offset += bh_nft_pad(f.len);
 	}
 	return 0;
