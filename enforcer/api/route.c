@@ -57,13 +57,14 @@ static struct bh_answer flows(struct bh_core *core, const struct bh_api_call *ca
 {
 	uint64_t since = 0, limit = FLOWS_DEFAULT;
 	const char *s = query(call, "since"), *n = query(call, "limit");
+	bool folded = bh_streq(query(call, "folded"), "1");
 
 	if (s && bh_parse_u64(s, INT64_MAX, &since) < 0)
 		return bh_answer_error(400, NULL, "the parameter since must be a sequence number");
 	if (n && (bh_parse_u64(n, FLOWS_MAX, &limit) < 0 || limit == 0))
 		return bh_answer_error(
 			400, NULL, "the parameter limit must be a number from 1 to %d", FLOWS_MAX);
-	return bh_core_flows(core, since, limit);
+	return folded ? bh_core_flows_folded(core, limit) : bh_core_flows(core, since, limit);
 }
 
 static struct bh_answer learn_status(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
@@ -297,7 +298,7 @@ static const struct bh_api_route routes[] = {
 		.fn = workloads},
 	{"GET", "/v1/workload", .query = {"name"}, .fn = workload},
 	{"GET", "/v1/impact", .query = {"what"}, .fn = impact},
-	{"GET", "/v1/flows", .query = {"since", "limit"}, .fn = flows},
+	{"GET", "/v1/flows", .query = {"since", "limit", "folded"}, .fn = flows},
 	{"GET", "/v1/learn", .fn = learn_status},
 	{"GET", "/v1/learn/export", .query = {"namespace", "role", "evidence", "force"},
 		.fn = learn_export},

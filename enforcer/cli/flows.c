@@ -56,6 +56,48 @@ static int follow(struct cli *cli, struct cli_table *t, json_int_t next)
 	return CLI_OK;
 }
 
+static int print_folded(struct cli *cli, unsigned n)
+{
+	static const char *const head[] = {"FIRST SEEN", "LAST SEEN", "SOURCE", "DESTINATION",
+		"SERVICE", "VERDICT", "COUNT", "ROWS"};
+	struct cli_reply cli_autoreply r = {0};
+	char bh_autofree *target = bh_xasprintf("/v1/flows?folded=1&limit=%u", n);
+	struct cli_table t;
+	const json_t *f;
+	char when[24];
+	bool done;
+	size_t i;
+
+	int e = cli_get(cli, target, &r, &done);
+	if (e != CLI_OK || done)
+		return e;
+	cli_table_init(&t, cli, head, BH_ARRAY_SIZE(head));
+	json_array_foreach(json_object_get(r.json, "folds"), i, f)
+	{
+		cli_table_add(&t, cli_time(cli_str(f, "first_seen"), when));
+		cli_table_add(&t, cli_time(cli_str(f, "last_seen"), when));
+		cli_table_add(&t, cli_str(f, "src"));
+		cli_table_add(&t, cli_str(f, "dst"));
+		cli_table_add_service(&t, f);
+		cli_table_add(&t, cli_str(f, "verdict"));
+		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(f, "count"));
+		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(f, "rows"));
+	}
+	cli_table_finish(&t);
+	return CLI_OK;
+}
+
+static void note_folded(const json_t *reply)
+{
+	const json_t *f = json_object_get(reply, "folded");
+	char last[24];
+	if (json_is_object(f))
+		printf("older: %" JSON_INTEGER_FORMAT " connections, in %" JSON_INTEGER_FORMAT
+		       " rows up to %s, were put together: `bulkhead flows --folded`\n",
+			cli_num(f, "count"), cli_num(f, "rows"),
+			cli_time(cli_str(f, "last_seen"), last));
+}
+
 int cli_flows(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	static const char *const head[] = {"LAST SEEN", "SOURCE", "DESTINATION", "SERVICE",
@@ -68,6 +110,10 @@ int cli_flows(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 	if (cli->opt[1] && (bh_parse_u64(cli->opt[1], MAX_LINES, &n) < 0 || n == 0))
 		return cli_usage_error(
 			NULL, "-n takes a number from 1 to %d, not \"%s\"", MAX_LINES, cli->opt[1]);
+	if (cli->opt[2] && live)
+		return cli_usage_error(NULL, "--folded and -f don't go together");
+	if (cli->opt[2])
+		return print_folded(cli, (unsigned)n);
 	char bh_autofree *target = bh_xasprintf("/v1/flows?limit=%u", (unsigned)n);
 	cli_table_init(&t, cli, head, BH_ARRAY_SIZE(head));
 	int e = cli_ask(cli, "GET", target, NULL, &r);
@@ -75,6 +121,8 @@ int cli_flows(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 		cli_print_json(cli, r.json);
 	else if (e == CLI_OK)
 		print_rows(cli, &t, r.json);
+	if (e == CLI_OK && !cli->json)
+		note_folded(r.json);
 	if (e == CLI_OK && live)
 		e = follow(cli, &t, cli_num(r.json, "next"));
 	free(t.cell);

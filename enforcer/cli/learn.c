@@ -7,7 +7,10 @@
 static void add_review(struct cli_table *t, const json_t *o)
 {
 	const char *review = cli_str(o, "review"), *widened = cli_str(o, "widened");
-	if (widened)
+	if (cli_num(o, "folded") && !widened)
+		cli_table_addf(t, "%" JSON_INTEGER_FORMAT " put together%s%s", cli_num(o, "folded"),
+			cli_str(o, "span") ? ", in " : "", cli_str(o, "span") ?: "");
+	else if (widened)
 		cli_table_addf(
 			t, "widened to %s (%s addresses)", widened, cli_str(o, "breadth") ?: "?");
 	else

@@ -81,6 +81,9 @@ static void print_reasons(const json_t *reply)
 			char bh_autofree *text = cli_safe(cli_str(x, "text"));
 			printf("%s %s %s", k ? ";" : "", cli_flag(x, "met") ? "+" : "-", text);
 		}
+		if (cli_num(o, "folded"))
+			printf("; - %" JSON_INTEGER_FORMAT " of its edges were put together",
+				cli_num(o, "folded"));
 		putchar('\n');
 	}
 }
@@ -96,6 +99,13 @@ static void print_status(struct cli *cli, const json_t *reply)
 		cli_time(cli_str(reply, "last_new"), last), cli_num(reply, "tuples"),
 		cli_num(reply, "answered"), cli_num(reply, "unanswered"),
 		cli_num(reply, "pending"));
+	if (cli_num(reply, "folded"))
+		printf("%" JSON_INTEGER_FORMAT
+		       " tuples, the least used and oldest, were PUT TOGETHER "
+		       "into %" JSON_INTEGER_FORMAT " of these: more than %" JSON_INTEGER_FORMAT
+		       " (learn.edges) are not kept one by one\n",
+			cli_num(reply, "folded"), cli_num(reply, "folded_rows"),
+			cli_num(reply, "max"));
 	if (cli_num(reply, "refused"))
 		printf("%" JSON_INTEGER_FORMAT " tuples were REFUSED: the table is full\n",
 			cli_num(reply, "refused"));

@@ -83,5 +83,10 @@ void cli_print_replay(struct cli *cli, const json_t *r)
 		printf("%" JSON_INTEGER_FORMAT
 		       " flows could not be judged: nothing is recorded of their workloads\n",
 			cli_num(r, "unknown"));
+	if (cli_num(r, "folded"))
+		printf("INCOMPLETE: some of %" JSON_INTEGER_FORMAT
+		       " older connections are of that time; they were put together and cannot be "
+		       "replayed (learn.flows)\n",
+			cli_num(r, "folded"));
 	print_unused(json_object_get(r, "unused"));
 }

@@ -77,7 +77,9 @@ void cli_report_daemon_facts(struct cli_report *r, const json_t *reply)
 		cli_str(reply, "sha256") ?: "");
 	cli_report_fact(r, "Recorded flows", "%s%s%s", evidence ? "since " : "none",
 		evidence ? cli_time(evidence, a) : "",
-		cli_flag(reply, "table_full") ? "; the table is full, older ones are gone" : "");
+		cli_flag(reply, "table_full")
+			? "; older ones were put together and are not looked at"
+			: "");
 	if (cli_num(reply, "uncounted"))
 		cli_report_fact(r, "INCOMPLETE",
 			"%" N " allowed flows were not recorded one by one: too many at once",

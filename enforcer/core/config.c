@@ -217,19 +217,27 @@ static void read_history(struct conf_ctx *x, const struct bh_node *map, const ch
 
 static void read_learn(struct conf_ctx *x, const struct bh_node *map, const char *path)
 {
-	static const char *const keys[] = {"names", "volume", NULL};
-	bh_autofree char *names = NULL, *volume = NULL;
-	const struct bh_node *n;
-	int64_t v;
+	static const char *const keys[] = {"edges", "flows", "names", "volume", NULL};
+	const struct {
+		int64_t min, max;
+		uint32_t *to;
+	} limit[] = {{1000, 2000000, &x->c->learn_edges}, {1000, 2000000, &x->c->learn_flows},
+		{0, 1000000, &x->c->learn_names}};
+	bh_autofree char *volume = NULL;
+	const struct bh_node *v;
 
 	if (bh_read_map(&x->r, map, path) < 0)
 		return;
 	bh_read_known_keys(&x->r, map, path, keys);
-	n = conf_field(map, path, "names", false, &names);
-	if (n && bh_read_int(&x->r, n, names, 0, 1000000, &v) == 0)
-		x->c->learn_names = (uint32_t)v;
-	if ((n = conf_field(map, path, "volume", false, &volume)))
-		bh_read_bool(&x->r, n, volume, &x->c->learn_volume);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(limit); i++) {
+		bh_autofree char *at = NULL;
+		const struct bh_node *n = conf_field(map, path, keys[i], false, &at);
+		int64_t max;
+		if (n && bh_read_int(&x->r, n, at, limit[i].min, limit[i].max, &max) == 0)
+			*limit[i].to = (uint32_t)max;
+	}
+	if ((v = conf_field(map, path, "volume", false, &volume)))
+		bh_read_bool(&x->r, v, volume, &x->c->learn_volume);
 }
 
 static void read_document(struct conf_ctx *x, const struct bh_node *doc)
@@ -291,6 +299,8 @@ static struct bh_config *defaults(void)
 	c->history_keep_s = 30 * 86400;
 	c->drift_within_s = 60;
 	c->history_max = 100000;
+	c->learn_edges = 200000;
+	c->learn_flows = 200000;
 	c->learn_names = 32768;
 	return c;
 }

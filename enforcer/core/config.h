@@ -122,6 +122,8 @@ struct bh_config {
 	uint64_t drift_within_s; /* within: 60s, 1s..1d */
 	bool drift_feed_hit; /* feed_hit: false */
 	uint64_t history_keep_s; /* history.keep: 30d, 1s..3650d; in seconds */
+	uint32_t learn_edges; /* learn.edges: 200000, 1000..2000000; kept one by one */
+	uint32_t learn_flows; /* learn.flows: 200000, 1000..2000000; rows of recorded flows */
 	uint32_t learn_names; /* learn.names: 32768, 0 (DNS is not read)..1000000 */
 	uint32_t history_max; /* history.max: 100000, 100..1000000; those that are there included */
 };

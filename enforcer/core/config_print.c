@@ -282,8 +282,8 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 	bh_buf_printf(out, "  key_interval: %llus\n", (unsigned long long)c->audit_key_s);
 	put_sinks(out, c);
 	bh_buf_printf(out, "  on_log_failure: %s\n", failure[c->audit_failure]);
-	bh_buf_printf(out, "learn:\n  names: %u\n  volume: %s\n", c->learn_names,
-		c->learn_volume ? "true" : "false");
+	bh_buf_printf(out, "learn:\n  edges: %u\n  flows: %u\n  names: %u\n  volume: %s\n",
+		c->learn_edges, c->learn_flows, c->learn_names, c->learn_volume ? "true" : "false");
 	bh_buf_printf(out, "queue:\n  base: %u\n  length: %u\n", c->queue_base, c->queue_length);
 	bh_buf_printf(out, "history:\n  keep: %llus\n  max: %u\n",
 		(unsigned long long)c->history_keep_s, c->history_max);

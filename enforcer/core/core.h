@@ -42,6 +42,8 @@ struct bh_answer bh_core_workload(struct bh_core *c, const char *what);
 /* Who had to do with it: an address, a prefix, an image or a digest. */
 struct bh_answer bh_core_impact(struct bh_core *c, const char *what);
 struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit);
+/* Old rows that were put together, those with the most connections first. */
+struct bh_answer bh_core_flows_folded(struct bh_core *c, size_t limit);
 struct bh_answer bh_core_learn_status(struct bh_core *c);
 struct bh_answer bh_core_learn_export(
 	struct bh_core *c, const char *ns, const char *role, bool evidence, bool force);

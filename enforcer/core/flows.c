@@ -194,7 +194,7 @@ void bh_core_flows_save(struct bh_core *c)
 
 	for (size_t i = 0; i < b->n; i++) {
 		if (r == 0)
-			r = bh_store_add_flow(c->store, &b->row[i], BH_FLOW_ROWS_MAX);
+			r = bh_store_add_flow(c->store, &b->row[i], c->conf->learn_flows);
 		/* A store that cannot be written keeps half a batch waiting, then loses the oldest.
 		 */
 		if (r < 0 && b->n - i <= BH_FLOW_BATCH_MAX / 2)

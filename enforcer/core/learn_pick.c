@@ -51,12 +51,11 @@ static bool id_matches(const struct bh_tuple_pick *p, const struct bh_tuple *t)
 bool bh_core_pick_matches(const struct bh_tuple *t, void *pick)
 {
 	const struct bh_tuple_pick *p = pick;
-	const struct bh_addr *outside = p->has_block ? bh_tuple_outside(t) : NULL;
 	if (p->answered && !t->answered)
 		return false;
 	if (p->has_review && t->review != p->review)
 		return false;
-	if (p->has_block && (!outside || !bh_prefix_contains(&p->block, outside)))
+	if (p->has_block && !bh_tuple_in_block(t, &p->block))
 		return false;
 	if ((p->ns || p->role || p->has_selector) && !end_matches(p, &t->src) &&
 		!end_matches(p, &t->dst))
@@ -90,6 +89,9 @@ json_t *bh_core_tuple_json(struct bh_core *c, const struct bh_tuple *t)
 		t->ingress, "images", images, "review", bh_review_name(t->review));
 	json_object_set_new(o, "volume", bh_core_volume_json(&t->volume));
 	add_names(c, t, o);
+	json_object_set_new(o, "folded", json_integer((json_int_t)t->folded));
+	json_object_set_new(o, "span",
+		t->span.addr.family ? json_string(bh_prefix_format(&t->span, block)) : json_null());
 	json_object_set_new(o, "first_seen", bh_core_time_json(t->first_seen));
 	json_object_set_new(o, "last_seen", bh_core_time_json(t->last_seen));
 	json_object_set_new(o, "answered_at", bh_core_time_json(t->answered_at));

@@ -125,7 +125,7 @@ static int open_records(struct bh_core *c, char **why)
 				  "from their copy"
 				: "the state database was unreadable or gone, and a new one was "
 				  "made: modes set by command and quarantines are forgotten");
-	if ((r = bh_learn_new(c->store, bh_core_learned, c, &c->learn)) < 0)
+	if ((r = bh_learn_new(c->store, c->conf->learn_edges, bh_core_learned, c, &c->learn)) < 0)
 		return fail(
 			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
 	if ((r = bh_core_names_start(c)) < 0)

@@ -113,7 +113,6 @@ struct bh_flow_batch {
 	size_t mask;
 };
 #define BH_FLOW_BATCH_MAX 8192
-#define BH_FLOW_ROWS_MAX 200000
 
 /* --- what the kernel decides for us: cache.c, pace.c --- */
 struct bh_verdict_cache {
@@ -365,6 +364,8 @@ void bh_core_echo_cut(struct bh_core *c, const struct bh_flow *cut);
 bool bh_core_echo_is(const struct bh_core *c, const struct bh_flow *f);
 void bh_core_echo_send(struct bh_core *c); /* those that the kernel does not know yet */
 void bh_core_echo_refresh(struct bh_core *c); /* the sets were emptied, or the state is another */
+/* view_flows.c: connections that may be of that time (µs), and have no row of their own any more */
+uint64_t bh_core_flows_folded_since(struct bh_core *c, int64_t since);
 /* names.c: what DNS answers call outside addresses */
 int bh_core_names_start(struct bh_core *c); /* 0 or −errno of the store */
 bool bh_core_names_wanted(const struct bh_core *c); /* DNS is to be copied to us */

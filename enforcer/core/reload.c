@@ -40,8 +40,8 @@ static const char *needs_restart(const struct bh_config *a, const struct bh_conf
 		return "audit.key_interval";
 	if (a->queue_base != b->queue_base || a->queue_length != b->queue_length)
 		return "queue";
-	if (a->learn_names != b->learn_names)
-		return "learn.names";
+	if (a->learn_names != b->learn_names || a->learn_edges != b->learn_edges)
+		return "learn";
 	if (a->table_owner_never != b->table_owner_never)
 		return "table_owner";
 	if (a->sources_auto != b->sources_auto || a->n_sources != b->n_sources)

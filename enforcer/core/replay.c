@@ -57,7 +57,7 @@ uint64_t bh_core_replay_start(struct bh_core *c, struct bh_policy_set *set, int6
 		.set = bh_policy_set_ref(set),
 		.since = since,
 	};
-	bh_seen_rows_init(&r->seen);
+	bh_seen_rows_init(&r->seen, c->conf->learn_flows);
 	bh_core_replay_alloc_uses(r);
 	c->replay = r;
 	uv_timer_start(&c->replay_timer, on_step, STEP_MS, 0);
@@ -134,5 +134,7 @@ struct bh_answer bh_core_replay(struct bh_core *c, uint64_t id)
 		(json_int_t)r->unknown, "denied", denied, "unused",
 		r->done ? bh_core_replay_unused(r) : json_array());
 	json_object_set_new(o, "since", bh_core_time_json(r->since));
+	json_object_set_new(
+		o, "folded", json_integer((json_int_t)bh_core_flows_folded_since(c, r->since)));
 	return bh_answer_json(200, o);
 }

@@ -127,7 +127,7 @@ static void start(struct bh_core *c, int64_t since)
 	bh_store_list_versions(c->store, add_version, r);
 	if (r->n_versions)
 		qsort(r->version, r->n_versions, sizeof(*r->version), by_number);
-	bh_seen_rows_init(&r->seen);
+	bh_seen_rows_init(&r->seen, c->conf->learn_flows);
 	bh_core_report_rules_init(r);
 	uv_timer_start(&c->report_timer, on_step, STEP_MS, 0);
 }
@@ -191,7 +191,8 @@ struct bh_answer bh_core_report(struct bh_core *c, uint64_t id, bool rules)
 	json_object_set_new(o, "until", bh_core_time_json(r->asked));
 	json_object_set_new(
 		o, "evidence_since", r->evidence ? bh_core_time_json(r->evidence) : json_null());
-	json_object_set_new(o, "table_full", json_boolean(r->rows >= BH_FLOW_ROWS_MAX));
+	json_object_set_new(
+		o, "table_full", json_boolean(bh_core_flows_folded_since(c, INT64_MIN)));
 	json_object_set_new(o, "uncounted", json_integer((json_int_t)c->passed.unlisted));
 	json_object_set_new(o, "generation", json_integer((json_int_t)r->generation));
 	json_object_set_new(o, "sha256", json_string(r->sha256));

@@ -108,9 +108,11 @@ static void add_end(struct bh_core *c, struct bh_role_views *v, const struct bh_
 	if (!x->since || (t->first_seen && t->first_seen < x->since))
 		x->since = t->first_seen;
 	if (!t->answered) {
-		x->unanswered++;
+		x->unanswered += t->folded ? t->folded : 1;
+		x->folded += t->folded;
 		return;
 	}
+	x->folded += t->folded;
 	x->edges_out += out;
 	x->edges_in += !out;
 	x->connections += t->connections;

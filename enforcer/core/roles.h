@@ -10,6 +10,7 @@ struct bh_role_view {
 	struct bh_end end; /* owned */
 	char *name; /* owned */
 	size_t workloads, edges_in, edges_out, unanswered;
+	uint64_t folded; /* tuples that are not kept one by one any more */
 	uint64_t connections;
 	int64_t since; /* µs: observed first, or first seen in a flow; 0 = never */
 	int64_t last_new; /* µs: last new edge; 0 = none */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "core/seen_rows.h"
 
-#define SLOTS (1u << 19) /* twice BH_FLOW_ROWS_MAX and more */
-
-void bh_seen_rows_init(struct bh_seen_rows *s)
+void bh_seen_rows_init(struct bh_seen_rows *s, size_t rows)
 {
-	*s = (struct bh_seen_rows){.hash = bh_xcalloc(SLOTS, sizeof(*s->hash)), .mask = SLOTS - 1};
+	size_t slots = 2048;
+	while (slots < 2 * rows)
+		slots *= 2;
+	*s = (struct bh_seen_rows){.hash = bh_xcalloc(slots, sizeof(*s->hash)), .mask = slots - 1};
 }
 
 void bh_seen_rows_finish(struct bh_seen_rows *s)

@@ -57,6 +57,49 @@ static void add_names(struct bh_core *c, json_t *list)
 	}
 }
 
+static void add_fold(const struct bh_flow_fold *f, void *arg)
+{
+	char proto[4];
+	json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:I}", "src", f->src, "dst", f->dst,
+		"protocol", f->proto ? bh_proto_name(f->proto, proto) : "*", "port", f->port,
+		"verdict", f->verdict, "count", (json_int_t)f->count, "rows", (json_int_t)f->rows);
+	json_object_set_new(o, "first_seen", bh_core_time_json(f->first_seen));
+	json_object_set_new(o, "last_seen", bh_core_time_json(f->last_seen));
+	json_array_append_new(arg, o);
+}
+
+/* null, or what older rows were put together, as there are more than are kept. */
+static json_t *folded_json(struct bh_core *c)
+{
+	struct bh_flow_fold f = {0};
+	if (bh_store_sum_flow_folds(c->store, &f) < 0 || !f.rows)
+		return json_null();
+	return json_pack("{s:I, s:I, s:o, s:o}", "rows", (json_int_t)f.rows, "count",
+		(json_int_t)f.count, "first_seen", bh_core_time_json(f.first_seen), "last_seen",
+		bh_core_time_json(f.last_seen));
+}
+
+uint64_t bh_core_flows_folded_since(struct bh_core *c, int64_t since)
+{
+	struct bh_flow_fold f = {0};
+	bh_store_sum_flow_folds(c->store, &f);
+	return f.rows && f.last_seen >= since ? f.count : 0;
+}
+
+struct bh_answer bh_core_flows_folded(struct bh_core *c, size_t limit)
+{
+	json_t *list = json_array();
+	bh_core_flows_save(c);
+	int r = bh_store_list_flow_folds(c->store, limit, add_fold, list);
+	if (r < 0) {
+		json_decref(list);
+		return bh_answer_error(500, NULL, "%s/bulkhead.db: %s", c->conf->state,
+			bh_store_message(c->store));
+	}
+	return bh_answer_json(
+		200, json_pack("{s:o, s:o}", "folds", list, "folded", folded_json(c)));
+}
+
 struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit)
 {
 	struct listing l = {json_array(), since};
@@ -68,8 +111,8 @@ struct bh_answer bh_core_flows(struct bh_core *c, uint64_t since, size_t limit)
 			bh_store_message(c->store));
 	}
 	add_names(c, l.list);
-	return bh_answer_json(
-		200, json_pack("{s:o, s:I}", "flows", l.list, "next", (json_int_t)l.last));
+	return bh_answer_json(200, json_pack("{s:o, s:I, s:o}", "flows", l.list, "next",
+					   (json_int_t)l.last, "folded", folded_json(c)));
 }
 
 /* --- explain --- */

@@ -236,9 +236,8 @@ static json_t *nodes_json(struct bh_core *c, json_t *names, const json_t *labels
 	json_object_foreach(names, name, x)
 	{
 		struct bh_addr a;
-		const char *kind = bh_addr_parse(name, &a) == 0 ? "outside"
-				   : bh_streq(name, "host")     ? "host"
-								: "role";
+		bool outside = bh_addr_parse(name, &a) == 0 || strncmp(name, "others-", 7) == 0;
+		const char *kind = outside ? "outside" : bh_streq(name, "host") ? "host" : "role";
 		json_array_append_new(list, json_pack("{s:s, s:s, s:n, s:i, s:n, s:o}", "name",
 						    name, "kind", kind, "namespace", "workloads", 0,
 						    "mode", "names", names_of(labels, name)));

@@ -53,6 +53,7 @@ static json_t *role_json(const struct bh_role_view *x, int64_t now)
 		"edges_in", (json_int_t)x->edges_in, "edges_out", (json_int_t)x->edges_out,
 		"unanswered", (json_int_t)x->unanswered, "connections", (json_int_t)x->connections,
 		"last_new", bh_core_time_json(x->last_new));
+	json_object_set_new(o, "folded", json_integer((json_int_t)x->folded));
 	add_seen(o, x, now);
 	return o;
 }
@@ -79,6 +80,9 @@ struct bh_answer bh_core_learn_status(struct bh_core *c)
 		(json_int_t)(st.tuples - st.answered), "pending", (json_int_t)st.pending, "refused",
 		(json_int_t)st.tuples_refused, "roles", roles, "edges", edges, "edges_truncated",
 		n > EDGES_MAX);
+	json_object_set_new(o, "max", json_integer((json_int_t)st.max));
+	json_object_set_new(o, "folded_rows", json_integer((json_int_t)st.folded_rows));
+	json_object_set_new(o, "folded", json_integer((json_int_t)st.folded));
 	json_object_set_new(o, "since", bh_core_time_json(st.started));
 	json_object_set_new(o, "last_new", bh_core_time_json(st.last_new));
 	return bh_answer_json(200, o);

@@ -8,6 +8,10 @@ struct bh_learn_entry {
 	struct bh_tuple t;
 	char *key; /* bh_tuple_key() */
 	uint64_t hash;
+	uint64_t owner; /* a hash of the role that it is of */
+	uint32_t waiting; /* flows of it that wait for their answer */
+	bool stored; /* the store may have it */
+	bool folding; /* chosen to be put together */
 	bool listed; /* in the table; else owned by the one flow that waits */
 	bool dirty; /* differs from the store */
 };
@@ -19,6 +23,8 @@ struct bh_learn_table {
 	uint32_t *slot; /* index + 1 into item; 0 = empty; open addressing */
 	size_t mask;
 	size_t answered;
+	size_t n_folded; /* put together from others… */
+	uint64_t folded; /* …so many */
 	uint64_t seed;
 };
 void bh_learn_table_init(struct bh_learn_table *t, uint64_t seed);
@@ -104,7 +110,21 @@ struct bh_learn {
 	struct bh_learn_entry **dirty; /* listed ones */
 	size_t n_dirty, cap_dirty;
 	bool last_new_dirty;
+	size_t max; /* in the table */
+	char **gone; /* keys that the store is still to forget; owned */
+	size_t n_gone, cap_gone;
+	bool rewrite; /* too many of them: the store is to have what the table has */
+	int64_t no_room_until; /* µs: before, there is no use in looking */
 	uint64_t pending_evicted, tuples_refused;
 	int64_t started, last_new;
 };
+/* fold.c */
+/* Puts tuples together, unanswered ones alone if so wanted. False: no room was made. */
+bool bh_learn_make_room(struct bh_learn *l, bool unanswered, int64_t now);
+/* Adds it to what it is put together into. False: there is no place, or it cannot be. */
+bool bh_learn_absorb(struct bh_learn *l, const struct bh_tuple *t);
+/* Takes an entry that is in no list any more: the store forgets it too. */
+void bh_learn_gone(struct bh_learn *l, struct bh_learn_entry *e);
+int bh_learn_put_gone(struct bh_learn *l); /* into the store's transaction */
+void bh_learn_clear_gone(struct bh_learn *l); /* it is done */
 void bh_learn_mark_dirty(struct bh_learn *l, struct bh_learn_entry *e);

@@ -4,27 +4,49 @@
  * waits, bounded in number and time, until conntrack says that it was answered.
  *
  * A scan must neither push out what is known nor stop the learning of what is not. Hence
- * unanswered tuples get at most half of the table. Beyond that a new tuple lives only as long as
- * its flow waits, and takes a place when it is answered.
+ * unanswered tuples get at most half of the table, and where it is full, fold.c makes room. Where
+ * there is none, a new tuple lives only as long as its flow waits, takes a place when it is
+ * answered, and is put together with others like it when it was not.
  */
 #include "learn/internal.h"
 
 #include <errno.h>
 #include <sys/random.h>
 
-#define UNANSWERED_MAX (BH_LEARN_TUPLES / 2)
 /* Longer than conntrack waits for the answer to a SYN (nf_conntrack_tcp_timeout_syn_sent, 120 s) */
 #define PENDING_US (300 * 1000000LL)
 #define LAST_NEW "learn_last_new"
 
+/* It was begun while others were loaded, because fewer are kept now than then. */
+static void load_more(
+	struct bh_learn *l, struct bh_learn_entry *have, const struct bh_learn_entry *e)
+{
+	bh_tuple_absorb(&have->t, &e->t);
+	have->t.review = e->t.review;
+	have->t.is_widened = e->t.is_widened;
+	have->t.widened = e->t.widened;
+	l->table.folded += e->t.folded;
+}
+
 static void load_one(const struct bh_tuple *t, void *arg)
 {
 	struct bh_learn *l = arg;
-	if (l->table.n == BH_LEARN_TUPLES)
-		return;
-	bh_learn_table_add(&l->table, bh_learn_entry_new(t, bh_tuple_key(t)));
+	struct bh_learn_entry *e = bh_learn_entry_new(t, bh_tuple_key(t));
+	e->stored = true;
 	if (t->first_seen && (!l->started || t->first_seen < l->started))
 		l->started = t->first_seen;
+	if (l->table.n >= l->max && !bh_learn_make_room(l, false, 0)) {
+		l->tuples_refused++;
+		bh_learn_gone(l, e);
+		return;
+	}
+	struct bh_learn_entry *have = bh_learn_table_find(&l->table, e->key);
+	if (!have) {
+		bh_learn_table_add(&l->table, e);
+		return;
+	}
+	load_more(l, have, e);
+	bh_learn_entry_free(e);
 }
 
 static void load_role(const struct bh_role_row *r, void *arg)
@@ -33,14 +55,15 @@ static void load_role(const struct bh_role_row *r, void *arg)
 	bh_learn_roles_load(&l->roles, r);
 }
 
-int bh_learn_new(struct bh_store *store, bh_learned_fn fn, void *arg, struct bh_learn **ret)
+int bh_learn_new(
+	struct bh_store *store, size_t max, bh_learned_fn fn, void *arg, struct bh_learn **ret)
 {
 	uint64_t seed = BH_HASH_SEED, last_new;
 	struct bh_learn *l = bh_xcalloc(1, sizeof(*l));
 
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
 		seed ^= (uintptr_t)l; /* early boot: the address layout will have to do */
-	*l = (struct bh_learn){.store = store, .fn = fn, .arg = arg};
+	*l = (struct bh_learn){.store = store, .fn = fn, .arg = arg, .max = max};
 	bh_learn_table_init(&l->table, seed);
 	bh_waitings_init(&l->pending, BH_LEARN_PENDING, seed);
 	int r = bh_store_load_tuples(store, load_one, l);
@@ -64,7 +87,7 @@ static void forget(struct bh_learn *l, uint32_t i)
 	struct bh_learn_entry *e = bh_waitings_remove(&l->pending, i);
 	if (e->listed)
 		return;
-	l->tuples_refused++;
+	l->tuples_refused += !bh_learn_absorb(l, &e->t);
 	bh_learn_entry_free(e);
 }
 
@@ -77,6 +100,8 @@ void bh_learn_free(struct bh_learn *l)
 	bh_waitings_finish(&l->pending);
 	bh_learn_table_finish(&l->table);
 	bh_learn_roles_finish(&l->roles);
+	bh_learn_clear_gone(l);
+	free(l->gone);
 	free(l->dirty);
 	free(l);
 }
@@ -121,12 +146,12 @@ static void note_seen(struct bh_learn *l, struct bh_learn_entry *e, const struct
 
 /* The place of a waiting tuple in the table, now that it is answered: its own, that of an equal one
  * which got there first, or none. */
-static struct bh_learn_entry *settle(struct bh_learn *l, struct bh_learn_entry *e)
+static struct bh_learn_entry *settle(struct bh_learn *l, struct bh_learn_entry *e, int64_t now)
 {
 	if (e->listed)
 		return e;
 	struct bh_learn_entry *other = bh_learn_table_find(&l->table, e->key);
-	if (!other && l->table.n < BH_LEARN_TUPLES) {
+	if (!other && (l->table.n < l->max || bh_learn_make_room(l, false, now))) {
 		put_in_table(l, e);
 		return e;
 	}
@@ -139,7 +164,9 @@ static struct bh_learn_entry *settle(struct bh_learn *l, struct bh_learn_entry *
 			other->t.last_seen = e->t.last_seen;
 		bh_learn_mark_dirty(l, other);
 	} else {
-		l->tuples_refused++;
+		e->t.answered = true;
+		e->t.answered_at = now;
+		l->tuples_refused += !bh_learn_absorb(l, &e->t);
 	}
 	bh_learn_entry_free(e);
 	return other;
@@ -148,7 +175,7 @@ static struct bh_learn_entry *settle(struct bh_learn *l, struct bh_learn_entry *
 static void answer(
 	struct bh_learn *l, struct bh_learn_entry *e, const struct bh_flow *f, int64_t now)
 {
-	e = settle(l, e);
+	e = settle(l, e, now);
 	if (!e)
 		return;
 	if (now > e->t.last_seen)
@@ -204,6 +231,15 @@ static struct bh_tuple tuple_of(const struct bh_learn_flow *f)
 	};
 }
 
+static bool has_place(struct bh_learn *l, int64_t now)
+{
+	bool crowded = l->table.n - l->table.answered >= l->max / 2;
+	if (l->table.n < l->max && !crowded)
+		return true;
+	return bh_learn_make_room(l, crowded, now) && l->table.n < l->max &&
+	       l->table.n - l->table.answered < l->max / 2;
+}
+
 void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f)
 {
 	struct bh_tuple t = tuple_of(f);
@@ -219,7 +255,7 @@ void bh_learn_seen(struct bh_learn *l, const struct bh_learn_flow *f)
 		return;
 	if (!e) {
 		e = bh_learn_entry_new(&t, BH_TAKE_PTR(key));
-		if (l->table.n < BH_LEARN_TUPLES && l->table.n - l->table.answered < UNANSWERED_MAX)
+		if (has_place(l, f->now))
 			put_in_table(l, e);
 	}
 	note_seen(l, e, f, !f->counted);
@@ -279,7 +315,7 @@ void bh_learn_answered(struct bh_learn *l, const struct bh_flow *f, int64_t now)
 /* Nothing counts as saved before the commit: a full disk rolls back, and all is put again. */
 int bh_learn_save(struct bh_learn *l)
 {
-	int r = 0;
+	int r = bh_learn_put_gone(l); /* first: it may have come again */
 	for (size_t i = 0; r == 0 && i < l->n_dirty; i++)
 		r = bh_store_put_tuple(l->store, &l->dirty[i]->t);
 	if (r == 0 && l->last_new_dirty)
@@ -291,9 +327,13 @@ int bh_learn_save(struct bh_learn *l)
 		r = committed;
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < l->n_dirty; i++)
+	for (size_t i = 0; i < l->n_dirty; i++) {
 		l->dirty[i]->dirty = false;
+		l->dirty[i]->stored = true;
+	}
 	l->n_dirty = 0;
+	l->rewrite = false;
+	bh_learn_clear_gone(l);
 	l->last_new_dirty = false;
 	bh_learn_roles_saved(&l->roles);
 	return 0;
@@ -327,6 +367,9 @@ void bh_learn_get_stats(const struct bh_learn *l, struct bh_learn_stats *ret)
 		.pending = l->pending.n,
 		.pending_evicted = l->pending_evicted,
 		.tuples_refused = l->tuples_refused,
+		.max = l->max,
+		.folded_rows = l->table.n_folded,
+		.folded = l->table.folded,
 		.started = l->started,
 		.last_new = l->last_new,
 	};

@@ -2,9 +2,10 @@
 /*
  * Learning: queued flows wait here until conntrack, asked again and again, says that they were
  * answered, then become baseline tuples in the store. Bounded: at most BH_LEARN_PENDING flows wait
- * (oldest go, counted), five minutes at most, and BH_LEARN_TUPLES tuples are kept (further new ones
- * are counted and refused, so that a scan cannot push out what is known). Unanswered ones get at
- * most half of that, so that a scan cannot stop learning either. On the loop's thread.
+ * (oldest go, counted), five minutes at most, and `max` tuples are kept, unanswered ones at most
+ * half of that. Beyond it the least used and oldest of the roles that have the most are put
+ * together, so that a scan cannot push out what is known of others, nor stop learning; what cannot
+ * be put together either is refused and counted. On the loop's thread.
  */
 #pragma once
 
@@ -13,13 +14,15 @@
 #include "store/store.h"
 
 #define BH_LEARN_PENDING 65536
-#define BH_LEARN_TUPLES 200000
+#define BH_LEARN_TUPLES 200000 /* unless configured */
 #define BH_LEARN_ROLES 4096
 
 struct bh_learn;
 /* fn: a tuple became answered for the first time (for the audit log); borrowed for the call. */
 typedef void (*bh_learned_fn)(const struct bh_tuple *t, const struct bh_flow *f, void *arg);
-int bh_learn_new(struct bh_store *store, bh_learned_fn fn, void *arg, struct bh_learn **ret);
+/* max: at least 64. What the store has beyond it is put together at once. */
+int bh_learn_new(
+	struct bh_store *store, size_t max, bh_learned_fn fn, void *arg, struct bh_learn **ret);
 void bh_learn_free(struct bh_learn *l);
 
 /*
@@ -84,7 +87,9 @@ int64_t bh_learn_forget(struct bh_learn *l, bh_learn_pick_fn fn, void *arg);
 int bh_learn_forget_role(struct bh_learn *l, const struct bh_end *end);
 
 struct bh_learn_stats {
-	size_t tuples, answered, pending;
+	size_t tuples, answered, pending, max;
+	size_t folded_rows; /* of the tuples: put together from… */
+	uint64_t folded; /* …so many */
 	uint64_t pending_evicted, tuples_refused;
 	int64_t started; /* µs: first tuple ever, 0 = none */
 	int64_t last_new; /* µs: last newly answered tuple */

@@ -56,6 +56,8 @@ void bh_learn_table_add(struct bh_learn_table *t, struct bh_learn_entry *e)
 	BH_GROW(t->item, t->n, t->cap);
 	t->item[t->n++] = e;
 	t->answered += e->t.answered;
+	t->n_folded += e->t.folded > 0;
+	t->folded += e->t.folded;
 	place(t, t->n - 1);
 }
 
@@ -70,6 +72,8 @@ size_t bh_learn_table_take(struct bh_learn_table *t,
 			continue;
 		}
 		t->answered -= e->t.answered;
+		t->n_folded -= e->t.folded > 0;
+		t->folded -= e->t.folded;
 		e->listed = false;
 		taken[n++] = e;
 	}
@@ -91,7 +95,9 @@ struct bh_learn_entry *bh_learn_entry_new(const struct bh_tuple *t, char *key)
 	e->t.n_images = 0;
 	for (size_t i = 0; i < t->n_images; i++)
 		bh_learn_entry_add_image(e, t->image[i]);
-	e->dirty = false;
+	const struct bh_end *role = t->src.kind == BH_END_ROLE ? &t->src : &t->dst;
+	e->owner = bh_hash_str(role->namespace ? role->namespace : "", BH_HASH_SEED);
+	e->owner = bh_labels_hash(&role->selector, e->owner);
 	return e;
 }
 

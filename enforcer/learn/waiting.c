@@ -124,6 +124,7 @@ void bh_waitings_add(
 	w->slot[i] = (struct bh_waiting){.flow = *f, .entry = e, .at = now, .next = w->bucket[b]};
 	w->bucket[b] = i;
 	append(w, i, 0, now);
+	e->waiting++;
 	w->n++;
 }
 
@@ -138,5 +139,6 @@ struct bh_learn_entry *bh_waitings_remove(struct bh_waitings *w, uint32_t i)
 	s->next = w->free;
 	w->free = i;
 	w->n--;
+	s->entry->waiting--;
 	return BH_TAKE_PTR(s->entry);
 }

@@ -74,6 +74,9 @@ void bh_store_format_end(const struct bh_end *e, struct bh_buf *out)
 	case BH_END_ADDR:
 		bh_buf_printf(out, "addr %s", bh_addr_format(&e->addr, text));
 		return;
+	case BH_END_OTHERS:
+		bh_buf_str(out, e->addr.family == BH_IPV4 ? "others 4" : "others 6");
+		return;
 	case BH_END_ROLE:
 		break;
 	}
@@ -128,6 +131,9 @@ int bh_store_parse_end(const char *text, struct bh_end *ret)
 		return parse_role(text + 5, ret);
 	if (bh_streq(text, "host"))
 		e.kind = BH_END_HOST;
+	else if (bh_streq(text, "others 4") || bh_streq(text, "others 6"))
+		e = (struct bh_end){
+			.kind = BH_END_OTHERS, .addr.family = text[7] == '4' ? BH_IPV4 : BH_IPV6};
 	else if (strncmp(text, "addr ", 5) != 0 || bh_addr_parse(text + 5, &e.addr) < 0)
 		return -EINVAL;
 	*ret = e;

@@ -2,7 +2,7 @@
 /*
  * Flows, aggregated. `seq` is the row id and moves with every change, so that the cursor of a
  * reader and "the oldest" are both a walk along the primary key. Not to be confused with the audit
- * log: the table is a bounded summary, rows go when it is full.
+ * log: the table is a bounded summary, rows are put together when it is full (flow_fold.c).
  */
 #include "store/internal.h"
 
@@ -125,23 +125,6 @@ static int insert(struct bh_store *s, const struct bh_flow_row *r)
 	return bh_store_run(s, st);
 }
 
-static int trim(struct bh_store *s, uint64_t max_rows)
-{
-	sqlite3_stmt *st;
-	if (s->flow_rows <= max_rows)
-		return 0;
-	uint64_t surplus = s->flow_rows - max_rows;
-	int err = bh_store_statement(s, BH_STMT_TRIM_FLOWS,
-		"DELETE FROM flow WHERE seq IN (SELECT seq FROM flow ORDER BY seq LIMIT ?)", &st);
-	if (err < 0)
-		return err;
-	bh_store_bind_u64(st, 1, surplus);
-	err = bh_store_run(s, st);
-	if (err == 0)
-		s->flow_rows -= (uint64_t)sqlite3_changes(s->db);
-	return err;
-}
-
 int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t max_rows)
 {
 	int err = bh_store_begin(s);
@@ -156,7 +139,7 @@ int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t 
 		return err;
 	s->seq++;
 	s->flow_rows += is_new;
-	return trim(s, max_rows);
+	return bh_store_trim_flows(s, max_rows);
 }
 
 static char *column_dup(sqlite3_stmt *st, int at)

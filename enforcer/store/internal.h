@@ -7,7 +7,7 @@
 
 #include "store/store.h"
 
-#define BH_STORE_VERSION 10 /* user_version of the schema that this program writes */
+#define BH_STORE_VERSION 11 /* user_version of the schema that this program writes */
 
 /* Prepared statements, kept for the life of the connection. */
 enum bh_store_stmt {
@@ -17,6 +17,7 @@ enum bh_store_stmt {
 	BH_STMT_PUT_TUPLE,
 	BH_STMT_LOAD_TUPLES,
 	BH_STMT_DROP_TUPLE,
+	BH_STMT_CLEAR_TUPLES,
 	BH_STMT_PUT_ROLE,
 	BH_STMT_DROP_ROLE,
 	BH_STMT_LOAD_ROLES,
@@ -26,6 +27,14 @@ enum bh_store_stmt {
 	BH_STMT_UPDATE_FLOW,
 	BH_STMT_INSERT_FLOW,
 	BH_STMT_TRIM_FLOWS,
+	BH_STMT_FOLD_FLOWS,
+	BH_STMT_FOLD_PORTS,
+	BH_STMT_FOLD_PORTS_DROP,
+	BH_STMT_FOLD_NAMES,
+	BH_STMT_FOLD_NAMES_DROP,
+	BH_STMT_COUNT_FOLDS,
+	BH_STMT_LIST_FOLDS,
+	BH_STMT_SUM_FOLDS,
 	BH_STMT_FLOWS_SINCE,
 	BH_STMT_FLOWS_NEWEST,
 	BH_STMT_FLOWS_UNMATCHED,
@@ -130,6 +139,9 @@ void bh_store_bind_u64(sqlite3_stmt *st, int at, uint64_t v);
 #define BH_STORE_VOLUME_COLUMNS "ended, packets_out, packets_back, bytes_out, bytes_back, duration"
 void bh_store_bind_volume(sqlite3_stmt *st, int at, const struct bh_volume *v);
 void bh_store_read_volume(sqlite3_stmt *st, int at, struct bh_volume *ret);
+
+/* flow_fold.c: puts the oldest rows together when there are more than max_rows. */
+int bh_store_trim_flows(struct bh_store *s, uint64_t max_rows);
 
 /* An address as the indexes have it: the family and its bytes, so that memcmp() orders them. */
 #define BH_STORE_KEY_MAX 17

@@ -127,12 +127,21 @@ static const char *const migration[BH_STORE_VERSION] = {
 	" digest TEXT, PRIMARY KEY (stay, position)) WITHOUT ROWID;"
 	"CREATE INDEX stay_other_image ON stay_other (image);"
 	"CREATE INDEX stay_other_digest ON stay_other (digest);",
+
+	/* What was put together, because there was too much of it. */
+	"ALTER TABLE tuple ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tuple ADD COLUMN span TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE flow_fold (src TEXT NOT NULL, dst TEXT NOT NULL, proto INTEGER NOT NULL,"
+	" port INTEGER NOT NULL, verdict TEXT NOT NULL, first_seen INTEGER NOT NULL,"
+	" last_seen INTEGER NOT NULL, count INTEGER NOT NULL, rows INTEGER NOT NULL,"
+	" PRIMARY KEY (src, dst, proto, port, verdict)) WITHOUT ROWID;",
 };
 
 /* Fails if a table or column that this version uses is not there. */
 static const char probe[] =
-	"SELECT key, src, dst, images, answered_at, review, widened, ended, duration FROM tuple "
-	"LIMIT 1;"
+	"SELECT key, src, dst, images, answered_at, review, widened, ended, duration, folded, span"
+	" FROM tuple LIMIT 1;"
+	"SELECT src, port, verdict, rows FROM flow_fold LIMIT 1;"
 	"SELECT end, learned, hours, instances FROM role LIMIT 1;"
 	"SELECT seq, rule, src_id, count, src_stay, dst_key, ended, duration FROM flow LIMIT 1;"
 	"SELECT end, addr, name, last_seen FROM name LIMIT 1;"

@@ -31,6 +31,7 @@ int bh_store_commit(struct bh_store *s);
 /* Baseline tuples, keyed by bh_tuple_key: put replaces. load calls fn with borrowed tuples. */
 int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t);
 int bh_store_drop_tuple(struct bh_store *s, const char *key);
+int bh_store_clear_tuples(struct bh_store *s); /* drops all */
 int bh_store_load_tuples(
 	struct bh_store *s, void (*fn)(const struct bh_tuple *, void *), void *arg);
 
@@ -84,9 +85,21 @@ struct bh_flow_row {
 };
 void bh_flow_row_finish(struct bh_flow_row *r);
 void bh_flow_row_copy(struct bh_flow_row *to, const struct bh_flow_row *from); /* overwrites */
-/* Adds r->count and r->volume to the row of the same key or makes it; keeps at most `max_rows`
- * (oldest go). */
+/* Adds r->count and r->volume to the row of the same key or makes it; of more than `max_rows`
+ * the oldest are put together, some more at once than have to. */
 int bh_store_add_flow(struct bh_store *s, const struct bh_flow_row *r, uint64_t max_rows);
+/* Old rows that were put together: "outside" for any outside address, port 0 for several, "*" for
+ * anybody. Those with the most connections first; borrowed for the call. */
+struct bh_flow_fold {
+	const char *src, *dst, *verdict;
+	uint8_t proto;
+	uint16_t port;
+	int64_t first_seen, last_seen; /* µs */
+	uint64_t count, rows; /* connections; rows that there were */
+};
+int bh_store_list_flow_folds(struct bh_store *s, size_t limit,
+	void (*fn)(const struct bh_flow_fold *, void *), void *arg);
+int bh_store_sum_flow_folds(struct bh_store *s, struct bh_flow_fold *ret); /* rows 0: none */
 /* Rows with seq > since, ascending by seq, at most `limit`; the newest ones if since is 0, the
  * oldest ones if it is BH_FLOWS_OLDEST. */
 #define BH_FLOWS_OLDEST (UINT64_MAX - 1)

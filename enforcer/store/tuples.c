@@ -13,7 +13,7 @@
 int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 {
 	struct bh_buf bh_autobuf src = {0}, dst = {0}, images = {0};
-	char widened[BH_PREFIX_STRLEN];
+	char widened[BH_PREFIX_STRLEN], span[BH_PREFIX_STRLEN];
 	sqlite3_stmt *st;
 	int r = bh_store_begin(s);
 	if (r == 0)
@@ -21,8 +21,9 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 			"INSERT OR REPLACE INTO tuple (key, src, dst, proto, port, icmp_type, "
 			"egress,"
 			" ingress, answered, first_seen, last_seen, connections, images,"
-			" answered_at, review, widened, " BH_STORE_VOLUME_COLUMNS ") VALUES"
-			" (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			" answered_at, review, widened, " BH_STORE_VOLUME_COLUMNS
+			", folded, span) VALUES"
+			" (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			&st);
 	if (r < 0)
 		return r;
@@ -47,7 +48,18 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 	sqlite3_bind_int(st, 15, (int)t->review);
 	bh_store_bind_text(st, 16, t->is_widened ? bh_prefix_format(&t->widened, widened) : "");
 	bh_store_bind_volume(st, 17, &t->volume);
+	bh_store_bind_u64(st, 23, t->folded);
+	bh_store_bind_text(st, 24, t->span.addr.family ? bh_prefix_format(&t->span, span) : "");
 	return bh_store_run(s, st);
+}
+
+int bh_store_clear_tuples(struct bh_store *s)
+{
+	sqlite3_stmt *st;
+	int r = bh_store_begin(s);
+	if (r == 0)
+		r = bh_store_statement(s, BH_STMT_CLEAR_TUPLES, "DELETE FROM tuple", &st);
+	return r < 0 ? r : bh_store_run(s, st);
 }
 
 int bh_store_drop_tuple(struct bh_store *s, const char *key)
@@ -90,7 +102,18 @@ static bool read_numbers(sqlite3_stmt *st, struct bh_tuple *t)
 	return true;
 }
 
-/* A block that has not the address would let in what nobody has seen. */
+static bool read_fold(sqlite3_stmt *st, struct bh_tuple *t)
+{
+	const char *span = (const char *)sqlite3_column_text(st, 23);
+	bool others = t->src.kind == BH_END_OTHERS || t->dst.kind == BH_END_OTHERS;
+	t->folded = (uint64_t)sqlite3_column_int64(st, 22);
+	if (!others)
+		return !span || !*span;
+	return t->folded && span && bh_prefix_parse(span, &t->span) == 0;
+}
+
+/* A block that has not the address would let in what nobody has seen; of those that were put
+ * together more may have come since a person said so. */
 static bool read_review(sqlite3_stmt *st, struct bh_tuple *t)
 {
 	const char *widened = (const char *)sqlite3_column_text(st, 15);
@@ -101,8 +124,8 @@ static bool read_review(sqlite3_stmt *st, struct bh_tuple *t)
 	if (!widened || !*widened)
 		return true;
 	const struct bh_addr *a = bh_tuple_outside(t);
-	t->is_widened = a && bh_prefix_parse(widened, &t->widened) == 0 &&
-			bh_prefix_contains(&t->widened, a);
+	t->is_widened = bh_prefix_parse(widened, &t->widened) == 0 &&
+			(a ? bh_prefix_contains(&t->widened, a) : t->span.addr.family != 0);
 	return t->is_widened;
 }
 
@@ -112,7 +135,7 @@ static bool read_tuple(sqlite3_stmt *st, struct bh_tuple *ret)
 	struct bh_tuple t = {0};
 	bool good = bh_store_parse_end((const char *)sqlite3_column_text(st, 1), &t.src) == 0 &&
 		    bh_store_parse_end((const char *)sqlite3_column_text(st, 2), &t.dst) == 0 &&
-		    read_numbers(st, &t) && read_review(st, &t) &&
+		    read_numbers(st, &t) && read_fold(st, &t) && read_review(st, &t) &&
 		    bh_store_parse_words((const char *)sqlite3_column_text(st, 12), IMAGES_MAX,
 			    &t.image, &t.n_images) == 0;
 	if (good) {
@@ -133,7 +156,7 @@ int bh_store_load_tuples(struct bh_store *s, void (*fn)(const struct bh_tuple *,
 	int rc, r = bh_store_statement(s, BH_STMT_LOAD_TUPLES,
 			"SELECT key, src, dst, proto, port, icmp_type, egress, ingress, answered,"
 			" first_seen, last_seen, connections, images, answered_at,"
-			" review, widened, " BH_STORE_VOLUME_COLUMNS " FROM tuple"
+			" review, widened, " BH_STORE_VOLUME_COLUMNS ", folded, span FROM tuple"
 			" ORDER BY key",
 			&st);
 	if (r < 0)

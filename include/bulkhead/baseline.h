@@ -21,13 +21,18 @@ void bh_role_of(const struct bh_workload *w, struct bh_labels *ret_selector);
  * added where the app's name does not hold it. Owned. */
 char *bh_role_name(const struct bh_labels *selector);
 
-enum bh_end_kind { BH_END_ROLE, BH_END_ADDR, BH_END_HOST };
+enum bh_end_kind {
+	BH_END_ROLE,
+	BH_END_ADDR,
+	BH_END_HOST,
+	BH_END_OTHERS, /* outside addresses that are not kept one by one any more */
+};
 
 struct bh_end {
 	enum bh_end_kind kind;
 	char *namespace; /* ROLE */
 	struct bh_labels selector; /* ROLE */
-	struct bh_addr addr; /* ADDR */
+	struct bh_addr addr; /* ADDR; OTHERS: its family */
 };
 
 /* What an operator said of a tuple. A rejected one becomes no rule. */
@@ -49,6 +54,13 @@ struct bh_tuple {
 	/* Its outside address is exported as this block, which has it. */
 	bool is_widened;
 	struct bh_prefix widened;
+	/*
+	 * So many tuples were put together into it, because there were more than are kept; one that
+	 * came back counts again. 0: it is one itself. Its port is 0 if they had several. span: the
+	 * smallest block that has their outside addresses, with an end of OTHERS.
+	 */
+	uint64_t folded;
+	struct bh_prefix span;
 	char **image; /* references seen at the source (role) end; sorted, unique */
 	size_t n_images;
 };
@@ -57,11 +69,21 @@ void bh_end_copy(struct bh_end *to, const struct bh_end *from);
 void bh_end_finish(struct bh_end *e);
 int bh_end_cmp(const struct bh_end *a, const struct bh_end *b);
 bool bh_end_equal(const struct bh_end *a, const struct bh_end *b);
-/* "shop/web", "203.0.113.9", "host". */
+/* "shop/web", "203.0.113.9", "host", "others-ipv4". */
 void bh_end_format(const struct bh_end *e, struct bh_buf *out);
 void bh_tuple_finish(struct bh_tuple *t);
 /* Canonical text key of (src, dst, proto, port, icmp type): equal tuples, equal keys. Owned. */
 char *bh_tuple_key(const struct bh_tuple *t);
+/*
+ * What the tuple is put together into, counts and span of itself alone: its outside address becomes
+ * OTHERS; or, where it has none, or was not answered, its port 0. Borrows its ends; no images.
+ * False: it has neither.
+ */
+bool bh_tuple_can_fold(const struct bh_tuple *t);
+bool bh_tuple_fold(const struct bh_tuple *t, struct bh_tuple *ret);
+void bh_tuple_absorb(struct bh_tuple *to, const struct bh_tuple *t); /* t: of bh_tuple_fold */
+/* Its outside address, or all of those that were put together, are in the block. */
+bool bh_tuple_in_block(const struct bh_tuple *t, const struct bh_prefix *block);
 /* A short name for people, a hash of the key. */
 #define BH_TUPLE_ID_STRLEN 17
 const char *bh_tuple_id(const struct bh_tuple *t, char buf[static BH_TUPLE_ID_STRLEN]);

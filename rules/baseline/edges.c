@@ -17,6 +17,8 @@ static int compare_peers(const struct bh_export_edge *a, const struct bh_export_
 		return compare_size(a->peer, b->peer);
 	if (a->peer == BH_END_ROLE)
 		return compare_size(a->peer_role, b->peer_role);
+	if (a->peer == BH_END_OTHERS)
+		return a->block.addr.family - b->block.addr.family;
 	if (a->peer != BH_END_ADDR)
 		return 0;
 	int r = bh_addr_cmp(&a->block.addr, &b->block.addr);
@@ -54,7 +56,9 @@ static const char *check_protocol(const struct bh_tuple *t)
 {
 	if (t->proto != BH_TCP && t->proto != BH_UDP && t->proto != BH_SCTP)
 		return "rules are about TCP, UDP and SCTP only";
-	return t->port == 0 ? "it has no port" : NULL;
+	if (t->port == 0)
+		return t->folded ? "of too many ports to be kept" : "it has no port";
+	return NULL;
 }
 
 static void add(struct bh_export_edges *e, const struct bh_export_edge *x)
@@ -102,6 +106,7 @@ static void add_side(struct bh_export_edges *e, const struct bh_export_roles *ro
 		.proto = t->proto,
 		.port = t->port,
 		.icmp_type = t->icmp_type,
+		.folded = t->folded,
 	};
 	if (peer->kind == BH_END_HOST) {
 		add_host(e, x, opts);
@@ -111,7 +116,12 @@ static void add_side(struct bh_export_edges *e, const struct bh_export_roles *ro
 		x.peer_role = bh_export_roles_find(roles, peer);
 		if (!x.unsayable)
 			x.unsayable = roles->role[x.peer_role].unsayable;
+	} else if (peer->kind == BH_END_OTHERS && !t->is_widened) {
+		x.block = t->span;
+		if (!x.unsayable)
+			x.unsayable = "too many to be kept one by one; widen them to a block";
 	} else {
+		x.peer = BH_END_ADDR;
 		x.block = t->is_widened ? t->widened : exact(&peer->addr);
 	}
 	add(e, &x);

@@ -129,7 +129,7 @@ static char *printable_end(const struct bh_end *e)
 static void put_comment(
 	const struct bh_export_roles *roles, const struct bh_export_edge *e, struct bh_buf *out)
 {
-	char number[4];
+	char number[4], block[BH_PREFIX_STRLEN];
 	struct bh_end other = {.kind = e->peer, .addr = e->block.addr};
 	bh_autofree char *peer =
 		printable_end(e->peer == BH_END_ROLE ? roles->role[e->peer_role].end : &other);
@@ -140,7 +140,12 @@ static void put_comment(
 		bh_buf_printf(out, "/%u", e->port);
 	else if (e->proto == 1 || e->proto == 58)
 		bh_buf_printf(out, " type %u", e->icmp_type);
-	bh_buf_printf(out, " (%s)\n", e->unsayable);
+	if (e->peer == BH_END_OTHERS)
+		bh_buf_printf(out, " in %s", bh_prefix_format(&e->block, block));
+	bh_buf_printf(out, " (");
+	if (e->folded)
+		bh_buf_printf(out, "%llu edges: ", (unsigned long long)e->folded);
+	bh_buf_printf(out, "%s)\n", e->unsayable);
 }
 
 static void put_comments(const struct bh_export_roles *roles, size_t role,

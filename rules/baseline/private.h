@@ -41,7 +41,8 @@ struct bh_export_edge {
 	const char *unsayable; /* why it can only be a comment (static text), else NULL */
 	enum bh_end_kind peer; /* HOST only where nothing better can be said */
 	size_t peer_role; /* ROLE */
-	struct bh_prefix block; /* ADDR */
+	struct bh_prefix block; /* ADDR; OTHERS: which has them all */
+	uint64_t folded; /* so many tuples */
 	uint8_t proto;
 	uint16_t port;
 	uint8_t icmp_type;

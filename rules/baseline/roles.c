@@ -60,7 +60,7 @@ static void add_evidence(
 		x->first_seen = t->first_seen;
 	if (x->tuples == 0 || t->last_seen > x->last_seen)
 		x->last_seen = t->last_seen;
-	x->tuples++;
+	x->tuples += t->folded ? t->folded : 1;
 	if (__builtin_add_overflow(x->connections, t->connections, &x->connections))
 		x->connections = UINT64_MAX;
 	struct bh_volume v = t->volume;

@@ -40,6 +40,8 @@ int bh_end_cmp(const struct bh_end *a, const struct bh_end *b)
 		return bh_addr_cmp(&a->addr, &b->addr);
 	if (a->kind == BH_END_HOST)
 		return 0;
+	if (a->kind == BH_END_OTHERS)
+		return a->addr.family - b->addr.family;
 	int r = bh_strcmp0(a->namespace, b->namespace);
 	return r ? r : labels_cmp(&a->selector, &b->selector);
 }
@@ -63,6 +65,9 @@ void bh_end_format(const struct bh_end *e, struct bh_buf *out)
 		break;
 	case BH_END_HOST:
 		bh_buf_str(out, "host");
+		break;
+	case BH_END_OTHERS:
+		bh_buf_printf(out, "others-ipv%s", e->addr.family == BH_IPV4 ? "4" : "6");
 		break;
 	}
 }
@@ -111,6 +116,9 @@ static void put_end(const struct bh_end *e, struct bh_buf *out)
 	case BH_END_HOST:
 		bh_buf_str(out, "host");
 		break;
+	case BH_END_OTHERS:
+		bh_buf_printf(out, "others%s", e->addr.family == BH_IPV4 ? "4" : "6");
+		break;
 	}
 }
 
@@ -121,6 +129,8 @@ char *bh_tuple_key(const struct bh_tuple *t)
 	bh_buf_str(&b, ">");
 	put_end(&t->dst, &b);
 	bh_buf_printf(&b, ">%u/%u/%u", t->proto, t->port, t->icmp_type);
+	if (t->folded)
+		bh_buf_str(&b, t->answered ? "/answered" : "/unanswered");
 	return bh_buf_take(&b);
 }
 

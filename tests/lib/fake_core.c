@@ -175,6 +175,16 @@ static json_t *flow_row(json_int_t seq)
 		"drop", "reason", "unmatched", "mode", "enforce", "rule", "shop/web", "count", 3);
 }
 
+struct bh_answer bh_core_flows_folded(struct bh_core *c BH_UNUSED, size_t limit)
+{
+	return bh_answer_json(
+		200, json_pack("{s:[{s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:s, s:s}], s:n, s:I}",
+			     "folds", "src", "shop/web", "dst", "outside", "protocol", "tcp",
+			     "port", 443, "verdict", "allow", "count", 812331, "rows", 640112,
+			     "first_seen", "2026-01-02T03:04:05.000000Z", "last_seen",
+			     "2026-01-03T03:04:05.000000Z", "folded", "limit", (json_int_t)limit));
+}
+
 /* Without since: rows 1..min(limit, 5); each later question finds one more row. */
 struct bh_answer bh_core_flows(struct bh_core *c BH_UNUSED, uint64_t since, size_t limit)
 {

@@ -62,6 +62,89 @@ def test_learn(lab):
         raise Failure("a listed address entered the baseline")
 
 
+def test_hits_never_enter_the_baseline(lab):
+    """Blocked or reported only, out or in, once or often: nothing of it is learned; what is not listed is."""
+    a = lab.container("a")
+    a.serve(tcp=[80])
+    lab.serve(lab.out, tcp=[443], udp=[53])
+    block, alert = lab.write("block.txt", "203.0.113.200\n"), lab.write("alert.txt", "198.51.100.66\n2001:db8:0:2::66\n")
+    lab.start(mode="learn", feeds=[{"name": "block", "url": block}, {"name": "watch", "url": alert, "action": "alert"}])
+    wait_for("feeds loaded", lambda: lab.status()["feeds"]["indicators"] == 3)
+    listed = {"203.0.113.200", "198.51.100.66", "2001:db8:0:2::66"}
+    for _ in range(5):
+        lab.expect([(a, "203.0.113.200", "tcp", 443, "drop"), (a, "198.51.100.66", "udp", 53, "open"),
+                    (a, "198.51.100.66", "tcp", 443, "open"), (a, "2001:db8:0:2::66", "tcp", 443, "open"),
+                    (a, "203.0.113.9", "tcp", 443, "open")])
+        for source in ("203.0.113.200", "198.51.100.66", "203.0.113.9"):
+            lab.probe(lab.out, a.v4, "tcp", 80, source=source, timeout=0.6)
+    wait_for("hits on record", lambda: {r["destination"]["ip"] for r in lab.audited("threat-alert")
+                                        + lab.audited("threat-block")} >= listed)
+
+    def learned():
+        return {(e["src"], e["dst"]) for e in lab.api("learn", "show")["edges"]}
+    wait_for("what is not listed", lambda: learned() >= {("shop/a", "203.0.113.9"), ("203.0.113.9", "shop/a")})
+    # Listed from now on: what was learned before stays as it was, and gets no more.
+    count = next(e["connections"] for e in lab.api("learn", "show")["edges"] if e["dst"] == "203.0.113.9")
+    lab.write("alert.txt", "198.51.100.66\n2001:db8:0:2::66\n203.0.113.9\n")
+    wait_for("the new entry", lambda: lab.status()["feeds"]["indicators"] == 4)
+    lab.expect([(a, "203.0.113.9", "tcp", 443, "open"), (a, "198.51.100.7", "tcp", 443, "open")])
+    wait_for("the last edge", lambda: ("shop/a", "198.51.100.7") in learned())
+    now = next(e["connections"] for e in lab.api("learn", "show")["edges"] if e["dst"] == "203.0.113.9")
+    if now != count or any(x in listed for edge in learned() for x in edge):
+        raise Failure(f"{count} connections, then {now}; learned: {learned()}")
+    if any(x in lab.cli("learn", "export") for x in listed):
+        raise Failure("a listed address is in the export")
+
+
+def test_a_hit_quarantines(lab):
+    """drift.quarantine.feed_hit: who sends to what a blocking feed lists is cut off by itself; nobody else."""
+    off, bad, good, victim, forger = (lab.container(n) for n in ("off", "bad", "good", "victim", "forger"))
+    good.serve(tcp=[80])
+    lab.serve(lab.out, tcp=[443])
+    block, alert = lab.write("block.txt", "203.0.113.200\n"), lab.write("alert.txt", "198.51.100.66\n")
+    conf = {"mode": "learn", "feeds": [{"name": "block", "url": block}, {"name": "watch", "url": alert, "action": "alert"}]}
+    lab.start(**conf)
+    wait_for("feeds loaded", lambda: lab.status()["feeds"]["indicators"] == 2)
+
+    def hits(c):
+        return lab.audited("threat-block", source__ip=c.v4)
+
+    def cut():
+        return {q["workload"] for q in lab.api("quarantine", "list")["quarantine"]}
+    # Off unless it is asked for.
+    lab.expect([(off, "203.0.113.200", "tcp", 443, "drop")])
+    wait_for("the first hit on record", lambda: hits(off))
+    lab.config(**conf, drift={"quarantine": {"feed_hit": True}})
+    wait_for("the setting", lambda: lab.audited("reload"))
+    # Called by a listed address, having something reported only, or being named by a forger is no hit.
+    lab.probe(lab.out, good.v4, "tcp", 80, source="203.0.113.200", timeout=0.6)
+    lab.expect([(victim, "198.51.100.66", "tcp", 443, "open"), (good, "203.0.113.9", "tcp", 443, "open")])
+    Child(forger.netns, _forge, victim.v4, "203.0.113.200").result()
+    lab.expect([(bad, "203.0.113.9", "tcp", 443, "open"), (bad, "203.0.113.200", "tcp", 443, "drop")])
+    wait_for("bad cut off", lambda: cut() == {"shop/bad"})
+    lab.expect([(bad, "203.0.113.9", "tcp", 443, "drop"), (bad, good.v4, "tcp", 80, "drop"),
+                (good, "203.0.113.9", "tcp", 443, "open"), (victim, good.v4, "tcp", 80, "open"),
+                (off, "203.0.113.9", "tcp", 443, "open")])
+    entry = lab.api("quarantine", "list")["quarantine"][0]
+    if "203.0.113.200" not in entry["reason"] or "feed block" not in entry["reason"]:
+        raise Failure(f"the reason: {entry}")
+    lab.cli("quarantine", "rm", "shop/bad")  # a person knows better: it stays out
+    n = len(hits(bad))
+    lab.expect([(bad, "203.0.113.9", "tcp", 443, "open"), (bad, "203.0.113.200", "tcp", 443, "drop")])
+    wait_for("the second time on record", lambda: lab.audited("drift.quarantine"))
+    if cut() or n == 0:
+        raise Failure(f"cut off again: {cut()}")
+
+
+def _forge(source, dst):
+    import struct
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    udp = struct.pack("!HHHH", 5555, 443, 14, 0) + b"forged"
+    for _ in range(5):
+        s.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, socket.inet_aton(source),
+                             socket.inet_aton(dst)) + udp, (dst, 0))
+
+
 def test_still_blocked_when_the_daemon_is_dead(lab):
     a = world(lab, "learn")
     lab.stop(9)

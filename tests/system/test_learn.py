@@ -3,7 +3,7 @@
 """From observed traffic to a policy that lets exactly that traffic through."""
 import fcntl, json, os, pty, re, signal, struct, subprocess, tempfile, termios, time
 
-from lab import BULKHEAD, Failure, Suite, run, wait_for
+from lab import BULKHEAD, Child, Failure, Suite, run, wait_for
 
 
 def edges(lab):
@@ -193,6 +193,78 @@ def test_review(lab):
     lab.start()
     if edges(lab) or len(lab.audited("learn.reset")) != 2:
         raise Failure(f"after the reset of all: {edges(lab)}")
+
+
+def _spray(ports, addresses):
+    """Asks every port of every address once, again where no answer came; how many answered."""
+    import select, socket
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    left = {(a, p) for p in ports for a in addresses}
+    n = len(left)
+    for _ in range(20):
+        for x in sorted(left):
+            s.sendto(b"ping", x)
+            while select.select([s], [], [], 0.0005)[0]:
+                left.discard(s.recvfrom(100)[1])
+        while left and select.select([s], [], [], 1)[0]:
+            left.discard(s.recvfrom(100)[1])
+        if not left:
+            break
+    return n - len(left)
+
+
+def test_more_than_is_kept(lab):
+    """A container that talks to the whole world fills its own place, visibly; it widens no rule."""
+    web, api, bad = (lab.container(n) for n in ("web", "api", "bad"))
+    api.serve(tcp=[80])
+    ports = list(range(7000, 7008))
+    lab.serve(lab.out, udp=ports)
+    lab.sh(lab.out, "ip route add local 198.51.100.0/24 dev lo")
+    lab.start(mode="learn", learn={"edges": 1000, "flows": 1000, "names": 0})
+    lab.expect([(web, api.v4, "tcp", 80, "open")])
+    wait_for("the edge", lambda: ("shop/web", "shop/api", "tcp", 80) in edges(lab))
+    got = Child(bad.netns, _spray, ports, [f"198.51.100.{i}" for i in range(1, 255)]).result(timeout=180)
+    if got != 2032:
+        raise Failure(f"{got} of 2032 answered")
+
+    def all_learned():
+        s = lab.api("learn", "status")
+        alone = sum(1 for e in s["edges"] if e["src"] == "shop/bad" and e["answered"] and not e["folded"])
+        return s if alone + s["folded"] >= 2032 and s["pending"] == 0 else (alone, s["folded"], s["pending"]) and False
+    s = wait_for("all of it", all_learned, 60)
+    if s["tuples"] > 1000 or s["refused"] or not s["folded"]:
+        raise Failure(f"status: { {k: v for k, v in s.items() if k not in ('edges', 'roles')} }")
+    if not any(e["src"] == "shop/web" and e["dst"] == "shop/api" and not e["folded"] for e in s["edges"]):
+        raise Failure("an edge of another role had to make room")
+    fold = next(e for e in s["edges"] if e["folded"])
+    if fold["dst"] != "others-ipv4" or not fold["span"].startswith("198.51.100.") or not fold["answered"]:
+        raise Failure(f"folded: {fold}")
+    wait_for("the rows", lambda: lab.api("flows", "--folded")["folded"])
+    f = lab.api("flows", "--folded")
+    if {(x["src"], x["dst"], x["verdict"]) for x in f["folds"]} - {("shop/bad", "outside", "allow"), ("shop/web", "shop/api", "allow")}:
+        raise Failure(f"flows put together: {f}")
+    for cmd, text in ((["learn", "status"], "PUT TOGETHER"), (["learn", "show"], "put together, in 198.51.100."),
+                      (["flows"], "were put together: `bulkhead flows --folded`"), (["flows", "--folded"], "outside"),
+                      (["learn", "export"], "egress to others-ipv4, udp/70")):
+        if text not in lab.cli(*cmd):
+            raise Failure(f"{cmd} lacks {text!r}")
+    # In force, nothing is allowed beyond what was kept, whatever block it was seen in.
+    text = lab.cli("learn", "export")
+    kept = {(e["dst"], e["port"]) for e in s["edges"] if e["src"] == "shop/bad" and e["answered"] and not e["folded"]}
+    gone = {(f"198.51.100.{i}", p) for i in range(1, 255) for p in ports} - kept
+    lab.cli("policy", "apply", lab.write("learned.yaml", text))
+    lab.cli("mode", "set", "enforce")
+    lab.expect([(bad, *sorted(kept)[0][:1], "udp", sorted(kept)[0][1], "open"),
+                (bad, *sorted(gone)[0][:1], "udp", sorted(gone)[0][1], "drop"), (web, api.v4, "tcp", 80, "open")])
+    # Over a restart too; and a person who names the block that has it all gets a rule.
+    lab.stop()
+    lab.start()
+    again = lab.api("learn", "status")
+    if again["folded"] != s["folded"] or again["tuples"] != s["tuples"]:
+        raise Failure(f"after a restart {again['folded']}, before {s['folded']}")
+    lab.cli("learn", "review", "widen", "198.51.100.0/24", "--role", "bad")
+    lab.cli("policy", "apply", lab.write("learned.yaml", lab.cli("learn", "export")))
+    lab.expect([(bad, *sorted(gone)[0][:1], "udp", sorted(gone)[0][1], "open"), (web, api.v4, "tcp", 80, "open")])
 
 
 API_POLICY = """\

@@ -531,6 +531,41 @@ static void test_export_names_of_addresses(void **state BH_UNUSED)
 	free_tuples(t, 2);
 }
 
+/* What was put together is no rule, until somebody names a block for it. */
+static void test_export_folded(void **state BH_UNUSED)
+{
+	struct bh_export_opts opts = {.evidence = true};
+	struct bh_tuple one[] = {tuple(role("shop", "app=web"), outside("203.0.113.9"), 6, 443),
+		tuple(role("shop", "app=web"), outside("203.0.113.200"), 6, 443),
+		tuple(role("shop", "app=web"), role("shop", "app=db"), 6, 5432)};
+	struct bh_tuple t[2], other;
+	assert_true(bh_tuple_fold(&one[0], &t[0]));
+	assert_true(bh_tuple_fold(&one[1], &other));
+	bh_tuple_absorb(&t[0], &other);
+	assert_int_equal(t[0].folded, 2);
+	assert_true(bh_tuple_fold(&one[2], &t[1]));
+	bh_autofree char *text = export_text(t, 2, NULL, &opts, 2);
+	assert_non_null(
+		strstr(text, "# learned, but cannot be said: egress to others-ipv4, tcp/443 in "
+			     "203.0.113.0/24 (2 "
+			     "edges: too many to be kept one by one; widen them to a block)\n"));
+	assert_non_null(strstr(text, "# learned, but cannot be said: egress to shop/db, tcp (1 "
+				     "edges: of too many ports to be kept)\n"));
+	assert_non_null(strstr(text, "learned-from: \"3 tuples\""));
+	assert_non_null(strstr(text, "  egress: []\n"));
+	t[0].is_widened = true;
+	assert_int_equal(bh_prefix_parse("203.0.113.0/24", &t[0].widened), 0);
+	assert_true(bh_tuple_in_block(&t[0], &t[0].widened));
+	bh_autofree char *wide = export_text(t, 2, NULL, &opts, 2);
+	assert_non_null(strstr(wide, "        cidr: 203.0.113.0/24\n"));
+	/* Its key, and so its place in the store, is another one for each kind. */
+	bh_autofree char *key = bh_tuple_key(&t[0]);
+	t[0].answered = false;
+	bh_autofree char *other_key = bh_tuple_key(&t[0]);
+	assert_string_not_equal(key, other_key);
+	free_tuples(one, 3);
+}
+
 /* --- narrowing --- */
 
 static void test_narrowing(void **state BH_UNUSED)
@@ -883,6 +918,7 @@ int main(void)
 		cmocka_unit_test(test_export_names),
 		cmocka_unit_test(test_export_evidence),
 		cmocka_unit_test(test_export_names_of_addresses),
+		cmocka_unit_test(test_export_folded),
 		cmocka_unit_test(test_narrowing),
 		cmocka_unit_test(test_exactness),
 	};

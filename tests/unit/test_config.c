@@ -64,6 +64,8 @@ static void test_defaults(void **state BH_UNUSED)
 		assert_int_equal(c->pace_burst, 2000);
 		assert_int_equal(c->history_keep_s, 30 * 86400);
 		assert_int_equal(c->history_max, 100000);
+		assert_int_equal(c->learn_edges, 200000);
+		assert_int_equal(c->learn_flows, 200000);
 		assert_int_equal(c->learn_names, 32768);
 		assert_prints_again(c);
 		bh_config_free(c);
@@ -113,7 +115,7 @@ static const char everything[] =
 	"queue: {base: 65533, length: 256}\n"
 	"pace: {rate: 0, burst: 1}\n"
 	"history: {keep: 1s, max: 100}\n"
-	"learn: {names: 0, volume: false}\n";
+	"learn: {edges: 1000, flows: 2000000, names: 0, volume: false}\n";
 
 static void test_everything(void **state BH_UNUSED)
 {
@@ -182,6 +184,8 @@ static void test_everything(void **state BH_UNUSED)
 	assert_int_equal(c->history_keep_s, 1);
 	assert_int_equal(c->history_max, 100);
 	assert_int_equal(c->learn_names, 0);
+	assert_int_equal(c->learn_edges, 1000);
+	assert_int_equal(c->learn_flows, 2000000);
 	assert_prints_again(c);
 	bh_config_free(c);
 }
@@ -374,6 +378,7 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"history: {keep: 3651d}\n", 1, 17, "history.keep", "from 1s to 3650d"},
 		{"history: {keep: 30}\n", 1, 17, "history.keep", "lacks its unit"},
 		{"history: {max: 99}\n", 1, 16, "history.max", "from 100 to 1000000"},
+		{"learn: {edges: 999}\n", 1, 16, "learn.edges", "from 1000 to 2000000"},
 		{"learn: {names: -1}\n", 1, 16, "learn.names", "from 0 to 1000000"},
 		{"history: {days: 1}\n", 1, 11, "history", "unknown field"},
 	};

@@ -33,7 +33,7 @@ static int setup(void **state BH_UNUSED)
 	learned = 0;
 	if (!mkdtemp(dir) || bh_store_open(dir, &store) != 0)
 		return -1;
-	return bh_learn_new(store, note_learned, &learned, &l);
+	return bh_learn_new(store, BH_LEARN_TUPLES, note_learned, &learned, &l);
 }
 
 static int teardown(void **state BH_UNUSED)
@@ -49,7 +49,13 @@ static void restart(void)
 	bh_learn_free(l);
 	bh_store_close(store);
 	assert_int_equal(bh_store_open(dir, &store), 0);
-	assert_int_equal(bh_learn_new(store, note_learned, &learned, &l), 0);
+	assert_int_equal(bh_learn_new(store, BH_LEARN_TUPLES, note_learned, &learned, &l), 0);
+}
+
+static void reopen(size_t max)
+{
+	bh_learn_free(l);
+	assert_int_equal(bh_learn_new(store, max, note_learned, &learned, &l), 0);
 }
 
 static struct bh_addr addr(const char *text)
@@ -464,16 +470,18 @@ static void test_scan(void **state BH_UNUSED)
 	}
 	bh_end_finish(&web);
 	struct bh_learn_stats st = stats();
-	assert_int_equal(st.tuples, BH_LEARN_TUPLES / 2 + 1);
+	assert_in_range(
+		st.tuples, BH_LEARN_TUPLES / 2 - BH_LEARN_TUPLES / 8, BH_LEARN_TUPLES / 2 + 1);
 	assert_int_equal(st.pending, BH_LEARN_PENDING);
 	assert_int_equal(st.pending_evicted, 250000 - BH_LEARN_PENDING);
-	assert_true(st.tuples_refused > 0);
+	assert_int_equal(st.tuples_refused, 0);
+	assert_int_equal(st.folded_rows, 1);
+	assert_in_range(st.folded, 250000 - BH_LEARN_TUPLES / 2, 250000 - BH_LEARN_TUPLES / 4);
 	/* Learning goes on all the same. */
 	good.dport = 6379;
 	seen(&good, 400000);
-	assert_int_equal(stats().tuples, st.tuples);
 	bh_learn_answered(l, &good, 400001);
-	assert_int_equal(stats().tuples, st.tuples + 1);
+	assert_int_equal(stats().answered, 2);
 	good.dport = 6380;
 	seen(&good, 400002);
 	bh_learn_answered(l, &good, 400003);
@@ -482,14 +490,162 @@ static void test_scan(void **state BH_UNUSED)
 	assert_int_equal(learned_port, 6380);
 }
 
+/* --- more than are kept one by one --- */
+
+static void seen_outside(
+	const char *app, uint32_t n, uint16_t port, bool answered, bool again, int64_t now)
+{
+	struct bh_end from = role("shop", app);
+	struct bh_flow f = flow(BH_TCP, 50000, port);
+	struct bh_end out = {.kind = BH_END_ADDR, .addr = addr("198.0.0.0")};
+	out.addr.b[1] = (uint8_t)(n >> 16);
+	out.addr.b[2] = (uint8_t)(n >> 8);
+	out.addr.b[3] = (uint8_t)n;
+	f.dst = out.addr;
+	f.sport = (uint16_t)(n + again);
+	bh_learn_seen(l, &(struct bh_learn_flow){.flow = &f,
+				 .src = &from,
+				 .dst = &out,
+				 .egress = true,
+				 .src_image = "evil:1",
+				 .now = now});
+	if (answered)
+		bh_learn_answered(l, &f, now);
+	bh_end_finish(&from);
+}
+
+static uint64_t sum_of(const char *app, uint64_t *ret_single, uint64_t *ret_folded)
+{
+	size_t n;
+	uint64_t connections = 0;
+	struct bh_tuple bh_autofree *t = bh_learn_tuples(l, &n);
+	*ret_single = *ret_folded = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (t[i].src.kind != BH_END_ROLE ||
+			!bh_streq(bh_labels_get(&t[i].src.selector, "app"), app))
+			continue;
+		connections += t[i].connections;
+		*ret_single += t[i].folded == 0;
+		*ret_folded += t[i].folded;
+	}
+	return connections;
+}
+
+/* A million answered ones of one container: the table stays what it is allowed to be, nothing is
+ * lost without trace, and what another role was seen to do is kept to the last. */
+static void test_a_million(void **state BH_UNUSED)
+{
+	enum { MAX = 20000 };
+	uint64_t single, folded;
+	reopen(MAX);
+	for (uint32_t i = 0; i < 200; i++)
+		seen_outside("web", i, 443, true, false, 1 + i);
+	for (uint32_t i = 0; i < 1000000; i++) {
+		seen_outside("evil", i, (uint16_t)(i % 3 ? 443 : 8000), true, false, 1000 + i);
+		if (i % 65536 == 0)
+			assert_int_equal(bh_learn_save(l), 0);
+		if (i % 8192 == 0)
+			assert_in_range(stats().tuples, 0, MAX);
+	}
+	struct bh_learn_stats st = stats();
+	assert_int_equal(st.tuples_refused, 0);
+	assert_int_equal(st.folded_rows, 2);
+	assert_int_equal(sum_of("evil", &single, &folded), 1000000);
+	assert_int_equal(single + folded, 1000000);
+	assert_in_range(single, MAX / 2, MAX);
+	assert_int_equal(sum_of("web", &single, &folded), 200);
+	assert_int_equal(single, 200);
+	/* The same on disk, and bounded there. */
+	assert_int_equal(bh_learn_save(l), 0);
+	restart();
+	assert_int_equal(stats().tuples, st.tuples);
+	assert_int_equal(stats().folded, st.folded);
+	assert_int_equal(sum_of("evil", &single, &folded), 1000000);
+	/* A smaller table takes what there is. */
+	assert_int_equal(bh_learn_save(l), 0);
+	reopen(1000);
+	assert_in_range(stats().tuples, 0, 1000);
+	assert_int_equal(sum_of("evil", &single, &folded), 1000000);
+	assert_int_equal(sum_of("web", &single, &folded), 200);
+	assert_int_equal(single, 200);
+	assert_int_equal(bh_learn_save(l), 0);
+	reopen(1000);
+	assert_int_equal(sum_of("evil", &single, &folded), 1000000);
+}
+
+/* The least used and oldest go first, never what a person said something about, and ports are given
+ * up only where there are too many of them as well. */
+static bool is_first(const struct bh_tuple *t, void *arg BH_UNUSED)
+{
+	return t->dst.kind == BH_END_ADDR && t->dst.addr.b[3] == 0 && t->dst.addr.b[2] == 0 &&
+	       t->dst.addr.b[1] == 0;
+}
+
+static void test_what_is_put_together(void **state BH_UNUSED)
+{
+	static const enum bh_review accepted = BH_REVIEW_ACCEPTED;
+	size_t n, often = 0, first = 0, ports = 0, newest = 0;
+	reopen(1000);
+	seen_outside("web", 0, 443, true, false, 1);
+	assert_int_equal(bh_learn_review(l, is_first, NULL, &accepted, NULL), 1);
+	for (unsigned i = 0; i < 100; i++) /* old, but used often */
+		for (unsigned k = 0; k < 40; k++)
+			seen_outside("web", 1000 + i, 443, true, k, 2);
+	for (unsigned i = 0; i < 5000; i++)
+		seen_outside("web", 10000 + i, (uint16_t)(1 + i), true, false, 100 + i);
+	struct bh_tuple bh_autofree *t = bh_learn_tuples(l, &n);
+	for (size_t i = 0; i < n; i++) {
+		first += is_first(&t[i], NULL);
+		often += t[i].connections == 40 && !t[i].folded;
+		ports += t[i].folded && t[i].port == 0;
+		newest += t[i].port == 5000 && !t[i].folded;
+		if (t[i].folded) {
+			assert_int_equal(t[i].dst.kind, BH_END_OTHERS);
+			assert_true(t[i].answered && t[i].egress && !t[i].ingress);
+			assert_int_equal(t[i].span.addr.b[0], 198);
+			assert_string_equal(t[i].image[0], "evil:1");
+		}
+	}
+	assert_int_equal(first, 1);
+	assert_int_equal(often, 100);
+	assert_int_equal(ports, 1);
+	assert_int_equal(newest, 1);
+	assert_in_range(n, 500, 1000);
+}
+
+/* What was put together can be widened by whoever names a block that has it all; not by less. */
+static bool in_block(const struct bh_tuple *t, void *arg)
+{
+	return t->folded && bh_tuple_in_block(t, arg);
+}
+
+static void test_widening_what_was_put_together(void **state BH_UNUSED)
+{
+	struct bh_prefix all, part;
+	reopen(100);
+	for (unsigned i = 0; i < 500; i++)
+		seen_outside("web", i, 443, true, false, 1 + i);
+	assert_int_equal(bh_prefix_parse("198.0.0.0/23", &all), 0);
+	assert_int_equal(bh_prefix_parse("198.0.0.0/24", &part), 0);
+	assert_int_equal(bh_learn_review(l, in_block, &part, NULL, &part), 0);
+	assert_int_equal(bh_learn_review(l, in_block, &all, NULL, &all), 1);
+	assert_int_equal(bh_learn_save(l), 0);
+	reopen(100);
+	size_t n, widened = 0;
+	struct bh_tuple bh_autofree *t = bh_learn_tuples(l, &n);
+	for (size_t i = 0; i < n; i++)
+		widened += t[i].is_widened;
+	assert_int_equal(widened, 1);
+}
+
 /* Two flows of a tuple that found no place wait, each with its own copy; both are answered. */
 static void test_two_without_a_place(void **state BH_UNUSED)
 {
 	struct bh_end web = role("shop", "web");
-	for (uint32_t i = 0; i < BH_LEARN_TUPLES / 2; i++) {
-		struct bh_flow f = flow(BH_TCP, 50000, (uint16_t)(i % 1000));
+	reopen(128);
+	for (uint32_t i = 0; i < 64; i++) { /* all of them wait: none can be put together */
+		struct bh_flow f = flow(BH_TCP, 50000, (uint16_t)(1000 + i));
 		struct bh_end out = {.kind = BH_END_ADDR, .addr = addr("198.51.100.1")};
-		out.addr.b[2] = (uint8_t)(i / 1000);
 		f.dst = out.addr;
 		bh_learn_seen(
 			l, &(struct bh_learn_flow){
@@ -669,6 +825,9 @@ int main(void)
 		TEST(test_survives_restart),
 		TEST(test_order_is_by_key),
 		TEST(test_scan),
+		TEST(test_a_million),
+		TEST(test_what_is_put_together),
+		TEST(test_widening_what_was_put_together),
 		TEST(test_two_without_a_place),
 		TEST(test_full_disk),
 		TEST(test_review_and_forget),

@@ -283,6 +283,84 @@ static void test_flows_are_bounded(void **state BH_UNUSED)
 	bh_store_close(s);
 }
 
+struct folds {
+	size_t n;
+	uint64_t count, rows, ports, anybody;
+	char first[64]; /* the one with the most connections */
+};
+
+static void keep_fold(const struct bh_flow_fold *f, void *arg)
+{
+	struct folds *x = arg;
+	if (x->n++ == 0)
+		snprintf(x->first, sizeof(x->first), "%s>%s %u/%u %s %lld-%lld", f->src, f->dst,
+			f->proto, f->port, f->verdict, (long long)f->first_seen,
+			(long long)f->last_seen);
+	x->count += f->count;
+	x->rows += f->rows;
+	x->ports += f->port != 0;
+	x->anybody += bh_streq(f->src, "*");
+}
+
+static struct folds folds_of(struct bh_store *s)
+{
+	struct folds x = {0};
+	struct bh_flow_fold sum;
+	assert_int_equal(bh_store_list_flow_folds(s, 1000000, keep_fold, &x), 0);
+	assert_int_equal(bh_store_sum_flow_folds(s, &sum), 0);
+	assert_int_equal(sum.rows, x.rows);
+	assert_int_equal(sum.count, x.count);
+	return x;
+}
+
+/* What no longer has a row is put together, and nothing of it is lost to the sums. */
+static void test_flows_are_put_together(void **state BH_UNUSED)
+{
+	struct bh_store *s = open_store(0);
+	assert_int_equal(folds_of(s).n, 0);
+	for (unsigned i = 0; i < 100; i++) {
+		char addr[32];
+		struct bh_flow_row r = flow(addr, 443, NULL);
+		snprintf(addr, sizeof(addr), "203.0.113.%u", i);
+		r.dst_addr = addr;
+		r.first_seen = r.last_seen = 1000 + i;
+		r.count = 3;
+		assert_int_equal(bh_store_add_flow(s, &r, 10), 0);
+	}
+	struct folds x = folds_of(s);
+	assert_int_equal(x.n, 1);
+	assert_int_equal(x.rows, 90);
+	assert_int_equal(x.count, 270);
+	assert_string_equal(x.first, "shop/web>outside 6/443 allow 1000-1089");
+	/* More kinds than are kept: ports go first, then the names of those of long ago. */
+	for (unsigned i = 0; i < 10100; i++) {
+		struct bh_flow_row r = flow("shop/db", (uint16_t)(i + 1), NULL);
+		r.count = 1;
+		assert_int_equal(bh_store_add_flow(s, &r, 10), 0);
+	}
+	x = folds_of(s);
+	assert_int_equal(x.rows, 100 + 10100 - 10);
+	assert_in_range(x.n, 1, 300);
+	for (unsigned i = 0; i < 10100; i++) {
+		char name[32];
+		struct bh_flow_row r = flow(name, 80, NULL);
+		snprintf(name, sizeof(name), "shop/job-%u", i);
+		r.count = 1;
+		r.last_seen = 1000000 + i;
+		assert_int_equal(bh_store_add_flow(s, &r, 10), 0);
+	}
+	x = folds_of(s);
+	assert_int_equal(x.rows, 100 + 2 * 10100 - 10);
+	assert_int_equal(x.count, 300 + 2 * 10100 - 10);
+	assert_in_range(x.n, 5000, 6000);
+	assert_int_equal(x.anybody, 1);
+	assert_int_equal(list(s, 0, 64).n, 10);
+	bh_store_close(s);
+	s = open_store(0);
+	assert_int_equal(folds_of(s).rows, x.rows);
+	bh_store_close(s);
+}
+
 static void keep_mode(const struct bh_mode_row *m, void *arg)
 {
 	struct bh_buf *b = arg;
@@ -601,6 +679,8 @@ static void test_older_schema(void **state BH_UNUSED)
 	bh_store_close(open_store(0));
 	run_sql("DROP TABLE version; DROP TABLE version_file; DROP TABLE policy_text;"
 		"DROP TABLE quarantine; DROP TABLE role; DROP TABLE mode; DROP TABLE name;"
+		"DROP TABLE flow_fold; ALTER TABLE tuple DROP COLUMN folded;"
+		"ALTER TABLE tuple DROP COLUMN span;"
 		"ALTER TABLE tuple DROP COLUMN answered_at;"
 		"ALTER TABLE tuple DROP COLUMN review; ALTER TABLE tuple DROP COLUMN widened;"
 		"ALTER TABLE tuple DROP COLUMN ended; ALTER TABLE tuple DROP COLUMN packets_out;"
@@ -1111,6 +1191,7 @@ int main(void)
 		TEST(test_flows_aggregate_and_page),
 		TEST(test_flows_add_their_volume),
 		TEST(test_flows_are_bounded),
+		TEST(test_flows_are_put_together),
 		TEST(test_quarantine),
 		TEST(test_roles),
 		TEST(test_review_of_a_tuple),
