@@ -12,6 +12,7 @@
 
 #define ASK_MS 50
 #define ASK_MAX 512 /* flows at a time: a few ms */
+#define ASK_MORE_MS 5 /* where more are due than that */
 #define WALK_PAUSE_MS 1000
 #define WALK_SHARE 50
 #define CHECKS_MAX 5 /* of a tuple in the cache, each after twice the time */
@@ -49,7 +50,8 @@ static void on_answer(size_t i, const struct bh_ct_entry *e, void *arg)
 		a->walk = true; /* at first it may still be on its way; or it was refused */
 }
 
-static void ask(struct bh_core *c)
+/* True: more may be due. */
+static bool ask(struct bh_core *c)
 {
 	static struct bh_learn_due due[ASK_MAX]; /* the loop's thread only */
 	static struct bh_flow flow[ASK_MAX];
@@ -61,6 +63,7 @@ static void ask(struct bh_core *c)
 	if (n && bh_ct_ask(c->ct, flow, n, on_answer, &a) < 0)
 		a.walk = true;
 	c->answers.walk |= a.walk;
+	return n == ASK_MAX;
 }
 
 static bool on_entry(const struct bh_ct_entry *ct, void *arg)
@@ -86,13 +89,14 @@ static void on_timer(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
 	struct bh_learn_stats st;
+	bool more = false;
 	if (c->snap) {
-		ask(c);
+		more = ask(c);
 		walk(c);
 	}
 	bh_learn_get_stats(c->learn, &st);
 	if (st.pending || c->answers.walk)
-		uv_timer_start(t, on_timer, ASK_MS, 0);
+		uv_timer_start(t, on_timer, more ? ASK_MORE_MS : ASK_MS, 0);
 }
 
 void bh_core_answers_wait(struct bh_core *c)

@@ -16,15 +16,16 @@ static const struct {
 	{"connect", path_connect},
 	{"victim", path_victim},
 	{"fresh", path_fresh},
+	{"echo", path_echo},
 	{"loop", path_loop},
 	{"watch", path_watch},
 };
 
 static void usage(void)
 {
-	fputs("usage: bench_path stream|connect|victim|fresh|loop|watch --lab LAB…\n"
+	fputs("usage: bench_path stream|connect|victim|fresh|echo|loop|watch --lab LAB…\n"
 	      "    [--rounds N] [--slice MS] [--rate N] [--threads N] [--port N]\n"
-	      "    [--flood N] [--window N]\n"
+	      "    [--flood N] [--window N] [--apart] [--first N]\n"
 	      "Made to be run by tests/bench/path.py.\n",
 		stderr);
 	exit(2);
@@ -105,6 +106,12 @@ static void option(int c, struct path_opts *o)
 	case 'w':
 		o->window = number(optarg, 60000);
 		break;
+	case 'F':
+		o->first = number(optarg, UINT32_MAX);
+		break;
+	case 'a':
+		o->apart = true;
+		break;
 	default:
 		usage();
 	}
@@ -114,7 +121,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"lab", 1, 0, 'l'}, {"rounds", 1, 0, 'r'},
 		{"slice", 1, 0, 's'}, {"rate", 1, 0, 'R'}, {"threads", 1, 0, 't'},
-		{"port", 1, 0, 'p'}, {"flood", 1, 0, 'f'}, {"window", 1, 0, 'w'}, {0}};
+		{"port", 1, 0, 'p'}, {"flood", 1, 0, 'f'}, {"window", 1, 0, 'w'},
+		{"apart", 0, 0, 'a'}, {"first", 1, 0, 'F'}, {0}};
 	static struct path_opts o = {
 		.rounds = 1, .slice_ms = 200, .threads = 1, .port = 5201, .window = 2048};
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)

@@ -38,6 +38,8 @@ struct path_opts {
 	unsigned threads;
 	uint16_t port;
 	unsigned flood; /* packets a second of the attacker */
+	unsigned first; /* fresh: so many tuples were used by runs before this one */
+	bool apart; /* fresh: each source address is another container's, named NAMEn */
 	unsigned window; /* fresh: packets under way at once, without a rate */
 };
 
@@ -96,6 +98,7 @@ void path_stream(struct path_opts *o); /* path_stream.c: throughput of open conn
 void path_connect(struct path_opts *o); /* path_connect.c: new connections */
 void path_victim(struct path_opts *o); /* path_flood.c: paced connections, with and without flood */
 void path_fresh(struct path_opts *o); /* path_fresh.c: first packets of new UDP flows */
+void path_echo(struct path_opts *o); /* path_echo.c: UDP, back to who sent it, until a signal */
 void path_loop(struct path_opts *o); /* path_loop.c: accepts everything, until a signal */
 void path_watch(struct path_opts *o); /* path_watch.c: when the kernel's rules change */
 

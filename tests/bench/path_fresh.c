@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#define SENDERS 250 /* of one lab */
 #define FIRST_PORT 10000
 #define PORTS 50000
 #define LOST_NS 200000000LL /* without an arrival: what is under way is lost */
@@ -33,6 +34,8 @@ struct fresh {
 	uint64_t lost;
 	int64_t took; /* ns */
 	struct path_samples late;
+	struct path_sender *sender[SENDERS]; /* each in its own namespace */
+	unsigned n_senders;
 };
 
 static uint64_t sequence; /* of all slices: a tuple comes again as late as can be */
@@ -81,11 +84,12 @@ static uint64_t arrived(int fd)
 	return st.tp_packets;
 }
 
-static void send_next(struct fresh *f, struct path_sender *s)
+static void send_next(struct fresh *f)
 {
 	const struct path_lab *l = f->lab;
 	uint64_t i = sequence++, pair = i / PORTS;
-	path_send(s, l->source + (uint32_t)(i % l->n_sources), (uint16_t)(1024 + i % 60000),
+	path_send(f->sender[i % f->n_senders], l->source + (uint32_t)(i % l->n_sources),
+		(uint16_t)(1024 + i % 60000),
 		l->target + (uint32_t)((pair + i / l->n_sources) % l->n_targets),
 		(uint16_t)(FIRST_PORT + (i + pair) % PORTS));
 }
@@ -116,13 +120,19 @@ static void read_timed(struct fresh *f)
 	}
 }
 
-static void paced(struct fresh *f, struct path_sender *s, int64_t until)
+static void flush(struct fresh *f)
+{
+	for (unsigned i = 0; i < f->n_senders; i++)
+		path_send_flush(f->sender[i]);
+}
+
+static void paced(struct fresh *f, int64_t until)
 {
 	int64_t step = 1000000000 / f->o->rate, next = path_now();
 	while (next < until) {
 		path_sleep_until(next);
-		send_next(f, s);
-		path_send_flush(s);
+		send_next(f);
+		path_send_flush(f->sender[(sequence - 1) % f->n_senders]);
 		next += step;
 		if (path_now() - next > LATE_NS)
 			next = path_now(); /* the CPU was taken away: no burst afterwards */
@@ -131,7 +141,7 @@ static void paced(struct fresh *f, struct path_sender *s, int64_t until)
 	read_timed(f);
 }
 
-static void unpaced(struct fresh *f, struct path_sender *s, int64_t until)
+static void unpaced(struct fresh *f, int64_t until)
 {
 	uint64_t under_way = 0;
 	int64_t heard = path_now();
@@ -150,9 +160,27 @@ static void unpaced(struct fresh *f, struct path_sender *s, int64_t until)
 			continue;
 		}
 		for (unsigned i = 0; i < PATH_BURST; i++)
-			send_next(f, s);
-		path_send_flush(s);
+			send_next(f);
+		flush(f);
 		under_way += PATH_BURST;
+	}
+}
+
+/* One for all source addresses, or each in the namespace of its own container. */
+static void open_senders(struct fresh *f)
+{
+	const struct path_lab *l = f->lab;
+	size_t stem = strlen(l->client);
+	f->n_senders = f->o->apart ? l->n_sources : 1;
+	if (f->n_senders > SENDERS)
+		errx(1, "at most %d senders", SENDERS);
+	while (stem && l->client[stem - 1] >= '0' && l->client[stem - 1] <= '9')
+		stem--;
+	for (unsigned i = 0; i < f->n_senders; i++) {
+		char name[96];
+		snprintf(name, sizeof(name), "%.*s%u", (int)stem, l->client, i);
+		path_enter(f->o->apart ? name : l->client);
+		f->sender[i] = path_sender_new(IPPROTO_UDP);
 	}
 }
 
@@ -162,16 +190,17 @@ static void *fresh_thread(void *arg)
 	bool timed = f->o->rate > 0;
 	path_pin(PATH_CPUS - 1);
 	f->sink = open_sink(f->lab, timed);
-	path_enter(f->lab->client);
-	struct path_sender *s = path_sender_new(IPPROTO_UDP);
+	open_senders(f);
 	int64_t begin = path_now(), until = begin + (int64_t)f->o->slice_ms * 1000000;
 	if (timed)
-		paced(f, s, until);
+		paced(f, until);
 	else
-		unpaced(f, s, until);
+		unpaced(f, until);
 	f->took = path_now() - begin;
-	f->sent = path_sent(s);
-	path_sender_free(s);
+	for (unsigned i = 0; i < f->n_senders; i++) {
+		f->sent += path_sent(f->sender[i]);
+		path_sender_free(f->sender[i]);
+	}
 	close(f->sink);
 	return NULL;
 }
@@ -200,5 +229,6 @@ static void slice(struct path_opts *o, const struct path_lab *lab, unsigned roun
 
 void path_fresh(struct path_opts *o)
 {
+	sequence = o->first;
 	path_each(o, slice);
 }

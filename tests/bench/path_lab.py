@@ -155,7 +155,7 @@ class Lab:
         os.rename(path + ".tmp", path)
         return path
 
-    def start(self, n_policies, mode="enforce", sources=None, docs=None, program=BULKHEADD, log=None):
+    def start(self, n_policies, mode="enforce", sources=None, docs=None, program=BULKHEADD, log=None, more=None):
         docs = policies(n_policies, self.apps) if docs is None else docs
         if docs:
             self.write("policies/all.yaml", "\n---\n".join(json.dumps(d) for d in docs))
@@ -167,6 +167,7 @@ class Lab:
                 "queue": {"base": QUEUE}, "sources": sources or [{"static": static}]}
         if re.search(r"^pace:", run(BULKHEADD, "--print-config"), re.M) and self.unpaced:
             conf["pace"] = {"rate": 1000000, "burst": 1000000}
+        conf.update(more or {})
         self.log = open(self.dir + "/log", "w")
         self.daemon = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.node}", program, "--config", self.write("conf.yaml", conf)],
@@ -249,7 +250,7 @@ def load(command, labs, **options):
         argv += ["--lab", lab.spec()]
     options["rounds"] = options.get("rounds", 1) + 1
     for k, v in options.items():
-        argv += ["--" + k, str(v)]
+        argv += ["--" + k] + ([] if v is None else [str(v)])
     out = subprocess.run(argv, stdout=subprocess.PIPE, text=True)
     if out.returncode:
         raise Failure(f"{' '.join(argv)}: exit {out.returncode}")
