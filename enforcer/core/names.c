@@ -159,7 +159,12 @@ const struct bh_end *bh_core_stay_end(struct bh_core *c, uint64_t stay)
 		return NULL;
 	if (n->end[at].stay == stay)
 		return &n->end[at].end;
-	if (bh_store_get_stay(c->store, stay, &y) < 0)
+	int r = bh_store_get_stay(c->store, stay, &y);
+	if (r == -ENOENT) { /* it came this very moment */
+		bh_core_history_save(c);
+		r = bh_store_get_stay(c->store, stay, &y);
+	}
+	if (r < 0)
 		return NULL;
 	struct bh_workload w = {.name = y.name, .namespace = y.namespace, .labels = y.labels};
 	bh_end_finish(&n->end[at].end);
