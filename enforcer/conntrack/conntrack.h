@@ -7,7 +7,7 @@
 
 #include <bulkhead/flow.h>
 
-enum bh_ct_event { BH_CT_NEW, BH_CT_UPDATE, BH_CT_DESTROY, BH_CT_DUMP };
+enum bh_ct_event { BH_CT_THERE, BH_CT_DESTROY };
 
 struct bh_ct_entry {
 	enum bh_ct_event event;

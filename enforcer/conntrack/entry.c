@@ -190,12 +190,10 @@ static bool event_of(const struct nlmsghdr *nlh, enum bh_ct_event *ret)
 		return false;
 	if (NFNL_MSG_TYPE(nlh->nlmsg_type) == IPCTNL_MSG_CT_DELETE)
 		*ret = BH_CT_DESTROY;
-	else if (NFNL_MSG_TYPE(nlh->nlmsg_type) != IPCTNL_MSG_CT_NEW)
-		return false;
-	else if (nlh->nlmsg_flags & NLM_F_MULTI)
-		*ret = BH_CT_DUMP;
+	else if (NFNL_MSG_TYPE(nlh->nlmsg_type) == IPCTNL_MSG_CT_NEW)
+		*ret = BH_CT_THERE;
 	else
-		*ret = nlh->nlmsg_flags & NLM_F_CREATE ? BH_CT_NEW : BH_CT_UPDATE;
+		return false;
 	return true;
 }
 

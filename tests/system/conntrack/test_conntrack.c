@@ -162,7 +162,7 @@ struct wanted {
 static bool look(const struct bh_ct_entry *e, void *arg)
 {
 	struct wanted *w = arg;
-	assert_int_equal(e->event, BH_CT_DUMP);
+	assert_int_equal(e->event, BH_CT_THERE);
 	if (e->flow.proto != w->proto || (w->sport && e->flow.sport != w->sport))
 		return false;
 	w->n++;
