@@ -246,13 +246,15 @@ int bh_core_policies_load(struct bh_core *c, const char *cause)
 		install_last_good(c);
 		return 0;
 	}
-	if (r < 0)
+	if (r < 0) {
+		c->policies_retry = true; /* nothing may tell when it can be read again */
 		refused(c, cause,
 			bh_xasprintf(
 				"%s: %s; what was in force before stays", where, strerror(-r)));
-	else if ((r = bh_policy_set_parse(files.src, files.n, &opts, &d, &set)) < 0)
+	}
+	if (r == 0 && (r = bh_policy_set_parse(files.src, files.n, &opts, &d, &set)) < 0)
 		refused(c, cause, summary(&d));
-	else
+	else if (r == 0)
 		r = install_directory(c, set, &files, cause);
 	if (r < 0 && !c->policies)
 		install_last_good(c);

@@ -125,7 +125,10 @@ static int run(struct bh_config *conf, const char *file)
 	int r = bh_core_new(&d.loop, &start, &d.core, &why);
 	if (r == 0 && (r = bh_api_start(&d.loop, d.core, bh_core_socket(d.core), &d.api)) < 0)
 		why = bh_xasprintf("socket %s: %s", bh_core_socket(d.core),
-			r == -EADDRINUSE ? "another bulkheadd answers there" : strerror(-r));
+			r == -EADDRINUSE ? "another bulkheadd answers there"
+			: r == -ENOTSOCK ? "what is there is no socket: remove it, or say another "
+					   "`socket:`"
+					 : strerror(-r));
 	if (r < 0) {
 		fprintf(stderr, "bulkheadd: %s\n", why ? why : strerror(-r));
 		bh_core_stop(d.core);

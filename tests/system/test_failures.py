@@ -53,6 +53,30 @@ def test_policies_directory_removed_and_replaced(lab):
     lab.expect(only(api, web, db))
 
 
+def test_policies_that_can_not_be_read_for_a_while(lab):
+    """Nothing tells when they can be read again: the directory itself does not change then."""
+    web, api, db = shop(lab, mode="enforce")
+    os.mkdir(lab.dir + "/elsewhere")
+    os.symlink(lab.dir + "/elsewhere", lab.dir + "/policies/db2.yaml")
+    wait_for("status names the file", lambda: any("db2.yaml: Is a directory" in p for p in lab.status()["problems"]))
+    lab.expect(only(web, api, db))
+    os.rmdir(lab.dir + "/elsewhere")
+    lab.write("elsewhere", (DB % "api").replace("name: db,", "name: db2,"))
+    wait_for("it is in force", lambda: lab.status()["policies"]["count"] == 2 and not lab.status()["problems"])
+    lab.expect([(c, db.v4, "tcp", 5432, "open") for c in (web, api)])
+
+
+def test_socket_is_something_else(lab):
+    lab.write("bulkhead.sock", "precious")
+    lab.start(wait=False)
+    if lab.daemon.wait(20) != 1 or "bulkhead.sock: what is there is no socket" not in lab.daemon_log():
+        raise Failure(lab.daemon_log())
+    with open(lab.dir + "/bulkhead.sock") as f:
+        if f.read() != "precious":
+            raise Failure("somebody's file is gone")
+    lab.daemon = None
+
+
 def test_configuration_directory_replaced(lab):
     """A link to the directory is turned, as configuration management does it."""
     lab.config()
