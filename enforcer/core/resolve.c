@@ -76,14 +76,32 @@ static unsigned distance(const char *what, const char *name)
 	return d < part ? d : part;
 }
 
+/* Of the names that it goes by: with and without namespace, and what its role is called, which is
+ * the service of compose, where containers are called shop-web-1. */
+static unsigned distance_of(const char *what, const struct bh_workload *w)
+{
+	struct bh_labels selector;
+	bh_role_of(w, &selector);
+	char bh_autofree *role = bh_role_name(&selector);
+	const char *const name[] = {w->name, role};
+	unsigned best = UINT32_MAX;
+
+	bh_labels_finish(&selector);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(name); i++) {
+		char bh_autofree *full = bh_xasprintf("%s/%s", w->namespace, name[i]);
+		unsigned d = distance(what, full), alone = distance(what, name[i]);
+		d = alone < d ? alone : d;
+		best = d < best ? d : best;
+	}
+	return best;
+}
+
 static void nearest(const struct bh_inventory *inv, const char *what, struct bh_buf *out)
 {
 	struct near k = {.n = 0};
 	for (size_t i = 0; i < inv->n; i++) {
 		const struct bh_workload *w = inv->workload[i];
-		char bh_autofree *full = bh_xasprintf("%s/%s", w->namespace, w->name);
-		unsigned d = distance(what, full), name = distance(what, w->name);
-		d = name < d ? name : d;
+		unsigned d = distance_of(what, w);
 		if (d != UINT32_MAX)
 			consider(&k, w, d);
 	}
@@ -148,7 +166,8 @@ int bh_core_resolve(
 		return w;
 	nearest(inv, what, &hint);
 	say_gone(c, what, &hint);
-	bh_buf_str(&hint, "; `bulkhead ps` lists them");
+	bool asks = hint.len && hint.s[hint.len - 1] == '?';
+	bh_buf_str(&hint, asks ? " `bulkhead ps` lists them" : "; `bulkhead ps` lists them");
 	*ret_error =
 		or_address
 			? bh_answer_error(404, NULL,
