@@ -263,6 +263,8 @@ class Container:
         self.servers = []
         host_if = f"v{n}-{os.getpid() % 100000}"[:15]
         lab.netns(self.netns)
+        # Of one that is gone, whose number comes again, the kernel takes the veth away in its own time.
+        wait_for("the name of the veth is free", lambda: host_if not in run("ip", "-n", lab.node, "-o", "link"), 30)
         run("ip", "-n", lab.node, "link", "add", host_if, "type", "veth", "peer", "name", "eth0",
             "netns", self.netns)
         run("ip", "-n", lab.node, "link", "set", host_if, "master", "br0", "up")
