@@ -136,22 +136,36 @@ void bh_indicators_sort(struct bh_indicators *i)
 				  : ((a)->last < (b)->last) - ((a)->last > (b)->last))
 
 /* Without `minus`, and with `plus` in the place of the same in `old`: it has a new expiry. All are
- * sorted. Returns the number; *ret is owned. */
+ * sorted; the changes are few, and what is between them is copied. Returns the number; *ret is
+ * owned. */
 #define MERGE(name, type)                                                                          \
 	static size_t name(const type *old, size_t n, const type *minus, size_t n_minus,           \
 		const type *plus, size_t n_plus, type **ret)                                       \
 	{                                                                                          \
 		size_t i = 0, m = 0, p = 0, out = 0;                                               \
 		type *all = bh_xcalloc(n + n_plus, sizeof(*all));                                  \
-		for (; i < n; i++) {                                                               \
-			while (p < n_plus && COMPARE(&plus[p], &old[i]) < 0)                       \
+		while (i < n) {                                                                    \
+			const type *next = p < n_plus ? &plus[p] : NULL;                           \
+			if (m < n_minus && (!next || COMPARE(&minus[m], next) < 0))                \
+				next = &minus[m];                                                  \
+			size_t to = n, from = i; /* what comes before it stays as it is */         \
+			while (next && from < to) {                                                \
+				size_t mid = from + (to - from) / 2;                               \
+				if (COMPARE(&old[mid], next) < 0)                                  \
+					from = mid + 1;                                            \
+				else                                                               \
+					to = mid;                                                  \
+			}                                                                          \
+			memcpy(all + out, old + i, (to - i) * sizeof(*all));                       \
+			out += to - i;                                                             \
+			i = to;                                                                    \
+			if (!next)                                                                 \
+				break;                                                             \
+			i += i < n && COMPARE(&old[i], next) == 0;                                 \
+			bool taken_back = m < n_minus && COMPARE(&minus[m], next) == 0;            \
+			if (p < n_plus && COMPARE(&plus[p], next) == 0)                            \
 				all[out++] = plus[p++];                                            \
-			while (m < n_minus && COMPARE(&minus[m], &old[i]) < 0)                     \
-				m++;                                                               \
-			if (p < n_plus && COMPARE(&plus[p], &old[i]) == 0)                         \
-				all[out++] = plus[p++];                                            \
-			else if (m == n_minus || COMPARE(&minus[m], &old[i]) != 0)                 \
-				all[out++] = old[i];                                               \
+			m += taken_back;                                                           \
 		}                                                                                  \
 		while (p < n_plus)                                                                 \
 			all[out++] = plus[p++];                                                    \
