@@ -167,14 +167,14 @@ def test_rollback_overwrites_nobodys_work(lab):
 def test_trial_ends_by_itself(lab):
     a, b, c, passes, fails = world(lab)
     before = rules(lab)
-    lab.cli("policy", "apply", "--confirm-within", "3s", lab.dir + "/closed.yaml")
+    lab.cli("policy", "apply", "--confirm-within", "10s", lab.dir + "/closed.yaml")
     lab.expect(fails)
     t = lab.status()["policies"]["confirm"]
     same("trial", (t["version"], t["back_to"]), (3, 2))
     refused(lab, "policy", "apply", lab.dir + "/open.yaml", says="version 3 awaits its confirmation")
     refused(lab, "policy", "delete", "shop/b", says="awaits its confirmation")
     refused(lab, "policy", "rollback", says="awaits its confirmation")
-    wait_for("open again", lambda: lab.probe(a, b.v4, "tcp", 80, timeout=0.4) == "open")
+    wait_for("open again", lambda: lab.probe(a, b.v4, "tcp", 80, timeout=0.4) == "open", 60)
     lab.expect(passes)
     same("rules", rules(lab), before)
     with open(lab.dir + "/policies/shop.b.yaml") as f:
@@ -189,9 +189,9 @@ def test_trial_ends_by_itself(lab):
 
 def test_trial_confirmed_stays(lab):
     a, b, c, passes, fails = world(lab)
-    lab.cli("policy", "apply", "--confirm-within", "2s", lab.dir + "/closed.yaml")
+    lab.cli("policy", "apply", "--confirm-within", "6s", lab.dir + "/closed.yaml")
     lab.cli("policy", "confirm")
-    time.sleep(3)
+    time.sleep(7)
     lab.expect(fails)
     same("version", history(lab)[0]["version"], 3)
     confirmed = lab.audited("policy.confirm", event__outcome="success")
