@@ -19,6 +19,10 @@ class Failure(Exception):
     pass
 
 
+class Skip(Exception):
+    """This kernel lacks what the test needs; says what."""
+
+
 def run(*argv, check=True, **kw):
     r = subprocess.run(list(argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
     if check and r.returncode:
@@ -593,6 +597,8 @@ class Suite:
                     raise Failure("sanitizer:\n" + report)
                 print(f"ok - {name} ({time.monotonic() - begin:.1f} s)", flush=True)
                 passed += 1
+            except Skip as e:
+                print(f"skip - {name}: {e}", flush=True)
             except Exception as e:
                 failed += 1
                 print(f"not ok - {name}: {e if isinstance(e, Failure) else repr(e)}", flush=True)
