@@ -37,45 +37,6 @@
 ONLY_IN(only_in4, uint32_t)
 ONLY_IN(only_in6, bh_u128)
 
-/* Ranges to take out and to put in. What overlaps or touches changes together, in one transaction:
- * the kernel refuses overlaps, and no address may fall in between. */
-#define NET_CHANGES(name, net_type)                                                                \
-	struct name##_list {                                                                       \
-		net_type *item;                                                                    \
-		size_t n, cap;                                                                     \
-	};                                                                                         \
-	static void name(const net_type *a, size_t na, const net_type *b, size_t nb, size_t *i,    \
-		size_t *j, struct name##_list *del, struct name##_list *add, size_t max)           \
-	{                                                                                          \
-		while ((*i < na || *j < nb) && del->n + add->n < max) {                            \
-			if (*i < na && *j < nb && a[*i].first == b[*j].first &&                    \
-				a[*i].last == b[*j].last) {                                        \
-				++*i;                                                              \
-				++*j;                                                              \
-				continue;                                                          \
-			}                                                                          \
-			bool old = *j == nb || (*i < na && a[*i].first < b[*j].first);             \
-			bh_u128 end = old ? a[*i].last : b[*j].last;                               \
-			for (bool more = true; more;) {                                            \
-				more = false;                                                      \
-				while (*i < na && a[*i].first <= end + 1) {                        \
-					end = a[*i].last > end ? a[*i].last : end;                 \
-					BH_GROW(del->item, del->n, del->cap);                      \
-					del->item[del->n++] = a[(*i)++];                           \
-					more = true;                                               \
-				}                                                                  \
-				while (*j < nb && b[*j].first <= end + 1) {                        \
-					end = b[*j].last > end ? b[*j].last : end;                 \
-					BH_GROW(add->item, add->n, add->cap);                      \
-					add->item[add->n++] = b[(*j)++];                           \
-					more = true;                                               \
-				}                                                                  \
-			}                                                                          \
-		}                                                                                  \
-	}
-NET_CHANGES(net_changes4, struct bh_net4)
-NET_CHANGES(net_changes6, struct bh_net6)
-
 size_t bh_feed_count_both(const struct bh_feed_index *old, const struct bh_feed_index *new,
 	enum bh_feed_direction d, enum bh_feed_kind kind)
 {
@@ -92,32 +53,29 @@ size_t bh_feed_count_both(const struct bh_feed_index *old, const struct bh_feed_
 	return n;
 }
 
+/* The sides of a family's networks, as far as they have come. */
+static void nets_sides(const struct bh_feed_load *l, enum bh_feed_kind kind,
+	struct bh_feed_nets_side ret[static BH_FEED_NETS_SIDES])
+{
+	for (int d = 0; d < BH_FEED_SETS; d++)
+		ret[d] = (struct bh_feed_nets_side){
+			.old = bh_feed_list(l->old, (enum bh_feed_direction)d, kind),
+			.new = bh_feed_list(l->target, (enum bh_feed_direction)d, kind),
+		};
+}
+
 bool bh_feed_nets_shrink(const struct bh_feed_load *l)
 {
-	for (int set = 0; set < BH_FEED_SETS * 2; set++) {
-		enum bh_feed_direction d = (enum bh_feed_direction)(set / 2);
-		enum bh_feed_kind kind = set % 2 ? BH_FEED_NETS6 : BH_FEED_NETS4;
-		const struct bh_nft_bulk a = bh_feed_list(l->old, d, kind);
-		const struct bh_nft_bulk b = bh_feed_list(l->target, d, kind);
-		struct net_changes4_list del4 = {0}, add4 = {0};
-		struct net_changes6_list del6 = {0}, add6 = {0};
-		size_t i = 0, j = 0, n;
-		do {
-			add4.n = add6.n = 0;
-			if (set % 2)
-				net_changes6(a.elem, a.n, b.elem, b.n, &i, &j, &del6, &add6, 1);
-			else
-				net_changes4(a.elem, a.n, b.elem, b.n, &i, &j, &del4, &add4, 1);
-			n = del4.n + del6.n;
-		} while (n == 0 && add4.n + add6.n > 0);
-		free(del4.item);
-		free(add4.item);
-		free(del6.item);
-		free(add6.item);
-		if (n)
-			return true;
+	bool shrink = false;
+	for (int is6 = 0; is6 < 2 && !shrink; is6++) {
+		struct bh_feed_nets_side side[BH_FEED_NETS_SIDES];
+		nets_sides(l, is6 ? BH_FEED_NETS6 : BH_FEED_NETS4, side);
+		while (!shrink && bh_feed_nets_step(side, 1))
+			for (int d = 0; d < BH_FEED_SETS; d++)
+				shrink |= side[d].del.n > 0;
+		bh_feed_nets_finish(side);
 	}
-	return false;
+	return shrink;
 }
 
 /* --- to the kernel --- */
@@ -181,48 +139,44 @@ static int delete_hosts(struct bh_core *c)
 	return l->clean ? 0 : send_hosts(c, l->target, l->old, size, true);
 }
 
+/* Of all sets of a family at once: a network may go from one to another. */
 static int change_nets(struct bh_core *c)
 {
 	struct bh_feed_load *l = &c->feed_load;
-	enum bh_feed_direction d = (enum bh_feed_direction)(l->set / 2);
-	bool is6 = l->set % 2;
-	enum bh_feed_kind kind = is6 ? BH_FEED_NETS6 : BH_FEED_NETS4;
-	const struct bh_nft_bulk a = bh_feed_list(l->old, d, kind);
-	const struct bh_nft_bulk b = bh_feed_list(l->target, d, kind);
-	struct net_changes4_list del4 = {0}, add4 = {0};
-	struct net_changes6_list del6 = {0}, add6 = {0};
-	char name[BH_FEED_SET_NAME_MAX];
-	if (is6)
-		net_changes6(a.elem, a.n, b.elem, b.n, &l->i, &l->j, &del6, &add6,
-			l->chunk / NETS_SHARE);
-	else
-		net_changes4(a.elem, a.n, b.elem, b.n, &l->i, &l->j, &del4, &add4,
-			l->chunk / NETS_SHARE);
-	bh_feed_set_name(d, kind, 0, name);
-	struct bh_nft_bulk bulk[2] = {{.set = name,
-					      .kind = a.kind,
-					      .del = true,
-					      .elem = is6 ? (void *)del6.item : del4.item,
-					      .n = is6 ? del6.n : del4.n},
-		{.set = name,
-			.kind = a.kind,
-			.elem = is6 ? (void *)add6.item : add4.item,
-			.n = is6 ? add6.n : add4.n}};
-	l->removed += bulk[0].n;
-	l->added += bulk[1].n;
-	int r = bulk[0].n + bulk[1].n ? send_bulk(c, bulk, 2) : 0;
-	free(del4.item);
-	free(add4.item);
-	free(del6.item);
-	free(add6.item);
+	enum bh_feed_kind kind = l->set ? BH_FEED_NETS6 : BH_FEED_NETS4;
+	struct bh_feed_nets_side side[BH_FEED_NETS_SIDES];
+	struct bh_nft_bulk bulk[2 * BH_FEED_NETS_SIDES];
+	char name[BH_FEED_NETS_SIDES][BH_FEED_SET_NAME_MAX];
+	size_t n = 0;
+	nets_sides(l, kind, side);
+	for (int d = 0; d < BH_FEED_SETS; d++) {
+		side[d].i = l->net_i[d];
+		side[d].j = l->net_j[d];
+	}
+	bh_feed_nets_step(side, l->chunk / NETS_SHARE);
+	for (int d = 0; d < BH_FEED_SETS; d++) {
+		const struct bh_feed_nets_side *x = &side[d];
+		bh_feed_set_name((enum bh_feed_direction)d, kind, 0, name[d]);
+		if (x->del.n)
+			bulk[n++] = (struct bh_nft_bulk){
+				name[d], x->old.kind, true, x->del.elem, x->del.n};
+		if (x->add.n)
+			bulk[n++] = (struct bh_nft_bulk){
+				name[d], x->new.kind, false, x->add.elem, x->add.n};
+		l->net_i[d] = x->i;
+		l->net_j[d] = x->j;
+		l->removed += x->del.n;
+		l->added += x->add.n;
+	}
+	int r = n ? send_bulk(c, bulk, n) : 0;
+	bh_feed_nets_finish(side);
 	return r;
 }
 
 static int send_chunk(struct bh_core *c)
 {
 	const struct bh_feed_load *l = &c->feed_load;
-	int per_direction = l->phase == BH_LOAD_NETS ? 2 : BH_FEED_SIZED;
-	if (!bh_feed_sets_has(l, l->set / per_direction))
+	if (l->phase != BH_LOAD_NETS && !bh_feed_sets_has(l, l->set / BH_FEED_SIZED))
 		return 0;
 	switch (l->phase) {
 	case BH_LOAD_ADD:

@@ -75,11 +75,18 @@ static void begin_grace(struct bh_core *c)
 	uv_queue_work(c->loop, &g->work, wait_grace, after_grace);
 }
 
+static void begin_set(struct bh_feed_load *l)
+{
+	l->i = l->j = 0;
+	memset(l->net_i, 0, sizeof(l->net_i));
+	memset(l->net_j, 0, sizeof(l->net_j));
+}
+
 static void begin_phase(struct bh_feed_load *l, enum bh_feed_phase phase)
 {
 	l->phase = phase;
 	l->set = 0;
-	l->i = l->j = 0;
+	begin_set(l);
 	l->second = l->clean = l->sent = false;
 }
 
@@ -154,14 +161,13 @@ static void publish(struct bh_core *c)
 
 static bool is_last_set(const struct bh_feed_load *l)
 {
-	int per_direction = l->phase == BH_LOAD_NETS ? 2 : BH_FEED_SIZED;
-	return l->set + 1 == BH_FEED_SETS * per_direction;
+	return l->set + 1 == (l->phase == BH_LOAD_NETS ? 2 : BH_FEED_SETS * BH_FEED_SIZED);
 }
 
 static void next_set(struct bh_core *c)
 {
 	struct bh_feed_load *l = &c->feed_load;
-	l->i = l->j = 0;
+	begin_set(l);
 	l->second = false;
 	if (!is_last_set(l)) {
 		l->set++;

@@ -13,6 +13,7 @@
 #include <bulkhead/engine.h>
 #include <uv.h>
 
+#include "core/feed_nets.h"
 #include "feeds/feeds.h"
 #include "nft/nft.h"
 
@@ -39,8 +40,10 @@ struct bh_feed_load {
 	bool second; /* ADD to a new set: those of before */
 	bool clean; /* DELETE: a rebuild left nothing to take out */
 	struct bh_feed_grace *grace; /* packets that saw the sets as they were are waited for */
-	int set; /* ADD, DELETE: direction * BH_FEED_SIZED + kind; NETS: direction * 2 + (IPv6) */
+	int set; /* ADD, DELETE: direction * BH_FEED_SIZED + kind; NETS: 0 IPv4, 1 IPv6 */
 	size_t i, j; /* how far in its lists */
+	size_t net_i[BH_FEED_NETS_SIDES],
+		net_j[BH_FEED_NETS_SIDES]; /* NETS: in those of each set */
 	bool sent; /* something in this phase */
 	bool added_hosts; /* ADD sent something */
 	size_t chunk; /* addresses in a transaction: as many as take a few ms */
