@@ -70,8 +70,8 @@ static void print_cuts(struct cli *cli, const json_t *feed)
 
 static void print_seen(struct cli *cli, const json_t *feed)
 {
-	static const char *const head[] = {
-		"WORKLOAD", "DIRECTION", "ADDRESS", "INDICATOR", "CONNECTIONS", "FIRST", "LAST"};
+	static const char *const head[] = {"WORKLOAD", "DIRECTION", "ADDRESS", "INDICATOR",
+		"CONNECTIONS", "SENT", "RECEIVED", "FIRST", "LAST"};
 	const json_t *list = json_object_get(feed, "seen_before"), *x;
 	struct cli_table t;
 	size_t i;
@@ -87,6 +87,7 @@ static void print_seen(struct cli *cli, const json_t *feed)
 		cli_table_add(&t, cli_str(x, "address"));
 		cli_table_add(&t, cli_str(x, "indicator"));
 		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(x, "connections"));
+		cli_table_add_volume(&t, x);
 		cli_table_add(&t, cli_time(cli_str(x, "first_seen"), when));
 		cli_table_add(&t, cli_time(cli_str(x, "last_seen"), when));
 	}

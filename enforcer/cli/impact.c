@@ -32,7 +32,7 @@ static void add_peers(struct cli_table *t, const json_t *e)
 static void print_affected(struct cli *cli, const json_t *reply)
 {
 	static const char *const head[] = {"WORKLOAD", "STATE", "ID", "IMAGE", "FIRST", "LAST",
-		"CONNECTIONS", "DENIED", "TRAFFIC"};
+		"CONNECTIONS", "DENIED", "SENT", "RECEIVED", "TRAFFIC"};
 	struct cli_table t;
 	const json_t *e;
 	char when[24];
@@ -48,6 +48,7 @@ static void print_affected(struct cli *cli, const json_t *reply)
 		cli_table_add(&t, cli_time(cli_str(e, "last_seen"), when));
 		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(e, "connections"));
 		cli_table_addf(&t, "%" JSON_INTEGER_FORMAT, cli_num(e, "denied"));
+		cli_table_add_volume(&t, e);
 		add_peers(&t, e);
 	}
 	cli_table_finish(&t);

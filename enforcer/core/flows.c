@@ -117,6 +117,16 @@ void bh_core_flow_fill(const struct bh_core *c, const struct bh_event *e, struct
 	r->dst_addr = bh_xstrdup(bh_addr_format(&e->flow.dst, text));
 }
 
+void bh_core_volume_add(struct bh_volume *to, const struct bh_volume *v, bool source)
+{
+	struct bh_volume seen = *v;
+	for (int way = 0; way < 2 && !source; way++) {
+		seen.packets[way] = v->packets[!way];
+		seen.bytes[way] = v->bytes[!way];
+	}
+	bh_volume_add(to, &seen);
+}
+
 json_t *bh_core_volume_json(const struct bh_volume *v)
 {
 	if (v->flows == 0)

@@ -61,6 +61,7 @@ static json_t *end_json(struct bh_impact *x, const struct bh_impact_end *e)
 	json_object_set_new(o, "connections",
 		json_integer((json_int_t)(e->allowed + e->would_deny + e->denied)));
 	json_object_set_new(o, "flows", json_integer((json_int_t)e->rows));
+	json_object_set_new(o, "volume", bh_core_volume_json(&e->volume));
 	json_object_set_new(o, "peers", peers_json(e));
 	return o;
 }

@@ -29,6 +29,7 @@ struct bh_impact_end {
 	char *id; /* owned; NULL: no workload */
 	int64_t first_seen, last_seen; /* 0: no flow */
 	uint64_t allowed, would_deny, denied, rows;
+	struct bh_volume volume; /* as the end sees it: what it sent, what it received */
 	struct bh_impact_peer peer[BH_IMPACT_PEERS]; /* those of the newest rows */
 	size_t n_peers;
 };

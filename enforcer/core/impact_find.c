@@ -106,6 +106,7 @@ static void add_row(struct bh_impact_end *e, const struct bh_flow_row *r, bool t
 	else
 		e->denied += r->count;
 	e->rows++;
+	bh_core_volume_add(&e->volume, &r->volume, to);
 	if (!e->first_seen || r->first_seen < e->first_seen)
 		e->first_seen = r->first_seen;
 	if (r->last_seen > e->last_seen)

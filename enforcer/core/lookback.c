@@ -92,6 +92,7 @@ static void check_end(struct bh_core *c, const struct bh_flow_row *r, const char
 		.last = r->last_seen,
 		.at = bh_core_now(),
 		.count = r->count};
+	bh_core_volume_add(&f.volume, &r->volume, to);
 	tell(c, &f);
 	keep(&c->lookback, f);
 }
@@ -163,6 +164,7 @@ json_t *bh_core_lookback_json(const struct bh_core *c, const char *feed)
 		json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I}", "indicator", f->indicator,
 			"workload", f->workload, "address", f->address, "direction",
 			f->to ? "out" : "in", "connections", (json_int_t)f->count);
+		json_object_set_new(o, "volume", bh_core_volume_json(&f->volume));
 		json_object_set_new(o, "first_seen", bh_core_time_json(f->first));
 		json_object_set_new(o, "last_seen", bh_core_time_json(f->last));
 		json_array_append_new(list, o);

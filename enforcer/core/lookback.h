@@ -18,6 +18,7 @@ struct bh_finding {
 	bool to; /* the workload went there; else it came from there */
 	int64_t first, last, at; /* µs since the epoch */
 	uint64_t count;
+	struct bh_volume volume; /* as the workload sees it: what it sent, what it received */
 };
 
 struct bh_lookback {

@@ -601,6 +601,8 @@ struct bh_audit_actor bh_core_audit_actor(const struct bh_core_actor *who);
 void bh_core_time(int64_t us, char buf[static 32]);
 int64_t bh_core_now(void); /* µs since the epoch */
 json_t *bh_core_volume_json(const struct bh_volume *v); /* null: no flow's end was seen */
+/* Adds a flow's volume as one of its ends sees it: its source, or (the two ways exchanged) not. */
+void bh_core_volume_add(struct bh_volume *to, const struct bh_volume *v, bool source);
 json_t *bh_core_time_json(int64_t us); /* string or null */
 /* "shop/web egress rule 0 peer 1", "cnp:no-db ingress rule 2 \"name\" peer 0 (Deny)": the rule
  * that decides the side; NULL if none does. Owned. */

@@ -143,6 +143,10 @@ def test_full_flows_have_what_they_carried(lab):
         raise Failure(f"not in the row of the three: {rows}")
     if rows[0]["volume"]["bytes_out"] != sum(r["source"]["bytes"] for r in lab.audited("flow-end")):
         raise Failure(f"the row and the records differ: {rows}")
+    for who, asked, sent in (("a", b.v4, "bytes_out"), ("b", a.v4, "bytes_back")):
+        e = [e for e in lab.api("impact", asked)["affected"] if e["name"] == who]
+        if len(e) != 1 or e[0]["volume"]["bytes_out"] != rows[0]["volume"][sent]:
+            raise Failure(f"impact {asked} does not say what {who} sent: {e}")
     if lab.audited("flow-end", destination__port=81):
         raise Failure("a denied flow has an end")
 
