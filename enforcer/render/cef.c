@@ -55,7 +55,7 @@ static void add_int(struct bh_buf *out, const char *key, int64_t v)
 {
 	char text[32];
 	snprintf(text, sizeof(text), "%lld", (long long)v);
-	add_text(out, key, text, sizeof(text));
+	add_text(out, key, text, sizeof(text) - 1);
 }
 
 static void add_number(struct bh_buf *out, const char *key, const json_t *v)
