@@ -98,7 +98,7 @@ static void ext(struct bytes *p, unsigned next, size_t n)
 static struct bh_packet parse_real(const struct bytes *p, size_t real)
 {
 	struct bh_packet ret;
-	uint8_t *exact = malloc(p->n ? p->n : 1);
+	uint8_t *exact = calloc(1, p->n ? p->n : 1);
 
 	memset(&ret, 0xa5, sizeof(ret));
 	memcpy(exact, p->b, p->n);
