@@ -74,14 +74,19 @@ static bool reaches(bh_u128 end, bh_u128 first)
 	return first <= end || first - end == 1;
 }
 
-/* Takes what overlaps or touches the step's addresses, which end at *end, and moves that on. What
- * is in both lists and beside nothing that this set changes may stay. */
+/* Takes what overlaps the step's addresses, which end at *end, or touches what this set changes,
+ * and moves the end on. What only touches another set's waits: else feeds of different directions
+ * with networks side by side would make one transaction of all. What is in both lists and beside
+ * nothing that this set changes may stay. */
 static bool take(struct bh_feed_nets_side *s, bh_u128 *end)
 {
 	bool any = false, old;
 	bh_u128 first;
-	while (next(s, &old, &first) && reaches(*end, first)) {
-		if (same(s) && !(s->taken && reaches(s->end, first))) {
+	while (next(s, &old, &first)) {
+		bool touches = s->taken && reaches(s->end, first);
+		if (first > *end && !touches)
+			break;
+		if (same(s) && !touches) {
 			s->i++;
 			s->j++;
 			continue;

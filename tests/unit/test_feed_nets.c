@@ -154,6 +154,23 @@ static void test_from_set_to_set(void **state)
 	bh_feed_nets_finish(side);
 }
 
+/* Networks of different sets, side by side all the way: a step is no longer for that. */
+static void test_side_by_side(void **state)
+{
+	(void)state;
+	static struct sets old, new;
+	struct bh_feed_nets_side side[BH_FEED_NETS_SIDES];
+	for (uint32_t at = 0; at < SPACE; at += 2) {
+		int k = (int)(at / 2 % BH_FEED_NETS_SIDES);
+		new.net[k][new.n[k]++] = (struct bh_net4){at, at + 1};
+	}
+	begin(&old, &new, side);
+	assert_in_range(bh_feed_nets_step(side, 4), 4, 6);
+	bh_feed_nets_finish(side);
+	walk(&old, &new, 4);
+	walk(&new, &old, 4);
+}
+
 /* The last addresses of a family, where there is no next one. */
 static void test_end_of_the_family(void **state)
 {
@@ -174,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_from_set_to_set),
+		cmocka_unit_test(test_side_by_side),
 		cmocka_unit_test(test_end_of_the_family),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
