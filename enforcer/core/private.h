@@ -487,25 +487,6 @@ void bh_core_flows_save(struct bh_core *c);
 /* The end of a flow as people read it: "ns/name", "host" or the address. */
 void bh_core_end_name(
 	const struct bh_inventory *inv, int32_t owner, const struct bh_addr *a, struct bh_buf *out);
-/* history.c */
-int bh_core_history_load(struct bh_core *c); /* what the run before left open */
-/* Another inventory is in force; from NULL: it is the first one. complete: all sources have told.
- */
-void bh_core_history_follow(struct bh_core *c, const struct bh_inventory *from,
-	const struct bh_inventory *to, bool complete);
-uint64_t bh_core_stay_of(const struct bh_core *c, const struct bh_workload *w); /* 0: none */
-/* Had it the address at that time (µs), as far as is known? Else *ret_other is who had, owned, or
- * NULL: nobody that is known. */
-bool bh_core_history_had(struct bh_core *c, const struct bh_workload *w, const struct bh_addr *a,
-	int64_t at, struct bh_workload **ret_other);
-/* Who had it then, by the stays; owned. NULL: nobody that is known. */
-struct bh_workload *bh_core_history_holder(struct bh_core *c, const struct bh_addr *a, int64_t at);
-/* Adds "state", "stay", "started", "started_before" and "stopped" of one that is there. */
-void bh_core_started_json(const struct bh_core *c, const struct bh_workload *w, json_t *o);
-void bh_core_history_save(struct bh_core *c); /* what changed, into the store's transaction */
-void bh_core_history_tick(struct bh_core *c);
-void bh_core_history_stop(struct bh_core *c);
-void bh_core_history_finish(struct bh_core *c);
 /* resolve.c */
 /*
  * The index of the published inventory's workload that the word means. Else −errno and *ret_error,
