@@ -114,3 +114,5 @@ static inline bh_u128 bh_sweep_last(const struct bh_sweep *s, size_t i)
 /* What is never blocked: RFC 6890's special ranges but for documentation, and `extra` (may be
  * NULL). Normalised. */
 void bh_feeds_protected_ranges(const struct bh_ranges *extra, struct bh_ranges *ret);
+void bh_feeds_add_ranges(struct bh_ranges *to, const struct bh_ranges *from); /* at its end */
+bool bh_feeds_same_ranges(const struct bh_ranges *a, const struct bh_ranges *b); /* normalised */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The manager from inside: feeds.c (all feeds), feed.c (one feed), keep.c (its last good copy). */
+/* The manager from inside: feeds.c (all feeds), indexing.c (their index), feed.c (one
+ * feed), keep.c (its last good copy). */
 #pragma once
 
 #include "feeds/internal.h"
@@ -194,3 +195,7 @@ struct bh_feeds {
 /* Something in force changed: rebuild and tell, in the loop's next turn. */
 void bh_feeds_touch(struct bh_feeds *m);
 void bh_feeds_tell(struct bh_feeds *m); /* events are due */
+
+/* indexing.c */
+void bh_feeds_build(struct bh_feeds *m); /* begins to, off the loop; nothing may be under way */
+void bh_feeds_built_forget(struct bh_feeds *m); /* what is under way, and what the index is of */

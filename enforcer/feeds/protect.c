@@ -33,6 +33,18 @@ static const char *const special[] = {
 	"ff00::/8", /* multicast */
 };
 
+void bh_feeds_add_ranges(struct bh_ranges *to, const struct bh_ranges *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		bh_ranges_add(to, from->item[i]);
+}
+
+bool bh_feeds_same_ranges(const struct bh_ranges *a, const struct bh_ranges *b)
+{
+	return a->n == b->n &&
+	       (a->n == 0 || memcmp(a->item, b->item, a->n * sizeof(*a->item)) == 0);
+}
+
 void bh_feeds_protected_ranges(const struct bh_ranges *extra, struct bh_ranges *ret)
 {
 	struct bh_ranges out = {0};
@@ -50,8 +62,8 @@ void bh_feeds_protected_ranges(const struct bh_ranges *extra, struct bh_ranges *
 		}
 		bh_ranges_add(&out, bh_prefix_range(&p));
 	}
-	for (size_t i = 0; extra && i < extra->n; i++)
-		bh_ranges_add(&out, extra->item[i]);
+	if (extra)
+		bh_feeds_add_ranges(&out, extra);
 	bh_ranges_normalise(&out);
 	*ret = out;
 }
