@@ -96,6 +96,7 @@ void cli_print_yaml(const json_t *json); /* as YAML that reads as the same */
 /* --- text.c: everything that is printed and not ours goes through here --- */
 char *cli_safe(const char *s); /* control and bidi characters and non-UTF-8 escaped; "-" for NULL */
 char *cli_safe_lines(const char *s); /* the same, but newlines and tabs stay */
+char *cli_vformat(const char *fmt, va_list ap); /* as bh_xasprintf; owned */
 /* The text, or its beginning and end with "…" in between (of a list its
  * beginning), at most `width` (2 at least) wide. Owned.
  */

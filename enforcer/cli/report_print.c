@@ -12,14 +12,11 @@ void cli_report_add(struct cli_report_section *s, const char *text)
 
 void cli_report_addf(struct cli_report_section *s, const char *fmt, ...)
 {
-	char *text = NULL;
 	va_list ap;
 	va_start(ap, fmt);
-	int n = vasprintf(&text, fmt, ap);
+	char bh_autofree *text = cli_vformat(fmt, ap);
 	va_end(ap);
-	cli_report_add(s, n < 0 ? NULL : text);
-	if (n >= 0)
-		free(text);
+	cli_report_add(s, text);
 }
 
 void cli_report_add_time(struct cli_report_section *s, const char *rfc3339)
@@ -33,8 +30,7 @@ void cli_report_fact(struct cli_report *r, const char *label, const char *fmt, .
 	struct cli_report_fact f = {.label = bh_xstrdup(label)};
 	va_list ap;
 	va_start(ap, fmt);
-	if (vasprintf(&f.text, fmt, ap) < 0)
-		f.text = bh_xstrdup("");
+	f.text = cli_vformat(fmt, ap);
 	va_end(ap);
 	BH_GROW(r->fact, r->n_facts, r->cap_facts);
 	r->fact[r->n_facts++] = f;

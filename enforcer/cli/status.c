@@ -5,15 +5,10 @@
 static void line(const char *label, const char *fmt, ...) BH_PRINTF(2, 3);
 static void line(const char *label, const char *fmt, ...)
 {
-	char *text = NULL;
 	va_list ap;
 	va_start(ap, fmt);
-	int n = vasprintf(&text, fmt, ap);
+	char bh_autofree *text = cli_vformat(fmt, ap), bh_autofree *shown = cli_safe(text);
 	va_end(ap);
-	if (n < 0)
-		return;
-	char bh_autofree *shown = cli_safe(text);
-	free(text);
 	printf("%-11s %s\n", label, shown);
 }
 

@@ -33,14 +33,11 @@ void cli_table_add(struct cli_table *t, const char *text)
 
 void cli_table_addf(struct cli_table *t, const char *fmt, ...)
 {
-	char *text = NULL;
 	va_list ap;
 	va_start(ap, fmt);
-	int n = vasprintf(&text, fmt, ap);
+	char bh_autofree *text = cli_vformat(fmt, ap);
 	va_end(ap);
-	cli_table_add(t, n < 0 ? NULL : text);
-	if (n >= 0)
-		free(text);
+	cli_table_add(t, text);
 }
 
 void cli_table_add_service(struct cli_table *t, const json_t *o)

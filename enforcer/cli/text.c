@@ -42,6 +42,12 @@ char *cli_safe_lines(const char *s)
 	return safe(s ? s : "", true);
 }
 
+char *cli_vformat(const char *fmt, va_list ap)
+{
+	char *text;
+	return vasprintf(&text, fmt, ap) < 0 ? bh_xstrdup("") : text;
+}
+
 int cli_width(const char *s)
 {
 	size_t len = strlen(s);

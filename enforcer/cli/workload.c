@@ -13,15 +13,11 @@ static void field(const char *name, const char *value)
 static void fieldf(const char *name, const char *fmt, ...) BH_PRINTF(2, 3);
 static void fieldf(const char *name, const char *fmt, ...)
 {
-	char *text = NULL;
 	va_list ap;
 	va_start(ap, fmt);
-	int n = vasprintf(&text, fmt, ap);
+	char bh_autofree *text = cli_vformat(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		return;
 	field(name, text);
-	free(text);
 }
 
 static void heading(const struct cli *cli, const char *text)
