@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real Podman in the lab's node, with storage, locks, networks and events of its own: nothing of
 the machine's Podman, if it has one, is touched."""
-import json, os, shutil, signal, subprocess, tarfile, tempfile
+import json, os, shutil, signal, subprocess, tempfile
 
-from lab import Failure, wait_for
+from engines import Service
+from lab import Failure
 
 CONF = """\
 [containers]
@@ -42,7 +43,7 @@ class PodmanContainer:
 HOLDER = "mount -t tmpfs none /run && mount -t tmpfs none /dev/shm && echo ready && exec sleep 100000"
 
 
-class Podman:
+class Podman(Service):
     def __init__(self, lab):
         self.lab = lab
         self.root = tempfile.mkdtemp(prefix="bulkhead-podman-")
@@ -61,22 +62,12 @@ class Podman:
 
     def start(self):
         """The service; containers run with it and without."""
-        self.log = open(self.root + "/service.log", "a")
-        self.proc = subprocess.Popen(self.argv + ["system", "service", "--time", "0", "unix://" + self.sock],
-                                     stdout=self.log, stderr=self.log, env=self.env)
-
-        def up():
-            if self.proc.poll() is not None:
-                raise Failure("podman exited:\n" + open(self.root + "/service.log").read()[-3000:])
-            return os.path.exists(self.sock)
-        wait_for("the service is up", up, 60)
+        self.begin("service", self.argv + ["system", "service", "--time", "0", "unix://" + self.sock],
+                   lambda: os.path.exists(self.sock), self.env)
 
     def stop(self, sig=signal.SIGTERM):
         """The socket's file goes too, as systemd removes it."""
-        if self.proc and self.proc.poll() is None:
-            self.proc.send_signal(sig)
-            self.proc.wait(40)
-        self.proc = None
+        super().stop(sig)
         if os.path.exists(self.sock):
             os.unlink(self.sock)
 
@@ -88,14 +79,7 @@ class Podman:
         return r.stdout
 
     def image(self):
-        rootfs = self.root + "/rootfs"
-        os.makedirs(rootfs + "/bin")
-        shutil.copy("/bin/busybox", rootfs + "/bin/busybox")
-        for name in ("sh", "sleep", "nc", "ping"):
-            os.symlink("busybox", f"{rootfs}/bin/{name}")
-        with tarfile.open(self.root + "/image.tar", "w") as t:
-            t.add(rootfs, "/")
-        self.podman("import", self.root + "/image.tar", "shop:1")
+        self.podman("import", self.busybox("sh", "sleep", "nc", "ping"), "shop:1")
 
     def run(self, name, *opts, network="shop", of=None, cmd=("sleep", "3600")):
         where = () if of or network is None else ("--network", network)

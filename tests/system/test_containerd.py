@@ -2,209 +2,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real containerd with its CRI plugin in a network namespace of its own, with CNI's bridge: pods
 come and go while bulkheadd runs, and a policy between them is enforced on real packets."""
-import glob, hashlib, io, json, os, shutil, signal, subprocess, sys, tarfile, tempfile, time
+import json, os, signal, subprocess, sys, time
 
-from lab import BUILD, Failure, Suite, run, wait_for
-from pb import pb, unpb
-
-CALL = os.path.join(BUILD, "tests/system/cri/call")
-IMAGE = "registry.example/shop/web:1"
-PROXY = "registry.example/shop/proxy:2"
-CGROUP = f"/bulkhead-test-{os.getpid()}"
-PAUSE = "registry.example/pause:1"
+import engines
+from containerd_engine import IMAGE, PAUSE, PROXY, Containerd
+from engines import named, problem, with_engine
+from lab import Failure, Suite, wait_for
 
 
-class Pod:
-    def __init__(self, runtime, name, ident):
-        self.runtime, self.name, self.id = runtime, name, ident
-        answer = unpb(runtime.call("PodSandboxStatus", pb((1, ident), (2, 1))))
-        info = {k: v for k, v in ((unpb(e)[1][0], unpb(e).get(2, [b""])[0]) for e in answer[2])}
-        info = json.loads(info[b"info"])
-        self.pid = info["pid"]
-        self.netns = f"/proc/{self.pid}/ns/net"
-        network = unpb(unpb(answer[1][0]).get(5, [b""])[0])
-        self.ips = [ip.decode() for ip in network.get(1, [])]
-        self.ips += [unpb(ip)[1][0].decode() for ip in network.get(2, [])]
-        self.v4 = ([ip for ip in self.ips if "." in ip] or [None])[0]
-        self.v6 = ([ip for ip in self.ips if ":" in ip] or [None])[0]
+def prepare(lab, runtime):
+    runtime.start()
+    runtime.image(PAUSE)
+    runtime.digest = runtime.image(IMAGE)
+    runtime.proxy_digest = runtime.image(PROXY)
+    lab.config(mode="learn", sources=[{"cri": runtime.sock}])
 
 
-class Containerd:
-    def __init__(self, lab):
-        self.lab, self.proc, self.pods, self.configs = lab, None, [], {}
-        self.root = tempfile.mkdtemp(prefix="bulkhead-containerd-")
-        self.sock = self.root + "/containerd.sock"
-        os.makedirs(self.root + "/cni")
-        with open(self.root + "/cni/10-shop.conflist", "w") as f:
-            json.dump({"cniVersion": "0.4.0", "name": "shop", "plugins": [
-                {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "ipam": {
-                    "type": "host-local", "dataDir": self.root + "/ipam", "routes": [{"dst": "0.0.0.0/0"}],
-                    "ranges": [[{"subnet": "172.30.0.0/24"}], [{"subnet": "fd00:30::/64"}]]}}]}, f)
-        self.configure()
-
-    def configure(self, disabled=()):
-        with open(self.root + "/config.toml", "w") as f:
-            f.write(f"""\
-version = 2
-root = "{self.root}/root"
-state = "{self.root}/state"
-disabled_plugins = {json.dumps(list(disabled))}
-[grpc]
-  address = "{self.sock}"
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "{PAUSE}"
-  restrict_oom_score_adj = true
-  disable_apparmor = true
-  netns_mounts_under_state_dir = true
-  [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "native"
-    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-      runtime_type = "io.containerd.runc.v2"
-      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-        Root = "{self.root}/runc"
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-    conf_dir = "{self.root}/cni"
-""")
-
-    def start(self, cri=True):
-        self.log = open(self.root + "/containerd.log", "a")
-        self.proc = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.lab.node}", "containerd", "-c", self.root + "/config.toml"],
-            stdout=self.log, stderr=self.log)
-
-        def up():
-            if self.proc.poll() is not None:
-                raise Failure("containerd exited:\n" + open(self.root + "/containerd.log").read()[-3000:])
-            try:
-                return self.call("Version", b"") if cri else self.ctr("version")
-            except Failure:
-                return False
-        wait_for("containerd up", up, 60)
-
-    def stop(self, sig=signal.SIGTERM):
-        if self.proc and self.proc.poll() is None:
-            self.proc.send_signal(sig)
-            self.proc.wait(40)
-        self.proc = None
-
-    def ctr(self, *argv):
-        return run("ctr", "-a", self.sock, "-n", "k8s.io", *argv)
-
-    def call(self, method, request, service="RuntimeService"):
-        r = subprocess.run([CALL, self.sock, f"/runtime.v1.{service}/{method}"], input=request,
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=90)
-        if r.returncode:
-            raise Failure(f"{method}: {r.stderr.decode()}")
-        return r.stdout
-
-    def image(self, name):
-        """busybox as a docker-archive; the digest of its manifest, as from a registry."""
-        layer, path = io.BytesIO(), self.root + "/image.tar"
-        with tarfile.open(fileobj=layer, mode="w") as t:
-            t.add("/bin/busybox", "bin/busybox")
-            for link in ("sh", "sleep", "nc"):
-                i = tarfile.TarInfo("bin/" + link)
-                i.type, i.linkname = tarfile.SYMTYPE, "busybox"
-                t.addfile(i)
-        config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sleep", "3600"],
-            "Labels": {"name": name}}, "rootfs": {"type": "layers", "diff_ids": [
-                "sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()]}}).encode()
-        manifest = json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]).encode()
-        with tarfile.open(path, "w") as t:
-            for n, data in (("config.json", config), ("layer.tar", layer.getvalue()), ("manifest.json", manifest)):
-                i = tarfile.TarInfo(n)
-                i.size = len(data)
-                t.addfile(i, io.BytesIO(data))
-        self.ctr("images", "import", "--snapshotter", "native", path)
-        digest = [l.split() for l in self.ctr("images", "ls").splitlines() if l.startswith(name + " ")][0][2]
-        self.ctr("images", "tag", name, name.rsplit(":", 1)[0] + "@" + digest)
-        wait_for("the image in CRI", lambda: 1 in unpb(self.call(
-            "ImageStatus", pb((1, pb((1, name)))), "ImageService")), 30)
-        return digest
-
-    def run(self, name, namespace="shop", labels=None, host=False, containers=(("main", IMAGE),), ports=None):
-        labels = {"app": name, **(labels or {}), "io.kubernetes.pod.name": name,
-                  "io.kubernetes.pod.namespace": namespace, "io.kubernetes.pod.uid": "uid-" + name}
-        config = pb((1, pb((1, name), (2, "uid-" + name), (3, namespace))), (2, "" if host else name), (6, labels),
-                    (8, pb((1, CGROUP), (2, pb((1, pb((1, 2 if host else 0))))))))
-        ident = unpb(self.call("RunPodSandbox", pb((1, config))))[1][0].decode()
-        self.pods.append(ident)
-        self.configs[ident] = config
-        for c in containers:
-            self.container(ident, *c, ports)
-        return Pod(self, name, ident)
-
-    def container(self, pod, name, image, ports=None):
-        notes = {"io.kubernetes.container.ports": json.dumps(ports)} if ports else {}
-        config = pb((1, pb((1, name))), (2, pb((1, image))), (3, "/bin/sleep"), (4, "3600"),
-                    (9, {"io.kubernetes.container.name": name}), (10, notes))
-        ident = unpb(self.call("CreateContainer", pb((1, pod), (2, config), (3, self.configs[pod]))))[1][0]
-        self.call("StartContainer", pb((1, ident)))
-
-    def remove(self, pod):
-        ident = getattr(pod, "id", pod)
-        self.call("StopPodSandbox", pb((1, ident)))
-        self.call("RemovePodSandbox", pb((1, ident)))
-        self.pods.remove(ident)
-
-    def close(self):
-        try:
-            if self.pods and (not self.proc or self.proc.poll() is not None):
-                self.configure()
-                self.start()
-            for p in list(self.pods):
-                self.remove(p)
-        finally:
-            self.stop()
-            for line in run("mount").splitlines():
-                where = line.split(" ")[2]
-                if where.startswith(self.root):
-                    run("umount", "-l", where, check=False)
-            shutil.rmtree(self.root, ignore_errors=True)
-            left = ["/run/containerd/s", "/run/containerd"]  # the shims' sockets were there
-            for d in left + glob.glob("/sys/fs/cgroup/*" + CGROUP) + ["/sys/fs/cgroup" + CGROUP]:
-                try:
-                    os.rmdir(d)
-                except OSError:
-                    pass
-
-
-def named(lab, name):
-    return [w for w in lab.workloads() if w["name"] == name]
+with_containerd = with_engine(Containerd, prepare)
 
 
 def known(lab, name):
-    def there():
-        w = named(lab, name)
-        return w and w[0]["interfaces"] and w[0]["interfaces"][0]["host_name"] and w[0]["image"] and w[0]
-    return wait_for(name + " known", there)
-
-
-def problem(lab, runtime):
-    return [p for p in lab.status()["problems"] if runtime.sock in p]
-
-
-def with_containerd(fn):
-    def test(lab):
-        runtime = Containerd(lab)
-        try:
-            runtime.start()
-            runtime.image(PAUSE)
-            runtime.digest = runtime.image(IMAGE)
-            runtime.proxy_digest = runtime.image(PROXY)
-            lab.config(mode="learn", sources=[{"cri": runtime.sock}])
-            fn(lab, runtime)
-            if lab.daemon:
-                lab.stop()
-        finally:
-            if lab.daemon:
-                lab.daemon.kill()
-                lab.daemon.wait()
-                lab.daemon = None
-            runtime.close()
-    test.__name__ = fn.__name__
-    return test
+    """CRI tells the image after the pod."""
+    return wait_for(name + " with its image", lambda: (lambda w: w["image"] and w)(engines.known(lab, name)))
 
 
 POLICY = """\
@@ -283,12 +102,12 @@ def test_whole_job(lab, runtime):
 
     # The runtime restarts: what is in force stays, and it is followed again afterwards.
     runtime.stop(signal.SIGKILL)
-    wait_for("status names the runtime", lambda: problem(lab, runtime))
-    if "retrying in" not in problem(lab, runtime)[0]:
-        raise Failure(problem(lab, runtime))
+    wait_for("status names the runtime", lambda: problem(lab, runtime.sock))
+    if "retrying in" not in problem(lab, runtime.sock)[0]:
+        raise Failure(problem(lab, runtime.sock))
     lab.expect(traffic + denied)
     runtime.start()
-    wait_for("the runtime is back", lambda: not problem(lab, runtime), 30)
+    wait_for("the runtime is back", lambda: not problem(lab, runtime.sock), 30)
     lab.expect(traffic + denied)
 
     # Gone is gone, with all its images on record; its namesake is another, and governed like it.
@@ -303,10 +122,10 @@ def test_whole_job(lab, runtime):
 
     # The socket vanishes and comes back; the daemon starts anew meanwhile and waits for it.
     os.rename(runtime.sock, runtime.sock + ".away")
-    wait_for("status names the socket", lambda: problem(lab, runtime))
+    wait_for("status names the socket", lambda: problem(lab, runtime.sock))
     lab.stop()
     lab.start(wait=False)
-    wait_for("a message", lambda: os.path.exists(lab.dir + "/bulkhead.sock") and problem(lab, runtime))
+    wait_for("a message", lambda: os.path.exists(lab.dir + "/bulkhead.sock") and problem(lab, runtime.sock))
     lab.expect([(again, api.v4, "tcp", 9000, "open"), (rogue, api.v4, "tcp", 9000, "drop")])
     os.rename(runtime.sock + ".away", runtime.sock)
     lab.ready()
@@ -323,12 +142,12 @@ def test_without_cri(lab):
         lab.config(mode="learn", sources=[{"cri": runtime.sock}])
         lab.start(wait=False)
         wait_for("the message", lambda: os.path.exists(lab.dir + "/bulkhead.sock") and
-                 [p for p in problem(lab, runtime) if "has no CRI v1" in p])
+                 [p for p in problem(lab, runtime.sock) if "has no CRI v1" in p])
         runtime.stop()
         runtime.configure()
         runtime.start()
         lab.ready()
-        wait_for("no problem any more", lambda: not problem(lab, runtime))
+        wait_for("no problem any more", lambda: not problem(lab, runtime.sock))
         lab.stop()
     finally:
         runtime.close()

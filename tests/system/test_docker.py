@@ -2,134 +2,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real Docker Engine in a network namespace of its own: containers come and go while bulkheadd
 runs, are learned and enforced; the daemon is killed in the middle; the engine restarts."""
-import json, os, shutil, signal, subprocess, tarfile, tempfile, time
+import signal
 
-from lab import BULKHEAD, Failure, Suite, run, wait_for
-
-DOCKER = "/usr/bin/docker"
-
-
-class DockerContainer:
-    def __init__(self, engine, name, ident):
-        self.engine, self.name, self.id = engine, name, ident
-        info = json.loads(engine.docker("inspect", ident))[0]
-        self.pid = info["State"]["Pid"]
-        self.netns = f"/proc/{self.pid}/ns/net"
-        for net in info["NetworkSettings"]["Networks"].values():
-            self.v4, self.v6 = net["IPAddress"], net["GlobalIPv6Address"]
-
-    def exec(self, *argv):
-        """Inside the real container: (exit code, output)."""
-        r = subprocess.run([DOCKER, "-H", self.engine.url, "exec", self.id, *argv],
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30)
-        return r.returncode, r.stdout
-
-
-class Engine:
-    def __init__(self, lab):
-        self.lab = lab
-        self.sock = lab.dir + "/docker.sock"
-        self.url = "unix://" + self.sock
-        self.root = tempfile.mkdtemp(prefix="bulkhead-docker-")
-        self.proc = None
-        lab.engine = self
-
-    def start(self):
-        self.log = open(self.root + "/dockerd.log", "a")
-        self.proc = subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{self.lab.node}", "dockerd", "-H", self.url,
-             "--data-root", self.root + "/data", "--exec-root", self.root + "/exec",
-             "-p", self.root + "/pid", "--storage-driver", "vfs", "--live-restore"],
-            stdout=self.log, stderr=self.log)
-
-        def up():
-            if self.proc.poll() is not None:
-                raise Failure("dockerd exited:\n" + open(self.root + "/dockerd.log").read()[-3000:])
-            return subprocess.run([DOCKER, "-H", self.url, "version"], stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.DEVNULL).returncode == 0
-        wait_for("dockerd up", up, 60)
-
-    def stop(self, sig=signal.SIGTERM):
-        if self.proc and self.proc.poll() is None:
-            self.proc.send_signal(sig)
-            self.proc.wait(40)
-        self.proc = None
-
-    def docker(self, *argv):
-        return run(DOCKER, "-H", self.url, *argv)
-
-    def image(self):
-        rootfs = self.root + "/rootfs"
-        os.makedirs(rootfs + "/bin")
-        shutil.copy("/bin/busybox", rootfs + "/bin/busybox")
-        for name in ("sh", "sleep", "wget", "httpd", "nc", "ping"):
-            os.symlink("busybox", f"{rootfs}/bin/{name}")
-        with open(rootfs + "/hello", "w") as f:
-            f.write("hello from the container\n")
-        with tarfile.open(self.root + "/image.tar", "w") as t:
-            t.add(rootfs, "/")
-        self.docker("import", self.root + "/image.tar", "shop:1")
-
-    def run(self, name, *opts, cmd=("sleep", "3600")):
-        ident = self.docker("run", "-d", "--name", name, *opts, "shop:1", *cmd).strip().splitlines()[-1]
-        return DockerContainer(self, name, ident)
-
-    def compose(self, service, *opts, project="shop", number=1, cmd=("sleep", "3600")):
-        return self.run(f"{project}-{service}-{number}", "--network", "shop",
-                        "--label", "com.docker.compose.project=" + project,
-                        "--label", "com.docker.compose.service=" + service,
-                        "--label", f"com.docker.compose.container-number={number}", *opts, cmd=cmd)
-
-    def close(self):
-        try:
-            if self.proc and self.proc.poll() is None:
-                ids = self.docker("ps", "-aq").split()
-                if ids:
-                    self.docker("rm", "-f", *ids)
-            self.stop()
-        finally:
-            for line in run("mount").splitlines():
-                where = line.split(" ")[2]
-                if where.startswith(self.root):
-                    run("umount", "-l", where, check=False)
-            shutil.rmtree(self.root, ignore_errors=True)
-
-
-def known(lab, name, gone=False):
-    def there():
-        w = [x for x in lab.workloads() if x["name"] == name]
-        return (not w) if gone else (w and w[0]["interfaces"] and w[0]["interfaces"][0]["host_name"] and w[0])
-    return wait_for(f"{name} {'gone' if gone else 'known'}", there)
-
+from docker_engine import Docker
+from engines import known, problem, with_engine
+from lab import Failure, Suite, run, wait_for
 
 def edges(lab):
     return {(e["src"], e["dst"], e["protocol"], e["port"]) for e in lab.api("learn", "status")["edges"]
             if e["answered"]}
 
 
-def with_engine(fn):
-    def test(lab):
-        engine = Engine(lab)
-        try:
-            engine.start()
-            engine.image()
-            engine.docker("network", "create", "--ipv6", "--subnet", "172.28.0.0/24",
-                          "--subnet", "fd00:28::/64", "shop")
-            lab.config(mode="learn", sources=[{"docker": engine.sock}])
-            fn(lab, engine)
-            if lab.daemon:
-                lab.stop()
-        finally:
-            if lab.daemon:
-                lab.daemon.kill()
-                lab.daemon.wait()
-                lab.daemon = None
-            engine.close()
-    test.__name__ = fn.__name__
-    return test
+def prepare(lab, engine):
+    engine.start()
+    engine.image()
+    engine.docker("network", "create", "--ipv6", "--subnet", "172.28.0.0/24",
+                  "--subnet", "fd00:28::/64", "shop")
+    lab.config(mode="learn", sources=[{"docker": engine.sock}])
 
 
-@with_engine
+with_docker = with_engine(Docker, prepare)
+
+
+@with_docker
 def test_whole_job(lab, engine):
     lab.serve(lab.out, tcp=[443])
     lab.start()
@@ -196,14 +91,14 @@ def test_whole_job(lab, engine):
 
     # The engine restarts: what is in force stays, and it is followed again afterwards.
     engine.stop()
-    wait_for("status names the engine", lambda: any("docker.sock" in p for p in lab.status()["problems"]))
+    wait_for("status names the engine", lambda: problem(lab, "docker.sock"))
     lab.expect(traffic + denied)
     engine.start()
-    wait_for("the engine is back", lambda: not any("docker.sock" in p for p in lab.status()["problems"]), 30)
+    wait_for("the engine is back", lambda: not problem(lab, "docker.sock"), 30)
     lab.expect(traffic + denied)
 
 
-@with_engine
+@with_docker
 def test_address_reuse_gives_no_rights(lab, engine):
     """A new container on the address of one that is gone is somebody else."""
     lab.config(mode="enforce", sources=[{"docker": engine.sock}])
@@ -230,7 +125,7 @@ spec:
     known(lab, web.name, gone=True)
 
 
-@with_engine
+@with_docker
 def test_networks_and_shared_namespaces(lab, engine):
     """A second network joined while running, a container in another's namespace, host and none."""
     lab.start()
@@ -275,7 +170,7 @@ def test_networks_and_shared_namespaces(lab, engine):
     wait_for("one interface again", lambda: len(known(lab, a.name)["interfaces"]) == 1)
 
 
-@with_engine
+@with_docker
 def test_published_port(lab, engine):
     lab.start()
     web = engine.compose("web", "-p", "8080:80")

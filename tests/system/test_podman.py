@@ -4,9 +4,10 @@
 enforced; its service restarts, its socket vanishes and comes back, and `auto` finds it when it does."""
 import json, os, signal, subprocess
 
+from docker_engine import Docker
+from engines import known, problem, with_engine
 from lab import BULKHEADD, Failure, Suite, run, wait_for
 from podman_engine import Podman
-from test_docker import Engine
 
 POLICY = """\
 apiVersion: networking.k8s.io/v1
@@ -29,37 +30,15 @@ spec:
 """
 
 
-def known(lab, name, gone=False):
-    def there():
-        w = [x for x in lab.workloads() if x["name"] == name]
-        return (not w) if gone else (w and w[0]["interfaces"] and w[0]["interfaces"][0]["host_name"] and w[0])
-    return wait_for(f"{name} {'gone' if gone else 'known'}", there)
+def prepare(lab, engine):
+    engine.image()
+    engine.podman("network", "create", "--ipv6", "--subnet", "172.28.0.0/24", "--subnet", "fd00:28::/64",
+                  "shop")
+    engine.start()
+    lab.config(mode="enforce", sources=[{"podman": engine.sock}])
 
 
-def problem(lab, word):
-    return [p for p in lab.status()["problems"] if word in p]
-
-
-def with_podman(fn):
-    def test(lab):
-        engine = Podman(lab)
-        try:
-            engine.image()
-            engine.podman("network", "create", "--ipv6", "--subnet", "172.28.0.0/24", "--subnet", "fd00:28::/64",
-                          "shop")
-            engine.start()
-            lab.config(mode="enforce", sources=[{"podman": engine.sock}])
-            fn(lab, engine)
-            if lab.daemon:
-                lab.stop()
-        finally:
-            if lab.daemon:
-                lab.daemon.kill()
-                lab.daemon.wait()
-                lab.daemon = None
-            engine.close()
-    test.__name__ = fn.__name__
-    return test
+with_podman = with_engine(Podman, prepare)
 
 
 @with_podman
@@ -185,7 +164,7 @@ def test_one_container_of_three_sources(lab, engine):
 @with_podman
 def test_docker_beside_it(lab, engine):
     """A Docker engine on the same node: one policy for the containers of both, whoever runs them."""
-    docker = Engine(lab)
+    docker = Docker(lab)
     try:
         docker.start()
         docker.image()
