@@ -24,6 +24,10 @@
 #define ND_REDIRECT 137
 #define DHCP_SERVER 67
 #define DHCP_CLIENT 68
+#define MLD_QUERY 130
+#define MLD_REPORT 131
+#define ND_ROUTER_SOLICIT 133
+#define MLD2_REPORT 143
 #define DHCP6_CLIENT 546
 
 static const uint8_t read_port[] = {BH_READ_IIFNAME};
@@ -31,6 +35,7 @@ static const uint8_t read_out[] = {BH_READ_OIFNAME};
 static const uint8_t read_mac[] = {BH_READ_IIFNAME, BH_READ_ETHER_SADDR};
 static const uint8_t read_addr[] = {BH_READ_IIFNAME, BH_READ_ETHER_SADDR, BH_READ_SADDR};
 static const uint8_t read_arp[] = {BH_READ_IIFNAME, BH_READ_ARP_SADDR_ETHER, BH_READ_ARP_SADDR_IP};
+static const uint8_t read_arp_mac[] = {BH_READ_IIFNAME, BH_READ_ARP_SADDR_ETHER};
 static const uint8_t read_target[] = {BH_READ_IIFNAME, BH_READ_ETHER_SADDR, BH_READ_ND_TARGET};
 static const uint8_t read_routed[] = {BH_READ_IIFNAME, BH_READ_SADDR};
 static const uint8_t read_dropped[] = {BH_READ_IIFNAME, BH_READ_ETHER_SADDR, BH_READ_ETHER_TYPE};
@@ -51,19 +56,30 @@ static struct bh_rule *end(struct bh_rule *r, enum bh_action action)
 	return r;
 }
 
-static void icmpv6(struct bh_rule *r, uint16_t type)
+static void icmpv6_types(struct bh_rule *r, const uint16_t *type, size_t n)
 {
 	struct bh_match *m = bh_rule_match(r, BH_MATCH_ICMPV6_TYPES);
-	m->port = bh_xcalloc(1, sizeof(*m->port));
-	m->port[0] = (struct bh_port_range){type, type};
-	m->n_ports = 1;
+	m->port = bh_xcalloc(n, sizeof(*m->port));
+	m->n_ports = n;
+	for (size_t i = 0; i < n; i++)
+		m->port[i] = (struct bh_port_range){type[i], type[i]};
+}
+
+static void icmpv6(struct bh_rule *r, uint16_t type)
+{
+	icmpv6_types(r, &type, 1);
+}
+
+static void source(struct bh_rule *r, enum bh_family family, const char *prefix)
+{
+	struct bh_match *m = bh_rule_match(r, BH_MATCH_SADDR_PREFIX);
+	m->family = (uint8_t)family;
+	bh_prefix_parse(prefix, &m->prefix);
 }
 
 static void source6(struct bh_rule *r, const char *prefix)
 {
-	struct bh_match *m = bh_rule_match(r, BH_MATCH_SADDR_PREFIX);
-	m->family = BH_IPV6;
-	bh_prefix_parse(prefix, &m->prefix);
+	source(r, BH_IPV6, prefix);
 }
 
 static void udp_port(struct bh_rule *r, enum bh_match_kind kind, uint16_t port)
@@ -155,11 +171,48 @@ static void targets(
 	}
 }
 
+static struct bh_rule *own_mac(struct bh_rule *r)
+{
+	return in_set(r, 0, "guard-mac", read_mac, BH_ARRAY_SIZE(read_mac), false);
+}
+
+/*
+ * What a host says before it has an address, or before the inventory knows of it: DHCP, neighbour
+ * discovery and MLD, and nothing else. Rules go by address: whoever could speak from one that is
+ * nobody's, the unspecified one or some link-local one, would be governed by nobody's rules, a
+ * quarantine's included. `mac`: at a port of a bridge.
+ */
+static void accept_unaddressed(struct bh_chain *c, bool mac)
+{
+	static const uint16_t unspecified[] = {
+		MLD_REPORT, MLD_REPORT + 1, ND_ROUTER_SOLICIT, ND_NEIGHBOUR_SOLICIT, MLD2_REPORT};
+	static const uint16_t local[] = {MLD_QUERY, MLD_REPORT, MLD_REPORT + 1, ND_ROUTER_SOLICIT,
+		ND_ROUTER_ADVERT, ND_NEIGHBOUR_SOLICIT, ND_NEIGHBOUR_ADVERT, ND_REDIRECT,
+		MLD2_REPORT};
+	for (int k = 0; k < 3; k++) {
+		struct bh_rule *r = bh_chain_add(c, k == 2 ? "link-local" : "no address yet");
+		if (k == 0) {
+			source(r, BH_IPV4, "0.0.0.0/32");
+			udp_port(r, BH_MATCH_SPORT, DHCP_CLIENT);
+			udp_port(r, BH_MATCH_DPORT, DHCP_SERVER);
+		} else {
+			icmpv6_types(r, k == 2 ? local : unspecified,
+				k == 2 ? BH_ARRAY_SIZE(local) : BH_ARRAY_SIZE(unspecified));
+			source6(r, k == 2 ? "fe80::/10" : "::/128");
+		}
+		end(mac ? own_mac(r) : r, BH_ACT_ACCEPT);
+	}
+}
+
 static void accept_own(struct bh_chain *c)
 {
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	in_set(r, BH_IPV4, "guard-ip4", read_arp, BH_ARRAY_SIZE(read_arp), false);
-	end(in_set(r, 0, "guard-mac", read_mac, BH_ARRAY_SIZE(read_mac), false), BH_ACT_ACCEPT);
+	end(own_mac(r), BH_ACT_ACCEPT);
+	r = bh_chain_add(c, "does anybody have it?"); /* RFC 5227 */
+	in_set(r, BH_IPV4, "unspecified4", read_arp_ip, 1, false);
+	in_set(r, 0, "guard-mac", read_arp_mac, BH_ARRAY_SIZE(read_arp_mac), false);
+	end(own_mac(r), BH_ACT_ACCEPT);
 	drop_servers(c);
 	r = bh_chain_add(c, NULL);
 	end(in_set(r, BH_IPV4, "guard-ip4", read_addr, BH_ARRAY_SIZE(read_addr), false),
@@ -175,9 +228,7 @@ static void accept_own(struct bh_chain *c)
 		bh_emit_set_match(r, BH_MATCH_SADDR_SET, BH_IPV6, k ? "node6" : "identity6");
 		forged(r);
 	}
-	r = bh_chain_add(c, "link-local");
-	source6(r, "fe80::/10");
-	end(in_set(r, 0, "guard-mac", read_mac, BH_ARRAY_SIZE(read_mac), false), BH_ACT_ACCEPT);
+	accept_unaddressed(c, true);
 }
 
 /* Most of all packets: none of the checks before accept_own's concerns TCP, so that of a workload's
@@ -220,6 +271,11 @@ static void emit_bridge(struct bh_ruleset *rs)
 	static const uint16_t governed[] = {ETH_P_IP, ETH_P_ARP, ETH_P_IPV6};
 	struct bh_chain *c = bh_ruleset_add_chain(rs, "guard", BH_HOOK_PREROUTING, FIRST, NULL);
 	c->table = BH_TABLE_BRIDGE;
+	struct bh_set *s = bh_ruleset_add_set(
+		rs, "unspecified4", BH_SET_ADDR, BH_IPV4, "of who has no address yet");
+	s->table = BH_TABLE_BRIDGE;
+	struct bh_addr any = {.family = BH_IPV4};
+	bh_set_add(s, &any, NULL, NULL, NULL);
 	accept_tcp(c);
 	bh_emit_go(in_set(bh_chain_add(c, NULL), 0, "guarded", read_port, 1, true), BH_ACT_GOTO,
 		"stranger");
@@ -285,9 +341,7 @@ static void emit_routed(struct bh_ruleset *rs)
 			    BH_ARRAY_SIZE(read_routed), false),
 			BH_ACT_ACCEPT);
 	}
-	r = bh_chain_add(c, "link-local");
-	source6(r, "fe80::/10");
-	end(r, BH_ACT_ACCEPT);
+	accept_unaddressed(c, false);
 	r = bh_chain_add(c, "not its own address");
 	misplaced(in_set(r, 0, "routed-strict", read_port, 1, false));
 	for (int v6 = 0; v6 < 2; v6++) {

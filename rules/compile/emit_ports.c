@@ -126,20 +126,16 @@ static void put_addr(const struct port *p, const struct bh_addr *a)
 		put(p, v6 ? ROUTED_IP6 : ROUTED_IP4, a);
 }
 
-/* What every host sends before and beside its addresses: the unspecified one (DHCP, duplicate
- * address detection), and the link-local one that its MAC gives (RFC 4291, appendix A). */
+/* Neighbour discovery of the link-local address that its MAC gives (RFC 4291, appendix A), which a
+ * host has before the inventory hears of it. */
 static void put_implied(const struct port *p)
 {
 	const uint8_t *mac = p->iface->mac;
 	const uint8_t local[16] = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff,
 		0xfe, mac[3], mac[4], mac[5]};
-	const uint8_t zero[16] = {0};
-	struct bh_addr a = bh_addr_from_bytes(BH_IPV4, zero);
-	put_addr(p, &a);
-	a = bh_addr_from_bytes(BH_IPV6, zero);
-	put_addr(p, &a);
-	a = bh_addr_from_bytes(BH_IPV6, local);
-	put_addr(p, &a);
+	struct bh_addr a = bh_addr_from_bytes(BH_IPV6, local);
+	if (p->iface->bridge)
+		put(p, ND, &a);
 }
 
 static void put_port(const struct bh_engine *e, size_t workload, const struct port *p)

@@ -80,6 +80,8 @@ def arp(lab, a, b, c):
     say("honest unicast request", 1, c.mac, c.v4, zero, b.v4)
     say("honest reply", 2, c.mac, c.v4, b.mac, b.v4)
     say("honest announcement", 1, c.mac, c.v4, zero, c.v4, dst=f.BROADCAST)
+    say("honest probe", 1, c.mac, "0.0.0.0", zero, "10.77.0.199", dst=f.BROADCAST)
+    say("a's MAC in a probe", 1, a.mac, "0.0.0.0", zero, "10.77.0.199", dst=f.BROADCAST)
     for who, address in (("a", a.v4), ("gateway", GATEWAY4), ("b", b.v4)):
         say(f"reply as {who}", 2, c.mac, address, b.mac, b.v4)
         say(f"broadcast reply as {who}", 2, c.mac, address, b.mac, b.v4, dst=f.BROADCAST)
@@ -99,7 +101,7 @@ def arp(lab, a, b, c):
 
 
 def test_arp_speaks_for_itself_only(lab):
-    attack(lab, arp, {"honest request", "honest unicast request", "honest reply", "honest announcement"})
+    attack(lab, arp, {"honest request", "honest unicast request", "honest reply", "honest announcement", "honest probe"})
 
 
 def discovery(lab, a, b, c):
