@@ -36,8 +36,7 @@ static void export_line(const struct export *x, const char *line, size_t len)
 
 	if (!rec) {
 		char bh_autofree *file = cli_safe(x->file);
-		fprintf(stderr, "bulkhead: %s: a line is no record; `audit verify` says more\n",
-			file);
+		cli_note("%s: a line is no record; `audit verify` says more", file);
 	} else if (is_wanted(x, rec)) {
 		char bh_autofree *text = bh_render(x->format, line, len, rec);
 		puts(text);
@@ -108,7 +107,7 @@ int cli_audit_export(struct cli *cli, int argc, char **argv)
 		if (e == 0)
 			continue;
 		char bh_autofree *file = cli_safe(argv[i]);
-		fprintf(stderr, "bulkhead: %s: %s\n", file, strerror(-e));
+		cli_error("%s: %s", file, strerror(-e));
 		code = CLI_FAILED;
 	}
 	return code;

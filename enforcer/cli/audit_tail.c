@@ -88,7 +88,7 @@ static void print_line(struct tail *t, const char *line, size_t len)
 		add_row(&t->table, rec);
 	} else {
 		char bh_autofree *raw = bh_xstrndup(line, len), bh_autofree *safe = cli_safe(raw);
-		fprintf(stderr, "bulkhead: no record: %s\n", safe);
+		cli_note("no record: %s", safe);
 	}
 	json_decref(rec);
 }
@@ -220,7 +220,7 @@ int cli_audit_tail(struct cli *cli, int argc, char **argv)
 	bh_buf_finish(&t.rest);
 	if (e < 0) {
 		char bh_autofree *path = cli_safe(t.path);
-		fprintf(stderr, "bulkhead: %s: %s\n", path, strerror(-e));
+		cli_error("%s: %s", path, strerror(-e));
 	}
 	return e < 0 ? CLI_FAILED : CLI_OK;
 }

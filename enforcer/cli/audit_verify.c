@@ -101,7 +101,7 @@ int cli_audit_verify(struct cli *cli, int argc, char **argv)
 
 	if (bh_evidence_verify(&o, &r) < 0) {
 		char bh_autofree *what = cli_safe(r.what);
-		fprintf(stderr, "bulkhead: %s\n", what);
+		cli_error("%s", what);
 	} else {
 		json_t *json = result_json(&r);
 		code = (int)r.outcome;
@@ -148,14 +148,12 @@ int cli_audit_prove(struct cli *cli, int argc, char **argv)
 			NULL, "audit prove takes the number of a record, not \"%s\"", argv[0]);
 	if (bh_evidence_verify(&o, &r) < 0) {
 		char bh_autofree *what = cli_safe(r.what);
-		fprintf(stderr, "bulkhead: %s\n", what);
+		cli_error("%s", what);
 	} else if (r.outcome != BH_VERIFY_GOOD && r.outcome != BH_VERIFY_NO_ANCHOR) {
-		fputs("bulkhead: the log does not verify: ", stderr);
-		fprintf(stderr, "%s\n", r.what);
+		cli_error("the log does not verify: %s", r.what);
 	} else if (sequence < r.first || sequence > r.last) {
-		fprintf(stderr,
-			"bulkhead: record %" PRIu64 " is not among those signed in these files, "
-			"%" PRIu64 " to %" PRIu64 "\n",
+		cli_error("record %" PRIu64 " is not among those signed in these files, %" PRIu64
+			  " to %" PRIu64,
 			sequence, r.first, r.last);
 	} else {
 		json_t *json = proof_json(&r, sequence);

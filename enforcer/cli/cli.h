@@ -69,6 +69,24 @@ void cli_finish(struct cli *cli); /* frees what parsing collected */
 int cli_usage_error(const struct cli_command *cmd, const char *fmt, ...) BH_PRINTF(2, 3);
 void cli_command_help(const struct cli_command *cmd, FILE *out);
 
+/* Whether -o json is among the words: also of those that can't be parsed. */
+bool cli_wants_json(int argc, char **argv);
+
+/* --- errors.c: standard error, for people or, with -o json, for programs. Texts are safe ones ---
+ */
+void cli_errors_as_json(bool json); /* before anything else of it */
+/* Why it failed, a line of it. People see "bulkhead: …". */
+void cli_error(const char *fmt, ...) BH_PRINTF(1, 2);
+void cli_hint(const char *fmt, ...) BH_PRINTF(1, 2); /* after an error: what to do about it */
+void cli_error_http(int status); /* the daemon refused it so */
+void cli_error_diags(const struct bh_diags *d); /* those of a failure, or warnings */
+void cli_warn(const char *fmt, ...) BH_PRINTF(1, 2); /* it was done, but */
+void cli_note(const char *fmt, ...) BH_PRINTF(1, 2);
+/* Once, at the end: prints the error of a program's. */
+void cli_errors_end(int status);
+/* [{"file", "line", "column", "path", "what", "remedy", "severity"}], absent ones null. */
+json_t *cli_diags_json(const struct bh_diag *d, size_t n);
+
 /* --- client.c --- */
 struct cli_reply {
 	int status; /* HTTP */
@@ -90,6 +108,7 @@ char *cli_urlencode(const char *s); /* owned */
 /* Adds "?name=value&…" for those of the first n options that are given. */
 void cli_add_query(const struct cli *cli, const char *const *name, size_t n, struct bh_buf *target);
 void cli_print_json(const struct cli *cli, const json_t *json);
+char *cli_json_text(const json_t *json, size_t flags); /* of json_dumps(); owned, never NULL */
 /* --- yaml.c --- */
 void cli_print_yaml(const json_t *json); /* as YAML that reads as the same */
 

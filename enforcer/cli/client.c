@@ -43,19 +43,25 @@ void cli_add_query(const struct cli *cli, const char *const *name, size_t n, str
 	}
 }
 
-void cli_print_json(const struct cli *cli, const json_t *json)
+char *cli_json_text(const json_t *json, size_t flags)
 {
-	/* JSON escapes the C0 controls; on a terminal nothing but ASCII is safe without a look. */
-	char bh_autofree *text =
-		json_dumps(json, JSON_INDENT(2) | (cli->tty ? JSON_ENSURE_ASCII : 0));
-	struct bh_buf bh_autobuf b = {0};
+	char bh_autofree *text = json_dumps(json, flags);
+	struct bh_buf b = {0};
 	for (const char *p = text ? text : ""; *p; p++) {
 		if (*p == 0x7f)
 			bh_buf_str(&b, "\\u007f");
 		else
 			bh_buf_add(&b, p, 1);
 	}
-	puts(b.s ? b.s : "");
+	return bh_buf_take(&b);
+}
+
+void cli_print_json(const struct cli *cli, const json_t *json)
+{
+	/* JSON escapes the C0 controls; on a terminal nothing but ASCII is safe without a look. */
+	char bh_autofree *text =
+		cli_json_text(json, JSON_INDENT(2) | (cli->tty ? JSON_ENSURE_ASCII : 0));
+	puts(text);
 }
 
 static size_t on_data(char *data, size_t size, size_t n, void *arg)
@@ -146,41 +152,33 @@ static int unreachable(const struct cli *cli, int e)
 	case -ENOENT:
 	case -ECONNREFUSED:
 	case -ENOTDIR:
-		fprintf(stderr,
-			"bulkhead: nobody answers at %s\n"
-			"is bulkheadd running? systemctl start bulkhead\n",
-			path);
+		cli_error("nobody answers at %s", path);
+		cli_hint("is bulkheadd running? systemctl start bulkhead");
 		return CLI_UNREACHABLE;
 	case -EACCES:
 	case -EPERM:
-		fprintf(stderr,
-			"bulkhead: no permission to use %s\n"
-			"use sudo or join the group bulkhead\n",
-			path);
+		cli_error("no permission to use %s", path);
+		cli_hint("use sudo or join the group bulkhead");
 		return CLI_UNREACHABLE;
 	case -EFBIG:
-		fprintf(stderr, "bulkhead: that is more than the daemon takes at once (8 MiB)\n");
+		cli_error("that is more than the daemon takes at once (8 MiB)");
 		return CLI_FAILED;
 	case -ETIMEDOUT:
 	case -EAGAIN:
-		fprintf(stderr,
-			"bulkhead: bulkheadd at %s does not answer in time\n"
-			"what is it doing? systemctl status bulkhead; journalctl -u bulkhead\n",
-			path);
+		cli_error("bulkheadd at %s does not answer in time", path);
+		cli_hint("what is it doing? systemctl status bulkhead; journalctl -u bulkhead");
 		return CLI_UNREACHABLE;
 	case -EPROTO:
-		fprintf(stderr,
-			"bulkhead: what answers at %s does not speak as bulkheadd does\n"
-			"is the socket the right one? see --socket\n",
-			path);
+		cli_error("what answers at %s does not speak as bulkheadd does", path);
+		cli_hint("is the socket the right one? see --socket");
 		return CLI_UNREACHABLE;
 	default:
-		fprintf(stderr, "bulkhead: %s: %s\n", path, strerror(-e));
+		cli_error("%s: %s", path, strerror(-e));
 		return CLI_UNREACHABLE;
 	}
 }
 
-static void print_remote_diag(const json_t *d)
+static void take_remote_diag(const json_t *d)
 {
 	struct bh_diag diag = {
 		.severity = bh_streq(cli_str(d, "severity"), "warning") ? BH_WARNING : BH_ERROR,
@@ -191,12 +189,8 @@ static void print_remote_diag(const json_t *d)
 		.what = (char *)cli_str(d, "what"),
 		.remedy = (char *)cli_str(d, "remedy"),
 	};
-	struct bh_buf bh_autobuf b = {0};
-	if (!diag.file || !diag.what)
-		return;
-	bh_diag_format(&diag, &b);
-	char bh_autofree *text = cli_safe_lines(b.s);
-	fputs(text, stderr);
+	if (diag.file && diag.what)
+		cli_error_diags(&(struct bh_diags){.item = &diag, .n = 1});
 }
 
 static int refused(const struct cli_reply *r)
@@ -205,13 +199,14 @@ static int refused(const struct cli_reply *r)
 	const json_t *list = json_object_get(r->json, "diagnostics"), *d;
 	size_t i;
 
-	json_array_foreach(list, i, d) print_remote_diag(d);
+	json_array_foreach(list, i, d) take_remote_diag(d);
 	if (error) {
 		char bh_autofree *text = cli_safe_lines(error);
-		fprintf(stderr, "bulkhead: %s\n", text);
+		cli_error("%s", text);
 	} else {
-		fprintf(stderr, "bulkhead: the daemon answered with status %d\n", r->status);
+		cli_error("the daemon answered with status %d", r->status);
 	}
+	cli_error_http(r->status);
 	return CLI_FAILED;
 }
 

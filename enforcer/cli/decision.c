@@ -54,18 +54,3 @@ char *cli_decision_reason(const struct bh_decision *d)
 	side_reason(&d->side[BH_INGRESS], BH_INGRESS, &b);
 	return bh_buf_take(&b);
 }
-
-json_t *cli_diags_json(const struct bh_diags *d)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < d->n; i++) {
-		const struct bh_diag *x = &d->item[i];
-		char bh_autofree *file = cli_safe(x->file);
-		json_array_append_new(
-			list, json_pack("{s:s, s:i, s:i, s:s?, s:s?, s:s?, s:s}", "file", file,
-				      "line", x->line, "column", x->column, "path", x->path, "what",
-				      x->what, "remedy", x->remedy, "severity",
-				      x->severity == BH_ERROR ? "error" : "warning"));
-	}
-	return list;
-}

@@ -18,7 +18,6 @@ bool cli_is_transport(uint8_t proto); /* one with ports */
 json_t *cli_decision_json(const struct bh_engine *e, const struct bh_flow *f);
 /* "egress: open; ingress: denied, no rule allows it"; owned. */
 char *cli_decision_reason(const struct bh_decision *d);
-json_t *cli_diags_json(const struct bh_diags *d);
 
 /* explain.c: an answer of /v1/explain for people. */
 void cli_print_explanation(const struct cli *cli, const json_t *answer);

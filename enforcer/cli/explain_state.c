@@ -26,16 +26,15 @@ static int complain(const struct bh_scenario_state *st, const char *const end[2]
 		char bh_autofree *shown = cli_safe(end[i]);
 		int r = bh_scenario_resolve(st, end[i], 0, &a);
 		if (r == -ENOENT)
-			fprintf(stderr,
-				"bulkhead: there is no \"%s\" in the state; an end is "
-				"NAMESPACE/NAME, external:NAME, node:NAME or an address\n",
+			cli_error("there is no \"%s\" in the state; an end is NAMESPACE/NAME, "
+				  "external:NAME, node:NAME or an address",
 				shown);
 		else if (r < 0)
-			fprintf(stderr, "bulkhead: \"%s\" has no address\n", shown);
+			cli_error("\"%s\" has no address", shown);
 		bad += r < 0;
 	}
 	if (!bad)
-		fputs("bulkhead: the two ends have no address family in common\n", stderr);
+		cli_error("the two ends have no address family in common");
 	return CLI_FAILED;
 }
 

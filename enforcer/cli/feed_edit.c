@@ -53,9 +53,8 @@ int cli_feed_add(struct cli *cli, int argc BH_UNUSED, char **argv)
 	char bh_autofree *url = full_url(argv[1]);
 	if (!strstr(url, "://") && access(url, F_OK) < 0) {
 		char bh_autofree *name = cli_safe(url);
-		fprintf(stderr,
-			"bulkhead: %s: %s\na feed is a file, a directory, or an http(s) URL\n",
-			name, strerror(errno));
+		cli_error("%s: %s", name, strerror(errno));
+		cli_hint("a feed is a file, a directory, or an http(s) URL");
 		return CLI_FAILED;
 	}
 	json_t *body = json_pack("{s:s, s:s}", "name", argv[0], "url", url);

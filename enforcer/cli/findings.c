@@ -129,26 +129,7 @@ void cli_findings_print(const struct cli *cli, const struct cli_findings *f)
 	}
 }
 
-/* A file may be called anything; JSON is UTF-8. */
-static json_t *string(const char *s)
-{
-	json_t *j = s ? json_string(s) : json_null();
-	if (j)
-		return j;
-	char bh_autofree *safe = cli_safe(s);
-	return json_string(safe);
-}
-
 json_t *cli_findings_json(const struct cli_findings *f)
 {
-	json_t *list = json_array();
-	for (size_t i = 0; i < f->n; i++) {
-		const struct bh_diag *d = &f->item[i];
-		json_array_append_new(list,
-			json_pack("{s:o, s:i, s:i, s:o, s:o, s:o, s:s}", "file", string(d->file),
-				"line", d->line, "column", d->column, "path", string(d->path),
-				"what", string(d->what), "remedy", string(d->remedy), "severity",
-				d->severity == BH_ERROR ? "error" : "warning"));
-	}
-	return list;
+	return cli_diags_json(f->item, f->n);
 }

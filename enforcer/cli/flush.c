@@ -56,27 +56,25 @@ int cli_flush(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 	char bh_autofree *socket = cli_safe(cli->socket);
 
 	if (e == -EACCES || e == -EPERM) {
-		fprintf(stderr, "bulkhead: no permission to use %s\nuse sudo\n", socket);
+		cli_error("no permission to use %s", socket);
+		cli_hint("use sudo");
 		return CLI_UNREACHABLE;
 	}
 	if (e != -ENOENT && e != -ECONNREFUSED && e != -ENOTDIR) {
-		fprintf(stderr,
-			"bulkhead: bulkheadd is running at %s and would put its rules back at "
-			"once\n"
-			"stop it first: systemctl stop bulkhead; then: bulkhead flush\n",
-			socket);
+		cli_error(
+			"bulkheadd is running at %s and would put its rules back at once", socket);
+		cli_hint("stop it first: systemctl stop bulkhead; then: bulkhead flush");
 		return CLI_FAILED;
 	}
 	char bh_autofree *daemon = find_daemon();
 	if (!daemon) {
-		fputs("bulkhead: bulkheadd is not beside this program and not in the PATH\n"
-		      "its rules go with: nft delete table inet bulkhead; "
-		      "nft delete table bridge bulkhead\n",
-			stderr);
+		cli_error("bulkheadd is not beside this program and not in the PATH");
+		cli_hint("its rules go with: nft delete table inet bulkhead; "
+			 "nft delete table bridge bulkhead");
 		return CLI_FAILED;
 	}
 	fflush(NULL);
 	execl(daemon, "bulkheadd", "--flush", (char *)NULL);
-	fprintf(stderr, "bulkhead: %s: %s\n", daemon, strerror(errno));
+	cli_error("%s: %s", daemon, strerror(errno));
 	return CLI_FAILED;
 }

@@ -134,6 +134,6 @@ int cli_impact(struct cli *cli, int argc BH_UNUSED, char **argv)
 	print_owners(cli, r.json);
 	print_siblings(r.json);
 	if (cli_flag(r.json, "truncated"))
-		fputs("bulkhead: there is more than is shown: ask for less\n", stderr);
+		cli_note("there is more than is shown: ask for less");
 	return CLI_OK;
 }

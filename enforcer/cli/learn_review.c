@@ -11,7 +11,7 @@ static void print_breadth(const json_t *reply)
 	json_array_foreach(json_object_get(reply, "warnings"), i, w)
 	{
 		char bh_autofree *text = cli_safe(json_string_value(w));
-		fprintf(stderr, "bulkhead: warning: %s\n", text);
+		cli_warn("%s", text);
 	}
 }
 

@@ -385,6 +385,8 @@ static int run(struct cli *cli, int argc, char **argv)
 		return r;
 	if (r < 0 || argc == 0 || bh_streq(argv[0], "help")) {
 		bool asked = r < 0 || argc > 0;
+		if (!asked && cli->json)
+			return cli_usage_error(NULL, "no command is given");
 		help(r < 0 || argc == 0 ? 0 : argc - 1, argv + 1, asked ? stdout : stderr);
 		return asked ? CLI_OK : CLI_USAGE;
 	}
@@ -428,14 +430,16 @@ int main(int argc, char **argv)
 	cli.colour = cli.tty && !(no_colour && *no_colour) && !bh_streq(term, "dumb");
 	signal(SIGPIPE, SIG_IGN);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
+	cli_errors_as_json(cli_wants_json(argc - 1, argv + 1));
 	int r = run(&cli, argc - 1, argv + 1);
 	curl_global_cleanup();
 	cli_finish(&cli);
 	/* `bulkhead ps | head` is fine; a full disk behind a redirection is not. */
 	errno = 0;
 	if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && errno != 0) {
-		fprintf(stderr, "bulkhead: standard output: %s\n", strerror(errno));
-		return r == CLI_OK ? CLI_FAILED : r;
+		cli_error("standard output: %s", strerror(errno));
+		r = r == CLI_OK ? CLI_FAILED : r;
 	}
+	cli_errors_end(r);
 	return r;
 }

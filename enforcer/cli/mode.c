@@ -56,7 +56,7 @@ static int answer(struct cli *cli, int e, const json_t *reply)
 		print_modes(cli, reply);
 	if (e == CLI_OK && cli_str(reply, "warning")) {
 		char bh_autofree *text = cli_safe(cli_str(reply, "warning"));
-		fprintf(stderr, "bulkhead: warning: %s\n", text);
+		cli_warn("%s", text);
 	}
 	return e;
 }

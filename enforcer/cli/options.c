@@ -11,16 +11,33 @@ static const struct cli_option global[] = {
 int cli_usage_error(const struct cli_command *cmd, const char *fmt, ...)
 {
 	va_list ap;
-	fputs("bulkhead: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	char bh_autofree *text = cli_vformat(fmt, ap);
 	va_end(ap);
+	cli_error("%s", text);
 	if (cmd)
-		fprintf(stderr, "\nusage: bulkhead %s%s%s\nmore: bulkhead %s --help\n", cmd->name,
+		cli_hint("usage: bulkhead %s%s%s\nmore: bulkhead %s --help", cmd->name,
 			*cmd->args ? " " : "", cmd->args, cmd->name);
 	else
-		fputs("\nmore: bulkhead help\n", stderr);
+		cli_hint("more: bulkhead help");
 	return CLI_USAGE;
+}
+
+bool cli_wants_json(int argc, char **argv)
+{
+	bool json = false;
+	for (int i = 0; i < argc && !bh_streq(argv[i], "--"); i++) {
+		const char *value = NULL;
+		if (bh_streq(argv[i], "-o") || bh_streq(argv[i], "--output"))
+			value = i + 1 < argc ? argv[i + 1] : NULL;
+		else if (strncmp(argv[i], "--output=", 9) == 0)
+			value = argv[i] + 9;
+		else if (strncmp(argv[i], "-o", 2) == 0)
+			value = argv[i] + 2;
+		if (value)
+			json = bh_streq(value, "json");
+	}
+	return json;
 }
 
 static const char *formats_of(const struct cli_command *cmd)

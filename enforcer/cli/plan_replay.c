@@ -15,7 +15,7 @@ int cli_replay_fetch(struct cli *cli, json_t *reply)
 			return e;
 		if (cli_str(r.json, "failed")) {
 			char bh_autofree *why = cli_safe(cli_str(r.json, "failed"));
-			fprintf(stderr, "bulkhead: the flows could not be replayed: %s\n", why);
+			cli_error("the flows could not be replayed: %s", why);
 			return CLI_FAILED;
 		}
 		if (cli_flag(r.json, "done")) {

@@ -17,7 +17,7 @@ static struct bh_policy_set *parse(const struct bh_policy_source *src, size_t n,
 	opts.strict_empty = strict;
 	bh_policy_set_parse(src, n, &opts, &diags, &set);
 	bh_diags_sort(&diags);
-	cli_print_diags(&diags, stderr);
+	cli_error_diags(&diags);
 	return set;
 }
 

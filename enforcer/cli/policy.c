@@ -14,9 +14,9 @@ int cli_policy_body(int argc, char **argv, struct cli_files *ret_files, json_t *
 	/* Checked here first: errors then have the names of the caller's files, and text that is
 	 * not UTF-8 never gets into JSON. */
 	cli_files_check(&f, &diags, &policies);
-	cli_print_diags(&diags, stderr);
+	cli_error_diags(&diags);
 	if (diags.n_errors) {
-		fputs("bulkhead: nothing was changed\n", stderr);
+		cli_error("nothing was changed");
 		cli_files_finish(&f);
 		return CLI_FAILED;
 	}

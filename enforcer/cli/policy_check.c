@@ -138,17 +138,24 @@ static const char *plural(size_t n)
 	return n == 1 ? "" : "s";
 }
 
-static void print_summary(const struct check *c)
+/* To people as the last line, also if all is well; a program has it in the answer. */
+static void print_summary(const struct cli *cli, const struct check *c)
 {
 	const struct cli_findings *f = &c->found;
-	if (f->errors)
-		fprintf(stderr, "%zu file%s: %zu error%s, %zu warning%s\n", c->files.n,
-			plural(c->files.n), f->errors, plural(f->errors), f->warnings,
-			plural(f->warnings));
+	char bh_autofree *text =
+		f->errors
+			? bh_xasprintf("%zu file%s: %zu error%s, %zu warning%s", c->files.n,
+				  plural(c->files.n), f->errors, plural(f->errors), f->warnings,
+				  plural(f->warnings))
+			: bh_xasprintf("%zu file%s: %zu polic%s, no error, %zu warning%s",
+				  c->files.n, plural(c->files.n), c->policies,
+				  c->policies == 1 ? "y" : "ies", f->warnings, plural(f->warnings));
+	if (!cli->json)
+		fprintf(stderr, "%s\n", text);
+	else if (f->errors || (cli->opt[STRICT] && f->warnings))
+		cli_error("%s", text);
 	else
-		fprintf(stderr, "%zu file%s: %zu polic%s, no error, %zu warning%s\n", c->files.n,
-			plural(c->files.n), c->policies, c->policies == 1 ? "y" : "ies",
-			f->warnings, plural(f->warnings));
+		cli_note("%s", text);
 }
 
 int cli_policy_check(struct cli *cli, int argc, char **argv)
@@ -166,7 +173,7 @@ int cli_policy_check(struct cli *cli, int argc, char **argv)
 	else
 		cli_findings_print(cli, &c.found);
 	fflush(stdout);
-	print_summary(&c);
+	print_summary(cli, &c);
 	int r = c.found.errors || (cli->opt[STRICT] && c.found.warnings) ? CLI_FAILED : CLI_OK;
 	cli_findings_finish(&c.found);
 	cli_files_finish(&c.files);

@@ -29,7 +29,7 @@ static struct bh_policy_set *read_policies(
 	bh_policy_set_parse(src, f.n, &opts, &diags, &set);
 	cli_files_finish(&f);
 	bh_diags_sort(&diags);
-	cli_print_diags(&diags, stderr);
+	cli_error_diags(&diags);
 	return set;
 }
 

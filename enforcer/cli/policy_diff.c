@@ -116,7 +116,7 @@ int cli_policy_diff(struct cli *cli, int argc, char **argv)
 	if (e != CLI_OK)
 		return e;
 	if (argc == 0 && number_of(&b) < 2) {
-		fputs("bulkhead: there is no version before the one in force\n", stderr);
+		cli_error("there is no version before the one in force");
 		return CLI_FAILED;
 	}
 	before = bh_xasprintf("%" JSON_INTEGER_FORMAT, number_of(&b) - 1);

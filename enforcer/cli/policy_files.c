@@ -182,10 +182,10 @@ void cli_complain(const struct bh_diags *unread)
 {
 	for (size_t i = 0; i < unread->n; i++) {
 		char bh_autofree *shown = cli_safe(unread->item[i].file);
-		fprintf(stderr, "bulkhead: %s: %s\n", shown, unread->item[i].what);
+		cli_error("%s: %s", shown, unread->item[i].what);
 	}
 	if (unread->n_suppressed)
-		fprintf(stderr, "bulkhead: and %zu more\n", unread->n_suppressed);
+		cli_error("and %zu more", unread->n_suppressed);
 }
 
 int cli_files_read(int argc, char **argv, struct cli_files *ret)

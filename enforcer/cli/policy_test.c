@@ -108,7 +108,7 @@ static void add_case(struct run *run, const char *file, const char *name, size_t
 	json_array_append_new(run->cases,
 		json_pack("{s:s, s:s?, s:I, s:I, s:o, s:o}", "file", safe, "name", name, "passed",
 			(json_int_t)passed, "failed", (json_int_t)failed, "failures", run->failures,
-			"diagnostics", cli_diags_json(diags)));
+			"diagnostics", cli_diags_json(diags->item, diags->n)));
 	run->failures = NULL;
 }
 

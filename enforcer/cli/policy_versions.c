@@ -89,9 +89,8 @@ int cli_policy_show(struct cli *cli, int argc, char **argv)
 			continue;
 		}
 		char bh_autofree *name = cli_safe(argv[i]);
-		fprintf(stderr,
-			"bulkhead: there is no policy %s in version %" JSON_INTEGER_FORMAT
-			": NAMESPACE/NAME, or cnp:NAME, as in `bulkhead policy list`\n",
+		cli_error("there is no policy %s in version %" JSON_INTEGER_FORMAT
+			  ": NAMESPACE/NAME, or cnp:NAME, as in `bulkhead policy list`",
 			name, cli_num(json_object_get(r.json, "version"), "version"));
 		e = CLI_FAILED;
 	}

@@ -144,8 +144,8 @@ static void print_table(struct cli *cli, const json_t *reply)
 	json_array_foreach(json_object_get(reply, "workloads"), i, w) add_row(&t, w, times, wide);
 	cli_table_finish(&t);
 	if (cli_flag(reply, "truncated"))
-		fprintf(stderr, "bulkhead: there are more that are gone: narrow it down with "
-				"--namespace, --image or -l\n");
+		cli_note("there are more that are gone: narrow it down with --namespace, --image "
+			 "or -l");
 }
 
 static void print(struct cli *cli, const json_t *reply, bool live)

@@ -59,7 +59,7 @@ static int print_change(struct cli *cli, const json_t *reply)
 	json_int_t cut = cli_num(reply, "connections_cut");
 	if (warning) {
 		char bh_autofree *text = cli_safe(warning);
-		fprintf(stderr, "bulkhead: warning: %s\n", text);
+		cli_warn("%s", text);
 	}
 	if (cli->json) {
 		cli_print_json(cli, reply);

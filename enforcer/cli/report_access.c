@@ -38,7 +38,7 @@ int cli_report_fetch(
 			return e;
 		if (cli_str(r.json, "failed")) {
 			char bh_autofree *why = cli_safe(cli_str(r.json, "failed"));
-			fprintf(stderr, "bulkhead: the report could not be made: %s\n", why);
+			cli_error("the report could not be made: %s", why);
 			return CLI_FAILED;
 		}
 		if (cli_flag(r.json, "done")) {

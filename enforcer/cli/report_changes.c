@@ -184,7 +184,7 @@ int cli_report_changes(struct cli *cli, int argc, char **argv)
 		if (e == 0)
 			continue;
 		char bh_autofree *file = cli_safe(argv[i]);
-		fprintf(stderr, "bulkhead: %s: %s\n", file, strerror(-e));
+		cli_error("%s: %s", file, strerror(-e));
 		code = CLI_FAILED;
 	}
 	if (code == CLI_OK && cli->json && form == CLI_REPORT_TABLE)

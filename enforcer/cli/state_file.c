@@ -12,12 +12,12 @@ struct bh_scenario *cli_state_load(const char *file)
 	if (cli_files_read(1, words, &f) != CLI_OK)
 		return NULL;
 	if (f.n != 1 || f.item[0].in_directory) {
-		fprintf(stderr, "bulkhead: --state takes one file, not a directory\n");
+		cli_error("--state takes one file, not a directory");
 	} else {
 		bh_scenario_parse(f.item[0].name, f.item[0].text, f.item[0].len, BH_SCENARIO_STATE,
 			&diags, &s);
 		bh_diags_sort(&diags);
-		cli_print_diags(&diags, stderr);
+		cli_error_diags(&diags);
 	}
 	cli_files_finish(&f);
 	return s;
@@ -29,12 +29,12 @@ const struct bh_scenario_state *cli_state_pick(const struct bh_scenario *s, cons
 	if (st)
 		return st;
 	char bh_autofree *shown = cli_safe(name), bh_autofree *file = cli_safe(s->file);
-	fprintf(stderr, "bulkhead: %s has no state \"%s\"", file, shown);
+	struct bh_buf bh_autobuf has = {0};
 	for (size_t i = 1; i < s->n_states; i++) {
 		char bh_autofree *other = cli_safe(s->state[i].name);
-		fprintf(stderr, "%s\"%s\"", i > 1 ? ", " : "; it has ", other);
+		bh_buf_printf(&has, "%s\"%s\"", i > 1 ? ", " : "; it has ", other);
 	}
-	fputs("\n", stderr);
+	cli_error("%s has no state \"%s\"%s", file, shown, has.s ? has.s : "");
 	return NULL;
 }
 

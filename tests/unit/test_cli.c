@@ -137,7 +137,7 @@ static void test_quarantine(void **state BH_UNUSED)
 		skip();
 	expect("quarantine add shop/web --allow 10.0.0.5:22 --allow=10.0.0.0/8:53/udp --reason "
 	       "'a b' --allow '[::1]:80' -o json",
-		0, "\"10.0.0.5:22\"", "warning: a part is out of reach");
+		0, "\"10.0.0.5:22\"", "{\"warning\":{\"message\":\"a part is out of reach\"}}\n");
 	json_t *reply = json_loads(last.out, 0, NULL), *asked = json_object_get(reply, "asked");
 	json_t *want = json_pack("{s:s, s:[s, s, s], s:s}", "workload", "shop/web", "allow",
 		"10.0.0.5:22", "10.0.0.0/8:53/udp", "[::1]:80", "reason", "a b");
@@ -167,7 +167,7 @@ static void test_changes(void **state BH_UNUSED)
 	expect("mode set learn --for 0", 2, "", "--for takes a time such as 30m");
 	expect("mode set learn --for 367d", 2, "", "up to 366d");
 	expect("mode clear --namespace shop --selector 'a=b&c' -o json", 0,
-		"\"selector\": \"a=b&c\"", "warning: nobody \\x1b[31m");
+		"\"selector\": \"a=b&c\"", "{\"warning\":{\"message\":\"nobody \\\\x1b[31m\"}}\n");
 	expect("mode set block", 2, "", "learn, audit or enforce");
 	expect("mode set", 2, "", "needs learn|audit|enforce");
 	expect("feed show drop", 0, "10.0.0.0/8", "");

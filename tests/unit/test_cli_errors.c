@@ -146,6 +146,120 @@ static void test_output_that_fails(void **state BH_UNUSED)
 	expect("ps > /dev/full", 1, "", "No space left");
 }
 
+/* The lines of standard error, each an object of one member; the value of the last one's `key`.
+ * Owned. */
+static json_t *last_told(const char *key)
+{
+	json_t *found = NULL;
+	for (const char *p = last.err, *nl; (nl = strchr(p, '\n')); p = nl + 1) {
+		json_t *o = json_loadb(p, (size_t)(nl - p), JSON_REJECT_DUPLICATES, NULL);
+		if (json_object_size(o) != 1)
+			fail_msg("no object of one member: %s", p);
+		json_decref(found);
+		found = json_incref(json_object_get(o, key));
+		json_decref(o);
+	}
+	if (!found)
+		fail_msg("the last line has no \"%s\":\n%s", key, last.err);
+	return found;
+}
+
+/* The command fails with `code`, and what it says is the error with this message (its beginning).
+ * Owned. */
+static json_t *expect_error(const char *args, int code, const char *message)
+{
+	expect(args, code, "", "");
+	json_t *e = last_told("error");
+	const char *said = json_string_value(json_object_get(e, "message"));
+	if (!said || strncmp(said, message, strlen(message)) != 0)
+		fail_msg("bulkhead %s: wanted %s in\n%s", args, message, last.err);
+	assert_int_equal(json_integer_value(json_object_get(e, "exit")), code);
+	for (const char *p = last.err; *p; p++)
+		assert_true(*p == '\n' || (*p >= 0x20 && *p < 0x7f));
+	return e;
+}
+
+static void assert_member(const json_t *o, const char *key, const char *value)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+	if (!s || !strstr(s, value))
+		fail_msg("%s is %s, wanted %s", key, s ? s : "none", value);
+}
+
+/* A program that asks for JSON gets it of errors too, wherever they come from. */
+static void test_json_errors(void **state BH_UNUSED)
+{
+	json_t *e = expect_error("workload show nobody -o json", 1, "no workload is called nobody");
+	assert_true(json_integer_value(json_object_get(e, "http_status")) >= 400);
+	json_decref(e);
+	/* asked wrongly: also before -o was read, in each way to write it */
+	static const char *const wrong[] = {"ps --frob -o json", "-ojson ps --frob",
+		"ps --frob --output=json", "ps -o table --frob --output json"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(wrong); i++) {
+		e = expect_error(wrong[i], 2, "unknown option --frob");
+		assert_member(e, "hint", "usage: bulkhead ps\nmore: bulkhead ps --help");
+		json_decref(e);
+	}
+	json_decref(expect_error("-o json stauts", 2, "there is no command stauts"));
+	json_decref(expect_error("-o json", 2, "no command is given"));
+	json_decref(expect_error("ps --'\033\xff\177' -o json", 2, "unknown option --"));
+	/* of several files one error */
+	e = expect_error("-o json policy apply none nor-this", 1, "none: No such file");
+	assert_member(e, "message", "\nnor-this: No such file");
+	json_decref(e);
+	json_decref(expect_error("-o json ps > /dev/full", 1, "standard output: No space left"));
+	/* people go on to be told in words */
+	expect("-o json ps -o table --frob", 2, "", "bulkhead: unknown option --frob\n");
+	expect("ps --frob -- -o json", 2, "", "bulkhead: unknown option --frob\n");
+}
+
+static void test_json_diagnostics(void **state BH_UNUSED)
+{
+	write_file("bad.yaml", "kind: NetworkPolicy\napiVersion: networking.k8s.io/v1\n"
+			       "metadata: {name: a}\nspec: {podSelector: 7}\n");
+	json_t *e = expect_error("-o json policy apply bad.yaml", 1, "nothing was changed");
+	const json_t *d = json_array_get(json_object_get(e, "diagnostics"), 0);
+	assert_member(d, "file", "bad.yaml");
+	assert_member(d, "path", "spec.podSelector");
+	assert_member(d, "severity", "error");
+	assert_int_equal(json_integer_value(json_object_get(d, "line")), 4);
+	json_decref(e);
+	/* where nothing else is said, the first of them is the message */
+	e = expect_error(
+		"-o json explain a b tcp/1 --state bad.yaml", 1, "bad.yaml:2:1: this is a policy");
+	assert_true(json_array_size(json_object_get(e, "diagnostics")) > 0);
+	json_decref(e);
+	/* the answer and the error: each on its own stream */
+	json_decref(
+		expect_error("-o json policy check bad.yaml", 1, "1 file: 1 error, 0 warnings"));
+	e = json_loads(last.out, JSON_REJECT_DUPLICATES, NULL);
+	assert_int_equal(json_integer_value(json_object_get(e, "errors")), 1);
+	json_decref(e);
+	/* well done: no error */
+	write_file("good.yaml", good);
+	expect("-o json policy check good.yaml", 0, "", "");
+	e = last_told("note");
+	assert_member(e, "message", "1 file: 1 policy, no error, 0 warnings");
+	json_decref(e);
+	if (getuid() != 0)
+		return;
+	char bh_autofree *text = bh_xasprintf("# BAD\n%s", good);
+	write_file("refused.yaml", text);
+	e = expect_error("-o json policy apply refused.yaml", 1, "the policies have errors");
+	d = json_array_get(json_object_get(e, "diagnostics"), 0);
+	assert_member(d, "what", "is ");
+	assert_int_equal(json_integer_value(json_object_get(d, "column")), 9);
+	json_decref(e);
+}
+
+static void test_json_unreachable(void **state BH_UNUSED)
+{
+	json_t *e = expect_error("status -o json", 3, "nobody answers at ");
+	assert_member(e, "hint", "is bulkheadd running?");
+	assert_null(json_object_get(e, "http_status"));
+	json_decref(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +268,9 @@ int main(void)
 		ALONE(test_strange_servers),
 		T(test_flush),
 		T(test_output_that_fails),
+		T(test_json_errors),
+		T(test_json_diagnostics),
+		ALONE(test_json_unreachable),
 	};
 	int r = cmocka_run_group_tests(tests, NULL, NULL);
 	forget();
