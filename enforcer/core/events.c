@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What packet threads report, turned into audit records, flow rows and learned
- * tuples. On the loop's thread, bounded per wake-up so that a flood cannot starve the rest.
+ * tuples. On the loop's thread, a few milliseconds' worth at a time, bounded so that a flood cannot
+ * starve the rest.
  */
 #include "core/policies.h"
 #include "core/private.h"
 
 #define EVENTS_PER_WAKE 1024
+#define EVENTS_AT_ONCE 64 /* while they are copied, the packet threads wait */
+/* One wake-up for many packets: a switch between threads costs as much as several verdicts. */
+#define COLLECT_MS 5
+#define MORE_MS 1 /* where there are more than EVENTS_PER_WAKE: others have their turn first */
 
 static const struct bh_workload *workload(const struct bh_inventory *inv, int32_t owner)
 {
@@ -309,23 +314,49 @@ void bh_core_event(struct bh_core *c, const struct bh_event *e)
 	bh_core_drift_event(c, e);
 }
 
-bool bh_core_events_take(struct bh_core *c)
+size_t bh_core_events_take(struct bh_core *c)
 {
-	static struct bh_event batch[EVENTS_PER_WAKE]; /* the loop's thread only */
-	uint64_t dropped[2];
+	static struct bh_event some[EVENTS_AT_ONCE]; /* the loop's thread only */
+	size_t all = 0, n;
 
-	size_t n = bh_shared_take(&c->shared, batch, EVENTS_PER_WAKE, dropped);
-	for (size_t i = 0; i < n; i++) {
-		bh_core_event(c, &batch[i]);
-		bh_core_cache_offer(c, &batch[i]);
-		bh_snapshot_unref(batch[i].snap);
-	}
-	lost(c, dropped);
-	return n == EVENTS_PER_WAKE;
+	do {
+		uint64_t dropped[2];
+		n = bh_shared_take(&c->shared, some, EVENTS_AT_ONCE, dropped);
+		for (size_t i = 0; i < n; i++) {
+			bh_core_event(c, &some[i]);
+			bh_core_cache_offer(c, &some[i]);
+			bh_snapshot_unref(some[i].snap);
+		}
+		lost(c, dropped);
+		all += n;
+	} while (n == EVENTS_AT_ONCE && all < EVENTS_PER_WAKE);
+	return all;
 }
 
-void bh_core_wake_cb(uv_async_t *a)
+/* As long as there are some it looks by itself, and nobody has to wake it. */
+static void on_timer(uv_timer_t *t)
 {
-	if (bh_core_events_take(a->data))
-		uv_async_send(a);
+	size_t n = bh_core_events_take(t->data);
+	if (n > 0)
+		uv_timer_start(t, on_timer, n < EVENTS_PER_WAKE ? COLLECT_MS : MORE_MS, 0);
+}
+
+static void on_wake(uv_poll_t *p, int status BH_UNUSED, int events BH_UNUSED)
+{
+	struct bh_core *c = p->data;
+	uint64_t ignored;
+
+	(void)!read(c->shared.wake, &ignored, sizeof(ignored));
+	if (bh_shared_hurry(&c->shared))
+		uv_timer_start(&c->events_timer, on_timer, 0, 0);
+	else if (!uv_is_active((uv_handle_t *)&c->events_timer))
+		uv_timer_start(&c->events_timer, on_timer, COLLECT_MS, 0);
+}
+
+void bh_core_events_init(struct bh_core *c)
+{
+	uv_timer_init(c->loop, &c->events_timer);
+	uv_poll_init(c->loop, &c->wake, c->shared.wake);
+	c->events_timer.data = c->wake.data = c;
+	uv_poll_start(&c->wake, UV_READABLE, on_wake);
 }

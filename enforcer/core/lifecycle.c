@@ -256,7 +256,7 @@ static void start_handles(struct bh_core *c)
 	c->replay_timer.data = c;
 	uv_timer_init(c->loop, &c->report_timer);
 	c->report_timer.data = c;
-	uv_async_init(c->loop, &c->wake, bh_core_wake_cb);
+	bh_core_events_init(c);
 	bh_core_cache_init(c);
 	bh_core_passed_init(c);
 	bh_core_answers_init(c);
@@ -265,8 +265,7 @@ static void start_handles(struct bh_core *c)
 	uv_poll_init(c->loop, &c->nft_poll, bh_nft_watch_fd(c->nft));
 	c->reconcile_timer.data = c->sweep_timer.data = c->tick.data = c->retry_timer.data = c;
 	c->confirm_timer.data = c;
-	c->wake.data = c->nft_poll.data = c;
-	c->shared.wake = &c->wake;
+	c->nft_poll.data = c;
 	c->handles = true;
 	uv_timer_start(&c->tick, bh_core_tick_cb, TICK_MS, TICK_MS);
 	uv_poll_start(&c->nft_poll, UV_READABLE, bh_core_nft_cb);
@@ -310,11 +309,12 @@ int bh_core_new(
 	c->conf_file = bh_xstrdup(start->config_file);
 	c->lock_fd = -1;
 	c->starting = true;
-	c->shared.ring = bh_xcalloc(BH_RING_SIZE, sizeof(*c->shared.ring));
-	pthread_mutex_init(&c->shared.snap_lock, NULL);
-	pthread_mutex_init(&c->shared.ring_lock, NULL);
 	identify(c);
-	int r = take_state(c, ret_why);
+	int r = bh_shared_init(&c->shared);
+	if (r < 0)
+		*ret_why = bh_xasprintf("eventfd: %s", strerror(-r));
+	if (r == 0)
+		r = take_state(c, ret_why);
 	if (r == 0)
 		r = open_kernel(c, ret_why);
 	if (r == 0)
@@ -396,11 +396,12 @@ void bh_core_stop(struct bh_core *c)
 			(uv_handle_t *)&c->sweep_timer, (uv_handle_t *)&c->tick,
 			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->feed_load.timer,
 			(uv_handle_t *)&c->lookback.timer, (uv_handle_t *)&c->confirm_timer,
-			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->nft_poll,
-			(uv_handle_t *)&c->cache.send_timer, (uv_handle_t *)&c->cache.read_timer,
-			(uv_handle_t *)&c->passed.timer, (uv_handle_t *)&c->answers.timer,
-			(uv_handle_t *)&c->ends.timer, (uv_handle_t *)&c->pace.timer,
-			(uv_handle_t *)&c->replay_timer, (uv_handle_t *)&c->report_timer};
+			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->events_timer,
+			(uv_handle_t *)&c->nft_poll, (uv_handle_t *)&c->cache.send_timer,
+			(uv_handle_t *)&c->cache.read_timer, (uv_handle_t *)&c->passed.timer,
+			(uv_handle_t *)&c->answers.timer, (uv_handle_t *)&c->ends.timer,
+			(uv_handle_t *)&c->pace.timer, (uv_handle_t *)&c->replay_timer,
+			(uv_handle_t *)&c->report_timer};
 		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
 			close_handle(all[i]);
 	}
@@ -438,7 +439,7 @@ void bh_core_free(struct bh_core *c)
 	bh_store_close(c->store);
 	bh_core_sinks_stop(c); /* the last records go when it starts again */
 	bh_audit_close(c->audit);
-	bh_shared_publish(&c->shared, NULL);
+	bh_shared_finish(&c->shared);
 	bh_snapshot_unref(c->snap);
 	bh_ruleset_free(c->installed);
 	bh_policy_set_unref(c->policies);
@@ -460,7 +461,6 @@ void bh_core_free(struct bh_core *c)
 	free(c->departed.addr);
 	free(c->flows.row);
 	free(c->flows.slot);
-	free(c->shared.ring);
 	free(c->policies_stale);
 	free(c->commit_error);
 	free(c->config_error);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The verdict on one queued packet. Runs on the queues' threads: reads the published snapshot,
- * decides, tells the loop through the ring, and never waits for anything.
+ * decides, tells the loop through the ring once the verdicts are sent, and never waits for
+ * anything.
  *
  * Three queues, three ways to be in doubt. What comes by the unmatched queue comes from an
  * enforcing group or a feed's rule: in doubt it is dropped. What comes by the observed queue passes
@@ -184,7 +185,10 @@ enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg)
 	struct bh_snapshot *s = bh_shared_current(ctx->shared);
 	if (!s)
 		return too_early(p, ctx);
-	struct bh_event e = {
+	if (ctx->n_untold == BH_UNTOLD_MAX)
+		bh_core_packets_sent(ctx);
+	struct bh_event *e = &ctx->untold[ctx->n_untold];
+	*e = (struct bh_event){
 		.kind = BH_EVENT_DECISION,
 		.snap = s, /* the reference goes to the ring */
 		.flow = p->flow,
@@ -192,7 +196,7 @@ enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg)
 		.spoofer = BH_OWNER_NONE,
 		.when = bh_core_now(),
 	};
-	enum bh_packet_verdict v = decide(s, p, ctx, &e);
+	enum bh_packet_verdict v = decide(s, p, ctx, e);
 	if (s->stopped && v == BH_PACKET_ACCEPT) { /* it could not be recorded */
 		__atomic_add_fetch(&ctx->shared->stopped, 1, __ATOMIC_RELAXED);
 		bh_snapshot_unref(s);
@@ -202,7 +206,16 @@ enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg)
 		bh_snapshot_unref(s); /* told when it is decided */
 		return v;
 	}
-	e.dropped = v != BH_PACKET_ACCEPT;
-	bh_shared_push(ctx->shared, &e);
+	e->dropped = v != BH_PACKET_ACCEPT;
+	ctx->n_untold++;
 	return v;
+}
+
+void bh_core_packets_sent(void *arg)
+{
+	struct bh_queue_ctx *ctx = arg;
+
+	if (ctx->n_untold > 0)
+		bh_shared_push(ctx->shared, ctx->untold, ctx->n_untold);
+	ctx->n_untold = 0;
 }

@@ -67,6 +67,7 @@ struct bh_event {
 };
 
 #define BH_RING_SIZE 16384 /* events; further ones are counted as lost */
+#define BH_RING_HURRY 1024 /* so many wait that the loop does not go on collecting */
 
 struct bh_shared {
 	pthread_mutex_t snap_lock;
@@ -76,12 +77,18 @@ struct bh_shared {
 	size_t head, count;
 	uint64_t lost[2]; /* by dropped */
 	uint64_t stopped; /* packets dropped because nothing new passes; atomic */
-	uv_async_t *wake;
+	bool told; /* behind ring_lock: the loop knows that it has to look */
+	int wake; /* eventfd */
 };
+int bh_shared_init(struct bh_shared *s); /* 0 or −errno; finish also after a failure */
+void bh_shared_finish(struct bh_shared *s); /* the ring is empty */
 void bh_shared_publish(struct bh_shared *s, struct bh_snapshot *snap); /* takes snap */
 struct bh_snapshot *bh_shared_current(struct bh_shared *s); /* a reference, or NULL */
-void bh_shared_push(struct bh_shared *s, struct bh_event *e); /* takes e->snap */
+/* Takes the events' snapshots. Wakes the loop if it does not know of any, or is to hurry. */
+void bh_shared_push(struct bh_shared *s, const struct bh_event *e, size_t n);
+/* How many; 0: the next push wakes. */
 size_t bh_shared_take(struct bh_shared *s, struct bh_event *ret, size_t max, uint64_t ret_lost[2]);
+bool bh_shared_hurry(struct bh_shared *s); /* BH_RING_HURRY or more wait */
 
 /* The queues: queue.base and the numbers after it, in this order. */
 enum bh_queue_purpose {
@@ -92,6 +99,8 @@ enum bh_queue_purpose {
 };
 const char *bh_queue_purpose_name(enum bh_queue_purpose p);
 
+#define BH_UNTOLD_MAX 64
+
 /* A queue's callback argument, for its thread. */
 struct bh_queue_ctx {
 	struct bh_shared *shared;
@@ -100,8 +109,12 @@ struct bh_queue_ctx {
 	struct bh_recent repeated; /* held, then sent through the rules again */
 	struct bh_recent vain; /* addresses (src) that were waited for in vain… */
 	uint64_t vain_epoch; /* …in this state */
+	struct bh_event
+		untold[BH_UNTOLD_MAX]; /* decided; for the ring once the verdicts are sent */
+	size_t n_untold;
 };
 enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg);
+void bh_core_packets_sent(void *arg); /* tells the loop of what was decided */
 /* An allowed flow with a feed that lists an end of it is an ALERT. */
 void bh_core_match_alerts(struct bh_event *e);
 
@@ -329,7 +342,8 @@ struct bh_core {
 	char *store_error;
 	char *config_error; /* why the configuration file is not what is in force */
 
-	uv_async_t wake;
+	uv_poll_t wake; /* of shared.wake */
+	uv_timer_t events_timer;
 	uv_timer_t confirm_timer;
 	uv_timer_t reconcile_timer, sweep_timer, tick, retry_timer;
 	uv_poll_t nft_poll;
@@ -414,8 +428,8 @@ void bh_core_revoke(struct bh_core *c); /* from the loop at once, and again afte
 int bh_core_revoke_now(struct bh_core *c); /* before it returns: how many, or −errno */
 void bh_core_sweep_cb(uv_timer_t *t);
 /* events.c */
-void bh_core_wake_cb(uv_async_t *a);
-bool bh_core_events_take(struct bh_core *c); /* some of the ring's; whether there may be more */
+void bh_core_events_init(struct bh_core *c);
+size_t bh_core_events_take(struct bh_core *c); /* some of the ring's; how many */
 void bh_core_learned(const struct bh_tuple *t, const struct bh_flow *f, void *arg);
 /* Records, learns and counts what was decided. */
 void bh_core_event(struct bh_core *c, const struct bh_event *e);

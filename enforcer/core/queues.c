@@ -36,6 +36,7 @@ int bh_core_queues_start(struct bh_core *c, char **why)
 			.fail_open = i == BH_QUEUE_OBSERVED,
 			.hold_max = HOLD_MAX,
 			.hold_ms = HOLD_MS,
+			.sent = bh_core_packets_sent,
 		};
 		int r = bh_queue_start(&o, bh_core_packet, &c->queue_ctx[i], &c->queue[i]);
 		if (r == -EBUSY)

@@ -158,6 +158,8 @@ static void read_some(struct bh_queue *q, unsigned *ret_n)
 		add(&q->count.overruns, 1);
 	q->nfq.congested = false;
 	bh_nfq_flush(&q->nfq);
+	if (q->opts.sent)
+		q->opts.sent(q->arg);
 }
 
 /* Until a packet, a request or the next deadline. */

@@ -62,6 +62,10 @@ struct bh_queue_opts {
 	 * so that held packets never fill the queue. */
 	uint32_t hold_max;
 	uint32_t hold_ms; /* how long one is held */
+	/* Called on the queue's thread when the verdicts given so far are sent, with the callback's
+	 * argument, as a rule after each batch: for whatever no packet should wait for. May be
+	 * NULL. */
+	void (*sent)(void *arg);
 };
 
 struct bh_queue_stats {
