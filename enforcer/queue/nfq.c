@@ -72,7 +72,7 @@ static void on_message(struct bh_nfq *n, const struct nlmsghdr *nlh)
 	 * (their interface went, a base chain was removed): nothing is left to decide. */
 }
 
-unsigned bh_nfq_receive(struct bh_nfq *n)
+unsigned bh_nfq_receive(struct bh_nfq *n, bool wait)
 {
 	struct mmsghdr msg[BH_NFQ_BATCH] = {};
 	struct iovec iov[BH_NFQ_BATCH];
@@ -87,7 +87,8 @@ unsigned bh_nfq_receive(struct bh_nfq *n)
 			.msg_namelen = sizeof(from[i]),
 		};
 	}
-	int got = recvmmsg(mnl_socket_get_fd(n->nl), msg, BH_NFQ_BATCH, MSG_DONTWAIT, NULL);
+	int got = recvmmsg(mnl_socket_get_fd(n->nl), msg, BH_NFQ_BATCH,
+		wait ? MSG_WAITFORONE : MSG_DONTWAIT, NULL);
 	if (got < 0) {
 		n->congested |= errno == ENOBUFS;
 		/* After ENOBUFS there may be more; EINTR too. */
@@ -106,7 +107,7 @@ unsigned bh_nfq_receive(struct bh_nfq *n)
 
 /* Sends all of it, whatever it takes: a verdict that is lost would leave its packet in the queue
  * for ever. Netlink to the kernel fails only for want of memory, which passes. */
-static void send_all(struct bh_nfq *n, const void *p, size_t len)
+static void send_all(const struct bh_nfq *n, const void *p, size_t len)
 {
 	while (mnl_socket_sendto(n->nl, p, len) < 0) {
 		if (errno == EINTR)
@@ -162,7 +163,7 @@ static int request(struct bh_nfq *n, struct nlmsghdr *nlh)
 			return -ETIMEDOUT;
 		}
 		poll(&fd, 1, (int)left);
-		bh_nfq_receive(n);
+		bh_nfq_receive(n, false);
 		bh_nfq_flush(n);
 	}
 	return n->answer;
@@ -254,15 +255,32 @@ int bh_nfq_open(struct bh_nfq *n, const struct bh_queue_opts *opts)
 	return 0;
 }
 
-void bh_nfq_finish(struct bh_nfq *n)
+/*
+ * The kernel acknowledges it on the socket that the thread waits on anyway; an eventfd beside that
+ * would cost a poll for each packet that comes alone. If the socket is full there is no answer, and
+ * nobody waits.
+ */
+void bh_nfq_wake(const struct bh_nfq *n)
+{
+	const struct nlmsghdr noop = {.nlmsg_len = sizeof(noop),
+		.nlmsg_type = NLMSG_NOOP,
+		.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK};
+
+	send_all(n, &noop, sizeof(noop));
+}
+
+void bh_nfq_unbind(struct bh_nfq *n)
 {
 	char buf[256];
+	struct nlmsghdr *nlh = config(n, buf, AF_UNSPEC, NFQNL_CFG_CMD_UNBIND);
 
-	if (n->nl) {
-		struct nlmsghdr *nlh = config(n, buf, AF_UNSPEC, NFQNL_CFG_CMD_UNBIND);
-		send_all(n, nlh, nlh->nlmsg_len);
+	send_all(n, nlh, nlh->nlmsg_len);
+}
+
+void bh_nfq_finish(struct bh_nfq *n)
+{
+	if (n->nl)
 		mnl_socket_close(n->nl);
-	}
 	free(n->in);
 	n->nl = NULL;
 	n->in = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The parts of a queue: the netlink socket (nfq.c), the held packets (hold.c), the thread
- * (queue.c). Inside this module only; everything here runs on the queue's own thread. */
+ * (queue.c). Inside this module only; what says nothing else runs on the queue's own thread. */
 #pragma once
 
 #include <libmnl/libmnl.h>
@@ -42,9 +42,12 @@ struct bh_nfq {
 /* Opens the socket, binds the queue and configures it. Packets that arrive meanwhile go to
  * `packet`, as later ones do. Finish also after a failure. */
 int bh_nfq_open(struct bh_nfq *n, const struct bh_queue_opts *opts);
-void bh_nfq_finish(struct bh_nfq *n); /* unbinds */
-/* Reads up to BH_NFQ_BATCH messages without waiting. Returns how many; 0 = none left. */
-unsigned bh_nfq_receive(struct bh_nfq *n);
+void bh_nfq_unbind(struct bh_nfq *n);
+void bh_nfq_finish(struct bh_nfq *n); /* any thread, when the queue's has ended */
+/* Reads up to BH_NFQ_BATCH messages; `wait`: until there is one. How many; 0 = none was there. */
+unsigned bh_nfq_receive(struct bh_nfq *n, bool wait);
+/* A message that means nothing: whoever waits for one, or does so next, has it. Any thread. */
+void bh_nfq_wake(const struct bh_nfq *n);
 /* Collects a verdict (NF_ACCEPT, NF_DROP, NF_REPEAT); mark is set only if set_mark. */
 void bh_nfq_verdict(struct bh_nfq *n, uint32_t id, uint32_t verdict, bool set_mark, uint32_t mark);
 void bh_nfq_flush(struct bh_nfq *n); /* sends what was collected */

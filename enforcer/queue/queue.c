@@ -6,8 +6,8 @@
  * time: in the message being handled, in the ring of held packets, or in the batch of verdicts
  * about to be sent; each step moves it on, and stopping empties all three before unbinding.
  *
- * The thread shares three things with others: the two request flags with their eventfd, and the
- * counters, all atomic.
+ * The thread shares three things with others: the two request flags and the counters, all atomic,
+ * and the socket, by which others wake it (see bh_nfq_wake).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,6 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/eventfd.h>
 #include <time.h>
 
 #include "queue/packet.h"
@@ -42,7 +41,6 @@ struct bh_queue {
 	bool stopping; /* nothing may be held any more */
 	struct counters count;
 	atomic_bool stop, recheck;
-	int wake; /* eventfd */
 	int proc; /* the kernel's counters, opened in the queue's network namespace; −1 = not there
 		   */
 	pthread_t thread;
@@ -151,64 +149,58 @@ static bool ask_expired(struct bh_held *x, void *arg)
 	return true;
 }
 
-static void read_some(struct bh_queue *q, unsigned *ret_n)
+static void send_verdicts(struct bh_queue *q)
 {
-	*ret_n = bh_nfq_receive(&q->nfq);
-	if (q->nfq.congested)
-		add(&q->count.overruns, 1);
-	q->nfq.congested = false;
 	bh_nfq_flush(&q->nfq);
 	if (q->opts.sent)
 		q->opts.sent(q->arg);
 }
 
-/* Until a packet, a request or the next deadline. */
-static void wait_for_work(struct bh_queue *q)
+static unsigned read_some(struct bh_queue *q, bool wait)
 {
-	struct pollfd fd[2] = {
-		{mnl_socket_get_fd(q->nfq.nl), POLLIN, 0},
-		{q->wake, POLLIN, 0},
-	};
-	int64_t next = bh_hold_next(&q->hold);
-	struct timespec timeout = {};
-	uint64_t ignored;
+	unsigned n = bh_nfq_receive(&q->nfq, wait);
 
-	if (next != INT64_MAX) {
-		int64_t left = next - now_ns();
-		if (left < 0)
-			left = 0;
-		timeout = (struct timespec){left / 1000000000, left % 1000000000};
-	}
-	if (ppoll(fd, 2, next != INT64_MAX ? &timeout : NULL, NULL) > 0 && fd[1].revents)
-		(void)!read(q->wake, &ignored, sizeof(ignored));
+	if (q->nfq.congested)
+		add(&q->count.overruns, 1);
+	q->nfq.congested = false;
+	send_verdicts(q);
+	return n;
+}
+
+/* Until a packet, a request or the next deadline. */
+static void wait_for_deadline(struct bh_queue *q)
+{
+	struct pollfd fd = {mnl_socket_get_fd(q->nfq.nl), POLLIN, 0};
+	int64_t left = bh_hold_next(&q->hold) - now_ns();
+
+	if (left > 0)
+		ppoll(&fd, 1, &(struct timespec){left / 1000000000, left % 1000000000}, NULL);
 }
 
 /* Empties the held packets and what waits on the socket: every id that we own gets its verdict. */
 static void wind_up(struct bh_queue *q)
 {
 	int64_t until = now_ns() + STOP_NS;
-	unsigned n;
 
 	q->stopping = true;
 	bh_hold_sweep(&q->hold, INT64_MAX, ask_expired, q);
-	do
-		read_some(q, &n);
-	while (n > 0 && now_ns() < until);
-	bh_nfq_finish(&q->nfq);
+	while (read_some(q, false) > 0 && now_ns() < until)
+		;
+	bh_nfq_unbind(&q->nfq);
 }
 
 static void serve(struct bh_queue *q)
 {
-	unsigned n = 0;
-
 	while (!atomic_load(&q->stop)) {
 		if (atomic_exchange(&q->recheck, false))
 			bh_hold_sweep(&q->hold, INT64_MAX, ask_held, q);
 		if (q->hold.n > 0)
 			bh_hold_sweep(&q->hold, now_ns(), ask_expired, q);
-		read_some(q, &n);
-		if (n == 0)
-			wait_for_work(q);
+		send_verdicts(q);
+		/* The usual case, with no other system call than one to read and one to answer. */
+		bool wait = q->hold.n == 0;
+		if (read_some(q, wait) == 0 && !wait)
+			wait_for_deadline(q);
 	}
 	wind_up(q);
 }
@@ -229,17 +221,14 @@ static void *run(void *arg)
 	sem_post(&q->started);
 	if (ok)
 		serve(q);
-	else
-		bh_nfq_finish(&q->nfq);
 	return NULL;
 }
 
 static void queue_free(struct bh_queue *q)
 {
+	bh_nfq_finish(&q->nfq);
 	bh_hold_finish(&q->hold);
 	sem_destroy(&q->started);
-	if (q->wake >= 0)
-		close(q->wake);
 	if (q->proc >= 0)
 		close(q->proc);
 	free(q);
@@ -269,8 +258,7 @@ int bh_queue_start(
 	bh_hold_init(
 		&q->hold, opts->hold_max < opts->maxlen / 2 ? opts->hold_max : opts->maxlen / 2);
 	sem_init(&q->started, 0, 0);
-	q->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int r = q->wake < 0 ? -errno : start_thread(q);
+	int r = start_thread(q);
 	if (r == 0) {
 		while (sem_wait(&q->started) < 0)
 			;
@@ -285,17 +273,10 @@ int bh_queue_start(
 	return r;
 }
 
-static void wake(struct bh_queue *q)
-{
-	uint64_t one = 1;
-
-	(void)!write(q->wake, &one, sizeof(one));
-}
-
 void bh_queue_recheck(struct bh_queue *q)
 {
 	atomic_store(&q->recheck, true);
-	wake(q);
+	bh_nfq_wake(&q->nfq);
 }
 
 void bh_queue_stop(struct bh_queue *q)
@@ -303,7 +284,7 @@ void bh_queue_stop(struct bh_queue *q)
 	if (!q)
 		return;
 	atomic_store(&q->stop, true);
-	wake(q);
+	bh_nfq_wake(&q->nfq);
 	pthread_join(q->thread, NULL);
 	queue_free(q);
 }

@@ -421,6 +421,84 @@ static void test_stop_decides_what_waits(void **state)
 		assert_hears(f->in, "x");
 }
 
+/* Packets that wait in the kernel's queue when `sent` is called. */
+static atomic_int sent_calls, waiting_when_sent;
+static void look_at_queue(void *arg)
+{
+	struct oracle *o = arg;
+	char line[256] = "";
+	unsigned num, port, waiting;
+
+	if (o->calls == sent_calls)
+		return; /* nothing new was decided */
+	sent_calls = o->calls;
+	FILE *f = fopen("/proc/thread-self/net/netfilter/nfnetlink_queue", "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%u %u %u", &num, &port, &waiting) == 3 && num == plain.num)
+			waiting_when_sent += (int)waiting;
+	if (f)
+		fclose(f);
+	else
+		waiting_when_sent = -1000;
+}
+
+static void test_tells_after_the_verdict(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_queue_opts opts = plain;
+
+	opts.sent = look_at_queue;
+	sent_calls = waiting_when_sent = 0;
+	struct bh_queue *q = start(&opts, &f->o);
+	for (int i = 1; i <= 20; i++) {
+		say(f->out, "one");
+		until(&sent_calls, i);
+	}
+	assert_int_equal(waiting_when_sent, 0);
+	f->o.answer = BH_PACKET_HOLD; /* and of a held one, when it is decided at last */
+	f->o.answer_expired = BH_PACKET_ACCEPT;
+	say(f->out, "late");
+	until(&sent_calls, 21); /* held: it still waits */
+	assert_int_equal(waiting_when_sent, 1);
+	until(&sent_calls, 22);
+	assert_int_equal(waiting_when_sent, 1);
+	bh_queue_stop(q);
+}
+
+/* A request that finds the socket full, so that the kernel can't answer, is heard all the same. */
+static void test_stop_when_full(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_queue_opts opts = plain;
+
+	opts.maxlen = 128;
+	opts.fail_open = true;
+	for (int i = 0; i < 20; i++) {
+		struct bh_queue *q = start(&opts, &f->o);
+		int64_t begin = now_ms();
+		for (int k = 0; k < 500; k++)
+			say(f->out, "flood");
+		bh_queue_recheck(q);
+		bh_queue_stop(q);
+		assert_true(now_ms() - begin < 5000);
+	}
+}
+
+/* Nothing comes, nothing is held: only a request wakes the thread. */
+static void test_stop_when_idle(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < 50; i++) {
+		struct bh_queue *q = start(&plain, &f->o);
+		if (i % 2)
+			bh_queue_recheck(q);
+		if (i % 5 == 0)
+			sleep_ms(20); /* it waits by now */
+		bh_queue_stop(q);
+	}
+}
+
 static void test_busy(void **state)
 {
 	struct fixture *f = *state;
@@ -493,6 +571,9 @@ int main(void)
 		LOCAL(test_full_fails_open),
 		LOCAL(test_stop),
 		LOCAL(test_stop_decides_what_waits),
+		LOCAL(test_tells_after_the_verdict),
+		LOCAL(test_stop_when_full),
+		LOCAL(test_stop_when_idle),
 		LOCAL(test_busy),
 		LOCAL(test_unprivileged),
 		LOCAL(test_malformed),
