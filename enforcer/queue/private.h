@@ -52,6 +52,13 @@ void bh_nfq_wake(const struct bh_nfq *n);
 void bh_nfq_verdict(struct bh_nfq *n, uint32_t id, uint32_t verdict, bool set_mark, uint32_t mark);
 void bh_nfq_flush(struct bh_nfq *n); /* sends what was collected */
 
+/* --- sched.c --- */
+
+/* The calling thread asks for short turns on the CPU: when it has something to do, it does not wait
+ * for the end of a longer one. Where the kernel does not know of them (before 6.12) nothing
+ * changes. */
+void bh_queue_short_turns(void);
+
 /* --- hold.c: packets that wait for a better answer --- */
 
 struct bh_held {

@@ -214,6 +214,7 @@ static void *run(void *arg)
 
 	snprintf(name, sizeof(name), "queue-%u", q->opts.num);
 	pthread_setname_np(pthread_self(), name);
+	bh_queue_short_turns();
 	/* /proc/net is the main thread's, whose network namespace may be another. */
 	q->proc = open("/proc/thread-self/net/netfilter/nfnetlink_queue", O_RDONLY | O_CLOEXEC);
 	q->start_result = bh_nfq_open(&q->nfq, &q->opts);

@@ -3,6 +3,8 @@
  * come from iptables-nft, whose NFQUEUE target works on kernels with and without nft_queue. */
 #include "system/queue/oracle.h"
 
+#include <sys/syscall.h>
+
 static void rules(const char *target)
 {
 	assert_int_equal(bh_sh("iptables-nft -F OUTPUT"), 0);
@@ -465,6 +467,52 @@ static void test_tells_after_the_verdict(void **state)
 	bh_queue_stop(q);
 }
 
+/* linux/sched/types.h has a struct sched_param of its own, which older C libraries don't know. */
+struct attr {
+	uint32_t size, sched_policy;
+	uint64_t sched_flags;
+	int32_t sched_nice;
+	uint32_t sched_priority;
+	uint64_t sched_runtime, sched_deadline, sched_period;
+};
+
+static long slice_of_this_thread(int *ret_nice)
+{
+	struct attr a = {.size = sizeof(a)};
+
+	assert_int_equal(syscall(SYS_sched_getattr, 0, &a, sizeof(a), 0), 0);
+	*ret_nice = a.sched_nice;
+	return (long)a.sched_runtime; /* before 6.12: 0 */
+}
+
+static atomic_long slice;
+static atomic_int niceness, looked;
+static enum bh_packet_verdict look_at_slice(
+	const struct bh_packet *p BH_UNUSED, void *arg BH_UNUSED)
+{
+	int n;
+
+	slice = slice_of_this_thread(&n);
+	niceness = n;
+	looked++;
+	return BH_PACKET_ACCEPT;
+}
+
+static void test_short_turns(void **state)
+{
+	struct fixture *f = *state;
+	struct bh_queue *q = NULL;
+	int mine;
+	long usual = slice_of_this_thread(&mine);
+
+	assert_int_equal(bh_queue_start(&plain, look_at_slice, NULL, &q), 0);
+	say(f->out, "hello");
+	until(&looked, 1);
+	bh_queue_stop(q);
+	assert_int_equal(niceness, mine);
+	assert_int_equal(slice, usual ? 100000 : 0);
+}
+
 /* A request that finds the socket full, so that the kernel can't answer, is heard all the same. */
 static void test_stop_when_full(void **state)
 {
@@ -572,6 +620,7 @@ int main(void)
 		LOCAL(test_stop),
 		LOCAL(test_stop_decides_what_waits),
 		LOCAL(test_tells_after_the_verdict),
+		LOCAL(test_short_turns),
 		LOCAL(test_stop_when_full),
 		LOCAL(test_stop_when_idle),
 		LOCAL(test_busy),
