@@ -296,11 +296,13 @@ static void match_tcp_not_syn(struct nftnl_rule *r, struct bh_nft_known *known)
 	add_cmp(r, NFT_CMP_NEQ, &syn, sizeof(syn));
 }
 
-static void match_lo(struct nftnl_rule *r, uint32_t key)
+/* An interface's name, or its kind: strings of one length to the kernel. */
+static void match_interface(struct nftnl_rule *r, uint32_t key, const char *is)
 {
-	static const char lo[IFNAMSIZ] = "lo";
+	char text[IFNAMSIZ] = "";
+	snprintf(text, sizeof(text), "%s", is);
 	bh_nft_add_meta(r, key, NFT_REG_1);
-	add_cmp(r, NFT_CMP_EQ, lo, sizeof(lo));
+	add_cmp(r, NFT_CMP_EQ, text, sizeof(text));
 }
 
 /* Types one by one, or a set of them. */
@@ -399,10 +401,13 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 	case BH_MATCH_ICMPV6_TYPES:
 		return match_icmpv6(r, m, known, place);
 	case BH_MATCH_IIF_LO:
-		match_lo(r, NFT_META_IIFNAME);
+		match_interface(r, NFT_META_IIFNAME, "lo");
 		return 0;
 	case BH_MATCH_OIF_LO:
-		match_lo(r, NFT_META_OIFNAME);
+		match_interface(r, NFT_META_OIFNAME, "lo");
+		return 0;
+	case BH_MATCH_IIF_BRIDGE:
+		match_interface(r, NFT_META_IIFKIND, "bridge");
 		return 0;
 	case BH_MATCH_LIMIT:
 		nftnl_rule_add_expr(r, bh_nft_limit(m->rate, m->burst, false));

@@ -110,6 +110,7 @@ enum bh_match_kind {
 	BH_MATCH_ICMPV6_TYPES, /* icmpv6 type { … } (ports: first = type) */
 	BH_MATCH_IIF_LO, /* iif "lo" by name: iifname "lo" */
 	BH_MATCH_OIF_LO,
+	BH_MATCH_IIF_BRIDGE, /* meta iifkind "bridge": in an inet chain, came in by a bridge */
 	BH_MATCH_LIMIT, /* limit rate N/second burst M packets */
 	BH_MATCH_MARK, /* meta mark & MASK == MARK */
 	BH_MATCH_IP_OPTION, /* ip option lsrr|ssrr exists (proto: the option's number, RFC 791) */

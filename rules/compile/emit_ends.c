@@ -104,9 +104,10 @@ void bh_emit_unknown(struct bh_chain *c, enum bh_match_kind kind)
 	for (int family = BH_IPV4; family <= BH_IPV6; family += 2) {
 		enum bh_family f = (enum bh_family)family;
 		struct bh_rule *r = bh_chain_add(c, NULL);
-		bh_emit_set_match(r, kind, f, of(f, "networks4", "networks6"));
+		/* First: it spares most packets the other, which is a search in a tree. */
 		bh_emit_set_match(r, kind, f, of(f, "inhabited4", "inhabited6"));
-		r->match[1].neg = true;
+		r->match[0].neg = true;
+		bh_emit_set_match(r, kind, f, of(f, "networks4", "networks6"));
 		bh_emit_go(r, BH_ACT_GOTO, "hold");
 	}
 }

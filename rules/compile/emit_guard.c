@@ -82,6 +82,16 @@ static void source6(struct bh_rule *r, const char *prefix)
 	source(r, BH_IPV6, prefix);
 }
 
+static struct bh_match *ether_types(struct bh_rule *r, const uint16_t *type, size_t n)
+{
+	struct bh_match *m = bh_rule_match(r, BH_MATCH_ETHER_TYPE);
+	m->n_ports = n;
+	m->port = bh_xcalloc(n, sizeof(*m->port));
+	for (size_t i = 0; i < n; i++)
+		m->port[i] = (struct bh_port_range){type[i], type[i]};
+	return m;
+}
+
 static void udp_port(struct bh_rule *r, enum bh_match_kind kind, uint16_t port)
 {
 	struct bh_match *m = bh_rule_match(r, kind);
@@ -283,32 +293,35 @@ static void emit_bridge(struct bh_ruleset *rs)
 	drop_strict(c);
 	drop_foreign(c);
 
-	/* What an observed workload may still send, tags and all, reaches nobody who enforces. */
+	/* What an observed workload may still send, tags and all, reaches nobody who enforces. Most
+	 * frames pay for the first rule only, which asks no set. */
 	c = bh_ruleset_add_chain(rs, "deliver", BH_HOOK_FORWARD, FIRST, NULL);
 	c->table = BH_TABLE_BRIDGE;
-	struct bh_rule *r = bh_chain_add(c, "tagged or of another protocol");
-	struct bh_match *m = bh_rule_match(r, BH_MATCH_ETHER_TYPE); /* first: the cheaper one */
-	m->neg = true;
-	m->n_ports = BH_ARRAY_SIZE(governed);
-	m->port = bh_xcalloc(m->n_ports, sizeof(*m->port));
-	for (size_t i = 0; i < m->n_ports; i++)
-		m->port[i] = (struct bh_port_range){governed[i], governed[i]};
+	struct bh_rule *r = bh_chain_add(c, NULL);
+	ether_types(r, governed, 1);
+	end(r, BH_ACT_ACCEPT);
+	r = bh_chain_add(c, "tagged or of another protocol");
+	ether_types(r, governed, BH_ARRAY_SIZE(governed))->neg = true;
 	end(in_set(r, 0, "strict", read_out, 1, false), BH_ACT_DROP);
 }
 
 /*
- * A workload's address is believed from its bridge, where the guard has looked at it, or from its
- * routed veth. Frames to the groups that are reserved for bridges (01:80:c2:00:00:0X) do not enter
- * the bridge: they come from the bridged veth itself, past the guard. Link-local addresses mean
- * something on their own link only.
+ * A workload's address is believed from a bridge, where the guard has looked at it by port, or from
+ * its routed veth. Frames to the groups that are reserved for bridges (01:80:c2:00:00:0X) do not
+ * enter the bridge: they come from the bridged veth itself, past the guard. Link-local addresses
+ * mean something on their own link only.
  */
 static void drop_elsewhere(struct bh_chain *c)
 {
-	struct bh_rule *r;
-	/* What all checks below would let through, most of what workloads send, pays for one. */
+	/* Whatever bridge: its ports have been asked for a workload's address, the ports of nobody
+	 * as well. Most packets of workloads pay for this rule only, which asks no set. */
+	struct bh_rule *r = bh_chain_add(c, "looked at by its port");
+	bh_rule_match(r, BH_MATCH_IIF_BRIDGE);
+	end(r, BH_ACT_ACCEPT);
 	for (int v6 = 0; v6 < 2; v6++)
-		end(in_set(bh_chain_add(c, NULL), v6 ? BH_IPV6 : BH_IPV4, v6 ? "home6" : "home4",
-			    read_routed, BH_ARRAY_SIZE(read_routed), false),
+		end(in_set(bh_chain_add(c, NULL), v6 ? BH_IPV6 : BH_IPV4,
+			    v6 ? "routed-ip6" : "routed-ip4", read_routed,
+			    BH_ARRAY_SIZE(read_routed), false),
 			BH_ACT_ACCEPT);
 	/* The node's own packets, and what it refuses to itself in a workload's name. */
 	r = bh_chain_add(c, NULL);
@@ -318,11 +331,10 @@ static void drop_elsewhere(struct bh_chain *c)
 	source6(r, "fe80::/10");
 	end(in_set(r, 0, "veths", read_port, 1, true), BH_ACT_ACCEPT);
 	for (int v6 = 0; v6 < 2; v6++) {
-		uint8_t family = v6 ? BH_IPV6 : BH_IPV4;
 		r = bh_chain_add(c, "a workload's address from elsewhere");
-		bh_emit_set_match(r, BH_MATCH_SADDR_SET, family, v6 ? "homed6" : "homed4");
-		misplaced(in_set(r, family, v6 ? "home6" : "home4", read_routed,
-			BH_ARRAY_SIZE(read_routed), true));
+		bh_emit_set_match(
+			r, BH_MATCH_SADDR_SET, v6 ? BH_IPV6 : BH_IPV4, v6 ? "homed6" : "homed4");
+		misplaced(r);
 	}
 	end(in_set(bh_chain_add(c, NULL), 0, "veths", read_port, 1, true), BH_ACT_ACCEPT);
 	r = bh_chain_add(c, "past its bridge");
@@ -335,12 +347,6 @@ static void emit_routed(struct bh_ruleset *rs)
 		bh_ruleset_add_chain(rs, "source", BH_HOOK_PREROUTING, BEFORE_CONNTRACK, NULL);
 	struct bh_rule *r;
 	drop_elsewhere(c);
-	for (int v6 = 0; v6 < 2; v6++) {
-		r = bh_chain_add(c, NULL);
-		end(in_set(r, v6 ? BH_IPV6 : BH_IPV4, v6 ? "routed-ip6" : "routed-ip4", read_routed,
-			    BH_ARRAY_SIZE(read_routed), false),
-			BH_ACT_ACCEPT);
-	}
 	accept_unaddressed(c, false);
 	r = bh_chain_add(c, "not its own address");
 	misplaced(in_set(r, 0, "routed-strict", read_port, 1, false));

@@ -51,8 +51,6 @@ enum {
 	ROUTED_IP4,
 	ROUTED_IP6,
 	VETHS,
-	HOME4,
-	HOME6,
 	PORT_SETS
 };
 
@@ -82,8 +80,6 @@ static void make_sets(struct bh_ruleset *rs)
 		[ROUTED_IP4] = {"routed-ip4", BH_TABLE_INET, BH_IPV4, routed, 2, "own addresses"},
 		[ROUTED_IP6] = {"routed-ip6", BH_TABLE_INET, BH_IPV6, routed, 2, "own addresses"},
 		[VETHS] = {"veths", BH_TABLE_INET, 0, port, 1, "all veths"},
-		[HOME4] = {"home4", BH_TABLE_INET, BH_IPV4, routed, 2, "where addresses come from"},
-		[HOME6] = {"home6", BH_TABLE_INET, BH_IPV6, routed, 2, "where addresses come from"},
 	};
 	for (size_t i = 0; i < PORT_SETS; i++)
 		bh_ruleset_add_concat_set(rs, set[i].name, set[i].table, set[i].family, set[i].part,
@@ -95,14 +91,6 @@ struct port {
 	const struct bh_interface *iface;
 	char *comment;
 };
-
-/* By the name that the inet hooks see: of the bridge, or of the veth. */
-static void put_home(const struct port *p, const struct bh_addr *a)
-{
-	const char *name = p->iface->bridge ? p->iface->bridge : p->iface->host_name;
-	struct bh_value v[2] = {bh_value_ifname(name), bh_value_addr(a)};
-	bh_set_add_parts(&p->set[a->family == BH_IPV6 ? HOME6 : HOME4], v, p->comment);
-}
 
 static void put(const struct port *p, int set, const struct bh_addr *a)
 {
@@ -154,12 +142,10 @@ static void put_port(const struct bh_engine *e, size_t workload, const struct po
 		for (size_t k = 0; k < w->iface[i].n_addrs; k++) {
 			const struct bh_addr *a = &w->iface[i].addr[k];
 			bool own = bh_inventory_owner(e->inv, a) == (int)workload;
-			if (own)
-				put_addr(p, a);
 			/* The same link-local address can be honest on two links. */
 			if (own || (!p->iface->bridge && a->family == BH_IPV6 &&
 					   bh_addr_is_link_local(a)))
-				put_home(p, a);
+				put_addr(p, a);
 		}
 }
 

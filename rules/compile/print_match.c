@@ -203,6 +203,9 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 	case BH_MATCH_OIF_LO:
 		bh_buf_str(out, "oifname \"lo\"");
 		break;
+	case BH_MATCH_IIF_BRIDGE:
+		bh_buf_str(out, "meta iifkind \"bridge\"");
+		break;
 	case BH_MATCH_LIMIT:
 		bh_buf_printf(out, "limit rate %u/second burst %u packets", m->rate, m->burst);
 		break;

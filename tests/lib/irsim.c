@@ -163,6 +163,8 @@ static bool matches(struct sim *s, const struct bh_match *m)
 	case BH_MATCH_IIF_LO:
 	case BH_MATCH_OIF_LO:
 		return s->p->lo;
+	case BH_MATCH_IIF_BRIDGE: /* for base chains that the daemon's packets don't run through */
+		return false;
 	case BH_MATCH_LIMIT:
 		return true;
 	case BH_MATCH_MARK:

@@ -95,6 +95,7 @@ static inline void add_refuse(struct bh_ruleset *rs)
 	r->match[0].mask = BH_MARK_REFUSE;
 	match(rule(c, BH_ACT_ACCEPT, NULL), BH_MATCH_IIF_LO);
 	match(rule(c, BH_ACT_ACCEPT, NULL), BH_MATCH_OIF_LO);
+	match(rule(c, BH_ACT_ACCEPT, NULL), BH_MATCH_IIF_BRIDGE);
 	r = rule(c, BH_ACT_REJECT_TCP_RESET, NULL);
 	match(r, BH_MATCH_L4PROTO)->proto = 6;
 	rule(c, BH_ACT_REJECT_ADMIN, NULL);
@@ -167,6 +168,7 @@ static const char sample_text[] =
 	"\t\tmeta mark & 0x40000000 == 0x40000000 drop\n"
 	"\t\tiifname \"lo\" accept\n"
 	"\t\toifname \"lo\" accept\n"
+	"\t\tmeta iifkind \"bridge\" accept\n"
 	"\t\tmeta l4proto tcp reject with tcp reset\n"
 	"\t\treject with icmpx admin-prohibited\n\t}\n"
 	"}\n";
