@@ -5,25 +5,7 @@ queue again, are counted all the same, and never outlive the state that decided 
 import socket, time
 
 from lab import Child, Failure, Suite, wait_for
-
-DENY_B = """\
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: b, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: b}}
-  policyTypes: [Ingress]
-  ingress: [%s]
-"""
-FROM_A = "{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80}]}"
-
-
-def queue(lab, purpose):
-    return [q for q in lab.status()["queues"] if q["purpose"] == purpose][0]
-
-
-def received(lab):
-    return sum(q["received"] for q in lab.status()["queues"])
+from shop import POLICY, policy, queue, queued
 
 
 def cache(lab):
@@ -77,16 +59,16 @@ def repeats(lab, action, **match):
 def test_denied_tuples_stay_in_the_kernel(lab):
     a, b = lab.container("a"), lab.container("b")
     b.serve(tcp=[80], udp=[5000])
-    lab.policy("b.yaml", DENY_B % FROM_A)
+    lab.policy("b.yaml", policy())
     lab.start(mode="enforce")
     for addr in (b.v4, b.v6):
         before = cache(lab)["added"]
         spray(lab, a, addr, 5000, 1)
         cached(lab, before + 1)
-        n = received(lab)
+        n = queued(lab)
         spray(lab, a, addr, 5000, 500)
-        if received(lab) != n:
-            raise Failure(f"{received(lab) - n} of 500 packets of a denied tuple reached a queue")
+        if queued(lab) != n:
+            raise Failure(f"{queued(lab) - n} of 500 packets of a denied tuple reached a queue")
     # Other ports and sources are decided on their own.
     lab.expect([(a, b.v4, "tcp", 80, "open"), (a, b.v6, "tcp", 80, "open")])
     wait_for("every packet counted as a flow", lambda: flow_count(
@@ -99,11 +81,11 @@ def test_an_allowed_tuple_at_once(lab):
     """The cache is emptied by the change that allows what it denies."""
     a, b = lab.container("a"), lab.container("b")
     b.serve(tcp=[80, 81])
-    lab.policy("b.yaml", DENY_B % "")
+    lab.policy("b.yaml", POLICY % "")
     lab.start(mode="enforce")
     lab.expect([(a, b.v4, "tcp", 80, "drop"), (a, b.v6, "tcp", 80, "drop")])
     cached(lab, 2)
-    lab.policy("b.yaml", DENY_B % FROM_A)
+    lab.policy("b.yaml", policy())
     wait_for("the policy in force", lambda: lab.status()["policies"]["generation"] == 2)
     lab.expect([(a, b.v4, "tcp", 80, "open"), (a, b.v6, "tcp", 80, "open")])
 
@@ -112,7 +94,7 @@ def test_a_denied_tuple_at_once(lab):
     """A cached permission does not outlive the change that denies it."""
     a, b = lab.container("a"), lab.container("b")
     b.serve(tcp=[80], udp=[5000])
-    lab.policy("b.yaml", DENY_B % "")
+    lab.policy("b.yaml", POLICY % "")
     lab.start(mode="learn")
     table = [(a, x, p, port, None) for x in (b.v4, b.v6) for p, port in (("tcp", 80), ("udp", 5000))]
     lab.expect([(*t[:4], "open") for t in table])
@@ -145,10 +127,10 @@ def test_learned_tuples_stay_in_the_kernel(lab):
     wait_for("learned", lambda: lab.status()["learn"]["answered"] == 1)
     learned = len(lab.audited("learned"))
     last_new = lab.status()["learn"]["last_new"]
-    n = received(lab)
+    n = queued(lab)
     Child(a.netns, _connects, b.v4, 80, 200).result()
-    if received(lab) != n:
-        raise Failure(f"{received(lab) - n} packets of a learned tuple reached a queue")
+    if queued(lab) != n:
+        raise Failure(f"{queued(lab) - n} packets of a learned tuple reached a queue")
     wait_for("each connection counted", lambda: flow_count(
         lab, src="shop/a", dst="shop/b", port=80, reason="learned") == 201)
     edges = lab.api("learn", "status")["edges"]
@@ -165,9 +147,9 @@ def test_answer_of_a_cached_flow(lab):
     lab.expect([(a, b.v4, "tcp", 80, "closed")])
     cached(lab, 1)
     b.serve(tcp=[80])
-    n = received(lab)
+    n = queued(lab)
     lab.expect([(a, b.v4, "tcp", 80, "open")])
-    if received(lab) != n:
+    if queued(lab) != n:
         raise Failure("the second connection was queued: the test shows nothing")
     wait_for("learned", lambda: lab.audited("learned", destination__port=80))
 
@@ -175,13 +157,13 @@ def test_answer_of_a_cached_flow(lab):
 def test_would_be_denials_are_counted(lab):
     a, b = lab.container("a"), lab.container("b")
     b.serve(udp=[5000])
-    lab.policy("b.yaml", DENY_B % "")
+    lab.policy("b.yaml", POLICY % "")
     lab.start(mode="audit")
     spray(lab, a, b.v4, 5000, 1)
     cached(lab, 1)
-    n = received(lab)
+    n = queued(lab)
     spray(lab, a, b.v4, 5000, 300)
-    if received(lab) != n:
+    if queued(lab) != n:
         raise Failure("a would-be denied tuple was queued again")
     wait_for("every packet on record", lambda: repeats(
         lab, "would-deny", bulkhead__src__name="a", destination__port=5000) == 301, 30)
@@ -191,13 +173,13 @@ def test_refused_from_the_cache(lab):
     """deny: reject says no each time, also when the daemon is not asked again."""
     a, b = lab.container("a"), lab.container("b")
     b.serve(tcp=[80])
-    lab.policy("b.yaml", DENY_B % "")
+    lab.policy("b.yaml", POLICY % "")
     lab.start(mode="enforce", deny="reject")
     lab.expect([(a, b.v4, "tcp", 80, "closed"), (a, b.v6, "tcp", 80, "closed")])
     cached(lab, 2)
-    n = received(lab)
+    n = queued(lab)
     lab.expect([(a, b.v4, "tcp", 80, "closed"), (a, b.v6, "tcp", 80, "closed")])
-    if received(lab) != n:
+    if queued(lab) != n:
         raise Failure("not from the cache: the test shows nothing")
 
 
@@ -219,11 +201,11 @@ def test_threats_are_never_cached(lab):
 def test_a_scan_is_paced_and_told_once(lab):
     a, b, c = (lab.container(n) for n in "abc")
     b.serve(tcp=[80])
-    lab.policy("b.yaml", DENY_B % FROM_A)
+    lab.policy("b.yaml", policy())
     lab.start(mode="enforce", pace={"rate": 50, "burst": 20})
-    n = received(lab)
+    n = queued(lab)
     Child(c.netns, lambda: [_spray(b.v4, p, 1) for p in range(1000, 5000)] and 1).result()
-    got = received(lab) - n
+    got = queued(lab) - n
     if not 20 <= got <= 1000:
         raise Failure(f"{got} of 4000 packets were queued")
     lab.expect([(a, b.v4, "tcp", 80, "open"), (c, b.v4, "tcp", 80, "drop")])

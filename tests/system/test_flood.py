@@ -2,41 +2,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A flood, to the packet: what was sent is what is on record, with what was counted as lost or decided
 before the queue; also while the daemon stands still and the kernel's queue runs over."""
-import signal, socket, sqlite3
+import signal, sqlite3
 
 from lab import Child, Failure, Suite, wait_for
+from shop import datagrams, policy, queue
 
-POLICY = """\
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: b, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: b}}
-  policyTypes: [Ingress]
-  ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80}]}]
-"""
 PORTS = 10000
-
-
-def datagrams(addr, first, ports, each=1):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(("0.0.0.0", 5000))
-    for _ in range(each):
-        for port in range(first, first + ports):
-            s.sendto(b"x", (addr, port))
-    return ports * each
 
 
 def world(lab, mode, **conf):
     a, b, c = (lab.container(n) for n in "abc")
     lab.sh(b.netns, "iptables -A OUTPUT -p icmp -j DROP")  # nobody answers
-    lab.policy("b.yaml", POLICY)
+    lab.policy("b.yaml", policy())
     lab.start(mode=mode, **{"pace": {"rate": 0}, "queue": {"length": 1024}, **conf})
     return b, c
-
-
-def queue(lab, purpose):
-    return [q for q in lab.status()["queues"] if q["purpose"] == purpose][0]
 
 
 def count(lab, action, classes):

@@ -5,17 +5,9 @@ for learned edges. Who it was, also when the container is gone. What is lost is 
 import os, signal, socket
 
 from lab import Child, Failure, Suite, wait_for
+from shop import RULE, datagrams, policy
 
-POLICY = """\
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: b, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: b}}
-  policyTypes: [Ingress]
-  ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80}, {port: 1000, endPort: 60000, protocol: UDP}]}]
-"""
-RULE = "shop/b ingress rule 0"
+POLICY = policy("{port: 80}, {port: 1000, endPort: 60000, protocol: UDP}")
 
 
 def audit_conf(lab, **more):
@@ -34,17 +26,6 @@ def transfer(addr, port, send, times=1):
             got += len(s.recv(65536))
         s.close()
     return ports
-
-
-def datagrams(addr, first, n):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(("0.0.0.0", 5000))
-    for port in range(first, first + n):
-        try:
-            s.sendto(b"x", (addr, port))
-        except ConnectionRefusedError:
-            pass  # of an earlier one
-    return n
 
 
 def flush(lab, *match):

@@ -2,32 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Flows that a rule allows never meet the daemon, and are listed all the same: each once, with the
 rule, however many packets it has; and what finds no room is counted."""
-import socket, sqlite3
+import sqlite3
 
 from lab import Child, Failure, Suite, wait_for
+from shop import RULE, datagrams, policy, queued
 
-POLICY = """\
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: b, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: b}}
-  policyTypes: [Ingress]
-  ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80}, {port: 1000, endPort: 30000, protocol: UDP}]}]
-"""
-RULE = "shop/b ingress rule 0"
-
-
-def _datagrams(addr, port, ports, each):
-    """`each` datagrams to every one of `ports` ports, those to one port from one port."""
-    s = socket.socket(socket.AF_INET6 if ":" in addr else socket.AF_INET, socket.SOCK_DGRAM)
-    for p in range(port, port + ports):
-        for _ in range(each):
-            try:
-                s.sendto(b"x", (addr, p))
-            except ConnectionRefusedError:
-                pass  # of an earlier one
-    return ports * each
+POLICY = policy("{port: 80}, {port: 1000, endPort: 30000, protocol: UDP}")
 
 
 def world(lab, mode="enforce"):
@@ -39,10 +19,6 @@ def world(lab, mode="enforce"):
 
 def count(lab, **match):
     return sum(f["count"] for f in lab.flows() if all(f[k] == v for k, v in match.items()))
-
-
-def queued(lab):
-    return sum(q["received"] for q in lab.status()["queues"])
 
 
 def test_allowed_flows_are_listed_with_their_rule(lab):
@@ -69,7 +45,7 @@ def test_each_flow_counts_once(lab):
     """A stream that nobody answers: every packet is new to conntrack, and the flow is one."""
     a, b = world(lab)
     lab.sh(b.netns, "iptables -A OUTPUT -p icmp -j DROP")
-    Child(a.netns, _datagrams, b.v4, 2000, 3, 50).result()
+    Child(a.netns, datagrams, b.v4, 2000, 3, 50).result()
     wait_for("three flows", lambda: count(lab, protocol="udp") >= 3)
     # One reading later nothing has been added.
     lab.expect([(a, b.v4, "tcp", 80, "closed")])
@@ -97,7 +73,7 @@ def test_told_with_the_rule_that_allowed_them(lab):
 def test_what_finds_no_room_is_counted(lab):
     a, b = world(lab)
     lab.sh(b.netns, "iptables -A OUTPUT -p icmp -j DROP")
-    sent = Child(a.netns, _datagrams, b.v4, 2000, 11000, 1).result()
+    sent = Child(a.netns, datagrams, b.v4, 2000, 11000).result()
 
     def accounted():
         gaps = lab.audited("gap", bulkhead__change__class="allowed")

@@ -5,6 +5,7 @@ then decided by the policies for it, and neither let through unchecked nor lost.
 import select, socket, time
 
 from lab import Child, Failure, Suite, wait_for
+from shop import queue
 
 POLICY = """\
 apiVersion: networking.k8s.io/v1
@@ -67,10 +68,6 @@ def late(lab, name, labels):
     c = lab.container(name, labels=labels)
     lab.sh(c.netns, "ping -c1 -W1 10.77.0.1 >/dev/null; true")
     return c
-
-
-def queue(lab, purpose):
-    return [q for q in lab.status()["queues"] if q["purpose"] == purpose][0]
 
 
 def held(lab):

@@ -6,25 +6,9 @@ up no verdict. (`exit` is in test_audit.py.)"""
 import contextlib, json, os, socket
 
 from lab import BULKHEAD, TOP, Child, Failure, Skip, Suite, run, wait_for
+from shop import datagrams, policy
 
-POLICY = """\
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: b, namespace: shop}
-spec:
-  podSelector: {matchLabels: {app: b}}
-  policyTypes: [Ingress]
-  ingress: [{from: [{podSelector: {matchLabels: {app: a}}}], ports: [{port: 80}, {port: 7000, protocol: UDP}]}]
-"""
-
-
-def datagrams(addr, first, ports, each=1):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(("0.0.0.0", 5000))
-    for port in range(first, first + ports):
-        for _ in range(each):
-            s.sendto(b"x", (addr, port))
-    return ports * each
+POLICY = policy("{port: 80}, {port: 7000, protocol: UDP}")
 
 
 def flows_to(addr, port, n):
