@@ -8,7 +8,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 
@@ -42,19 +41,15 @@ static void put_tuple(struct nlmsghdr *nlh, const struct bh_flow *f, bool reply)
 
 static size_t put_ask(char *buf, const struct bh_flow *f, bool reply, uint32_t seq)
 {
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
-	nlh->nlmsg_flags = NLM_F_REQUEST;
-	nlh->nlmsg_seq = seq;
-	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	*nfg = (struct nfgenmsg){.nfgen_family = f->src.family == BH_IPV4 ? AF_INET : AF_INET6,
-		.version = NFNETLINK_V0};
+	uint8_t family = f->src.family == BH_IPV4 ? AF_INET : AF_INET6;
+	struct nlmsghdr *nlh = bh_ct_message(buf, IPCTNL_MSG_CT_GET, 0, family, seq);
 	put_tuple(nlh, f, reply);
 	return MNL_ALIGN(nlh->nlmsg_len);
 }
 
 struct asked {
 	const struct bh_flow *flow;
+	uint32_t last; /* question */
 	bool found[FLOWS_PER_SEND];
 	struct bh_ct_entry entry[FLOWS_PER_SEND];
 };
@@ -70,26 +65,15 @@ static void take(struct asked *a, uint32_t question, const struct nlmsghdr *nlh)
 		      bh_addr_eq(&got->src, &want->src) && bh_addr_eq(&got->dst, &want->dst);
 }
 
-/* 1: the last answer was in it, 0: more are to come, −errno. */
-static int read_answers(struct bh_ct *ct, struct asked *a, uint32_t first, size_t got)
+static int on_answer(const struct nlmsghdr *nlh, uint32_t question, void *arg)
 {
-	int left = (int)got;
-	for (const struct nlmsghdr *nlh = (void *)ct->rx; mnl_nlmsg_ok(nlh, left);
-		nlh = mnl_nlmsg_next(nlh, &left)) {
-		uint32_t question = nlh->nlmsg_seq - first;
-		if (question > ct->seq - first)
-			continue;
-		if (nlh->nlmsg_type != NLMSG_ERROR) {
-			take(a, question, nlh);
-		} else if (nlh->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr))) {
-			int err = ((const struct nlmsgerr *)mnl_nlmsg_get_payload(nlh))->error;
-			if (err && err != -ENOENT)
-				return err;
-		}
-		if (nlh->nlmsg_seq == ct->seq)
-			return 1;
-	}
-	return 0;
+	struct asked *a = arg;
+	const struct nlmsgerr *e = bh_ct_error(nlh);
+	if (nlh->nlmsg_type != NLMSG_ERROR)
+		take(a, question, nlh);
+	else if (e && e->error && e->error != -ENOENT)
+		return e->error;
+	return question == a->last;
 }
 
 static int ask_some(struct bh_ct *ct, struct asked *a, size_t n)
@@ -107,16 +91,8 @@ static int ask_some(struct bh_ct *ct, struct asked *a, size_t n)
 		}
 	if (len == 0)
 		return 0;
-	if (mnl_socket_sendto(ct->nl, buf, len) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t got = bh_ct_recv(ct->nl, ct->rx, BH_CT_RX);
-		if (got < 0)
-			return got == -EAGAIN ? -ETIMEDOUT : (int)got;
-		int rc = read_answers(ct, a, first, (size_t)got);
-		if (rc != 0)
-			return rc < 0 ? rc : 0;
-	}
+	a->last = ct->seq - first;
+	return bh_ct_request(ct, buf, len, first, on_answer, a);
 }
 
 int bh_ct_ask(struct bh_ct *ct, const struct bh_flow *flow, size_t n,

@@ -46,6 +46,16 @@ uint32_t bh_ct_left(const struct nlmsghdr *nlh);
  * NULL. */
 bool bh_ct_parse(const struct nlmsghdr *nlh, struct bh_ct_entry *ret, struct bh_ct_name *ret_name);
 
+/* message.c */
+/* Begins a message (IPCTNL_MSG_CT_*) in buf, which is aligned for it. */
+struct nlmsghdr *bh_ct_message(
+	char *buf, uint16_t what, uint16_t flags, uint8_t family, uint32_t seq);
+/* What a message of the kernel's says went wrong (0: nothing); NULL: it is none of these. */
+const struct nlmsgerr *bh_ct_error(const struct nlmsghdr *nlh);
+/* Sends messages, numbered first to ct->seq, and gives fn each answer with the question's number,
+ * from 0, until it returns 1, or −errno. 0 or −errno (−ETIMEDOUT: no answer came). */
+int bh_ct_request(struct bh_ct *ct, const void *buf, size_t len, uint32_t first,
+	int (*fn)(const struct nlmsghdr *nlh, uint32_t question, void *arg), void *arg);
 /* Forcing needs CAP_NET_ADMIN over the initial user namespace; without, the default has to do. */
 void bh_ct_set_rcvbuf(struct mnl_socket *nl, int size);
 /* Received bytes, or −errno (−EAGAIN: nothing there, or not in time). */

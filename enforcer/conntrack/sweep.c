@@ -7,7 +7,6 @@
 #include "private.h"
 
 #include <errno.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
@@ -36,55 +35,29 @@ static void visit(struct sweep *s, const struct nlmsghdr *nlh)
 	s->doomed[s->n++] = name;
 }
 
-/* 1: the walk is over, 0: it goes on, −errno. */
-static int step(struct bh_ct *ct, struct sweep *s, const struct nlmsghdr *nlh)
+static int step(const struct nlmsghdr *nlh, uint32_t question BH_UNUSED, void *arg)
 {
-	if (nlh->nlmsg_seq != ct->seq)
-		return 0;
+	const struct nlmsgerr *e = bh_ct_error(nlh);
 	if (nlh->nlmsg_type == NLMSG_DONE)
 		return 1;
-	if (nlh->nlmsg_type == NLMSG_ERROR) {
-		if (nlh->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)))
-			return -EBADMSG;
-		return ((const struct nlmsgerr *)mnl_nlmsg_get_payload(nlh))->error;
-	}
-	visit(s, nlh);
+	if (nlh->nlmsg_type == NLMSG_ERROR)
+		return e ? e->error : -EBADMSG;
+	visit(arg, nlh);
 	return 0;
 }
 
 static int walk(struct bh_ct *ct, struct sweep *s)
 {
 	_Alignas(struct nlmsghdr) char buf[64];
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = ++ct->seq;
-	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	*nfg = (struct nfgenmsg){.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
-	if (mnl_socket_sendto(ct->nl, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	for (;;) {
-		ssize_t got = bh_ct_recv(ct->nl, ct->rx, BH_CT_RX);
-		if (got < 0)
-			return got == -EAGAIN ? -ETIMEDOUT : (int)got;
-		int left = (int)got;
-		for (nlh = (void *)ct->rx; mnl_nlmsg_ok(nlh, left);
-			nlh = mnl_nlmsg_next(nlh, &left)) {
-			int rc = step(ct, s, nlh);
-			if (rc != 0)
-				return rc < 0 ? rc : 0;
-		}
-	}
+	uint32_t seq = ++ct->seq;
+	struct nlmsghdr *nlh = bh_ct_message(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC, seq);
+	return bh_ct_request(ct, buf, nlh->nlmsg_len, seq, step, s);
 }
 
 static size_t put_delete(char *buf, const struct bh_ct_name *name, uint32_t seq)
 {
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	nlh->nlmsg_seq = seq;
-	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
-	*nfg = (struct nfgenmsg){.nfgen_family = name->family, .version = NFNETLINK_V0};
+	struct nlmsghdr *nlh =
+		bh_ct_message(buf, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, name->family, seq);
 	mnl_attr_put(nlh, CTA_TUPLE_ORIG | NLA_F_NESTED, name->len, name->tuple);
 	mnl_attr_put_u32(nlh, CTA_ID, name->id);
 	if (name->has_zone)
@@ -92,28 +65,22 @@ static size_t put_delete(char *buf, const struct bh_ct_name *name, uint32_t seq)
 	return MNL_ALIGN(nlh->nlmsg_len);
 }
 
-/* The answers to deletes first..ct->seq, in their order. Counts those that deleted something. */
-static int answers(struct bh_ct *ct, uint32_t first, size_t *deleted)
+struct deletes {
+	uint32_t n;
+	size_t deleted; /* those that deleted something */
+};
+
+/* They are answered in their order. */
+static int on_deleted(const struct nlmsghdr *nlh, uint32_t question, void *arg)
 {
-	for (;;) {
-		ssize_t got = bh_ct_recv(ct->nl, ct->rx, BH_CT_RX);
-		if (got < 0)
-			return got == -EAGAIN ? -ETIMEDOUT : (int)got;
-		int left = (int)got;
-		for (const struct nlmsghdr *nlh = (void *)ct->rx; mnl_nlmsg_ok(nlh, left);
-			nlh = mnl_nlmsg_next(nlh, &left)) {
-			if (nlh->nlmsg_seq - first > ct->seq - first ||
-				nlh->nlmsg_type != NLMSG_ERROR ||
-				nlh->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)))
-				continue;
-			int err = ((const struct nlmsgerr *)mnl_nlmsg_get_payload(nlh))->error;
-			if (err && err != -ENOENT)
-				return err;
-			*deleted += err == 0;
-			if (nlh->nlmsg_seq == ct->seq)
-				return 0;
-		}
-	}
+	struct deletes *d = arg;
+	const struct nlmsgerr *e = bh_ct_error(nlh);
+	if (!e)
+		return 0;
+	if (e->error && e->error != -ENOENT)
+		return e->error;
+	d->deleted += e->error == 0;
+	return question + 1 == d->n;
 }
 
 static int delete_some(struct bh_ct *ct, const struct bh_ct_name *name, size_t n, size_t *deleted)
@@ -123,9 +90,10 @@ static int delete_some(struct bh_ct *ct, const struct bh_ct_name *name, size_t n
 	uint32_t first = ct->seq + 1;
 	for (size_t i = 0; i < n; i++)
 		len += put_delete(buf + len, &name[i], ++ct->seq);
-	if (mnl_socket_sendto(ct->nl, buf, len) < 0)
-		return -errno;
-	return answers(ct, first, deleted);
+	struct deletes d = {.n = (uint32_t)n};
+	int r = bh_ct_request(ct, buf, len, first, on_deleted, &d);
+	*deleted += d.deleted;
+	return r;
 }
 
 int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,

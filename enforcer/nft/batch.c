@@ -16,6 +16,8 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
+#include "netlink/netlink.h"
+
 #define TRIES 3 /* for EINTR: kernels such as 6.1 drop a batch for any pending signal */
 
 void bh_nft_batch_finish(struct bh_nft_batch *b)
@@ -65,25 +67,6 @@ struct nlmsghdr *bh_nft_batch_add(struct bh_nft_batch *b, uint8_t table, uint16_
 void bh_nft_batch_done(struct bh_nft_batch *b, const struct nlmsghdr *nlh)
 {
 	b->len += MNL_ALIGN(nlh->nlmsg_len);
-}
-
-ssize_t bh_nft_recv(struct mnl_socket *nl, void *buf, size_t size, int flags)
-{
-	struct sockaddr_nl from = {0};
-	struct iovec iov = {buf, size};
-	struct msghdr m = {
-		.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1};
-	for (;;) {
-		ssize_t got = recvmsg(mnl_socket_get_fd(nl), &m, flags);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (m.msg_flags & MSG_TRUNC)
-			return -ENOBUFS;
-		if (from.nl_pid == 0) /* only the kernel is believed */
-			return got;
-	}
 }
 
 /* The socket takes a message of at most its send buffer, and truncates nothing silently. */
@@ -168,7 +151,8 @@ static void take_answer(struct answer *a, const struct nlmsghdr *nlh)
 static int collect(struct bh_nft *n, struct answer *a)
 {
 	for (;;) {
-		ssize_t got = bh_nft_recv(n->nl, n->rx, BH_NFT_MSG_ROOM, MSG_DONTWAIT);
+		ssize_t got = bh_netlink_recv(
+			mnl_socket_get_fd(n->nl), n->rx, BH_NFT_MSG_ROOM, MSG_DONTWAIT);
 		if (got == -EAGAIN)
 			break;
 		if (got == -ENOBUFS && a->err)

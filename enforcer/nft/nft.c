@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include "netlink/netlink.h"
+
 #define RCVBUF (4 << 20) /* for the answers to a batch in which everything is refused */
 #define ANSWER_SECONDS 10 /* the kernel answers at once; never wait for ever */
 
@@ -116,7 +118,7 @@ static int take(struct bh_nft *n, const struct nlmsghdr *nlh, struct answers *a)
 static int receive(struct bh_nft *n, struct answers *a)
 {
 	for (;;) {
-		ssize_t got = bh_nft_recv(n->nl, n->rx, BH_NFT_MSG_ROOM, 0);
+		ssize_t got = bh_netlink_recv(mnl_socket_get_fd(n->nl), n->rx, BH_NFT_MSG_ROOM, 0);
 		if (got < 0)
 			return got == -EAGAIN ? -ETIMEDOUT : (int)got;
 		int left = (int)got;

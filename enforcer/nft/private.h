@@ -96,7 +96,6 @@ static inline uint8_t bh_nft_family(uint8_t table)
 	return table == BH_TABLE_BRIDGE ? NFPROTO_BRIDGE : NFPROTO_INET;
 }
 int bh_nft_generation(struct bh_nft *n, uint32_t *ret);
-ssize_t bh_nft_recv(struct mnl_socket *nl, void *buf, size_t size, int flags);
 
 /* object.c. err: −EINVAL for names and comments that the kernel or nft would not take. */
 bool bh_nft_name_ok(const char *name);

@@ -19,6 +19,8 @@
 #include <linux/netfilter/nfnetlink_compat.h>
 #include <sys/socket.h>
 
+#include "netlink/netlink.h"
+
 #define RCVBUF (8 << 20)
 #define LARGE 4096 /* bytes of a transaction: below, turning away costs more than it saves */
 #define MESSAGES_PER_DRAIN 65536 /* a flood by others must not keep us here; poll comes again */
@@ -141,7 +143,8 @@ int bh_nft_watch_drain(struct bh_nft *n)
 	if (!n->watch)
 		return 0;
 	for (int seen = 0; lost || seen < MESSAGES_PER_DRAIN;) { /* after a loss: to the end */
-		ssize_t got = bh_nft_recv(n->watch, n->rx, BH_NFT_MSG_ROOM, MSG_DONTWAIT);
+		ssize_t got = bh_netlink_recv(
+			mnl_socket_get_fd(n->watch), n->rx, BH_NFT_MSG_ROOM, MSG_DONTWAIT);
 		if (got == -EAGAIN)
 			break;
 		if (got == -ENOBUFS) {
