@@ -129,6 +129,9 @@ int bh_store_begin(struct bh_store *s); /* before each write */
 /* The cached statement of `which`, prepared from `sql` on first use, reset and unbound. */
 int bh_store_statement(
 	struct bh_store *s, enum bh_store_stmt which, const char *sql, sqlite3_stmt **ret);
+/* The same of a write, in a transaction. */
+int bh_store_change(
+	struct bh_store *s, enum bh_store_stmt which, const char *sql, sqlite3_stmt **ret);
 int bh_store_run(struct bh_store *s, sqlite3_stmt *st); /* a write: steps to the end */
 int bh_store_finish_read(struct bh_store *s, sqlite3_stmt *st, int rc); /* after the last step */
 

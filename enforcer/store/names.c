@@ -26,12 +26,10 @@ int bh_store_put_name(struct bh_store *s, const struct bh_name_row *r)
 {
 	struct bh_buf bh_autobuf end = {0};
 	sqlite3_stmt *st;
-	int e = bh_store_begin(s);
-	if (e == 0)
-		e = bh_store_statement(s, BH_STMT_PUT_NAME,
-			"INSERT OR REPLACE INTO name (end, addr, name, first_seen, last_seen)"
-			" VALUES (?,?,?,?,?)",
-			&st);
+	int e = bh_store_change(s, BH_STMT_PUT_NAME,
+		"INSERT OR REPLACE INTO name (end, addr, name, first_seen, last_seen)"
+		" VALUES (?,?,?,?,?)",
+		&st);
 	if (e < 0)
 		return e;
 	bind_key(st, r, &end);
@@ -44,10 +42,8 @@ int bh_store_drop_name(struct bh_store *s, const struct bh_name_row *r)
 {
 	struct bh_buf bh_autobuf end = {0};
 	sqlite3_stmt *st;
-	int e = bh_store_begin(s);
-	if (e == 0)
-		e = bh_store_statement(s, BH_STMT_DROP_NAME,
-			"DELETE FROM name WHERE end = ? AND addr = ? AND name = ?", &st);
+	int e = bh_store_change(s, BH_STMT_DROP_NAME,
+		"DELETE FROM name WHERE end = ? AND addr = ? AND name = ?", &st);
 	if (e < 0)
 		return e;
 	bind_key(st, r, &end);

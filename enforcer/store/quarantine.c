@@ -18,13 +18,11 @@ int bh_store_put_quarantine(struct bh_store *s, const struct bh_quarantine_row *
 {
 	struct bh_buf bh_autobuf allow = {0};
 	sqlite3_stmt *st;
-	int r = bh_store_begin(s);
-	if (r == 0)
-		r = bh_store_statement(s, BH_STMT_PUT_QUARANTINE,
-			"INSERT OR REPLACE INTO quarantine"
-			" (namespace, name, id, allow, reason, at, uid, pid) VALUES "
-			"(?,?,?,?,?,?,?,?)",
-			&st);
+	int r = bh_store_change(s, BH_STMT_PUT_QUARANTINE,
+		"INSERT OR REPLACE INTO quarantine"
+		" (namespace, name, id, allow, reason, at, uid, pid) VALUES "
+		"(?,?,?,?,?,?,?,?)",
+		&st);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; q->allow && i < q->allow->n; i++) {
@@ -39,10 +37,8 @@ int bh_store_put_quarantine(struct bh_store *s, const struct bh_quarantine_row *
 int bh_store_drop_quarantine(struct bh_store *s, const char *namespace, const char *name)
 {
 	sqlite3_stmt *st;
-	int r = bh_store_begin(s);
-	if (r == 0)
-		r = bh_store_statement(s, BH_STMT_DROP_QUARANTINE,
-			"DELETE FROM quarantine WHERE namespace = ? AND name = ?", &st);
+	int r = bh_store_change(s, BH_STMT_DROP_QUARANTINE,
+		"DELETE FROM quarantine WHERE namespace = ? AND name = ?", &st);
 	if (r < 0)
 		return r;
 	bh_store_bind_text(st, 1, namespace);

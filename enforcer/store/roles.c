@@ -8,12 +8,10 @@ int bh_store_put_role(struct bh_store *s, const struct bh_role_row *r)
 {
 	struct bh_buf bh_autobuf end = {0};
 	sqlite3_stmt *st;
-	int e = bh_store_begin(s);
-	if (e == 0)
-		e = bh_store_statement(s, BH_STMT_PUT_ROLE,
-			"INSERT OR REPLACE INTO role (end, since, last, learned, starts, hours,"
-			" instances) VALUES (?,?,?,?,?,?,?)",
-			&st);
+	int e = bh_store_change(s, BH_STMT_PUT_ROLE,
+		"INSERT OR REPLACE INTO role (end, since, last, learned, starts, hours,"
+		" instances) VALUES (?,?,?,?,?,?,?)",
+		&st);
 	if (e < 0)
 		return e;
 	bh_store_format_end(&r->end, &end);
@@ -32,9 +30,7 @@ int bh_store_drop_role(struct bh_store *s, const struct bh_end *end)
 {
 	struct bh_buf bh_autobuf text = {0};
 	sqlite3_stmt *st;
-	int e = bh_store_begin(s);
-	if (e == 0)
-		e = bh_store_statement(s, BH_STMT_DROP_ROLE, "DELETE FROM role WHERE end = ?", &st);
+	int e = bh_store_change(s, BH_STMT_DROP_ROLE, "DELETE FROM role WHERE end = ?", &st);
 	if (e < 0)
 		return e;
 	bh_store_format_end(end, &text);

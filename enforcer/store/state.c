@@ -7,12 +7,10 @@
 int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m)
 {
 	sqlite3_stmt *st;
-	int r = bh_store_begin(s);
-	if (r == 0)
-		r = bh_store_statement(s, BH_STMT_PUT_MODE,
-			"INSERT OR REPLACE INTO mode (scope, mode, set_at, uid, until, back)"
-			" VALUES (?,?,?,?,?,?)",
-			&st);
+	int r = bh_store_change(s, BH_STMT_PUT_MODE,
+		"INSERT OR REPLACE INTO mode (scope, mode, set_at, uid, until, back)"
+		" VALUES (?,?,?,?,?,?)",
+		&st);
 	if (r < 0)
 		return r;
 	bh_store_bind_text(st, 1, m->scope ? m->scope : "");
@@ -28,10 +26,7 @@ int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m)
 int bh_store_drop_mode(struct bh_store *s, const char *scope)
 {
 	sqlite3_stmt *st;
-	int r = bh_store_begin(s);
-	if (r == 0)
-		r = bh_store_statement(
-			s, BH_STMT_DROP_MODE, "DELETE FROM mode WHERE scope = ?", &st);
+	int r = bh_store_change(s, BH_STMT_DROP_MODE, "DELETE FROM mode WHERE scope = ?", &st);
 	if (r < 0)
 		return r;
 	bh_store_bind_text(st, 1, scope);
@@ -78,10 +73,8 @@ int bh_store_load_modes(
 int bh_store_put_u64(struct bh_store *s, const char *name, uint64_t v)
 {
 	sqlite3_stmt *st;
-	int r = bh_store_begin(s);
-	if (r == 0)
-		r = bh_store_statement(s, BH_STMT_PUT_VALUE,
-			"INSERT OR REPLACE INTO value (name, value) VALUES (?,?)", &st);
+	int r = bh_store_change(s, BH_STMT_PUT_VALUE,
+		"INSERT OR REPLACE INTO value (name, value) VALUES (?,?)", &st);
 	if (r < 0)
 		return r;
 	bh_store_bind_text(st, 1, name);

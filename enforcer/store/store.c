@@ -177,6 +177,13 @@ static int end_step(struct bh_store *s, sqlite3_stmt *st, int rc)
 	return r;
 }
 
+int bh_store_change(
+	struct bh_store *s, enum bh_store_stmt which, const char *sql, sqlite3_stmt **ret)
+{
+	int e = bh_store_begin(s);
+	return e < 0 ? e : bh_store_statement(s, which, sql, ret);
+}
+
 int bh_store_run(struct bh_store *s, sqlite3_stmt *st)
 {
 	int r = end_step(s, st, sqlite3_step(st));

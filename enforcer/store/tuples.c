@@ -15,16 +15,13 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 	struct bh_buf bh_autobuf src = {0}, dst = {0}, images = {0};
 	char widened[BH_PREFIX_STRLEN], span[BH_PREFIX_STRLEN];
 	sqlite3_stmt *st;
-	int r = bh_store_begin(s);
-	if (r == 0)
-		r = bh_store_statement(s, BH_STMT_PUT_TUPLE,
-			"INSERT OR REPLACE INTO tuple (key, src, dst, proto, port, icmp_type, "
-			"egress,"
-			" ingress, answered, first_seen, last_seen, connections, images,"
-			" answered_at, review, widened, " BH_STORE_VOLUME_COLUMNS
-			", folded, span) VALUES"
-			" (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			&st);
+	int r = bh_store_change(s, BH_STMT_PUT_TUPLE,
+		"INSERT OR REPLACE INTO tuple (key, src, dst, proto, port, icmp_type, "
+		"egress,"
+		" ingress, answered, first_seen, last_seen, connections, images,"
+		" answered_at, review, widened, " BH_STORE_VOLUME_COLUMNS ", folded, span) VALUES"
+		" (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		&st);
 	if (r < 0)
 		return r;
 	char bh_autofree *key = bh_tuple_key(t);
@@ -56,19 +53,14 @@ int bh_store_put_tuple(struct bh_store *s, const struct bh_tuple *t)
 int bh_store_clear_tuples(struct bh_store *s)
 {
 	sqlite3_stmt *st;
-	int r = bh_store_begin(s);
-	if (r == 0)
-		r = bh_store_statement(s, BH_STMT_CLEAR_TUPLES, "DELETE FROM tuple", &st);
+	int r = bh_store_change(s, BH_STMT_CLEAR_TUPLES, "DELETE FROM tuple", &st);
 	return r < 0 ? r : bh_store_run(s, st);
 }
 
 int bh_store_drop_tuple(struct bh_store *s, const char *key)
 {
 	sqlite3_stmt *st;
-	int r = bh_store_begin(s);
-	if (r == 0)
-		r = bh_store_statement(
-			s, BH_STMT_DROP_TUPLE, "DELETE FROM tuple WHERE key = ?", &st);
+	int r = bh_store_change(s, BH_STMT_DROP_TUPLE, "DELETE FROM tuple WHERE key = ?", &st);
 	if (r < 0)
 		return r;
 	bh_store_bind_text(st, 1, key);
