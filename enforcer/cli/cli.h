@@ -55,6 +55,12 @@ struct cli_command {
 	int (*run)(struct cli *cli, int argc, char **argv);
 };
 
+/* --- commands.c --- */
+extern const struct cli_command cli_commands[];
+extern const size_t cli_n_commands;
+/* The command whose name the words begin with; *ret_words is how many words that takes. */
+const struct cli_command *cli_find_command(int argc, char **argv, int *ret_words);
+
 /* --- help.c: of a list of n commands --- */
 void cli_help(const struct cli_command *list, size_t n, FILE *out);
 /* "policy": false if no command begins with that word and another. */

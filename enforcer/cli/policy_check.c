@@ -5,7 +5,7 @@
 
 #include "cli/findings.h"
 
-enum { STATE, STRICT }; /* options, see main.c */
+enum { STATE, STRICT }; /* options, see commands.c */
 
 struct check {
 	struct cli_findings found;
