@@ -560,7 +560,9 @@ void bh_core_observe_tick(struct bh_core *c);
 void bh_core_bridge_nf(struct bh_core *c);
 void bh_core_bridges(struct bh_core *c); /* no_linklocal_learn of those that workloads hang on */
 void bh_core_nft_cb(uv_poll_t *p, int status, int events);
-/* lifecycle.c */
+/* watches.c */
+void bh_core_watches_start(struct bh_core *c);
+void bh_core_watches_stop(struct bh_core *c);
 /* Watches a directory that was not there before. */
 void bh_core_watch_policies(struct bh_core *c);
 void bh_core_watches_tick(struct bh_core *c); /* directories that were replaced, or came */
