@@ -5,258 +5,15 @@ Nothing is sent or loaded in the root namespace. The node has a bridge with two 
 IPv6); containers hang on it by veths; the outside is one more namespace behind a routed veth that
 owns documentation addresses. Everything is removed by Lab.close(), also after a failure.
 """
-import ctypes, errno, glob, json, os, select, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import glob, json, os, shutil, signal, subprocess, sys, tempfile, time
+
+from process import Child, Failure, Skip, run, setns, wait_for  # tests get them from here
+from traffic import Held, forge, probe, receive, serve
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("BULKHEAD_BUILD", os.path.join(TOP, "build-gcc"))
 BULKHEADD = os.path.join(BUILD, "enforcer/daemon/bulkheadd")
 BULKHEAD = os.path.join(BUILD, "enforcer/cli/bulkhead")
-libc = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
-
-
-class Failure(Exception):
-    pass
-
-
-class Skip(Exception):
-    """This kernel lacks what the test needs; says what."""
-
-
-def run(*argv, check=True, **kw):
-    r = subprocess.run(list(argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
-    if check and r.returncode:
-        raise Failure(f"{' '.join(argv)}: exit {r.returncode}\n{r.stdout}")
-    return r.stdout
-
-
-def setns(path):
-    fd = os.open(path, os.O_RDONLY)
-    if libc.setns(fd, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "setns " + path)
-    os.close(fd)
-
-
-def wait_for(what, fn, timeout=15.0, step=0.05):
-    """fn() until it is true; its last value is part of the error."""
-    end = time.monotonic() + timeout
-    while True:
-        v = fn()
-        if v:
-            return v
-        if time.monotonic() > end:
-            raise Failure(f"timed out after {timeout:.0f} s: {what}; last: {v!r}")
-        time.sleep(step)
-
-
-class Child:
-    """A function running in a forked process inside a network namespace; its result comes by a pipe."""
-
-    def __init__(self, netns, fn, *args):
-        r, w = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            code = 1
-            try:
-                os.close(r)
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                setns(netns if netns.startswith("/") else "/run/netns/" + netns)
-                out = fn(*args)
-                os.write(w, json.dumps(out).encode())
-                code = 0
-            except BaseException as e:  # the parent sees it as the result
-                try:
-                    os.write(w, json.dumps({"exception": repr(e)}).encode())
-                except OSError:
-                    pass
-            os._exit(code)
-        os.close(w)
-        self.r = r
-
-    def result(self, timeout=20):
-        data = b""
-        end = time.monotonic() + timeout
-        while True:
-            ready, _, _ = select.select([self.r], [], [], max(0, end - time.monotonic()))
-            if not ready:
-                self.kill()
-                raise Failure("child did not answer")
-            chunk = os.read(self.r, 65536)
-            if not chunk:
-                break
-            data += chunk
-        os.close(self.r)
-        self.r = -1
-        os.waitpid(self.pid, 0)
-        self.pid = 0
-        out = json.loads(data or b"null")
-        if isinstance(out, dict) and "exception" in out:
-            raise Failure(out["exception"])
-        return out
-
-    def kill(self):
-        if self.pid:
-            try:
-                os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass
-            self.pid = 0
-        if self.r >= 0:
-            os.close(self.r)
-            self.r = -1
-
-
-def _serve(tcp, udp, ready):
-    """Echo on every port, IPv4 and IPv6; answers name the port so that a wrong one is seen."""
-    ep = select.epoll()
-    socks = {}
-    for kind, ports in ((socket.SOCK_STREAM, tcp), (socket.SOCK_DGRAM, udp)):
-        for port in ports:
-            s = socket.socket(socket.AF_INET6, kind)
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-            s.bind(("::", port))
-            if kind == socket.SOCK_STREAM:
-                s.listen(128)
-            socks[s.fileno()] = (s, "listen" if kind == socket.SOCK_STREAM else "udp", port)
-            ep.register(s, select.EPOLLIN)
-    os.write(ready, b"1")
-    while True:
-        for fd, _ in ep.poll():
-            s, what, port = socks[fd]
-            try:
-                if what == "listen":
-                    c, _a = s.accept()
-                    socks[c.fileno()] = (c, "conn", port)
-                    ep.register(c, select.EPOLLIN)
-                elif what == "udp":
-                    # Answer from the address that was asked: the outside has several.
-                    data, anc, _f, a = s.recvmsg(2048, 256)
-                    anc = [(l, t, d[:16] + bytes(4)) for l, t, d in anc]  # any interface
-                    s.sendmsg([data], anc, 0, a)
-                else:
-                    data = s.recv(4096)
-                    if data:
-                        s.sendall(data)
-                    else:
-                        ep.unregister(fd)
-                        del socks[fd]
-                        s.close()
-            except OSError:
-                if what == "conn":
-                    ep.unregister(fd)
-                    del socks[fd]
-                    s.close()
-
-
-def _probe(proto, addr, port, timeout, sport, source):
-    """'open' (answered), 'closed' (refused), 'reject' (administratively), 'drop' (silence)."""
-    family = socket.AF_INET6 if ":" in addr else socket.AF_INET
-    s = socket.socket(family, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
-    s.settimeout(timeout)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if sport or source:
-        s.bind((source or ("::" if family == socket.AF_INET6 else "0.0.0.0"), sport or 0))
-    try:
-        s.connect((addr, port))
-        if proto == "udp":
-            # Three sends: one lost datagram is no verdict.
-            s.settimeout(timeout / 3)
-            for _ in range(3):
-                s.send(b"ping")
-                try:
-                    return "open" if s.recv(100) == b"ping" else "garbage"
-                except socket.timeout:
-                    continue
-            return "drop"
-        s.sendall(b"ping")
-        return "open" if s.recv(100) == b"ping" else "garbage"
-    except socket.timeout:
-        return "drop"
-    except OSError as e:
-        if e.errno == errno.ECONNREFUSED:
-            return "closed"
-        if e.errno in (errno.EHOSTUNREACH, errno.EACCES, errno.EPERM):
-            return "reject"
-        raise
-    finally:
-        s.close()
-
-
-def _hold(addr, port, ready, go):
-    """Connects, says so, then echoes one byte for every byte read from `go`; returns how it ended."""
-    s = socket.create_connection((addr, port), timeout=5)
-    os.write(ready, b"1")
-    n = 0
-    while True:
-        cmd = os.read(go, 1)
-        if not cmd or cmd == b"q":
-            return {"echoed": n, "end": "asked"}
-        s.settimeout(2.5)
-        try:
-            s.sendall(b"x")
-            if s.recv(1) != b"x":
-                return {"echoed": n, "end": "closed"}
-            n += 1
-            os.write(ready, b"1")
-        except OSError as e:
-            os.write(ready, b"0")
-            return {"echoed": n, "end": type(e).__name__}
-
-
-def _send_forged(source, dst, port, data):
-    """One UDP datagram with a source address of our choice."""
-    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    udp = struct.pack("!HHHH", 5555, port, 8 + len(data), 0) + data
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0,
-                     socket.inet_aton(source), socket.inet_aton(dst))
-    s.sendto(ip + udp, (dst, 0))
-
-
-def _receive(port, ready, timeout):
-    """What arrives at a UDP port: [text, source address], or nothing."""
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(("0.0.0.0", port))
-    s.settimeout(timeout)
-    os.write(ready, b"1")
-    try:
-        data, a = s.recvfrom(1000)
-        return [data.decode(), a[0]]
-    except socket.timeout:
-        return None
-
-
-class Held:
-    """A long-lived TCP connection that the test can use whenever it likes."""
-
-    def __init__(self, netns, addr, port):
-        rr, rw = os.pipe()
-        gr, gw = os.pipe()
-        self.child = Child(netns, lambda: (os.close(gw), _hold(addr, port, rw, gr))[1])
-        os.close(rw)
-        os.close(gr)
-        self.ready, self.go = rr, gw
-        if not self._answer():
-            raise Failure(f"could not connect to {addr}:{port}: {self.child.result()}")
-
-    def _answer(self, timeout=6):
-        ready, _, _ = select.select([self.ready], [], [], timeout)
-        return bool(ready) and os.read(self.ready, 1) == b"1"
-
-    def alive(self):
-        """One more byte there and back?"""
-        try:
-            os.write(self.go, b"g")
-        except BrokenPipeError:
-            return False
-        return self._answer()
-
-    def close(self):
-        self.child.kill()
-        for fd in (self.ready, self.go):
-            os.close(fd)
 
 
 class Container:
@@ -347,7 +104,7 @@ class Lab:
 
     def serve(self, netns, tcp=(), udp=()):
         r, w = os.pipe()
-        c = Child(netns, _serve, list(tcp), list(udp), w)
+        c = Child(netns, serve, list(tcp), list(udp), w)
         os.close(w)
         if os.read(r, 1) != b"1":
             raise Failure(f"server in {netns} did not start: {c.result()}")
@@ -523,20 +280,20 @@ class Lab:
     def forge(self, sender, source, receiver, port, timeout=1.0):
         """What `receiver` gets of a datagram that `sender` sends in the name of `source`."""
         r, w = os.pipe()
-        c = Child(receiver.netns, _receive, port, w, timeout)
+        c = Child(receiver.netns, receive, port, w, timeout)
         os.close(w)
         os.read(r, 1)
         os.close(r)
-        Child(sender.netns, _send_forged, source, receiver.v4, port, b"forged").result()
+        Child(sender.netns, forge, source, receiver.v4, port, b"forged").result()
         return c.result()
 
     def probe(self, src, dst, proto, port, timeout=1.2, sport=0, source=None):
         netns = getattr(src, "netns", src)
-        return Child(netns, _probe, proto, dst, port, timeout, sport, source).result()
+        return Child(netns, probe, proto, dst, port, timeout, sport, source).result()
 
     def probes(self, table, timeout=1.2):
         """[(src, dst address, proto, port, expected)] all at once; the wrong ones as text."""
-        kids = [(row, Child(getattr(row[0], "netns", row[0]), _probe, row[2],
+        kids = [(row, Child(getattr(row[0], "netns", row[0]), probe, row[2],
                             row[1], row[3], timeout, 0, None)) for row in table]
         wrong = []
         for row, k in kids:

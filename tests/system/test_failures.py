@@ -4,7 +4,8 @@
 it, and its death in the middle of a change. What is enforced stays enforced, and it says what is wrong."""
 import glob, json, os, random, shutil, signal, subprocess, time
 
-from lab import BULKHEAD, Child, Failure, Suite, _probe, wait_for
+from lab import BULKHEAD, Child, Failure, Suite, wait_for
+from traffic import probe
 
 DB = """\
 apiVersion: networking.k8s.io/v1
@@ -172,7 +173,7 @@ def test_killed_in_the_middle_of_a_change(lab):
         for alive in (False, True):
             if alive:
                 lab.start()
-            kids = {c.name: Child(c.netns, _probe, "tcp", db.v4, 5432, 1.2, 0, None) for c in (web, api, rogue)}
+            kids = {c.name: Child(c.netns, probe, "tcp", db.v4, 5432, 1.2, 0, None) for c in (web, api, rogue)}
             got = {name: kid.result() for name, kid in kids.items()}
             now = [c for c in ("web", "api") if got[c] == "open"]
             if got["rogue"] != "drop" or len(now) != 1:

@@ -6,6 +6,7 @@ import select, socket, time
 
 from lab import Child, Failure, Suite, wait_for
 from shop import queue
+from traffic import probe
 
 POLICY = """\
 apiVersion: networking.k8s.io/v1
@@ -140,7 +141,7 @@ def test_connection_in_the_first_moment(lab):
     b = world(lab, "enforce")
     b.serve(tcp=[80])
     d, e = late(lab, "d", {"may": "yes"}), late(lab, "e", {"may": "no"})
-    yes, no = (Child(c.netns, lambda: __import__("lab")._probe("tcp", b.v4, 80, 3, 0, None)) for c in (d, e))
+    yes, no = (Child(c.netns, probe, "tcp", b.v4, 80, 3, 0, None) for c in (d, e))
     time.sleep(0.8)
     lab.static()
     if yes.result() != "open":
