@@ -1,36 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Labels and label selectors in the configuration, as a policy writes them (metav1.LabelSelector).
  */
-#include <errno.h>
+#include <bulkhead/doc_labels.h>
 
 #include "config_private.h"
 
 #define REQUIREMENTS_MAX 1000
-
-static int read_key(struct conf_ctx *x, const struct bh_node *n, const char *path, const char **ret)
-{
-	const char *wrong;
-	if (bh_read_string(&x->r, n, path, ret) < 0)
-		return -EINVAL;
-	if (!(wrong = bh_label_key_check(*ret)))
-		return 0;
-	bh_autofree char *quoted = bh_diag_quote(*ret, strlen(*ret));
-	bh_read_error(&x->r, n, path, NULL, "\"%s\" is not a label key: %s", quoted, wrong);
-	return -EINVAL;
-}
-
-static int read_value(
-	struct conf_ctx *x, const struct bh_node *n, const char *path, const char **ret)
-{
-	const char *wrong;
-	if (bh_read_string(&x->r, n, path, ret) < 0)
-		return -EINVAL;
-	if (!(wrong = bh_label_value_check(*ret)))
-		return 0;
-	bh_autofree char *quoted = bh_diag_quote(*ret, strlen(*ret));
-	bh_read_error(&x->r, n, path, NULL, "\"%s\" is not a label value: %s", quoted, wrong);
-	return -EINVAL;
-}
 
 static bool is_sane(struct conf_ctx *x, const struct bh_node *n, const char *path)
 {
@@ -48,8 +23,8 @@ void conf_read_labels(struct conf_ctx *x, const struct bh_node *n, const char *p
 		const char *key, *value;
 		bh_autofree char *quoted = bh_diag_quote(n->key[i]->str, n->key[i]->len);
 		bh_autofree char *item = bh_xasprintf("%s.%s", path, quoted);
-		int good = read_key(x, n->key[i], path, &key);
-		if (read_value(x, n->child[i], item, &value) == 0 && good == 0)
+		int good = bh_read_label_key(&x->r, n->key[i], path, &key);
+		if (bh_read_label_value(&x->r, n->child[i], item, &value) == 0 && good == 0)
 			fn(arg, key, value);
 	}
 }
@@ -77,7 +52,7 @@ static const char **read_values(struct conf_ctx *x, const struct bh_node *map, c
 	const char **value = bh_xcalloc(n ? n->n : 0, sizeof(*value));
 	for (size_t i = 0; n && i < n->n; i++) {
 		bh_autofree char *item = bh_xasprintf("%s[%zu]", values_path, i);
-		if (read_value(x, n->child[i], item, &value[*ret_n]) == 0)
+		if (bh_read_label_value(&x->r, n->child[i], item, &value[*ret_n]) == 0)
 			(*ret_n)++;
 	}
 	return value;
@@ -101,7 +76,7 @@ static void read_expression(
 		bh_read_error(&x->r, map, path, NULL, "%s is missing", k ? "operator" : "key");
 		return;
 	}
-	int good = read_key(x, k, key_path, &key);
+	int good = bh_read_label_key(&x->r, k, key_path, &key);
 	int op = conf_choice(x, o, operator_path, operators);
 	if (op < 0)
 		return;

@@ -6,29 +6,7 @@
  */
 #include "private.h"
 
-static bool is_label_key(struct bh_policy_ctx *c, const struct bh_node *n)
-{
-	const char *key, *wrong;
-	if (bh_read_string(&c->r, n, c->path.s, &key) < 0)
-		return false;
-	if (!(wrong = bh_label_key_check(key)))
-		return true;
-	bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
-	bh_policy_error(c, n, NULL, "\"%s\" is not a label key: %s", quoted, wrong);
-	return false;
-}
-
-static bool is_label_value(struct bh_policy_ctx *c, const struct bh_node *n)
-{
-	const char *value, *wrong;
-	if (bh_read_string(&c->r, n, c->path.s, &value) < 0)
-		return false;
-	if (!(wrong = bh_label_value_check(value)))
-		return true;
-	bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
-	bh_policy_error(c, n, NULL, "\"%s\" is not a label value: %s", quoted, wrong);
-	return false;
-}
+#include <bulkhead/doc_labels.h>
 
 /* Counts towards the limit; reports once, at the first requirement beyond it. */
 static bool has_room(struct bh_policy_ctx *c, const struct bh_node *n, size_t *count)
@@ -46,11 +24,10 @@ static void read_match_labels(
 		return;
 	for (size_t i = 0; i < map->n && has_room(c, map->key[i], count); i++) {
 		size_t at = bh_policy_push_quoted(c, map->key[i]);
-		bool good = is_label_key(c, map->key[i]);
-		if (is_label_value(c, map->child[i]) && good) {
-			const char *value = map->child[i]->str;
-			bh_selector_add(ret, map->key[i]->str, BH_SEL_IN, &value, 1);
-		}
+		const char *key, *value;
+		int good = bh_read_label_key(&c->r, map->key[i], c->path.s, &key);
+		if (bh_read_label_value(&c->r, map->child[i], c->path.s, &value) == 0 && good == 0)
+			bh_selector_add(ret, key, BH_SEL_IN, &value, 1);
 		bh_policy_pop(c, at);
 	}
 }
@@ -96,8 +73,8 @@ static const char **read_values(struct bh_policy_ctx *c, const struct bh_node *s
 	const char **value = bh_xcalloc(seq->n, sizeof(*value));
 	for (size_t i = 0; i < seq->n; i++) {
 		size_t at = bh_policy_push_index(c, i);
-		if (is_label_value(c, seq->child[i]))
-			value[(*ret_n)++] = seq->child[i]->str;
+		if (bh_read_label_value(&c->r, seq->child[i], c->path.s, &value[*ret_n]) == 0)
+			(*ret_n)++;
 		bh_policy_pop(c, at);
 	}
 	return value;
@@ -130,16 +107,16 @@ static void read_expression(struct bh_policy_ctx *c, const struct bh_node *n, vo
 	static const char *const keys[] = {"key", "operator", "values", NULL};
 	struct expressions *x = arg;
 	enum bh_selector_op op = BH_SEL_IN;
-	bool good_key = false;
+	const char *key = NULL;
 	size_t n_values = 0;
 	const char **value = NULL;
 
 	if (!has_room(c, n, x->count) || !bh_policy_is_map(c, n, keys))
 		return;
-	const struct bh_node *key = bh_policy_required(c, n, "key", "a label key");
-	if (key) {
+	const struct bh_node *k = bh_policy_required(c, n, "key", "a label key");
+	if (k) {
 		size_t at = bh_policy_push(c, "key");
-		good_key = is_label_key(c, key);
+		bh_read_label_key(&c->r, k, c->path.s, &key);
 		bh_policy_pop(c, at);
 	}
 	bool good_op = read_operator(c, n, &op);
@@ -150,8 +127,8 @@ static void read_expression(struct bh_policy_ctx *c, const struct bh_node *n, vo
 	if (good_op)
 		check_values(c, n, values, op);
 	bh_policy_pop(c, at);
-	if (good_key && good_op)
-		bh_selector_add(x->selector, key->str, op, value, n_values);
+	if (key && good_op)
+		bh_selector_add(x->selector, key, op, value, n_values);
 	free(value);
 }
 
