@@ -9,19 +9,11 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
+#include "evidence/lines.h"
 #include "evidence/notes.h"
 
-#define LINE_MAX_BYTES ((size_t)1 << 20) /* no line of ours is longer */
 #define FIRST_LINES 64
-
-struct reader {
-	int fd;
-	char *buf; /* LINE_MAX_BYTES */
-	size_t at, have;
-	bool end;
-};
 
 struct log_file {
 	const char *path;
@@ -50,79 +42,27 @@ uint64_t bh_evidence_sequence(const char *line, size_t len)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
-/* --- lines --- */
-
-static int reader_open(const char *path, struct reader *ret, char **ret_what)
-{
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		int e = fd < 0 ? -errno : -EINVAL;
-		if (fd >= 0)
-			close(fd);
-		*ret_what = bh_xasprintf("%s: %s", path, fd < 0 ? strerror(-e) : "is no file");
-		return e;
-	}
-	*ret = (struct reader){.fd = fd, .buf = bh_xcalloc(1, LINE_MAX_BYTES)};
-	return 0;
-}
-
-static void reader_close(struct reader *r)
-{
-	close(r->fd);
-	free(r->buf);
-}
-
-/* 1 with a line (no newline in *ret_len); 0 at the end, *ret_len: bytes of half a line; −errno. A
- * line that is too long comes in pieces: no leaf is like that. */
-static int reader_line(struct reader *r, const char **ret, size_t *ret_len)
-{
-	for (;;) {
-		char *nl = memchr(r->buf + r->at, '\n', r->have - r->at);
-		if (nl || r->have - r->at == LINE_MAX_BYTES) {
-			*ret = r->buf + r->at;
-			*ret_len = nl ? (size_t)(nl - *ret) : LINE_MAX_BYTES;
-			r->at += *ret_len + (nl ? 1 : 0);
-			return 1;
-		}
-		if (r->end) {
-			*ret_len = r->have - r->at;
-			return 0;
-		}
-		memmove(r->buf, r->buf + r->at, r->have - r->at);
-		r->have -= r->at;
-		r->at = 0;
-		ssize_t n = read(r->fd, r->buf + r->have, LINE_MAX_BYTES - r->have);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		r->end = n == 0;
-		r->have += (size_t)n;
-	}
-}
-
 /* --- the files' order --- */
 
 /* The first record's number, also where that line itself was changed: what two of the first three
  * lines agree on. One without lines was begun last. */
 static int first_sequence(const char *path, uint64_t *ret, char **ret_what)
 {
-	struct reader r;
+	struct bh_lines r;
 	uint64_t is[3] = {0};
 	const char *line;
 	size_t len;
 
-	int e = reader_open(path, &r, ret_what);
+	int e = bh_lines_open(path, &r, ret_what);
 	if (e < 0)
 		return e;
 	uint64_t lines = 0;
-	for (uint64_t i = 0; i < 3 && reader_line(&r, &line, &len) == 1; i++) {
+	for (uint64_t i = 0; i < 3 && bh_lines_next(&r, &line, &len) == 1; i++) {
 		uint64_t seq = bh_evidence_sequence(line, len);
 		is[i] = seq > i ? seq - i : 0;
 		lines++;
 	}
-	reader_close(&r);
+	bh_lines_close(&r);
 	*ret = lines == 0 ? UINT64_MAX : is[1] && is[1] == is[2] ? is[1] : is[0];
 	return 0;
 }
@@ -174,18 +114,18 @@ static size_t likeness(
 
 static size_t read_first_leaves(const char *path, uint8_t (*ret)[BH_TREE_HASH])
 {
-	struct reader r;
+	struct bh_lines r;
 	const char *line;
 	char *ignored = NULL;
 	size_t len, n = 0;
 
-	if (reader_open(path, &r, &ignored) < 0) {
+	if (bh_lines_open(path, &r, &ignored) < 0) {
 		free(ignored);
 		return 0;
 	}
-	while (n < FIRST_LINES && reader_line(&r, &line, &len) == 1)
+	while (n < FIRST_LINES && bh_lines_next(&r, &line, &len) == 1)
 		bh_tree_leaf(line, len, ret[n++]);
-	reader_close(&r);
+	bh_lines_close(&r);
 	return n;
 }
 
@@ -305,18 +245,18 @@ static bool add_line(struct walk *w, const char *line, size_t len)
 /* 1: go on; 0: something is wrong; −errno */
 static int walk_file(struct walk *w, const char *path)
 {
-	struct reader r;
+	struct bh_lines r;
 	const char *line;
 	size_t len;
 	bool good = true;
 
-	int e = reader_open(path, &r, &w->r->what);
+	int e = bh_lines_open(path, &r, &w->r->what);
 	if (e < 0)
 		return e;
-	while (good && (e = reader_line(&r, &line, &len)) == 1)
+	while (good && (e = bh_lines_next(&r, &line, &len)) == 1)
 		good = add_line(w, line, len);
 	w->partial = good && e == 0 && len > 0;
-	reader_close(&r);
+	bh_lines_close(&r);
 	if (e < 0)
 		w->r->what = bh_xasprintf("%s: %s", path, strerror(-e));
 	return e < 0 ? e : good;
