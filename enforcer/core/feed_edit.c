@@ -141,3 +141,21 @@ struct bh_answer bh_core_feed_rm(
 		a = bh_answer_json(200, json_pack("{s:s}", "name", name));
 	return a;
 }
+
+struct bh_answer bh_core_feed_refresh(
+	struct bh_core *c, const json_t *body, const struct bh_core_actor *who BH_UNUSED)
+{
+	const json_t *name = json_object_get(body, "name");
+	if (name && !json_is_null(name) && !json_is_string(name))
+		return bh_answer_error(400, NULL, "name must be a feed's name, or null for all");
+	int n = bh_feeds_refresh(c->feeds, json_string_value(name));
+	if (n == -EAGAIN)
+		return bh_answer_error(409, NULL,
+			"its publisher allows one request an hour, and was asked less than that "
+			"ago");
+	if (n < 0)
+		return bh_answer_error(404, NULL,
+			"no feed is named %s; `bulkhead feed list` shows them",
+			json_string_value(name));
+	return bh_answer_json(200, json_pack("{s:i}", "started", n));
+}

@@ -590,6 +590,8 @@ json_t *bh_core_stop_json(const struct bh_core *c, json_t *problems);
 /* A gap record. count −1: nobody knows how many; since 0: nor since when. */
 void bh_core_gap(
 	struct bh_core *c, const char *class, int64_t count, int64_t since, const char *message);
+/* status.c: how many workloads there are, by mode and in all */
+json_t *bh_core_workload_counts(struct bh_core *c);
 /* tick.c */
 void bh_core_tick_cb(uv_timer_t *t);
 /* actor → audit */

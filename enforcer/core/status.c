@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* GET /v1/status and /metrics: is it enforcing, how does it fail, and what should be done. */
-#include <time.h>
-
-#include <errno.h>
-
+/* GET /v1/status: is it enforcing, how does it fail, and what should be done. */
 #include "core/policies.h"
 #include "core/private.h"
 
@@ -154,7 +150,7 @@ static json_t *unenforceable_json(const struct bh_inventory *inv)
 	return list;
 }
 
-static json_t *workloads_json(struct bh_core *c)
+json_t *bh_core_workload_counts(struct bh_core *c)
 {
 	size_t mode[3] = {0}, total = 0, un = 0;
 	const struct bh_inventory *inv = c->snap ? bh_engine_inventory(c->snap->engine) : NULL;
@@ -253,7 +249,7 @@ static json_t *policies_json(struct bh_core *c)
 struct bh_answer bh_core_status(struct bh_core *c)
 {
 	json_t *problems = json_array();
-	json_t *workloads = workloads_json(c);
+	json_t *workloads = bh_core_workload_counts(c);
 	bool enforcing = c->ready && json_integer_value(json_object_get(workloads, "enforce")) > 0;
 	if (!c->ready)
 		problem(problems,
@@ -283,137 +279,4 @@ struct bh_answer bh_core_status(struct bh_core *c)
 	json_object_set_new(o, "failing", failing_json(c));
 	json_object_set_new(o, "problems", problems);
 	return bh_answer_json(200, o);
-}
-
-static json_t *feed_json(const struct bh_feed_status *s)
-{
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:b, s:s}", "name",
-		s->name, "url", s->url, "action", s->action, "direction", s->direction, "format",
-		s->format, "stale", s->stale, "entries", (json_int_t)s->entries, "rejected",
-		(json_int_t)s->rejected, "subtracted", (json_int_t)s->subtracted, "ok", s->ok,
-		"message", s->message);
-	json_object_set_new(o, "loaded_at", bh_core_time_json(s->loaded_at * 1000000));
-	json_object_set_new(o, "checked_at", bh_core_time_json(s->checked_at * 1000000));
-	return o;
-}
-
-struct bh_answer bh_core_feeds(struct bh_core *c)
-{
-	struct bh_feed_status st[FEEDS_MAX];
-	json_t *list = json_array();
-	size_t n = bh_feeds_status(c->feeds, st, FEEDS_MAX);
-	for (size_t i = 0; i < n && i < FEEDS_MAX; i++)
-		json_array_append_new(list, feed_json(&st[i]));
-	return bh_answer_json(200, json_pack("{s:o}", "feeds", list));
-}
-
-struct bh_answer bh_core_feed_refresh(
-	struct bh_core *c, const json_t *body, const struct bh_core_actor *who BH_UNUSED)
-{
-	const json_t *name = json_object_get(body, "name");
-	if (name && !json_is_null(name) && !json_is_string(name))
-		return bh_answer_error(400, NULL, "name must be a feed's name, or null for all");
-	int n = bh_feeds_refresh(c->feeds, json_string_value(name));
-	if (n == -EAGAIN)
-		return bh_answer_error(409, NULL,
-			"its publisher allows one request an hour, and was asked less than that "
-			"ago");
-	if (n < 0)
-		return bh_answer_error(404, NULL,
-			"no feed is named %s; `bulkhead feed list` shows them",
-			json_string_value(name));
-	return bh_answer_json(200, json_pack("{s:i}", "started", n));
-}
-
-/* --- Prometheus --- */
-
-struct metrics {
-	struct bh_buf text;
-	uint64_t denied, threat, observed;
-};
-
-static void gauge(struct bh_buf *b, const char *name, const char *type, const char *help, double v)
-{
-	bh_buf_printf(b, "# HELP bulkhead_%s %s\n# TYPE bulkhead_%s %s\nbulkhead_%s %.17g\n", name,
-		help, name, type, name, v);
-}
-
-static void on_counter(const struct bh_nft_counter *k, void *arg)
-{
-	struct metrics *m = arg;
-	if (bh_streq(k->chain, "unmatched"))
-		m->denied += k->packets;
-	else if (bh_streq(k->chain, "threat"))
-		m->threat += k->packets;
-	else if (bh_streq(k->chain, "observed"))
-		m->observed += k->packets;
-}
-
-struct bh_answer bh_core_metrics(struct bh_core *c)
-{
-	struct metrics m = {0};
-	struct bh_audit_stats a;
-	struct bh_learn_stats l;
-	json_t *w = workloads_json(c);
-	static const char *const key[] = {"enforce", "audit", "learn", "unenforceable"};
-
-	bh_nft_counters(c->nft, on_counter, &m);
-	bh_audit_get_stats(c->audit, &a);
-	bh_learn_get_stats(c->learn, &l);
-	gauge(&m.text, "ready", "gauge", "1 once the rules of this run are in the kernel.",
-		c->ready);
-	gauge(&m.text, "unmatched_packets", "gauge",
-		"Packets that enforcing groups did not allow, since the rule was made.",
-		(double)m.denied);
-	gauge(&m.text, "threat_packets", "gauge",
-		"Packets to or from listed addresses, since the rule was made.", (double)m.threat);
-	gauge(&m.text, "observed_packets", "gauge",
-		"Packets that learning and auditing groups let pass, since the rule was made.",
-		(double)m.observed);
-	gauge(&m.text, "audit_records_total", "counter", "Audit records written.",
-		(double)a.written);
-	gauge(&m.text, "audit_waiting", "gauge", "Audit records that are not in the file yet.",
-		(double)a.waiting);
-	gauge(&m.text, "audit_signed_sequence", "gauge",
-		"The last audit record that a checkpoint covers.", (double)a.signed_sequence);
-	gauge(&m.text, "audit_checkpoints_total", "counter", "Checkpoints signed.",
-		(double)a.checkpoints);
-	gauge(&m.text, "audit_lost_total", "counter", "Audit events lost.",
-		(double)(a.lost + c->events_lost));
-	gauge(&m.text, "unlisted_flows_total", "counter",
-		"Allowed flows that are missing from the flow list.", (double)c->passed.unlisted);
-	gauge(&m.text, "new_flows_stopped", "gauge",
-		"1 while no new flow of a workload passes, as audit.on_log_failure says.",
-		c->stop.since != 0);
-	gauge(&m.text, "stopped_packets_total", "counter",
-		"Packets of new flows dropped because of that.", (double)c->stop.packets);
-	gauge(&m.text, "flow_ends_total", "counter",
-		"Ends of workloads' flows that conntrack told.", (double)c->ends.seen);
-	gauge(&m.text, "flow_ends_lost_total", "counter",
-		"Ends of the node's flows that were lost.", (double)c->ends.lost);
-	gauge(&m.text, "learned_tuples", "gauge", "Baseline tuples that were answered.",
-		(double)l.answered);
-	gauge(&m.text, "policies", "gauge", "Policies in force.", (double)c->policies->n);
-	gauge(&m.text, "commits_total", "counter", "Transactions committed.", (double)c->commits);
-	gauge(&m.text, "cache_entries", "gauge", "Verdicts in the kernel's cache.",
-		(double)c->cache.mirror.n);
-	gauge(&m.text, "cache_hits_total", "counter", "Packets that the kernel's cache decided.",
-		(double)c->cache.hits);
-	gauge(&m.text, "departed_flows_total", "counter",
-		"Connections removed because the workload that they belonged to was gone.",
-		(double)c->departed_flows);
-	gauge(&m.text, "forged_packets_total", "counter",
-		"Frames and packets with a forged source, dropped.", (double)c->forged.packets);
-	gauge(&m.text, "paced_packets_total", "counter",
-		"Packets of sources faster than their pace, decided before the queue.",
-		(double)c->pace.packets);
-	bh_buf_str(&m.text, "# HELP bulkhead_workloads Workloads by mode.\n"
-			    "# TYPE bulkhead_workloads gauge\n");
-	for (size_t i = 0; i < BH_ARRAY_SIZE(key); i++)
-		bh_buf_printf(&m.text, "bulkhead_workloads{mode=\"%s\"} %lld\n", key[i],
-			(long long)json_integer_value(json_object_get(w, key[i])));
-	json_decref(w);
-	bh_core_queues_metrics(c, &m.text);
-	bh_core_sinks_metrics(c, &m.text);
-	return bh_answer_text(200, "text/plain; version=0.0.4", bh_buf_take(&m.text));
 }

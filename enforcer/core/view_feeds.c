@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One feed in full, and what the feeds say of an address. */
+/* The feeds, one of them in full, and what they say of an address. */
 #include "core/private.h"
-#include "feeds/internal.h"
 
 #define FEEDS_MAX 256
 #define HITS_MAX 64
@@ -9,6 +8,28 @@
 static json_t *seconds_json(int64_t s)
 {
 	return bh_core_time_json(s * 1000000);
+}
+
+static json_t *feed_json(const struct bh_feed_status *s)
+{
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:b, s:s}", "name",
+		s->name, "url", s->url, "action", s->action, "direction", s->direction, "format",
+		s->format, "stale", s->stale, "entries", (json_int_t)s->entries, "rejected",
+		(json_int_t)s->rejected, "subtracted", (json_int_t)s->subtracted, "ok", s->ok,
+		"message", s->message);
+	json_object_set_new(o, "loaded_at", seconds_json(s->loaded_at));
+	json_object_set_new(o, "checked_at", seconds_json(s->checked_at));
+	return o;
+}
+
+struct bh_answer bh_core_feeds(struct bh_core *c)
+{
+	struct bh_feed_status st[FEEDS_MAX];
+	json_t *list = json_array();
+	size_t n = bh_feeds_status(c->feeds, st, FEEDS_MAX);
+	for (size_t i = 0; i < n && i < FEEDS_MAX; i++)
+		json_array_append_new(list, feed_json(&st[i]));
+	return bh_answer_json(200, json_pack("{s:o}", "feeds", list));
 }
 
 static json_t *cuts_json(const struct bh_feed_status *s)

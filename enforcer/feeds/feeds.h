@@ -82,6 +82,10 @@ int bh_text_time(const char *s, size_t n, int64_t *ret);
 #define BH_FEED_OUT 2u /* where it is the destination */
 #define BH_FEED_BOTH (BH_FEED_IN | BH_FEED_OUT)
 
+/* "192.0.2.1", "192.0.2.0/24" or "192.0.2.1-192.0.2.9". */
+#define BH_INDICATOR_STRLEN (2 * BH_ADDR_STRLEN + 2)
+const char *bh_indicator_format(const struct bh_range *r, char buf[static BH_INDICATOR_STRLEN]);
+
 struct bh_feed_cut { /* an indicator that is protected, wholly or in part */
 	struct bh_range range;
 	uint32_t line;
@@ -89,7 +93,7 @@ struct bh_feed_cut { /* an indicator that is protected, wholly or in part */
 struct bh_feed_index;
 struct bh_feed_hit {
 	const char *feed; /* borrowed from the index */
-	char indicator[2 * BH_ADDR_STRLEN + 2]; /* as CIDR, address or a-b */
+	char indicator[BH_INDICATOR_STRLEN];
 	bool alert_only; /* the feed's action is alert: to be reported, not dropped */
 	uint8_t directions; /* BH_FEED_IN | BH_FEED_OUT: in which the feed lists it */
 };

@@ -22,10 +22,6 @@ static inline struct bh_addr bh_addr_of_number(enum bh_family family, bh_u128 v)
 	return a;
 }
 
-/* "192.0.2.1", "192.0.2.0/24" or "192.0.2.1-192.0.2.9". */
-#define BH_INDICATOR_STRLEN (2 * BH_ADDR_STRLEN + 2)
-const char *bh_indicator_format(const struct bh_range *r, char buf[static BH_INDICATOR_STRLEN]);
-
 static inline struct bh_range bh_range_of_numbers(enum bh_family family, bh_u128 a, bh_u128 b)
 {
 	return (struct bh_range){bh_addr_of_number(family, a), bh_addr_of_number(family, b)};
