@@ -61,6 +61,10 @@ struct bh_api_route {
 	const char *query[8]; /* known parameters */
 	struct bh_answer (*fn)(struct bh_core *core, const struct bh_api_call *call);
 };
+extern const struct bh_api_route bh_api_routes[];
+extern const size_t bh_api_n_routes;
+
+/* --- match.c --- */
 /* The route of method and url, with the segments (owned). NULL: *ret_allow says which methods the
  * path has ("GET, PUT"; owned), NULL if there is no such path. */
 const struct bh_api_route *bh_api_route_find(
