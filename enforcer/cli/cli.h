@@ -108,8 +108,10 @@ int cli_ask(struct cli *cli, const char *method, const char *target, const json_
 /* The same without complaint: 0 when there was any answer, else −errno of connecting. */
 int cli_try(struct cli *cli, const char *method, const char *target, const json_t *body,
 	struct cli_reply *ret);
-/* For the common case: GET and, for -o json, print. *ret_done: nothing is left to print. */
+/* For the common case: GET and, for -o json or yaml, print. *ret_done: nothing is left to print. */
 int cli_get(struct cli *cli, const char *target, struct cli_reply *ret, bool *ret_done);
+/* GET whose answer is a document in YAML, printed. */
+int cli_print_document(struct cli *cli, const char *target);
 char *cli_urlencode(const char *s); /* owned */
 /* Adds "?name=value&…" for those of the first n options that are given. */
 void cli_add_query(const struct cli *cli, const char *const *name, size_t n, struct bh_buf *target);

@@ -227,8 +227,25 @@ int cli_get(struct cli *cli, const char *target, struct cli_reply *ret, bool *re
 		return r;
 	if (!json_is_object(ret->json))
 		return unreachable(cli, -EPROTO);
+	bool yaml = bh_streq(cli->format, "yaml");
 	if (cli->json)
 		cli_print_json(cli, ret->json);
-	*ret_done = cli->json;
+	else if (yaml)
+		cli_print_yaml(ret->json);
+	*ret_done = cli->json || yaml;
 	return CLI_OK;
+}
+
+int cli_print_document(struct cli *cli, const char *target)
+{
+	struct cli_reply cli_autoreply r = {0};
+	int e = cli_ask(cli, "GET", target, NULL, &r);
+	if (e == CLI_OK && cli->json) {
+		json_t *o = json_pack("{s:s}", "yaml", r.text);
+		cli_print_json(cli, o);
+		json_decref(o);
+	} else if (e == CLI_OK) {
+		fputs(r.text, stdout); /* exactly as it came */
+	}
+	return e;
 }

@@ -123,10 +123,6 @@ int cli_impact(struct cli *cli, int argc BH_UNUSED, char **argv)
 	int e = cli_get(cli, url, &r, &done);
 	if (e != CLI_OK || done)
 		return e;
-	if (bh_streq(cli->format, "yaml")) {
-		cli_print_yaml(r.json);
-		return CLI_OK;
-	}
 	if (json_array_size(json_object_get(r.json, "affected")) == 0)
 		puts("nobody, as far as flows are recorded");
 	else

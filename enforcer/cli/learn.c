@@ -86,21 +86,10 @@ int cli_learn_show(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 int cli_learn_export(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	static const char *const name[] = {"namespace", "role"};
-	struct cli_reply cli_autoreply r = {0};
 	struct bh_buf bh_autobuf target = {0};
 
 	bh_buf_printf(&target, "/v1/learn/export?evidence=%d%s", cli->opt[2] ? 0 : 1,
 		cli->opt[3] ? "&force=1" : "");
 	cli_add_query(cli, name, BH_ARRAY_SIZE(name), &target);
-	int e = cli_ask(cli, "GET", target.s, NULL, &r);
-	if (e != CLI_OK)
-		return e;
-	if (cli->json) {
-		json_t *o = json_pack("{s:s}", "yaml", r.text);
-		cli_print_json(cli, o);
-		json_decref(o);
-		return CLI_OK;
-	}
-	fputs(r.text, stdout); /* a document: exactly as it came */
-	return CLI_OK;
+	return cli_print_document(cli, target.s);
 }

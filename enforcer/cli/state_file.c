@@ -40,17 +40,5 @@ const struct bh_scenario_state *cli_state_pick(const struct bh_scenario *s, cons
 
 int cli_state(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
-	struct cli_reply cli_autoreply r = {0};
-
-	int e = cli_ask(cli, "GET", "/v1/state", NULL, &r);
-	if (e != CLI_OK)
-		return e;
-	if (cli->json) {
-		json_t *o = json_pack("{s:s}", "yaml", r.text);
-		cli_print_json(cli, o);
-		json_decref(o);
-		return CLI_OK;
-	}
-	fputs(r.text, stdout); /* a document: exactly as it came */
-	return CLI_OK;
+	return cli_print_document(cli, "/v1/state");
 }

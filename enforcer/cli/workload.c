@@ -266,10 +266,6 @@ int cli_workload_show(struct cli *cli, int argc BH_UNUSED, char **argv)
 	int e = cli_get(cli, url, &r, &done);
 	if (e != CLI_OK || done)
 		return e;
-	if (bh_streq(cli->format, "yaml")) {
-		cli_print_yaml(r.json);
-		return CLI_OK;
-	}
 	print_identity(r.json);
 	if (!bh_streq(cli_str(r.json, "state"), "gone"))
 		print_decisions(r.json);
