@@ -87,6 +87,23 @@ static void test_flows_are_bounded(void **state BH_UNUSED)
 	bh_store_close(s);
 }
 
+/* A flow that is seen again takes no room: only rows count against the bound. */
+static void test_flows_again_are_no_rows(void **state BH_UNUSED)
+{
+	struct bh_store *s = open_store(0);
+	for (int i = 0; i < 100; i++) {
+		struct bh_flow_row r = flow("shop/db", (uint16_t)(1 + i % 6), NULL);
+		assert_int_equal(bh_store_add_flow(s, &r, 10), 0);
+	}
+	struct rows x = list(s, 0, 64);
+	assert_int_equal(x.n, 6);
+	uint64_t count = 0;
+	for (size_t i = 0; i < x.n; i++)
+		count += x.count[i];
+	assert_int_equal(count, 100);
+	bh_store_close(s);
+}
+
 struct folds {
 	size_t n;
 	uint64_t count, rows, ports, anybody;
@@ -206,6 +223,7 @@ int main(void)
 		TEST(test_flows_aggregate_and_page),
 		TEST(test_flows_add_their_volume),
 		TEST(test_flows_are_bounded),
+		TEST(test_flows_again_are_no_rows),
 		TEST(test_flows_are_put_together),
 		TEST(test_flow_addresses),
 	};
