@@ -322,10 +322,15 @@ size_t bh_core_events_take(struct bh_core *c)
 	do {
 		uint64_t dropped[2];
 		n = bh_shared_take(&c->shared, some, EVENTS_AT_ONCE, dropped);
+		int same = 0;
 		for (size_t i = 0; i < n; i++) {
 			bh_core_event(c, &some[i]);
 			bh_core_cache_offer(c, &some[i]);
-			bh_snapshot_unref(some[i].snap);
+			same++; /* almost always all of them */
+			if (i + 1 < n && some[i + 1].snap == some[i].snap)
+				continue;
+			bh_snapshot_unref_many(some[i].snap, same);
+			same = 0;
 		}
 		lost(c, dropped);
 		all += n;

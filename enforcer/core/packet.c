@@ -75,11 +75,12 @@ static bool spoofed(const struct bh_inventory *inv, const struct bh_packet *p, s
 	if (!p->physindev)
 		return false;
 	int w = bh_inventory_by_ifindex(inv, p->physindev);
-	if (w < 0 || bh_inventory_owner(inv, &p->flow.src) == w)
+	int32_t owner = e->decision.side[BH_EGRESS].workload;
+	if (w < 0 || owner == w)
 		return false;
 	/* Containers that route for others (a VPN, nested engines) carry foreign addresses; only
 	 * the address of another workload, or of the node, is certainly a lie. */
-	if (bh_inventory_owner(inv, &p->flow.src) == BH_OWNER_NONE)
+	if (owner == BH_OWNER_NONE)
 		return false;
 	e->kind = BH_EVENT_SPOOF;
 	e->spoofer = w;

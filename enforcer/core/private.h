@@ -32,6 +32,7 @@
 /* --- what packet threads read: immutable once published --- */
 struct bh_snapshot {
 	int refs;
+	char apart[64]; /* what changes all the time is in another cache line than what is read */
 	struct bh_engine *engine;
 	struct bh_feed_index *feeds;
 	struct bh_config_exceptions exceptions; /* from feeds; without reasons */
@@ -42,6 +43,7 @@ struct bh_snapshot {
 };
 struct bh_snapshot *bh_snapshot_ref(struct bh_snapshot *s);
 void bh_snapshot_unref(struct bh_snapshot *s);
+void bh_snapshot_unref_many(struct bh_snapshot *s, int n);
 
 /* --- what packet threads tell the loop --- */
 enum bh_event_kind {
@@ -72,6 +74,8 @@ struct bh_event {
 struct bh_shared {
 	pthread_mutex_t snap_lock;
 	struct bh_snapshot *snap;
+	char apart[64]; /* what each packet's thread takes, and what the loop does: other cache
+			   lines */
 	pthread_mutex_t ring_lock;
 	struct bh_event *ring; /* BH_RING_SIZE */
 	size_t head, count;

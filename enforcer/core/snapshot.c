@@ -35,7 +35,12 @@ struct bh_snapshot *bh_snapshot_ref(struct bh_snapshot *s)
 
 void bh_snapshot_unref(struct bh_snapshot *s)
 {
-	if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) > 0)
+	bh_snapshot_unref_many(s, 1);
+}
+
+void bh_snapshot_unref_many(struct bh_snapshot *s, int n)
+{
+	if (!s || __atomic_sub_fetch(&s->refs, n, __ATOMIC_ACQ_REL) > 0)
 		return;
 	bh_engine_unref(s->engine);
 	bh_feed_index_unref(s->feeds);
