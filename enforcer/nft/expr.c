@@ -14,6 +14,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <net/if.h>
+#include <netinet/ip6.h>
 
 #define CT_STATE_ESTABLISHED 2 /* NF_CT_STATE_BIT() of the kernel */
 #define CT_STATE_RELATED 4
@@ -190,6 +191,29 @@ static void match_ip_option(
 	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, 0);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, 1);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV4);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT);
+	add_cmp(r, NFT_CMP_EQ, &present, sizeof(present));
+}
+
+static void match_hops(
+	struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known, uint8_t table)
+{
+	need_ip(r, BH_IPV6, known, table);
+	bh_nft_add_payload(
+		r, NFT_PAYLOAD_NETWORK_HEADER, offsetof(struct ip6_hdr, ip6_hlim), 1, NFT_REG_1);
+	add_cmp(r, NFT_CMP_EQ, &m->proto, sizeof(m->proto));
+}
+
+static void match_fragment(struct nftnl_rule *r, struct bh_nft_known *known, uint8_t table)
+{
+	static const uint8_t present = 1;
+	need_ip(r, BH_IPV6, known, table);
+	struct nftnl_expr *e = bh_nft_add_expr(r, "exthdr");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1);
+	nftnl_expr_set_u8(e, NFTNL_EXPR_EXTHDR_TYPE, IPPROTO_FRAGMENT);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OFFSET, 0);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_LEN, 1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV6);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT);
 	add_cmp(r, NFT_CMP_EQ, &present, sizeof(present));
 }
@@ -400,6 +424,12 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 		return 0;
 	case BH_MATCH_ICMPV6_TYPES:
 		return match_icmpv6(r, m, known, place);
+	case BH_MATCH_IP6_HOPS:
+		match_hops(r, m, known, place->table);
+		return 0;
+	case BH_MATCH_IP6_FRAGMENT:
+		match_fragment(r, known, place->table);
+		return 0;
 	case BH_MATCH_IIF_LO:
 		match_interface(r, NFT_META_IIFNAME, "lo");
 		return 0;

@@ -116,6 +116,8 @@ static enum bh_packet_fault icmp(const struct cursor *c, struct bh_packet *ret)
 		return BH_PACKET_TRUNCATED;
 	ret->flow.icmp_type = c->data[c->pos];
 	ret->flow.icmp_code = c->data[c->pos + 1];
+	if (ret->flow.proto == IPPROTO_ICMPV6)
+		ret->flow.hops = c->data[7];
 	return BH_PACKET_OK;
 }
 

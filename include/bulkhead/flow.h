@@ -10,6 +10,7 @@ struct bh_flow {
 	uint8_t proto; /* IANA number, after IPv6 extension headers */
 	uint16_t sport, dport; /* host order; TCP, UDP, SCTP; else 0 */
 	uint8_t icmp_type, icmp_code; /* ICMP and ICMPv6 */
+	uint8_t hops; /* ICMPv6: the hop limit of this packet, where it matters; 0: not known */
 };
 
 /* What conntrack counted of flows whose end it told: packets, and bytes from the IP header on. */

@@ -108,6 +108,8 @@ enum bh_match_kind {
 	BH_MATCH_TH_SPORT, /* th sport PORT */
 	BH_MATCH_TCP_NOT_SYN, /* tcp flags & (fin|syn|rst|ack) != syn */
 	BH_MATCH_ICMPV6_TYPES, /* icmpv6 type { … } (ports: first = type) */
+	BH_MATCH_IP6_HOPS, /* ip6 hoplimit N (proto: 1..255) */
+	BH_MATCH_IP6_FRAGMENT, /* exthdr frag exists: a fragment, or one in itself */
 	BH_MATCH_IIF_LO, /* iif "lo" by name: iifname "lo" */
 	BH_MATCH_OIF_LO,
 	BH_MATCH_IIF_BRIDGE, /* meta iifkind "bridge": in an inet chain, came in by a bridge */

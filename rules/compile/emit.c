@@ -41,15 +41,34 @@ static void range_match(
 	m->n_ports = 1;
 }
 
-static void emit_icmpv6(struct bh_chain *c)
+/* Between others, where data could travel as such: discovery that no router has forwarded, which
+ * receivers demand too (RFC 4861), and MLD to groups of the link. */
+static void emit_icmpv6(struct bh_chain *c, bool node)
 {
-	static const struct bh_port_range types[] = {{130, 130}, {131, 131}, {132, 132}, {133, 133},
+	static const struct bh_port_range types[] = {{130, 130}, {131, 131}, {132, 132}, {143, 143},
+		{133, 133}, {134, 134}, {135, 135}, {136, 136}, {137, 137}};
+	static const struct bh_port_range all[] = {{130, 130}, {131, 131}, {132, 132}, {133, 133},
 		{134, 134}, {135, 135}, {136, 136}, {137, 137}, {143, 143}};
-	struct bh_rule *r = bh_chain_add(c, "neighbour discovery, MLD");
-	struct bh_match *m = bh_rule_match(r, BH_MATCH_ICMPV6_TYPES);
-	m->port = bh_xmemdup(types, sizeof(types));
-	m->n_ports = BH_ARRAY_SIZE(types);
-	r->action = BH_ACT_ACCEPT;
+	static const struct {
+		const struct bh_port_range *type;
+		size_t n;
+		const char *comment;
+	} rule[] = {{types + 4, 5, "neighbour discovery"}, {types, 4, "MLD"},
+		{all, 9, "neighbour discovery, MLD"}};
+	for (int k = node ? 2 : 0; k < (node ? 3 : 2); k++) {
+		struct bh_rule *r = bh_chain_add(c, rule[k].comment);
+		struct bh_match *m = bh_rule_match(r, BH_MATCH_ICMPV6_TYPES);
+		m->port = bh_xmemdup(rule[k].type, rule[k].n * sizeof(*all));
+		m->n_ports = rule[k].n;
+		if (k == 0) {
+			bh_rule_match(r, BH_MATCH_IP6_HOPS)->proto = 255;
+		} else if (k == 1) {
+			m = bh_rule_match(r, BH_MATCH_DADDR_PREFIX);
+			m->family = BH_IPV6;
+			bh_prefix_parse("ff02::/16", &m->prefix);
+		}
+		r->action = BH_ACT_ACCEPT;
+	}
 }
 
 static void emit_dhcp(struct bh_chain *c, enum bh_family family, uint16_t first, bool node)
@@ -81,7 +100,7 @@ static void emit_multicast(struct bh_chain *c, enum bh_family family)
  * the chain sees only the node's own traffic. */
 static void emit_plumbing(struct bh_chain *c, bool node)
 {
-	emit_icmpv6(c);
+	emit_icmpv6(c, node);
 	if (node)
 		emit_dhcp(c, BH_IPV4, 67, node);
 	emit_dhcp(c, BH_IPV6, 546, node);

@@ -214,6 +214,18 @@ static void accept_unaddressed(struct bh_chain *c, bool mac)
 	}
 }
 
+/* In pieces, none says what the whole does, and they are put together behind this hook. Nobody may
+ * send discovery so (RFC 6980). */
+static void drop_pieces(struct bh_chain *c)
+{
+	static const uint16_t types[] = {ND_ROUTER_SOLICIT, ND_ROUTER_ADVERT, ND_NEIGHBOUR_SOLICIT,
+		ND_NEIGHBOUR_ADVERT, ND_REDIRECT};
+	struct bh_rule *r = bh_chain_add(c, "discovery in fragments");
+	icmpv6_types(r, types, BH_ARRAY_SIZE(types));
+	bh_rule_match(r, BH_MATCH_IP6_FRAGMENT);
+	forged(r);
+}
+
 static void accept_own(struct bh_chain *c)
 {
 	struct bh_rule *r = bh_chain_add(c, NULL);
@@ -223,6 +235,7 @@ static void accept_own(struct bh_chain *c)
 	in_set(r, BH_IPV4, "unspecified4", read_arp_ip, 1, false);
 	in_set(r, 0, "guard-mac", read_arp_mac, BH_ARRAY_SIZE(read_arp_mac), false);
 	end(own_mac(r), BH_ACT_ACCEPT);
+	drop_pieces(c);
 	drop_servers(c);
 	r = bh_chain_add(c, NULL);
 	end(in_set(r, BH_IPV4, "guard-ip4", read_addr, BH_ARRAY_SIZE(read_addr), false),
@@ -270,6 +283,7 @@ static void emit_stranger(struct bh_ruleset *rs)
 				k ? "bound6" : "bound4");
 		forged(r);
 	}
+	drop_pieces(c);
 	struct bh_rule *r = bh_chain_add(c, "a workload's address");
 	icmpv6(r, ND_NEIGHBOUR_ADVERT);
 	forged(in_set(r, 0, "identity-nd", read_nd, 1, false));

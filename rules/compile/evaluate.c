@@ -13,11 +13,19 @@
 
 #include <netinet/in.h>
 
-/* RFC 4861 and RFC 3810; a host that can't do these has no IPv6 at all. */
-static bool is_icmpv6_plumbing(const struct bh_flow *f)
+/*
+ * RFC 4861 and RFC 3810; a host that can't do these has no IPv6 at all. Neighbours are on the link,
+ * and receivers take nothing that has been forwarded: what is (its hop limit tells) is somebody's
+ * data. MLD is for groups of the link.
+ */
+static bool is_icmpv6_plumbing(const struct bh_flow *f, bool node)
 {
-	return f->proto == IPPROTO_ICMPV6 && f->src.family == BH_IPV6 &&
-	       ((f->icmp_type >= 130 && f->icmp_type <= 137) || f->icmp_type == 143);
+	if (f->proto != IPPROTO_ICMPV6 || f->src.family != BH_IPV6)
+		return false;
+	if (f->icmp_type >= 133 && f->icmp_type <= 137)
+		return node || !f->hops || f->hops == 255;
+	return ((f->icmp_type >= 130 && f->icmp_type <= 132) || f->icmp_type == 143) &&
+	       (node || (f->dst.b[0] == 0xff && f->dst.b[1] == 0x02));
 }
 
 /*
@@ -38,7 +46,7 @@ static bool is_dhcp(const struct bh_flow *f, bool node)
 static bool is_plumbing(const struct bh_flow *f, const int owner[2])
 {
 	bool node = owner[0] == BH_OWNER_HOST || owner[1] == BH_OWNER_HOST;
-	return is_icmpv6_plumbing(f) || is_dhcp(f, node);
+	return is_icmpv6_plumbing(f, node) || is_dhcp(f, node);
 }
 
 static bool is_flooded(const struct bh_engine *e, const struct bh_flow *f)

@@ -197,6 +197,12 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 			m->kind == BH_MATCH_SADDR_PREFIX ? "saddr" : "daddr", neg);
 		print_prefix(&m->prefix, out);
 		break;
+	case BH_MATCH_IP6_HOPS:
+		bh_buf_printf(out, "ip6 hoplimit %u", m->proto);
+		break;
+	case BH_MATCH_IP6_FRAGMENT:
+		bh_buf_str(out, "exthdr frag exists");
+		break;
 	case BH_MATCH_IIF_LO:
 		bh_buf_str(out, "iifname \"lo\"");
 		break;

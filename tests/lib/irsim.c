@@ -160,6 +160,10 @@ static bool matches(struct sim *s, const struct bh_match *m)
 		return f->proto == BH_TCP && s->p->mid_stream;
 	case BH_MATCH_ICMPV6_TYPES:
 		return f->proto == 58 && f->src.family == BH_IPV6 && in_ports(m, f->icmp_type);
+	case BH_MATCH_IP6_HOPS: /* 0: not known, as it has to be */
+		return f->src.family == BH_IPV6 && (!f->hops || f->hops == m->proto);
+	case BH_MATCH_IP6_FRAGMENT:
+		return false;
 	case BH_MATCH_IIF_LO:
 	case BH_MATCH_OIF_LO:
 		return s->p->lo;

@@ -273,6 +273,7 @@ void random_world_flow(struct random_world *w, struct bh_flow *ret)
 {
 	static const uint8_t more[] = {BH_TCP, BH_TCP, BH_TCP, BH_UDP, BH_UDP, BH_SCTP, 1, 58, 47};
 	static const uint8_t icmp[] = {8, 0, 3, 128, 129, 130, 135, 137, 138, 143};
+	static const uint8_t hops[] = {0, 1, 64, 254, 255};
 	*ret = (struct bh_flow){.proto = PICK(w, more)};
 	do {
 		ret->src = random_end(w);
@@ -291,5 +292,7 @@ void random_world_flow(struct random_world *w, struct bh_flow *ret)
 			ret->sport = (uint16_t)(dhcp + random_below(w, 2));
 	} else if (ret->proto != 47) {
 		ret->icmp_type = PICK(w, icmp);
+		if (ret->proto == 58)
+			ret->hops = PICK(w, hops);
 	}
 }

@@ -18,7 +18,11 @@ static bool is_exempt(const struct world *x, const int owner[2])
 		return true;
 	if (!v6 && memcmp(f->dst.b, "\xff\xff\xff\xff", 4) == 0)
 		return true;
-	if (v6 && f->proto == 58 && (t == 143 || (t >= 130 && t <= 137)))
+	bool node = owner[0] == BH_OWNER_HOST || owner[1] == BH_OWNER_HOST;
+	if (v6 && f->proto == 58 && t >= 133 && t <= 137 &&
+		(node || f->hops == 0 || f->hops == 255))
+		return true;
+	if (v6 && f->proto == 58 && node && (t == 143 || (t >= 130 && t <= 132)))
 		return true;
 	unsigned a = v6 ? 546 : 67, b = v6 ? 547 : 68;
 	bool on_link = v6 && f->dst.b[0] == 0xfe && (f->dst.b[1] & 0xc0) == 0x80;

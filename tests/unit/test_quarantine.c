@@ -329,6 +329,8 @@ static void test_what_is_never_cut(void **state BH_UNUSED)
 	struct bh_flow nd = flow("fd00::2", "fd00::4", 58, 0);
 	nd.icmp_type = 135;
 	expect_passes(&w, nd, BH_REASON_NONE);
+	nd.hops = 254; /* somebody's data, forwarded */
+	expect_cut(&w, nd);
 	finish(&w);
 }
 

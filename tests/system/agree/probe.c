@@ -142,6 +142,7 @@ static void pick_service(struct random_world *w, const struct ports *ports, stru
 	if (p->flow.proto == IPPROTO_ICMP) {
 		p->flow.proto = v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 		p->flow.icmp_type = v4 ? 8 : icmp6[random_below(w, BH_ARRAY_SIZE(icmp6))];
+		p->flow.hops = v4 ? 0 : 64; /* what raw sockets send with */
 	} else if (p->flow.proto != PROTO_OTHER) {
 		p->flow.dport = random_chance(w, 90)
 					? ports->item[random_below(w, (unsigned)ports->n)]
