@@ -290,6 +290,25 @@ static void emit_stranger(struct bh_ruleset *rs)
 	end(bh_chain_add(c, NULL), BH_ACT_ACCEPT);
 }
 
+/* Addresses and routes from an observed workload, for one that enforces. From ports of no workload
+ * they are a router's. */
+static void undelivered(struct bh_chain *c)
+{
+	static const uint16_t types[] = {ND_ROUTER_ADVERT, ND_REDIRECT};
+	for (int k = 0; k < 3; k++) {
+		struct bh_rule *r = bh_chain_add(c, "addresses and routes from a neighbour");
+		if (k == 0) {
+			icmpv6_types(r, types, BH_ARRAY_SIZE(types));
+		} else {
+			if (k == 1)
+				udp_port(r, BH_MATCH_SPORT, DHCP_SERVER);
+			udp_port(r, BH_MATCH_DPORT, k == 1 ? DHCP_CLIENT : DHCP6_CLIENT);
+		}
+		in_set(r, 0, "strict", read_out, 1, false);
+		end(in_set(r, 0, "guarded", read_port, 1, false), BH_ACT_DROP);
+	}
+}
+
 static void emit_bridge(struct bh_ruleset *rs)
 {
 	static const uint16_t governed[] = {ETH_P_IP, ETH_P_ARP, ETH_P_IPV6};
@@ -307,13 +326,16 @@ static void emit_bridge(struct bh_ruleset *rs)
 	drop_strict(c);
 	drop_foreign(c);
 
-	/* What an observed workload may still send, tags and all, reaches nobody who enforces. Most
-	 * frames pay for the first rule only, which asks no set. */
+	/* What an observed workload may still send, tags and all, reaches nobody who enforces. None
+	 * of it is TCP over IPv4, most of all frames, which pays for the first rule only; the type
+	 * is asked because the kernel sees the protocol through a tag. */
 	c = bh_ruleset_add_chain(rs, "deliver", BH_HOOK_FORWARD, FIRST, NULL);
 	c->table = BH_TABLE_BRIDGE;
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	ether_types(r, governed, 1);
+	bh_rule_match(r, BH_MATCH_L4PROTO)->proto = IPPROTO_TCP;
 	end(r, BH_ACT_ACCEPT);
+	undelivered(c);
 	r = bh_chain_add(c, "tagged or of another protocol");
 	ether_types(r, governed, BH_ARRAY_SIZE(governed))->neg = true;
 	end(in_set(r, 0, "strict", read_out, 1, false), BH_ACT_DROP);

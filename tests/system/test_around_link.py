@@ -334,6 +334,27 @@ def test_nobody_plays_the_dhcp_server(lab):
     attack(lab, servers, {"honest"})
 
 
+def routes(lab, a, b, c):
+    fr = servers(lab, a, b, c)
+    fr.add("router advertisement", lambda t: f.ether(c.mac, f.group_mac("ff02::1"), f.IP6, f.ip6(
+        c.ll, "ff02::1", f.ICMP6, f.router(c.ll, "ff02::1", c.mac, t), hops=255)))
+    fr.add("redirect", lambda t: f.ether(c.mac, b.mac, f.IP6, f.ip6(
+        c.ll, b.ll, f.ICMP6, f.redirect(c.ll, b.ll, c.ll, OUTSIDE6, t), hops=255)))
+    return fr
+
+
+def test_observed_neighbours_give_no_addresses_and_routes(lab):
+    """c is in learn mode, b enforces: what c may send reaches a, which is observed too, but not b."""
+    a, b, c = world(lab)
+    meet(lab, a, b, c)
+    lab.start(mode="learn", modes=[{"selector": {"matchLabels": {"app": "b"}}, "mode": "enforce"}])
+    fr = routes(lab, a, b, c)
+    got = deliver(c, fr, [a, b], want=["router advertisement", "DHCP offer to all"])
+    if not {"router advertisement", "DHCP offer to all"} <= set(got[0]["wire"]):
+        raise Failure(f"a, which is observed, got {got[0]['wire']}")
+    expect("b", got[1], {"honest"})
+
+
 def drops_are_counted(lab, c):
     return [l for l in lab.nft().splitlines() if c.host_if in l and "counter packets" in l]
 
