@@ -8,22 +8,10 @@
 
 #define TEXT_MAX 300
 
-/*
- * A server that does not know a method says so without waiting for the message. libcurl 7.88 loses
- * such an answer when it comes between the head and the message (http2_send, CURLE_HTTP2_STREAM),
- * which is about every third time. So after such a failure the same is asked without a message:
- * only a server that refuses answers to that.
- */
-#define ASK_WHY_MS 2000
-#define ASK_WHY_MAX 3 /* that answer may be lost as well, if seldom */
-
 struct bh_grpc_call {
 	struct bh_http *http;
 	struct bh_http_request *request;
 	char *url, *socket;
-	unsigned asked; /* so often without a message */
-	int first_err; /* once asked … */
-	char first_message[TEXT_MAX]; /* … what went wrong before */
 	struct bh_grpc_frames frames;
 	int fault; /* −errno of the framing … */
 	const char *why; /* … and its words */
@@ -87,35 +75,15 @@ static int check_answer(const struct bh_grpc_call *c, struct bh_grpc_result *r)
 	return 0;
 }
 
-static int start(struct bh_grpc_call *c, const struct bh_grpc_opts *opts);
-
-/* True: that is being done. */
-static bool ask_why(struct bh_grpc_call *c, const struct bh_http_result *h)
-{
-	bool begun = c->n_answers || c->frames.rest.len || (h->status != 0 && h->status != 200);
-	if (h->err != -EPROTO || begun || c->message || c->asked == ASK_WHY_MAX)
-		return false;
-	struct bh_grpc_opts o = {.timeout_ms = ASK_WHY_MS, .connect_timeout_ms = ASK_WHY_MS};
-	if (c->asked++ == 0) {
-		c->first_err = h->err;
-		snprintf(c->first_message, sizeof(c->first_message), "%s", h->message);
-	}
-	return start(c, &o) == 0;
-}
-
 static void on_done(const struct bh_http_result *h, void *arg)
 {
 	struct bh_grpc_call *c = arg;
 	struct bh_grpc_result r = {.status = BH_GRPC_NONE, .message = ""};
 	char text[TEXT_MAX];
 	c->request = NULL;
-	if (ask_why(c, h))
-		return;
 	if (c->fault)
 		faulty(&r, c->fault, c->why);
-	else if (c->asked && check_end(&r, h, text) != -EREMOTEIO)
-		faulty(&r, c->first_err, c->first_message);
-	else if (!r.err && check_end(&r, h, text) == 0 && c->frames.rest.len)
+	else if (check_end(&r, h, text) == 0 && c->frames.rest.len)
 		faulty(&r, -EPROTO, "a message is cut off");
 	else if (!r.err && !c->message)
 		check_answer(c, &r);
@@ -161,7 +129,7 @@ static int start(struct bh_grpc_call *c, const struct bh_grpc_opts *opts)
 		.connect_timeout_ms = opts->connect_timeout_ms,
 		.http2 = true,
 		.body = frame,
-		.body_len = c->asked ? 0 : opts->len + BH_GRPC_PREFIX,
+		.body_len = opts->len + BH_GRPC_PREFIX,
 		.body_type = "application/grpc",
 		.keep = kept,
 	};

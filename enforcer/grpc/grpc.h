@@ -39,7 +39,7 @@ struct bh_grpc_result {
 struct bh_grpc_call;
 /*
  * One message there, one back. `done` is called exactly once, never from within, unless cancelled.
- * What opts points to is copied. −errno: libcurl refuses; then nothing is called.
+ * What opts points to is copied. −errno: refused; then nothing is called.
  */
 int bh_grpc_call(struct bh_http *http, const struct bh_grpc_opts *opts,
 	void (*done)(const struct bh_grpc_result *r, void *arg), void *arg,

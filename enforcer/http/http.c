@@ -1,272 +1,340 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * libcurl's multi interface on a libuv loop: libcurl names the descriptors it waits for and one
- * timeout, libuv waits. Invariants: libcurl is never called from within its own callbacks (`depth`
- * says when that would be the case), and users' done() only runs when libcurl is not on the stack,
- * so that it may start, cancel and close at will.
+ * Requests: what they ask, how long they may take, what is kept of the answer, and that done() is
+ * called exactly once. A request that is over stays in memory until the loop has closed its
+ * handles, so that whoever is on the stack may still look at it: cancelling and closing is fine
+ * everywhere.
  */
+#include <errno.h>
+#include <strings.h>
+
 #include "http/private.h"
 
-#include <errno.h>
-
-struct http_socket {
-	uv_poll_t poll;
-	struct bh_http *http;
-	struct http_socket *prev, *next;
-	curl_socket_t fd;
-};
-
-struct bh_http {
-	uv_loop_t *loop;
-	uv_timer_t timer;
-	CURLM *multi; /* NULL once closed */
-	struct bh_http_request *requests;
-	struct http_socket *sockets;
-	unsigned handles; /* not yet closed by the loop; the last one frees */
-	unsigned depth; /* libcurl is on the stack */
-	bool closing;
-};
-
-static void run(struct bh_http *h, curl_socket_t fd, int what);
-
-static void on_closed(struct bh_http *h)
+static void free_request(struct bh_http_request *r)
 {
-	if (--h->handles == 0)
+	if (r->protocol)
+		r->protocol->free(r);
+	bh_http_forget_headers(r);
+	bh_buf_finish(&r->headers);
+	bh_buf_finish(&r->body);
+	bh_buf_finish(&r->name);
+	bh_buf_finish(&r->value);
+	free(r->later_message);
+	free(r->method_path);
+	free(r->host);
+	free(r->body_out);
+	free(r->frame);
+	free(r->key);
+	free(r);
+}
+
+void bh_http_drop_handle(struct bh_http *h)
+{
+	if (--h->handles == 0 && h->closing)
 		free(h);
 }
 
-static void on_socket_closed(uv_handle_t *u)
+void bh_http_hold(struct bh_http_request *r)
 {
-	struct http_socket *s = u->data;
-	struct bh_http *h = s->http;
-	free(s);
-	on_closed(h);
+	r->handles++;
+	r->http->handles++;
 }
 
-static void on_timer_closed(uv_handle_t *u)
+void bh_http_let_go(struct bh_http_request *r)
 {
-	on_closed(u->data);
+	struct bh_http *h = r->http;
+	if (--r->handles == 0)
+		free_request(r);
+	bh_http_drop_handle(h);
 }
 
-static void drop_socket(struct http_socket *s)
+static void on_timer_closed(uv_handle_t *t)
 {
-	struct bh_http *h = s->http;
-	if (s->prev)
-		s->prev->next = s->next;
-	else
-		h->sockets = s->next;
-	if (s->next)
-		s->next->prev = s->prev;
-	/* Leaves the poll set at once: libcurl closes the descriptor right after this. */
-	uv_poll_stop(&s->poll);
-	uv_close((uv_handle_t *)&s->poll, on_socket_closed);
-}
-
-static void on_ready(uv_poll_t *p, int status, int events)
-{
-	struct http_socket *s = p->data;
-	int what = 0;
-	if (status < 0)
-		what = CURL_CSELECT_ERR;
-	if (events & UV_READABLE)
-		what |= CURL_CSELECT_IN;
-	if (events & UV_WRITABLE)
-		what |= CURL_CSELECT_OUT;
-	run(s->http, s->fd, what);
-}
-
-static int add_socket(struct bh_http *h, curl_socket_t fd, struct http_socket **ret)
-{
-	struct http_socket *s = bh_xcalloc(1, sizeof(*s));
-	int err = uv_poll_init(h->loop, &s->poll, fd);
-	if (err) {
-		free(s);
-		return err;
-	}
-	s->poll.data = s;
-	s->http = h;
-	s->fd = fd;
-	s->next = h->sockets;
-	if (s->next)
-		s->next->prev = s;
-	h->sockets = s;
-	h->handles++;
-	*ret = s;
-	return 0;
-}
-
-/* CURLMOPT_SOCKETFUNCTION. A descriptor that cannot be watched fails its transfer alone: a
- * non-zero return would end all of them. */
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
-{
-	struct bh_http *h = arg;
-	struct http_socket *s = assigned;
-	if (what == CURL_POLL_REMOVE) {
-		if (s) {
-			curl_multi_assign(h->multi, fd, NULL);
-			drop_socket(s);
-		}
-		return 0;
-	}
-	int err = s ? 0 : add_socket(h, fd, &s);
-	if (!err) {
-		int events = 0;
-		if (what & CURL_POLL_IN)
-			events |= UV_READABLE;
-		if (what & CURL_POLL_OUT)
-			events |= UV_WRITABLE;
-		curl_multi_assign(h->multi, fd, s);
-		err = uv_poll_start(&s->poll, events, on_ready);
-	}
-	struct bh_http_request *r = NULL;
-	if (err && curl_easy_getinfo(easy, CURLINFO_PRIVATE, &r) == CURLE_OK && r)
-		r->fail = err;
-	return 0;
-}
-
-static void on_timer(uv_timer_t *t)
-{
-	run(t->data, CURL_SOCKET_TIMEOUT, 0);
-}
-
-/* CURLMOPT_TIMERFUNCTION. Never runs libcurl itself: it may be on the stack. */
-static int on_timeout_wanted(CURLM *multi, long ms, void *arg)
-{
-	struct bh_http *h = arg;
-	(void)multi;
-	if (ms < 0)
-		uv_timer_stop(&h->timer);
-	else
-		uv_timer_start(&h->timer, on_timer, (uint64_t)ms, 0);
-	return 0;
+	bh_http_let_go(t->data);
 }
 
 static void unlink_request(struct bh_http_request *r)
 {
-	if (r->prev)
-		r->prev->next = r->next;
-	else
-		r->http->requests = r->next;
-	if (r->next)
-		r->next->prev = r->prev;
-	r->prev = r->next = NULL;
+	struct bh_http *h = r->http;
+	*(r->prev ? &r->prev->next : &h->first) = r->next;
+	*(r->next ? &r->next->prev : &h->last) = r->prev;
 }
 
-static void take_back(struct bh_http_request *r)
+static void end(struct bh_http_request *r)
 {
+	r->over = true;
 	unlink_request(r);
-	curl_multi_remove_handle(r->http->multi, r->easy);
+	bh_http_local_stop(r);
+	bh_http_fetch_stop(r);
+	uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 }
 
-static void finish(struct bh_http_request *r, CURLcode code)
+void bh_http_finish(struct bh_http_request *r, int err, const char *message)
 {
-	take_back(r);
-	r->state = BH_HTTP_DONE;
-	bh_http_request_report(r, code);
-	bh_http_request_free(r);
-}
-
-static void destroy(struct bh_http *h)
-{
-	while (h->requests) {
-		struct bh_http_request *r = h->requests;
-		take_back(r);
-		bh_http_request_free(r);
-	}
-	curl_multi_cleanup(h->multi);
-	h->multi = NULL;
-	while (h->sockets)
-		drop_socket(h->sockets);
-	uv_close((uv_handle_t *)&h->timer, on_timer_closed);
-}
-
-/* Carries out what was noted while libcurl was on the stack. Calls nobody. */
-static void settle_notes(struct bh_http *h)
-{
-	struct bh_http_request *next;
-	for (struct bh_http_request *r = h->requests; r; r = next) {
-		next = r->next;
-		if (r->state == BH_HTTP_CANCELLED) {
-			take_back(r);
-			bh_http_request_free(r);
-		} else if (r->state == BH_HTTP_NEW) {
-			r->state = BH_HTTP_RUNNING;
-			if (curl_multi_add_handle(h->multi, r->easy) != CURLM_OK) {
-				/* Told by the timer, never from within bh_http_get. */
-				r->fail = -ENOMEM;
-				uv_timer_start(&h->timer, on_timer, 0, 0);
-			}
-		}
-	}
-}
-
-/* A finished transfer: by libcurl's message, else by a failure of ours; NULL if there is none. */
-static struct bh_http_request *next_finished(struct bh_http *h, CURLcode *ret_code)
-{
-	int left;
-	CURLMsg *m;
-	while ((m = curl_multi_info_read(h->multi, &left))) {
-		struct bh_http_request *r = NULL;
-		if (m->msg != CURLMSG_DONE)
-			continue;
-		*ret_code = m->data.result;
-		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &r);
-		return r;
-	}
-	*ret_code = CURLE_FAILED_INIT;
-	for (struct bh_http_request *r = h->requests; r; r = r->next) {
-		if (r->fail && r->state == BH_HTTP_RUNNING)
-			return r;
-	}
-	return NULL;
-}
-
-/* After libcurl has run: notes, then the users' done(), which may start, cancel and close. */
-static void settle(struct bh_http *h)
-{
-	while (!h->closing) {
-		settle_notes(h);
-		CURLcode code;
-		struct bh_http_request *r = next_finished(h, &code);
-		if (!r)
-			return;
-		finish(r, code);
-	}
-	if (h->multi)
-		destroy(h);
-}
-
-static void run(struct bh_http *h, curl_socket_t fd, int what)
-{
-	int running;
-	if (h->closing)
+	if (r->over)
 		return;
-	h->depth++;
-	curl_multi_socket_action(h->multi, fd, what, &running);
-	h->depth--;
-	settle(h);
+	end(r);
+	struct bh_http_result res = {
+		.err = err,
+		.message = !err                  ? ""
+			   : err == -EFBIG       ? "the answer is larger than allowed"
+			   : message && *message ? message
+						 : strerror(-err),
+		.status = r->status,
+		.body = r->body.s ? r->body.s : "",
+		.len = r->body.len,
+		.content_type = r->content_type,
+		.etag = r->etag,
+		.last_modified = r->last_modified,
+	};
+	memcpy(res.kept, r->kept, sizeof(res.kept));
+	r->done(&res, r->arg);
+}
+
+/* --- time --- */
+
+/* Whether `limit` ms from `from` are over; else *next is no later than that. */
+static bool is_late(uint64_t now, uint64_t from, long limit, uint64_t *next)
+{
+	if (!limit)
+		return false;
+	uint64_t at = from + (uint64_t)limit;
+	if (now >= at)
+		return true;
+	if (at - now < *next)
+		*next = at - now;
+	return false;
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	struct bh_http_request *r = t->data;
+	if (r->later)
+		bh_http_finish(r, r->later, r->later_message);
+	else
+		bh_http_schedule(r);
+}
+
+void bh_http_schedule(struct bh_http_request *r)
+{
+	uint64_t now = uv_now(r->http->loop), next = UINT64_MAX;
+	if (r->over)
+		return;
+	if (is_late(now, r->began, r->timeout, &next))
+		bh_http_finish(r, -ETIMEDOUT, NULL);
+	else if (!r->connected && is_late(now, r->began, r->connect_timeout, &next))
+		bh_http_finish(r, -ETIMEDOUT, "no connection in time");
+	else if (r->connected && is_late(now, r->heard, r->idle_timeout, &next))
+		bh_http_finish(r, -ETIMEDOUT, "nothing came for too long");
+	else if (next != UINT64_MAX)
+		uv_timer_start(&r->timer, on_timer, next, 0);
+}
+
+void bh_http_finish_later(struct bh_http_request *r, int err, char *take_message)
+{
+	r->later = err;
+	r->later_message = take_message;
+	uv_timer_start(&r->timer, on_timer, 0, 0);
+}
+
+/* --- the answer --- */
+
+void bh_http_forget_headers(struct bh_http_request *r)
+{
+	free(BH_TAKE_PTR(r->content_type));
+	free(BH_TAKE_PTR(r->etag));
+	free(BH_TAKE_PTR(r->last_modified));
+	for (size_t i = 0; i < BH_HTTP_MAX_KEPT; i++)
+		free(BH_TAKE_PTR(r->kept[i]));
+}
+
+static bool is_named(const char *name, size_t len, const char *want)
+{
+	return strlen(want) == len && strncasecmp(name, want, len) == 0;
+}
+
+static void keep(char **ret, const char *v, size_t n)
+{
+	while (n && (v[0] == ' ' || v[0] == '\t'))
+		v++, n--;
+	while (n && (v[n - 1] == ' ' || v[n - 1] == '\t' || v[n - 1] == '\r'))
+		n--;
+	free(*ret);
+	*ret = bh_xstrndup(v, n);
+}
+
+bool bh_http_on_header(struct bh_http_request *r, const char *name, size_t name_len,
+	const char *value, size_t value_len)
+{
+	r->header_bytes += name_len + value_len;
+	if (r->header_bytes > BH_HTTP_MAX_HEADERS) {
+		bh_http_finish(r, -EFBIG, NULL);
+		return false;
+	}
+	if (is_named(name, name_len, "content-type"))
+		keep(&r->content_type, value, value_len);
+	if (is_named(name, name_len, "etag"))
+		keep(&r->etag, value, value_len);
+	if (is_named(name, name_len, "last-modified"))
+		keep(&r->last_modified, value, value_len);
+	for (size_t i = 0; r->keep && i < BH_HTTP_MAX_KEPT && r->keep[i]; i++)
+		if (is_named(name, name_len, r->keep[i]))
+			keep(&r->kept[i], value, value_len);
+	return !r->over;
+}
+
+static bool successful(const struct bh_http_request *r)
+{
+	return r->status >= 200 && r->status < 300;
+}
+
+bool bh_http_on_head_end(struct bh_http_request *r)
+{
+	if (r->opened && !r->opened_called && successful(r)) {
+		r->opened_called = true;
+		r->opened(r->arg);
+	}
+	return !r->over;
+}
+
+bool bh_http_on_body(struct bh_http_request *r, const char *p, size_t n)
+{
+	if (n == 0)
+		return !r->over;
+	if (r->data && successful(r)) {
+		int err = r->data(p, n, r->arg);
+		if (err)
+			bh_http_finish(r, -ECANCELED, NULL);
+		return !r->over;
+	}
+	size_t max = r->data ? BH_HTTP_MAX_ERROR_BODY : r->max_bytes;
+	if (n > max - r->body.len && !r->data) {
+		bh_http_finish(r, -EFBIG, NULL);
+		return false;
+	}
+	bh_buf_add(&r->body, p, n < max - r->body.len ? n : max - r->body.len);
+	return true;
+}
+
+/* --- the question --- */
+
+/* A line break inside a value would add a header of its own. */
+static int add_header(struct bh_http_request *r, const char *name, const char *value)
+{
+	if (!value)
+		return 0;
+	if (name[strcspn(name, "\r\n")] || value[strcspn(value, "\r\n")])
+		return -EINVAL;
+	bh_buf_str(&r->headers, name);
+	bh_buf_str(&r->headers, value);
+	bh_buf_add(&r->headers, "", 1);
+	return 0;
+}
+
+static int add_headers(struct bh_http_request *r, const struct bh_http_opts *o)
+{
+	int err = add_header(r, "If-None-Match: ", o->if_none_match);
+	if (!err)
+		err = add_header(r, "If-Modified-Since: ", o->if_modified_since);
+	if (!err && o->body)
+		err = add_header(r, "Content-Type: ", o->body_type);
+	/* gRPC's servers want to be told (RFC 9110, 10.1.4). */
+	if (!err && o->http2 && o->keep)
+		err = add_header(r, "TE: ", "trailers");
+	for (size_t i = 0; !err && o->headers && o->headers[i]; i++)
+		err = add_header(r, "", o->headers[i]);
+	return err;
+}
+
+/* "http://HOST/PATH" for a socket: the host is only a header. */
+static int take_url(struct bh_http_request *r, const char *url)
+{
+	static const char scheme[] = "http://";
+	for (const char *c = url; *c; c++)
+		if (*c <= ' ' || *c == 0x7f)
+			return -EINVAL;
+	if (strncasecmp(url, scheme, sizeof(scheme) - 1) != 0)
+		return -EPROTONOSUPPORT;
+	const char *host = url + sizeof(scheme) - 1, *path = strchr(host, '/');
+	r->host = path ? bh_xstrndup(host, (size_t)(path - host)) : bh_xstrdup(host);
+	r->method_path = bh_xstrdup(path ? path : "/");
+	return r->host[0] ? 0 : -EINVAL;
+}
+
+static int start_local(struct bh_http_request *r, const struct bh_http_opts *o)
+{
+	if (o->follow || o->proxy || o->ca_file)
+		return -EINVAL;
+	r->protocol = o->http2 ? &bh_http_h2 : &bh_http_h1;
+	r->has_body = o->body;
+	r->body_out_len = o->body_len;
+	if (o->body_len)
+		r->body_out = bh_xmemdup(o->body, o->body_len);
+	int err = add_headers(r, o);
+	if (err)
+		return err;
+	err = take_url(r, o->url);
+	if (err == -EPROTONOSUPPORT)
+		bh_http_finish_later(r, err, bh_xstrdup("only http is spoken here"));
+	else if (!err)
+		err = bh_http_local_start(r, o->unix_socket);
+	return err == -EPROTONOSUPPORT ? 0 : err;
+}
+
+static struct bh_http_request *new_request(struct bh_http *h, const struct bh_http_opts *o)
+{
+	struct bh_http_request *r = bh_xcalloc(1, sizeof(*r));
+	r->http = h;
+	r->prev = h->last;
+	*(r->prev ? &r->prev->next : &h->first) = r;
+	h->last = r;
+	r->opened = o->opened;
+	r->keep = o->keep;
+	r->max_bytes = o->max_bytes ? o->max_bytes : BH_HTTP_DEFAULT_MAX;
+	r->timeout = o->timeout_ms;
+	r->connect_timeout = o->connect_timeout_ms ? o->connect_timeout_ms : 10000;
+	r->idle_timeout = o->idle_timeout_s * 1000;
+	uv_timer_init(h->loop, &r->timer);
+	r->timer.data = r;
+	bh_http_hold(r);
+	r->began = r->heard = uv_now(h->loop);
+	return r;
+}
+
+int bh_http_get(struct bh_http *h, const struct bh_http_opts *opts,
+	int (*data)(const char *p, size_t n, void *arg),
+	void (*done)(const struct bh_http_result *r, void *arg), void *arg,
+	struct bh_http_request **ret)
+{
+	if (h->closing)
+		return -ESHUTDOWN;
+	uv_update_time(h->loop); /* a limit of 50 ms is from now on */
+	struct bh_http_request *r = new_request(h, opts);
+	r->data = data;
+	r->done = done;
+	r->arg = arg;
+	int err = opts->unix_socket ? start_local(r, opts) : bh_http_fetch_start(r, opts);
+	if (err) {
+		end(r);
+		return err;
+	}
+	if (!r->later)
+		bh_http_schedule(r);
+	if (ret)
+		*ret = r;
+	return 0;
+}
+
+void bh_http_cancel(struct bh_http_request *r)
+{
+	if (r && !r->over)
+		end(r);
 }
 
 int bh_http_open(uv_loop_t *loop, struct bh_http **ret)
 {
-	static bool ready; /* one thread: the loop's */
-	if (!ready && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		return -ENOMEM;
-	ready = true;
 	struct bh_http *h = bh_xcalloc(1, sizeof(*h));
-	h->multi = curl_multi_init();
-	if (!h->multi) {
-		free(h);
-		return -ENOMEM;
-	}
 	h->loop = loop;
-	uv_timer_init(loop, &h->timer);
-	h->timer.data = h;
-	h->handles = 1;
-	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
-	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
 	*ret = h;
 	return 0;
 }
@@ -276,44 +344,9 @@ void bh_http_close(struct bh_http *h)
 	if (!h || h->closing)
 		return;
 	h->closing = true;
-	for (struct bh_http_request *r = h->requests; r; r = r->next)
-		r->state = BH_HTTP_CANCELLED;
-	if (!h->depth)
-		destroy(h);
-}
-
-int bh_http_get(struct bh_http *h, const struct bh_http_opts *opts,
-	int (*data)(const char *p, size_t n, void *arg),
-	void (*done)(const struct bh_http_result *r, void *arg), void *arg,
-	struct bh_http_request **ret)
-{
-	struct bh_http_request *r;
-	if (h->closing)
-		return -ESHUTDOWN;
-	int err = bh_http_request_new(opts, data, &r);
-	if (err)
-		return err;
-	r->http = h;
-	r->done = done;
-	r->arg = arg;
-	r->next = h->requests;
-	if (r->next)
-		r->next->prev = r;
-	h->requests = r;
-	if (!h->depth)
-		settle_notes(h);
-	if (ret)
-		*ret = r;
-	return 0;
-}
-
-void bh_http_cancel(struct bh_http_request *r)
-{
-	if (!r || r->state == BH_HTTP_DONE)
-		return;
-	r->state = BH_HTTP_CANCELLED;
-	if (r->http->depth)
-		return;
-	take_back(r);
-	bh_http_request_free(r);
+	h->handles++; /* until all are told to go */
+	while (h->first)
+		end(h->first);
+	bh_http_fetch_close(h);
+	bh_http_drop_handle(h);
 }

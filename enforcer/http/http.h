@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * HTTP requests on the event loop: libcurl's multi interface driven by libuv. For the Docker API
- * (unix socket, streamed events), for feeds, and below gRPC (HTTP/2, trailers). Callbacks run on
- * the loop's thread. The process must ignore SIGPIPE: a TLS peer that goes away would end it.
+ * HTTP requests on the event loop, in two variants behind this header. The daemon's (lib_http)
+ * speaks HTTP/1.1 and HTTP/2 over unix sockets by itself, for the Docker API (streamed events) and
+ * below gRPC (trailers), and has what is on the network fetched by a process without privileges,
+ * bulkhead-fetch. That process has the other one (lib_http_curl): libcurl's multi interface driven
+ * by libuv. Callbacks run on the loop's thread. The process must ignore SIGPIPE: a peer that goes
+ * away would end it.
  */
 #pragma once
 
@@ -18,7 +21,9 @@ void bh_http_close(
 
 struct bh_http_opts {
 	const char *url;
-	const char *unix_socket; /* NULL = TCP */
+	/* NULL = TCP: by bulkhead-fetch, which knows no streams, no body, no http2 and no `keep`.
+	 */
+	const char *unix_socket;
 	size_t max_bytes; /* of the body; more fails with -EFBIG (not for streams); 0 = 16 MiB */
 	long timeout_ms; /* whole request; 0 = none (streams) */
 	long connect_timeout_ms; /* 0 = 10 s */
@@ -27,7 +32,8 @@ struct bh_http_opts {
 	const char *const *headers; /* more of them, "Name: value"; NULL-terminated; may be NULL */
 	const char *proxy; /* URL; NULL: as the environment says */
 	const char *ca_file; /* PEM: who is trusted instead of the system's; may be NULL */
-	bool follow; /* up to 3 redirects, http(s) only, never from https to http */
+	const char *ca_pem; /* the same as text, which is what libcurl's variant takes; or NULL */
+	bool follow; /* up to 3 redirects, http(s) only, never from https to http; not on sockets */
 	/* Non-NULL makes it a POST; bytes, copied. With its content type. Without any bytes the
 	 * request ends with its head. */
 	const void *body;
@@ -43,7 +49,7 @@ struct bh_http_opts {
 
 struct bh_http_result {
 	int err; /* 0, or −errno: −ECONNREFUSED, −ENOENT, −ETIMEDOUT, −EFBIG, −EPROTO … */
-	const char *message; /* libcurl's words when err, else "" */
+	const char *message; /* why, for people, when err; else "" */
 	long status; /* 0 if none */
 	const char *body; /* NUL-terminated for convenience; empty for streams */
 	size_t len;
@@ -55,7 +61,7 @@ struct bh_http_result {
  * `data` non-NULL makes it a stream: chunks of a 2xx answer go there as they come (non-zero return
  * aborts, -ECANCELED) and the body is not kept; of any other answer up to 4 KiB are kept as body.
  * `done` is called exactly once, never from within bh_http_get, unless cancelled. Strings of opts
- * are copied. -errno: a URL or option that libcurl refuses; then nothing is called.
+ * are copied. -errno: a URL or option that is refused; then nothing is called.
  */
 struct bh_http_request;
 int bh_http_get(struct bh_http *h, const struct bh_http_opts *opts,

@@ -51,7 +51,7 @@ int bh_cri_check(const struct bh_grpc_result *r, struct bh_fault *fault)
 	case -ENOENT:
 	case -ECONNREFUSED:
 	case -EACCES:
-	case -EPERM: /* libcurl's words for all of these are "Couldn't connect" */
+	case -EPERM:
 		return bh_faulty(fault, r->err, "cannot connect: %s", strerror(-r->err));
 	case -EREMOTEIO:
 		if (r->status == BH_GRPC_UNIMPLEMENTED)

@@ -63,7 +63,7 @@ int bh_docker_check(const struct bh_http_result *r, struct bh_fault *fault)
 	case -ENOENT:
 	case -ECONNREFUSED:
 	case -EACCES:
-	case -EPERM: /* libcurl's words for all of these are "Couldn't connect" */
+	case -EPERM:
 		return bh_faulty(fault, r->err, "cannot connect: %s", strerror(-r->err));
 	default:
 		return bh_faulty(fault, r->err, "%s", r->message);

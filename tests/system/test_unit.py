@@ -16,7 +16,7 @@ spec:
   ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}]
 """
 # linux/capability.h
-CAPABILITIES = {0: "chown", 2: "dac_read_search", 11: "net_broadcast", 12: "net_admin", 19: "sys_ptrace"}
+CAPABILITIES = {0: "chown", 2: "dac_read_search", 6: "setgid", 7: "setuid", 11: "net_broadcast", 12: "net_admin", 19: "sys_ptrace"}
 # Somebody else's process in a network namespace of its own, as a container is: root may look at it with
 # CAP_SYS_PTRACE only. ($1: the namespace)
 OTHER = """
@@ -44,6 +44,12 @@ def capabilities(m):
     return {CAPABILITIES.get(i, str(i)) for i in range(64) if mask >> i & 1}
 
 
+# A list on a server in that network namespace.
+SERVER = """
+mkdir -p /run/list && echo 203.0.113.66 >/run/list/list
+nsenter --net=/run/netns/$1 python3 -m http.server -d /run/list 8000 >/dev/null 2>&1 &"""
+
+
 @with_machine
 def test_started_by_systemd(lab, m):
     web, db, rogue = (lab.container(n) for n in ("web", "db", "rogue"))
@@ -53,7 +59,9 @@ def test_started_by_systemd(lab, m):
     m.write("/etc/bulkhead/workloads.yaml", json.dumps({"workloads": [
         {"name": c.name, "namespace": "shop", "labels": {"app": c.name},
          "netns": f"/proc/{pid}/ns/net" if c is rogue else "/run/netns/" + c.netns} for c in (web, db, rogue)]}))
-    m.write("/etc/bulkhead/bulkhead.yaml", "sources: [{static: workloads.yaml}]\n")
+    m.sh("sh", "-c", SERVER, "sh", web.netns)
+    m.write("/etc/bulkhead/bulkhead.yaml", "sources: [{static: workloads.yaml}]\n"
+            f"feeds: [{{name: web, url: 'http://{web.v4}:8000/list'}}]\n")
     m.sh("systemctl", "enable", "--now", "bulkhead")  # as the README says; comes back when it is ready
 
     if capabilities(m) != set(CAPABILITIES.values()):
@@ -62,6 +70,8 @@ def test_started_by_systemd(lab, m):
                                              for w in m.api("ps")["workloads"]))
     if len(m.api("ps")["workloads"]) != 3 or m.api("status")["problems"]:
         raise Failure(m.sh("bulkhead", "status"))
+    # By a process that becomes nobody, which the unit must allow.
+    wait_for("the feed", lambda: m.api("feed", "list")["feeds"][0]["entries"] == 1)
     if m.sh("stat", "-c", "%U:%G %a", "/run/bulkhead/bulkhead.sock").strip() != "root:bulkhead 660":
         raise Failure(m.sh("ls", "-la", "/run/bulkhead"))
 

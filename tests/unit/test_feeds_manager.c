@@ -5,6 +5,7 @@
  * outlive it, and the operator must be told.
  */
 #include "feeds/manager.h"
+#include "http/fetch.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -207,7 +208,7 @@ static void run_ms(uint64_t ms)
 	int ticks = 0;
 	uv_timer_init(&loop, &t);
 	t.data = &ticks;
-	uv_timer_start(&t, tick, ms, 0);
+	uv_timer_start(&t, tick, ms, 10); /* again: UV_RUN_ONCE goes on waiting after a timer */
 	while (!ticks)
 		uv_run(&loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&t, NULL);
@@ -1050,6 +1051,7 @@ int main(void)
 		TEST(test_staleness),
 	};
 	have_net = make_net();
+	bh_fetch_program = BH_FETCH_PATH;
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");
 	return cmocka_run_group_tests_name("feeds_manager", tests, NULL, NULL);

@@ -4,7 +4,7 @@
  * result. The other end is not trusted: body and headers are bounded, and only http and https are
  * spoken, so that neither a URL nor a redirect can reach a file or another protocol.
  */
-#include "http/private.h"
+#include "http/curl_private.h"
 
 #include <errno.h>
 #include <strings.h>
@@ -156,9 +156,11 @@ static CURLcode set_way(CURL *e, const struct bh_http_opts *o)
 	CURLcode c = CURLE_OK;
 	if (o->proxy && !o->unix_socket)
 		c = curl_easy_setopt(e, CURLOPT_PROXY, o->proxy);
-	if (!c && o->ca_file)
-		c = curl_easy_setopt(e, CURLOPT_CAINFO, o->ca_file);
-	return c;
+	if (c || !o->ca_pem)
+		return c;
+	struct curl_blob b = {(void *)o->ca_pem, strlen(o->ca_pem), CURL_BLOB_COPY};
+	c = curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &b);
+	return c ? c : curl_easy_setopt(e, CURLOPT_CAPATH, NULL); /* instead, not as well */
 }
 
 static CURLcode set_callbacks(CURL *e, struct bh_http_request *r)
