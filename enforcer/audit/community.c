@@ -3,7 +3,7 @@
  * Community ID 1.0: the flow hash by which an auditor joins these records with those of Zeek,
  * Suricata and packet captures. github.com/corelight/community-id-spec; its ICMP mapping is Zeek's.
  */
-#include <openssl/evp.h>
+#include <nettle/base64.h>
 
 #include <netinet/in.h>
 
@@ -85,10 +85,9 @@ void bh_audit_community_id(const struct bh_flow *f, char ret[static BH_AUDIT_COM
 		in[n++] = p.dst >> 8;
 		in[n++] = p.dst & 0xff;
 	}
-	ret[0] = '\0'; /* what the specification asks for when there is none */
 	const struct bh_bytes all = {in, n};
-	if (!bh_digest(BH_SHA1, &all, 1, digest))
-		return;
+	bh_digest(BH_SHA1, &all, 1, digest);
 	memcpy(ret, "1:", 2);
-	EVP_EncodeBlock((unsigned char *)ret + 2, digest, SHA1_BYTES);
+	base64_encode_raw(ret + 2, SHA1_BYTES, digest);
+	ret[2 + BASE64_ENCODE_RAW_LENGTH(SHA1_BYTES)] = '\0';
 }

@@ -5,8 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
+#include <nettle/eddsa.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -17,18 +16,11 @@ static int from_seed(const char *name, const uint8_t seed[static 32], struct bh_
 {
 	struct bh_audit_key k = {0};
 	uint8_t pub[32];
-	size_t len = sizeof(pub);
 
-	EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, 32);
-	if (!pkey)
-		return -EIO;
-	if (EVP_PKEY_get_raw_public_key(pkey, pub, &len) != 1 ||
-		bh_verifier_init(name, pub, &k.pub) < 0) {
-		EVP_PKEY_free(pkey);
+	ed25519_sha512_public_key(pub, seed);
+	if (bh_verifier_init(name, pub, &k.pub) < 0)
 		return -EINVAL;
-	}
 	memcpy(k.seed, seed, sizeof(k.seed));
-	k.pkey = pkey;
 	*ret = k;
 	return 0;
 }
@@ -40,7 +32,7 @@ int bh_audit_key_new(const char *name, int64_t now, struct bh_audit_key *ret)
 	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
 		return -EIO;
 	int e = from_seed(name, seed, ret);
-	OPENSSL_cleanse(seed, sizeof(seed));
+	explicit_bzero(seed, sizeof(seed));
 	if (e == 0)
 		ret->made = now;
 	return e;
@@ -65,7 +57,7 @@ static int parse(char *text, struct bh_audit_key *ret)
 		data[0] != 0x01)
 		return -EINVAL;
 	int e = from_seed(name, data + 1, ret);
-	OPENSSL_cleanse(data, sizeof(data));
+	explicit_bzero(data, sizeof(data));
 	if (e == 0)
 		ret->made = made;
 	return e;
@@ -80,7 +72,7 @@ int bh_audit_key_load(const char *path, struct bh_audit_key *ret)
 		return -errno;
 	ssize_t n = read(fd, text, KEY_FILE_MAX);
 	int e = n < 0 ? -errno : parse(text, ret);
-	OPENSSL_cleanse(text, sizeof(text));
+	explicit_bzero(text, sizeof(text));
 	return e;
 }
 
@@ -118,8 +110,8 @@ int bh_audit_key_save(const struct bh_audit_key *k, const char *path)
 	bh_base64_add(&b, data, sizeof(data));
 	bh_buf_printf(&b, "\nmade %" PRId64 "\n", k->made);
 	int e = write_whole(fd, b.s, b.len);
-	OPENSSL_cleanse(b.s, b.len);
-	OPENSSL_cleanse(data, sizeof(data));
+	explicit_bzero(b.s, b.len);
+	explicit_bzero(data, sizeof(data));
 	bh_buf_finish(&b);
 	if (e == 0 && rename(temporary, path) < 0)
 		e = -errno;
@@ -148,13 +140,7 @@ int bh_audit_key_erase(const char *path)
 void bh_audit_key_sign(
 	const struct bh_audit_key *k, const void *text, size_t len, uint8_t ret[static 64])
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	size_t n = 64;
-
-	if (!ctx || EVP_DigestSignInit(ctx, NULL, NULL, NULL, k->pkey) != 1 ||
-		EVP_DigestSign(ctx, ret, &n, text, len) != 1)
-		abort(); /* out of memory: see bulkhead/util.h */
-	EVP_MD_CTX_free(ctx);
+	ed25519_sha512_sign(k->pub.key, k->seed, len, text, ret);
 }
 
 void bh_audit_key_sign_line(
@@ -171,7 +157,6 @@ void bh_audit_key_sign_line(
 
 void bh_audit_key_finish(struct bh_audit_key *k)
 {
-	OPENSSL_cleanse(k->seed, sizeof(k->seed));
-	EVP_PKEY_free(k->pkey); /* wipes its own */
+	explicit_bzero(k->seed, sizeof(k->seed));
 	*k = (struct bh_audit_key){0};
 }

@@ -12,7 +12,6 @@ struct bh_audit_key {
 	struct bh_verifier pub;
 	uint8_t seed[32];
 	int64_t made; /* µs since the epoch */
-	void *pkey;
 };
 int bh_audit_key_new(const char *name, int64_t now, struct bh_audit_key *ret);
 /* −ENOENT, −EINVAL: it is none; −errno. */

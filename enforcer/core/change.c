@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a change changed, for its record: policies by name, lines of the configuration. */
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 
 #include "core/private.h"
 
@@ -8,9 +8,11 @@
 
 void bh_core_sha256_hex(const void *data, size_t len, char ret[static 65])
 {
-	uint8_t sum[EVP_MAX_MD_SIZE] = {0};
-	if (EVP_Digest(data ? data : "", len, sum, NULL, EVP_sha256(), NULL) != 1)
-		abort(); /* out of memory: see bulkhead/util.h */
+	uint8_t sum[SHA256_DIGEST_SIZE];
+	struct sha256_ctx c;
+	sha256_init(&c);
+	sha256_update(&c, len, data); /* NULL with 0 is fine */
+	sha256_digest(&c, sizeof(sum), sum);
 	for (int i = 0; i < 32; i++)
 		snprintf(ret + 2 * i, 3, "%02x", sum[i]);
 }

@@ -3,16 +3,19 @@
 #include "evidence/note.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
+#include <nettle/base64.h>
+#include <nettle/eddsa.h>
+#include <nettle/sha2.h>
 
 #define ALGORITHM 0x01 /* Ed25519 */
 #define DASH "\xe2\x80\x94 " /* an em dash begins a line with a signature */
 
 void bh_base64_add(struct bh_buf *out, const void *data, size_t len)
 {
-	char bh_autofree *text = bh_xcalloc(1, 4 * ((len + 2) / 3) + 1);
-	int n = EVP_EncodeBlock((unsigned char *)text, data, (int)len);
-	bh_buf_add(out, text, (size_t)n);
+	size_t n = BASE64_ENCODE_RAW_LENGTH(len);
+	char bh_autofree *text = bh_xcalloc(1, n + 1);
+	base64_encode_raw(text, len, data);
+	bh_buf_add(out, text, n);
 }
 
 ssize_t bh_base64_decode(const char *text, size_t len, void *ret, size_t max)
@@ -27,10 +30,14 @@ ssize_t bh_base64_decode(const char *text, size_t len, void *ret, size_t max)
 	while (pad < 2 && text[len - 1 - pad] == '=')
 		pad++;
 	size_t want = len / 4 * 3 - pad;
-	uint8_t bh_autofree *data = bh_xcalloc(1, len / 4 * 3);
-	if (want > max || EVP_DecodeBlock(data, (const unsigned char *)text, (int)len) < 0)
+	size_t got = 0;
+	struct base64_decode_ctx ctx;
+	uint8_t bh_autofree *data = bh_xcalloc(1, BASE64_DECODE_LENGTH(len));
+	base64_decode_init(&ctx);
+	if (want > max || !base64_decode_update(&ctx, &got, data, len, text) ||
+		!base64_decode_final(&ctx) || got != want)
 		return -EINVAL;
-	/* libcrypto skips white space and takes bits that mean nothing. */
+	/* nettle skips white space and may take bits that mean nothing. */
 	bh_base64_add(&again, data, want);
 	if (again.len != len || memcmp(again.s, text, len) != 0)
 		return -EINVAL;
@@ -52,13 +59,15 @@ static bool good_name(const char *name, size_t len)
 static void key_id(const char *name, const uint8_t key[static 32], uint8_t ret[static 4])
 {
 	struct bh_buf bh_autobuf b = {0};
-	uint8_t sum[EVP_MAX_MD_SIZE];
+	uint8_t sum[SHA256_DIGEST_SIZE];
+	struct sha256_ctx c;
 
 	bh_buf_str(&b, name);
 	bh_buf_add(&b, "\n\x01", 2);
 	bh_buf_add(&b, key, 32);
-	if (EVP_Digest(b.s, b.len, sum, NULL, EVP_sha256(), NULL) != 1)
-		abort();
+	sha256_init(&c);
+	sha256_update(&c, b.len, (const uint8_t *)b.s);
+	sha256_digest(&c, sizeof(sum), sum);
 	memcpy(ret, sum, 4);
 }
 
@@ -173,14 +182,7 @@ int bh_note_parse(const char *text, size_t len, struct bh_note *ret, size_t *ret
 
 static bool verify(const struct bh_note *n, const uint8_t sig[static 64], const uint8_t *key)
 {
-	EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, 32);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool good =
-		pkey && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
-		EVP_DigestVerify(ctx, sig, 64, (const unsigned char *)n->text, n->text_len) == 1;
-	EVP_MD_CTX_free(ctx);
-	EVP_PKEY_free(pkey);
-	return good;
+	return ed25519_sha512_verify(key, n->text_len, (const uint8_t *)n->text, sig) == 1;
 }
 
 bool bh_note_is_signed_by(const struct bh_note *n, const struct bh_verifier *v)

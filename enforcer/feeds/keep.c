@@ -9,7 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 #include <sys/stat.h>
 
 #define MAGIC "# bulkhead feed copy 1\n"
@@ -27,12 +27,12 @@ void bh_feed_meta_finish(struct bh_feed_meta *m)
 
 void bh_feed_sha256(const char *text, size_t len, char ret[static BH_SHA256_HEX])
 {
-	unsigned char md[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-	ret[0] = '\0'; /* equals no hash, should the library fail */
-	if (EVP_Digest(text, len, md, &n, EVP_sha256(), NULL) != 1 || n != 32)
-		return;
-	for (unsigned i = 0; i < n; i++)
+	uint8_t md[SHA256_DIGEST_SIZE];
+	struct sha256_ctx c;
+	sha256_init(&c);
+	sha256_update(&c, len, (const uint8_t *)text);
+	sha256_digest(&c, sizeof(md), md);
+	for (unsigned i = 0; i < sizeof(md); i++)
 		snprintf(ret + 2 * i, 3, "%02x", md[i]);
 }
 

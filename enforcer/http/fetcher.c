@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "beside.h"
 #include "http/fetch.h"
 #include "http/private.h"
 
@@ -245,25 +246,10 @@ static void ask(struct bh_http_fetcher *f, struct bh_http_request *r)
 	bh_http_schedule(r);
 }
 
-/* Beside the daemon, as where it was built; else where it is installed. Owned. */
-static char *program(void)
-{
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (bh_fetch_program)
-		return bh_xstrdup(bh_fetch_program);
-	self[n > 0 ? n : 0] = '\0';
-	char *slash = strrchr(self, '/');
-	if (slash)
-		*slash = '\0';
-	char bh_autofree *beside = bh_xasprintf("%s/bulkhead-fetch", self);
-	return slash && access(beside, X_OK) == 0 ? BH_TAKE_PTR(beside)
-						  : bh_xstrdup(BH_LIBEXECDIR "/bulkhead-fetch");
-}
-
 static int spawn(struct bh_http *h, struct bh_http_fetcher *f)
 {
-	char bh_autofree *file = program();
+	char bh_autofree *file = bh_fetch_program ? bh_xstrdup(bh_fetch_program)
+						  : bh_beside("bulkhead-fetch", BH_LIBEXECDIR);
 	char *argv[] = {(char *)"bulkhead-fetch", NULL};
 	uv_stdio_container_t stdio[] = {
 		{.flags = UV_CREATE_PIPE | UV_READABLE_PIPE, .data.stream = (uv_stream_t *)&f->in},

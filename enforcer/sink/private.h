@@ -27,7 +27,7 @@ struct bh_transport {
 	enum bh_sink_kind kind;
 	int fd;
 	bool stream; /* messages are framed by their length (RFC 6587, RFC 5425) */
-	void *ssl, *ctx;
+	struct bh_tls *tls; /* NULL: none */
 };
 /* −errno with a reason in ret_why. Bounded in time but for the resolver. */
 int bh_transport_open(

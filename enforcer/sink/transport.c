@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Connections of sinks. Blocking, each step bounded by a timeout, on the sink's own thread. */
-#include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 
+#include "beside.h"
 #include "sink/private.h"
+#include "sink/tls.h"
 
 #define TIMEOUT_S 5
 #define DRAIN_MS 10000
@@ -91,43 +91,28 @@ static int open_tcp(const char *host, const char *port, struct bh_transport *t)
 	return e == -EINPROGRESS ? -ETIMEDOUT : e;
 }
 
-static void tls_reason(char *why, size_t size, SSL *ssl)
+static const struct bh_tls_module *tls;
+static char tls_missing[256];
+
+static void load_tls(void)
 {
-	long v = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
-	if (v != X509_V_OK)
-		snprintf(why, size, "TLS: %s", X509_verify_cert_error_string(v));
-	else
-		snprintf(why, size, "TLS: %s",
-			ERR_reason_error_string(ERR_peek_last_error()) ?: "no answer");
-	ERR_clear_error();
+	char bh_autofree *path = bh_beside("bulkhead-tls.so", BH_LIBDIR);
+	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays */
+	tls = module ? dlsym(module, BH_TLS_SYMBOL) : NULL;
+	if (!tls)
+		snprintf(tls_missing, sizeof(tls_missing), "TLS: %s", dlerror());
 }
 
 static int start_tls(
 	const char *host, const char *ca, struct bh_transport *t, char *why, size_t size)
 {
-	SSL_CTX *ctx = t->ctx = SSL_CTX_new(TLS_client_method());
-	SSL *ssl = NULL;
-	unsigned char literal[16];
-	bool good = ctx && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
-		    (ca ? SSL_CTX_load_verify_locations(ctx, ca, NULL)
-			: SSL_CTX_set_default_verify_paths(ctx)) == 1;
-
-	if (good) {
-		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-		ssl = t->ssl = SSL_new(ctx);
-	}
-	/* A certificate is for a name or for an address. */
-	bool is_address = ssl && (inet_pton(AF_INET, host, literal) == 1 ||
-					 inet_pton(AF_INET6, host, literal) == 1);
-	good = ssl &&
-	       (is_address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1
-			   : SSL_set1_host(ssl, host) == 1 &&
-				       SSL_set_tlsext_host_name(ssl, host) == 1) &&
-	       SSL_set_fd(ssl, t->fd) == 1 && SSL_connect(ssl) == 1;
-	if (good)
-		return 0;
-	tls_reason(why, size, ssl);
-	return -EPROTO;
+	static pthread_once_t once = PTHREAD_ONCE_INIT; /* each sink has a thread */
+	pthread_once(&once, load_tls);
+	if (tls)
+		t->tls = tls->start(t->fd, host, ca, why, size);
+	else
+		snprintf(why, size, "%s", tls_missing);
+	return t->tls ? 0 : -EPROTO;
 }
 
 int bh_transport_open(
@@ -159,10 +144,8 @@ int bh_transport_open(
 
 void bh_transport_close(struct bh_transport *t)
 {
-	if (t->ssl)
-		SSL_shutdown(t->ssl);
-	SSL_free(t->ssl);
-	SSL_CTX_free(t->ctx);
+	if (t->tls)
+		tls->close(t->tls);
 	if (t->fd >= 0)
 		close(t->fd);
 	*t = (struct bh_transport){.fd = -1};
@@ -171,14 +154,12 @@ void bh_transport_close(struct bh_transport *t)
 static int write_all(struct bh_transport *t, const char *text, size_t len)
 {
 	while (len > 0) {
-		ssize_t n = t->ssl ? SSL_write(t->ssl, text, len > 16384 ? 16384 : (int)len)
+		ssize_t n = t->tls ? tls->write(t->tls, text, len)
 				   : send(t->fd, text, len, MSG_NOSIGNAL);
 		if (n <= 0) {
-			if (t->ssl)
-				ERR_clear_error();
-			else if (errno == EINTR)
+			if (!t->tls && errno == EINTR)
 				continue;
-			return t->ssl || errno == EAGAIN ? -EPIPE : -errno;
+			return t->tls || errno == EAGAIN ? -EPIPE : -errno;
 		}
 		text += n;
 		len -= (size_t)n;

@@ -6,7 +6,7 @@
  * must not leave half of a version in it.
  */
 #include <errno.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 
 #include "store/internal.h"
 
@@ -59,17 +59,18 @@ static int put_file(
 	struct bh_store *s, uint64_t number, size_t position, const struct bh_policy_source *src)
 {
 	const char *text = src->text ? src->text : "";
-	uint8_t hash[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
+	uint8_t hash[SHA256_DIGEST_SIZE];
+	struct sha256_ctx c;
 	sqlite3_stmt *st;
 
-	if (!EVP_Digest(text, src->len, hash, &len, EVP_sha256(), NULL))
-		return -EIO;
+	sha256_init(&c);
+	sha256_update(&c, src->len, (const uint8_t *)text);
+	sha256_digest(&c, sizeof(hash), hash);
 	int r = bh_store_statement(s, BH_STMT_PUT_TEXT,
 		"INSERT OR IGNORE INTO policy_text (hash, text) VALUES (?,?)", &st);
 	if (r < 0)
 		return r;
-	sqlite3_bind_blob(st, 1, hash, (int)len, SQLITE_STATIC);
+	sqlite3_bind_blob(st, 1, hash, sizeof(hash), SQLITE_STATIC);
 	sqlite3_bind_blob64(st, 2, text, src->len, SQLITE_STATIC);
 	if ((r = bh_store_run(s, st)) < 0)
 		return r;
@@ -82,7 +83,7 @@ static int put_file(
 	bh_store_bind_u64(st, 1, number);
 	bh_store_bind_u64(st, 2, position);
 	bh_store_bind_text(st, 3, src->file ? src->file : "");
-	sqlite3_bind_blob(st, 4, hash, (int)len, SQLITE_STATIC);
+	sqlite3_bind_blob(st, 4, hash, sizeof(hash), SQLITE_STATIC);
 	return bh_store_run(s, st);
 }
 

@@ -4,7 +4,7 @@
  * completely or not at all, so that a bad file never changes what is enforced.
  */
 #include <errno.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 
 #include "private.h"
 
@@ -125,21 +125,19 @@ static void drop_nameless(struct builder *b)
 	b->n = kept;
 }
 
-static int hash_set(struct bh_policy_set *s)
+static void hash_set(struct bh_policy_set *s)
 {
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	int good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL);
-	for (size_t i = 0; good && i < s->n; i++) {
+	struct sha256_ctx md;
+	sha256_init(&md);
+	for (size_t i = 0; i < s->n; i++) {
 		struct bh_buf text = {0};
 		bh_policy_canonical(s->policy[i], &text);
-		good = EVP_DigestUpdate(md, text.s, text.len);
+		sha256_update(&md, text.len, (const uint8_t *)text.s);
 		if (!s->policy[i]->text)
 			s->policy[i]->text = bh_buf_take(&text);
 		bh_buf_finish(&text);
 	}
-	good = good && EVP_DigestFinal_ex(md, s->sha256, NULL);
-	EVP_MD_CTX_free(md);
-	return good ? 0 : -EIO;
+	sha256_digest(&md, SHA256_DIGEST_SIZE, s->sha256);
 }
 
 int bh_policy_set_parse(const struct bh_policy_source *src, size_t n,
@@ -160,11 +158,8 @@ int bh_policy_set_parse(const struct bh_policy_source *src, size_t n,
 	struct bh_policy_set *s = bh_policy_set_new_empty();
 	s->policy = b.policy;
 	s->n = b.n;
-	int r = s->n ? hash_set(s) : 0;
-	if (r < 0) {
-		bh_policy_set_unref(s);
-		return r;
-	}
+	if (s->n)
+		hash_set(s);
 	*ret = s;
 	return 0;
 }
