@@ -29,17 +29,16 @@ void bh_audit_repeats_init(struct bh_audit_repeats *t, uint64_t seed)
 	*t = (struct bh_audit_repeats){
 		.entry = bh_xcalloc(BH_AUDIT_REPEATS, sizeof(struct bh_audit_repeat)),
 		.bucket = bh_xcalloc(BUCKETS, sizeof(int32_t)),
+		.free = -1,
 		.seed = BH_HASH_SEED ^ seed,
 	};
 	for (size_t i = 0; i < BUCKETS; i++)
 		t->bucket[i] = -1;
-	for (int32_t i = 0; i < BH_AUDIT_REPEATS; i++)
-		t->entry[i].next = i + 1 < BH_AUDIT_REPEATS ? i + 1 : -1;
 }
 
 void bh_audit_repeats_finish(struct bh_audit_repeats *t)
 {
-	for (size_t i = 0; t->entry && i < BH_AUDIT_REPEATS; i++) {
+	for (int32_t i = 0; i < t->used; i++) {
 		free(t->entry[i].key);
 		bh_buf_finish(&t->entry[i].record.b);
 	}
@@ -165,9 +164,10 @@ enum bh_audit_seen bh_audit_repeats_note(struct bh_audit_repeats *t,
 		overflow(t, f->action, f->times, f->when);
 		return BH_AUDIT_FULL;
 	}
-	i = t->free;
+	i = t->free >= 0 ? t->free : t->used++;
 	struct bh_audit_repeat *e = &t->entry[i];
-	t->free = e->next;
+	if (i == t->free)
+		t->free = e->next;
 	t->n++;
 	size_t len = key.len; /* before the take, which empties it */
 	*e = (struct bh_audit_repeat){
@@ -184,7 +184,7 @@ enum bh_audit_seen bh_audit_repeats_note(struct bh_audit_repeats *t,
 void bh_audit_repeats_expire(
 	struct bh_audit_repeats *t, int64_t now, bool all, bh_audit_repeat_fn fn, void *arg)
 {
-	for (int32_t i = 0; t->n > 0 && i < BH_AUDIT_REPEATS; i++) {
+	for (int32_t i = 0; t->n > 0 && i < t->used; i++) {
 		struct bh_audit_repeat *e = &t->entry[i];
 		if (!e->key || (!all && !over(e, now)))
 			continue;
