@@ -16,7 +16,7 @@
 #include "http/fetch.h"
 #include "http/private.h"
 
-#define MAX_FETCHERS 4 /* at work; who comes later waits */
+#define MAX_FETCHERS 4 /* who comes later waits */
 #define IDLE_MS 3000
 #define GRACE_MS 5000 /* the process keeps to the times itself */
 #define CA_MAX ((size_t)3 << 20)
@@ -236,7 +236,7 @@ static void ask(struct bh_http_fetcher *f, struct bh_http_request *r)
 	f->request = r;
 	r->fetcher = f;
 	r->began = r->heard = uv_now(f->http->loop); /* waiting for a place does not count */
-	r->timeout = r->timeout ? r->timeout + GRACE_MS : 0;
+	r->timeout = r->allowed ? r->allowed + GRACE_MS : 0;
 	f->http->n_fetching++;
 	uv_timer_stop(&f->idle);
 	q->bytes = BH_TAKE_PTR(r->frame);
@@ -272,6 +272,17 @@ static int spawn(struct bh_http *h, struct bh_http_fetcher *f)
 	return err ? err : uv_read_start((uv_stream_t *)&f->out, on_room, on_read);
 }
 
+/* There are no more of them than may be at work. */
+static void make_room(struct bh_http *h)
+{
+	struct bh_http_fetcher *oldest = NULL;
+	unsigned n = 0;
+	for (struct bh_http_fetcher *f = h->fetchers; f; f = f->next, n++)
+		oldest = f->request ? oldest : f;
+	if (n >= MAX_FETCHERS && oldest)
+		discard(oldest);
+}
+
 static struct bh_http_fetcher *find_idle(struct bh_http *h, const char *key)
 {
 	for (struct bh_http_fetcher *f = h->fetchers; f; f = f->next)
@@ -285,6 +296,7 @@ static int assign(struct bh_http *h, struct bh_http_request *r)
 {
 	struct bh_http_fetcher *f = find_idle(h, r->key);
 	if (!f) {
+		make_room(h);
 		f = bh_xcalloc(1, sizeof(*f));
 		f->http = h;
 		f->key = bh_xstrdup(r->key);
@@ -361,8 +373,8 @@ int bh_http_fetch_start(struct bh_http_request *r, const struct bh_http_opts *o)
 		o->ca_file ? o->ca_file : "", o->proxy ? o->proxy : "");
 	mine.max_bytes = r->max_bytes;
 	r->frame = bh_fetch_question(&mine, ca, &r->frame_len);
-	r->timeout = o->timeout_ms;
-	r->connect_timeout = r->idle_timeout = 0; /* the process keeps to them */
+	r->allowed = o->timeout_ms;
+	r->timeout = r->connect_timeout = r->idle_timeout = 0; /* the process keeps to them */
 	start_waiting(r->http);
 	return 0;
 }

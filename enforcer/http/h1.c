@@ -45,12 +45,23 @@ static int on_value(http_parser *p, const char *s, size_t n)
 	return add_piece(r, &r->value, s, n);
 }
 
+/* One that says itself that it is too large need not be read. */
+static bool is_too_large(const struct bh_http_request *r)
+{
+	uint64_t n = r->parser.content_length; /* UINT64_MAX: not said */
+	return !r->data && n != UINT64_MAX && n > r->max_bytes && r->status != 304;
+}
+
 static int on_head(http_parser *p)
 {
 	struct bh_http_request *r = p->data;
 	if (!flush_header(r))
 		return -1;
 	r->status = p->status_code;
+	if (is_too_large(r)) {
+		bh_http_finish(r, -EFBIG, NULL);
+		return -1;
+	}
 	return bh_http_on_head_end(r) ? 0 : -1;
 }
 

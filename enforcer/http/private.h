@@ -79,6 +79,7 @@ struct bh_http_request {
 	bool sending;
 	/* fetcher.c */
 	char *frame, *key;
+	long allowed; /* ms, once it is asked */
 	size_t frame_len;
 	struct bh_http_fetcher *fetcher;
 };

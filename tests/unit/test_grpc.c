@@ -194,8 +194,9 @@ static void serve(void *arg)
 	uv_run(&o->loop, UV_RUN_DEFAULT);
 }
 
-/* As gRPC's servers refuse a method that they don't know, at once, so that the answer may come between
- * the head and the message of the request. Only another thread is fast enough to show that. */
+/* As gRPC's servers refuse a method that they don't know, at once, so that the answer may come
+ * between the head and the message of the request. Only another thread is fast enough to show that.
+ */
 static void test_refused_early(void **state)
 {
 	struct world *w = *state;

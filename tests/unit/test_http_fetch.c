@@ -278,6 +278,18 @@ static void test_many(void **state BH_UNUSED)
 		assert_string_equal(s[i].body, "hello");
 	}
 	assert_int_equal(n_asked, BH_ARRAY_SIZE(s));
+	for (unsigned i = 0; i < 6; i++) { /* nor do idle ones add up: a `ca_file` makes a key */
+		char bh_autofree *ca = bh_xasprintf("/tmp/bh-fetch-ca-%d-%u", (int)getpid(), i);
+		FILE *f = fopen(ca, "we");
+		assert_non_null(f);
+		fclose(f);
+		start(&s[i], 0, (struct bh_http_opts){.ca_file = ca}, NULL);
+		assert_true(reaches(&s[i].done, 1));
+		assert_int_equal(s[i].err, 0);
+		unlink(ca);
+	}
+	pause_ms(100); /* those that were killed have been waited for */
+	assert_int_equal(children(NULL), 4);
 }
 
 static void test_its_end(void **state BH_UNUSED)
