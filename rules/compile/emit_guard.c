@@ -9,29 +9,15 @@
  * nothing, only an address that is somebody else's does not: else a workload that is still observed
  * could speak in the name of one that an enforcing neighbour trusts.
  */
-#include "internal.h"
+#include "emit_link.h"
 
-#include <linux/if_ether.h>
 #include <netinet/in.h>
 
-#define FIRST (-500) /* before everything on bridges; NF_BR_PRI_FIRST is INT_MIN */
 #define BEFORE_CONNTRACK (-310) /* before raw (-300) */
 #define DROPPED_SIZE 4096
 #define DROPPED_TIMEOUT_S 300
-#define ND_ROUTER_ADVERT 134
-#define ND_NEIGHBOUR_SOLICIT 135
-#define ND_NEIGHBOUR_ADVERT 136
-#define ND_REDIRECT 137
-#define DHCP_SERVER 67
-#define DHCP_CLIENT 68
-#define MLD_QUERY 130
-#define MLD_REPORT 131
-#define ND_ROUTER_SOLICIT 133
-#define MLD2_REPORT 143
-#define DHCP6_CLIENT 546
 
 static const uint8_t read_port[] = {BH_READ_IIFNAME};
-static const uint8_t read_out[] = {BH_READ_OIFNAME};
 static const uint8_t read_mac[] = {BH_READ_IIFNAME, BH_READ_ETHER_SADDR};
 static const uint8_t read_addr[] = {BH_READ_IIFNAME, BH_READ_ETHER_SADDR, BH_READ_SADDR};
 static const uint8_t read_arp[] = {BH_READ_IIFNAME, BH_READ_ARP_SADDR_ETHER, BH_READ_ARP_SADDR_IP};
@@ -42,21 +28,21 @@ static const uint8_t read_dropped[] = {BH_READ_IIFNAME, BH_READ_ETHER_SADDR, BH_
 static const uint8_t read_arp_ip[] = {BH_READ_ARP_SADDR_IP};
 static const uint8_t read_nd[] = {BH_READ_ND_TARGET};
 
-static struct bh_rule *in_set(
+struct bh_rule *bh_emit_in_set(
 	struct bh_rule *r, uint8_t family, const char *set, const uint8_t *read, size_t n, bool neg)
 {
 	bh_rule_match_parts(r, BH_MATCH_CONCAT_SET, family, set, read, n)->neg = neg;
 	return r;
 }
 
-static struct bh_rule *end(struct bh_rule *r, enum bh_action action)
+struct bh_rule *bh_emit_end(struct bh_rule *r, enum bh_action action)
 {
 	r->action = action;
 	r->counter = action == BH_ACT_DROP;
 	return r;
 }
 
-static void icmpv6_types(struct bh_rule *r, const uint16_t *type, size_t n)
+void bh_emit_icmpv6_types(struct bh_rule *r, const uint16_t *type, size_t n)
 {
 	struct bh_match *m = bh_rule_match(r, BH_MATCH_ICMPV6_TYPES);
 	m->port = bh_xcalloc(n, sizeof(*m->port));
@@ -67,7 +53,7 @@ static void icmpv6_types(struct bh_rule *r, const uint16_t *type, size_t n)
 
 static void icmpv6(struct bh_rule *r, uint16_t type)
 {
-	icmpv6_types(r, &type, 1);
+	bh_emit_icmpv6_types(r, &type, 1);
 }
 
 static void source(struct bh_rule *r, enum bh_family family, const char *prefix)
@@ -82,17 +68,7 @@ static void source6(struct bh_rule *r, const char *prefix)
 	source(r, BH_IPV6, prefix);
 }
 
-static struct bh_match *ether_types(struct bh_rule *r, const uint16_t *type, size_t n)
-{
-	struct bh_match *m = bh_rule_match(r, BH_MATCH_ETHER_TYPE);
-	m->n_ports = n;
-	m->port = bh_xcalloc(n, sizeof(*m->port));
-	for (size_t i = 0; i < n; i++)
-		m->port[i] = (struct bh_port_range){type[i], type[i]};
-	return m;
-}
-
-static void udp_port(struct bh_rule *r, enum bh_match_kind kind, uint16_t port)
+void bh_emit_udp_port(struct bh_rule *r, enum bh_match_kind kind, uint16_t port)
 {
 	struct bh_match *m = bh_rule_match(r, kind);
 	m->proto = IPPROTO_UDP;
@@ -117,7 +93,7 @@ static struct bh_rule *misplaced(struct bh_rule *r)
 static void drop_strict(struct bh_chain *c)
 {
 	struct bh_rule *r = bh_chain_add(c, "spoofed, tagged or of another protocol");
-	forged(in_set(r, 0, "strict", read_port, 1, false));
+	forged(bh_emit_in_set(r, 0, "strict", read_port, 1, false));
 }
 
 /* Somebody else's address: the workloads' and the node's own. */
@@ -136,8 +112,8 @@ static void drop_foreign(struct bh_chain *c)
 		for (int k = 0; k < 2; k++) {
 			struct bh_rule *r = bh_chain_add(c, "somebody else's address");
 			if (check[i].arp)
-				in_set(r, (uint8_t)check[i].family, check[i].set[k], read_arp_ip, 1,
-					false);
+				bh_emit_in_set(r, (uint8_t)check[i].family, check[i].set[k],
+					read_arp_ip, 1, false);
 			else
 				bh_emit_set_match(
 					r, BH_MATCH_SADDR_SET, check[i].family, check[i].set[k]);
@@ -149,16 +125,16 @@ static void drop_foreign(struct bh_chain *c)
 static void drop_servers(struct bh_chain *c)
 {
 	struct bh_rule *r = bh_chain_add(c, "DHCP server");
-	udp_port(r, BH_MATCH_SPORT, DHCP_SERVER);
-	udp_port(r, BH_MATCH_DPORT, DHCP_CLIENT);
-	forged(in_set(r, 0, "strict", read_port, 1, false));
+	bh_emit_udp_port(r, BH_MATCH_SPORT, DHCP_SERVER);
+	bh_emit_udp_port(r, BH_MATCH_DPORT, DHCP_CLIENT);
+	forged(bh_emit_in_set(r, 0, "strict", read_port, 1, false));
 	r = bh_chain_add(c, "DHCPv6 server");
-	udp_port(r, BH_MATCH_DPORT, DHCP6_CLIENT);
-	forged(in_set(r, 0, "strict", read_port, 1, false));
+	bh_emit_udp_port(r, BH_MATCH_DPORT, DHCP6_CLIENT);
+	forged(bh_emit_in_set(r, 0, "strict", read_port, 1, false));
 	for (int k = 0; k < 2; k++) {
 		r = bh_chain_add(c, k ? "redirect" : "router advertisement");
 		icmpv6(r, k ? ND_REDIRECT : ND_ROUTER_ADVERT);
-		forged(in_set(r, 0, "strict", read_port, 1, false));
+		forged(bh_emit_in_set(r, 0, "strict", read_port, 1, false));
 	}
 }
 
@@ -173,17 +149,18 @@ static void targets(
 		if (unspecified)
 			source6(r, "::/128");
 		if (k < 0)
-			end(in_set(r, 0, "guard-nd", read_target, BH_ARRAY_SIZE(read_target),
-				    false),
+			bh_emit_end(bh_emit_in_set(r, 0, "guard-nd", read_target,
+					    BH_ARRAY_SIZE(read_target), false),
 				BH_ACT_ACCEPT);
 		else
-			forged(in_set(r, 0, k ? "node-nd" : "identity-nd", read_nd, 1, false));
+			forged(bh_emit_in_set(
+				r, 0, k ? "node-nd" : "identity-nd", read_nd, 1, false));
 	}
 }
 
 static struct bh_rule *own_mac(struct bh_rule *r)
 {
-	return in_set(r, 0, "guard-mac", read_mac, BH_ARRAY_SIZE(read_mac), false);
+	return bh_emit_in_set(r, 0, "guard-mac", read_mac, BH_ARRAY_SIZE(read_mac), false);
 }
 
 /*
@@ -194,23 +171,21 @@ static struct bh_rule *own_mac(struct bh_rule *r)
  */
 static void accept_unaddressed(struct bh_chain *c, bool mac)
 {
+	static const uint16_t of_the_link[] = {BH_ND_OF_THE_LINK};
 	static const uint16_t unspecified[] = {
 		MLD_REPORT, MLD_REPORT + 1, ND_ROUTER_SOLICIT, ND_NEIGHBOUR_SOLICIT, MLD2_REPORT};
-	static const uint16_t local[] = {MLD_QUERY, MLD_REPORT, MLD_REPORT + 1, ND_ROUTER_SOLICIT,
-		ND_ROUTER_ADVERT, ND_NEIGHBOUR_SOLICIT, ND_NEIGHBOUR_ADVERT, ND_REDIRECT,
-		MLD2_REPORT};
 	for (int k = 0; k < 3; k++) {
 		struct bh_rule *r = bh_chain_add(c, k == 2 ? "link-local" : "no address yet");
 		if (k == 0) {
 			source(r, BH_IPV4, "0.0.0.0/32");
-			udp_port(r, BH_MATCH_SPORT, DHCP_CLIENT);
-			udp_port(r, BH_MATCH_DPORT, DHCP_SERVER);
+			bh_emit_udp_port(r, BH_MATCH_SPORT, DHCP_CLIENT);
+			bh_emit_udp_port(r, BH_MATCH_DPORT, DHCP_SERVER);
 		} else {
-			icmpv6_types(r, k == 2 ? local : unspecified,
-				k == 2 ? BH_ARRAY_SIZE(local) : BH_ARRAY_SIZE(unspecified));
+			bh_emit_icmpv6_types(r, k == 2 ? of_the_link : unspecified,
+				k == 2 ? BH_ARRAY_SIZE(of_the_link) : BH_ARRAY_SIZE(unspecified));
 			source6(r, k == 2 ? "fe80::/10" : "::/128");
 		}
-		end(mac ? own_mac(r) : r, BH_ACT_ACCEPT);
+		bh_emit_end(mac ? own_mac(r) : r, BH_ACT_ACCEPT);
 	}
 }
 
@@ -221,7 +196,7 @@ static void drop_pieces(struct bh_chain *c)
 	static const uint16_t types[] = {ND_ROUTER_SOLICIT, ND_ROUTER_ADVERT, ND_NEIGHBOUR_SOLICIT,
 		ND_NEIGHBOUR_ADVERT, ND_REDIRECT};
 	struct bh_rule *r = bh_chain_add(c, "discovery in fragments");
-	icmpv6_types(r, types, BH_ARRAY_SIZE(types));
+	bh_emit_icmpv6_types(r, types, BH_ARRAY_SIZE(types));
 	bh_rule_match(r, BH_MATCH_IP6_FRAGMENT);
 	forged(r);
 }
@@ -229,21 +204,23 @@ static void drop_pieces(struct bh_chain *c)
 static void accept_own(struct bh_chain *c)
 {
 	struct bh_rule *r = bh_chain_add(c, NULL);
-	in_set(r, BH_IPV4, "guard-ip4", read_arp, BH_ARRAY_SIZE(read_arp), false);
-	end(own_mac(r), BH_ACT_ACCEPT);
+	bh_emit_in_set(r, BH_IPV4, "guard-ip4", read_arp, BH_ARRAY_SIZE(read_arp), false);
+	bh_emit_end(own_mac(r), BH_ACT_ACCEPT);
 	r = bh_chain_add(c, "does anybody have it?"); /* RFC 5227 */
-	in_set(r, BH_IPV4, "unspecified4", read_arp_ip, 1, false);
-	in_set(r, 0, "guard-mac", read_arp_mac, BH_ARRAY_SIZE(read_arp_mac), false);
-	end(own_mac(r), BH_ACT_ACCEPT);
+	bh_emit_in_set(r, BH_IPV4, "unspecified4", read_arp_ip, 1, false);
+	bh_emit_in_set(r, 0, "guard-mac", read_arp_mac, BH_ARRAY_SIZE(read_arp_mac), false);
+	bh_emit_end(own_mac(r), BH_ACT_ACCEPT);
 	drop_pieces(c);
 	drop_servers(c);
 	r = bh_chain_add(c, NULL);
-	end(in_set(r, BH_IPV4, "guard-ip4", read_addr, BH_ARRAY_SIZE(read_addr), false),
+	bh_emit_end(
+		bh_emit_in_set(r, BH_IPV4, "guard-ip4", read_addr, BH_ARRAY_SIZE(read_addr), false),
 		BH_ACT_ACCEPT);
 	targets(c, ND_NEIGHBOUR_ADVERT, false, true, "neighbour advertisement");
 	targets(c, ND_NEIGHBOUR_SOLICIT, true, true, "duplicate address detection");
 	r = bh_chain_add(c, NULL);
-	end(in_set(r, BH_IPV6, "guard-ip6", read_addr, BH_ARRAY_SIZE(read_addr), false),
+	bh_emit_end(
+		bh_emit_in_set(r, BH_IPV6, "guard-ip6", read_addr, BH_ARRAY_SIZE(read_addr), false),
 		BH_ACT_ACCEPT);
 	/* Before the inventory knows it; but never one that it knows as somebody else's. */
 	for (int k = 0; k < 2; k++) {
@@ -261,8 +238,9 @@ static void accept_tcp(struct bh_chain *c)
 	for (int v6 = 0; v6 < 2; v6++) {
 		struct bh_rule *r = bh_chain_add(c, NULL);
 		bh_rule_match(r, BH_MATCH_L4PROTO)->proto = IPPROTO_TCP;
-		end(in_set(r, v6 ? BH_IPV6 : BH_IPV4, v6 ? "guard-ip6" : "guard-ip4", read_addr,
-			    BH_ARRAY_SIZE(read_addr), false),
+		bh_emit_end(
+			bh_emit_in_set(r, v6 ? BH_IPV6 : BH_IPV4, v6 ? "guard-ip6" : "guard-ip4",
+				read_addr, BH_ARRAY_SIZE(read_addr), false),
 			BH_ACT_ACCEPT);
 	}
 }
@@ -277,7 +255,7 @@ static void emit_stranger(struct bh_ruleset *rs)
 	for (int k = 0; k < 3; k++) {
 		struct bh_rule *r = bh_chain_add(c, "a workload's address");
 		if (k == 1)
-			in_set(r, BH_IPV4, "bound4", read_arp_ip, 1, false);
+			bh_emit_in_set(r, BH_IPV4, "bound4", read_arp_ip, 1, false);
 		else
 			bh_emit_set_match(r, BH_MATCH_SADDR_SET, k ? BH_IPV6 : BH_IPV4,
 				k ? "bound6" : "bound4");
@@ -286,33 +264,14 @@ static void emit_stranger(struct bh_ruleset *rs)
 	drop_pieces(c);
 	struct bh_rule *r = bh_chain_add(c, "a workload's address");
 	icmpv6(r, ND_NEIGHBOUR_ADVERT);
-	forged(in_set(r, 0, "identity-nd", read_nd, 1, false));
-	end(bh_chain_add(c, NULL), BH_ACT_ACCEPT);
-}
-
-/* Addresses and routes from an observed workload, for one that enforces. From ports of no workload
- * they are a router's. */
-static void undelivered(struct bh_chain *c)
-{
-	static const uint16_t types[] = {ND_ROUTER_ADVERT, ND_REDIRECT};
-	for (int k = 0; k < 3; k++) {
-		struct bh_rule *r = bh_chain_add(c, "addresses and routes from a neighbour");
-		if (k == 0) {
-			icmpv6_types(r, types, BH_ARRAY_SIZE(types));
-		} else {
-			if (k == 1)
-				udp_port(r, BH_MATCH_SPORT, DHCP_SERVER);
-			udp_port(r, BH_MATCH_DPORT, k == 1 ? DHCP_CLIENT : DHCP6_CLIENT);
-		}
-		in_set(r, 0, "strict", read_out, 1, false);
-		end(in_set(r, 0, "guarded", read_port, 1, false), BH_ACT_DROP);
-	}
+	forged(bh_emit_in_set(r, 0, "identity-nd", read_nd, 1, false));
+	bh_emit_end(bh_chain_add(c, NULL), BH_ACT_ACCEPT);
 }
 
 static void emit_bridge(struct bh_ruleset *rs)
 {
-	static const uint16_t governed[] = {ETH_P_IP, ETH_P_ARP, ETH_P_IPV6};
-	struct bh_chain *c = bh_ruleset_add_chain(rs, "guard", BH_HOOK_PREROUTING, FIRST, NULL);
+	struct bh_chain *c =
+		bh_ruleset_add_chain(rs, "guard", BH_HOOK_PREROUTING, BH_GUARD_FIRST, NULL);
 	c->table = BH_TABLE_BRIDGE;
 	struct bh_set *s = bh_ruleset_add_set(
 		rs, "unspecified4", BH_SET_ADDR, BH_IPV4, "of who has no address yet");
@@ -320,25 +279,11 @@ static void emit_bridge(struct bh_ruleset *rs)
 	struct bh_addr any = {.family = BH_IPV4};
 	bh_set_add(s, &any, NULL, NULL, NULL);
 	accept_tcp(c);
-	bh_emit_go(in_set(bh_chain_add(c, NULL), 0, "guarded", read_port, 1, true), BH_ACT_GOTO,
-		"stranger");
+	bh_emit_go(bh_emit_in_set(bh_chain_add(c, NULL), 0, "guarded", read_port, 1, true),
+		BH_ACT_GOTO, "stranger");
 	accept_own(c);
 	drop_strict(c);
 	drop_foreign(c);
-
-	/* What an observed workload may still send, tags and all, reaches nobody who enforces. None
-	 * of it is TCP over IPv4, most of all frames, which pays for the first rule only; the type
-	 * is asked because the kernel sees the protocol through a tag. */
-	c = bh_ruleset_add_chain(rs, "deliver", BH_HOOK_FORWARD, FIRST, NULL);
-	c->table = BH_TABLE_BRIDGE;
-	struct bh_rule *r = bh_chain_add(c, NULL);
-	ether_types(r, governed, 1);
-	bh_rule_match(r, BH_MATCH_L4PROTO)->proto = IPPROTO_TCP;
-	end(r, BH_ACT_ACCEPT);
-	undelivered(c);
-	r = bh_chain_add(c, "tagged or of another protocol");
-	ether_types(r, governed, BH_ARRAY_SIZE(governed))->neg = true;
-	end(in_set(r, 0, "strict", read_out, 1, false), BH_ACT_DROP);
 }
 
 /*
@@ -353,28 +298,29 @@ static void drop_elsewhere(struct bh_chain *c)
 	 * as well. Most packets of workloads pay for this rule only, which asks no set. */
 	struct bh_rule *r = bh_chain_add(c, "looked at by its port");
 	bh_rule_match(r, BH_MATCH_IIF_BRIDGE);
-	end(r, BH_ACT_ACCEPT);
+	bh_emit_end(r, BH_ACT_ACCEPT);
 	for (int v6 = 0; v6 < 2; v6++)
-		end(in_set(bh_chain_add(c, NULL), v6 ? BH_IPV6 : BH_IPV4,
-			    v6 ? "routed-ip6" : "routed-ip4", read_routed,
-			    BH_ARRAY_SIZE(read_routed), false),
+		bh_emit_end(bh_emit_in_set(bh_chain_add(c, NULL), v6 ? BH_IPV6 : BH_IPV4,
+				    v6 ? "routed-ip6" : "routed-ip4", read_routed,
+				    BH_ARRAY_SIZE(read_routed), false),
 			BH_ACT_ACCEPT);
 	/* The node's own packets, and what it refuses to itself in a workload's name. */
 	r = bh_chain_add(c, NULL);
 	bh_rule_match(r, BH_MATCH_IIF_LO);
-	end(r, BH_ACT_ACCEPT);
+	bh_emit_end(r, BH_ACT_ACCEPT);
 	r = bh_chain_add(c, NULL);
 	source6(r, "fe80::/10");
-	end(in_set(r, 0, "veths", read_port, 1, true), BH_ACT_ACCEPT);
+	bh_emit_end(bh_emit_in_set(r, 0, "veths", read_port, 1, true), BH_ACT_ACCEPT);
 	for (int v6 = 0; v6 < 2; v6++) {
 		r = bh_chain_add(c, "a workload's address from elsewhere");
 		bh_emit_set_match(
 			r, BH_MATCH_SADDR_SET, v6 ? BH_IPV6 : BH_IPV4, v6 ? "homed6" : "homed4");
 		misplaced(r);
 	}
-	end(in_set(bh_chain_add(c, NULL), 0, "veths", read_port, 1, true), BH_ACT_ACCEPT);
+	bh_emit_end(bh_emit_in_set(bh_chain_add(c, NULL), 0, "veths", read_port, 1, true),
+		BH_ACT_ACCEPT);
 	r = bh_chain_add(c, "past its bridge");
-	misplaced(in_set(r, 0, "routed", read_port, 1, true));
+	misplaced(bh_emit_in_set(r, 0, "routed", read_port, 1, true));
 }
 
 static void emit_routed(struct bh_ruleset *rs)
@@ -385,7 +331,7 @@ static void emit_routed(struct bh_ruleset *rs)
 	drop_elsewhere(c);
 	accept_unaddressed(c, false);
 	r = bh_chain_add(c, "not its own address");
-	misplaced(in_set(r, 0, "routed-strict", read_port, 1, false));
+	misplaced(bh_emit_in_set(r, 0, "routed-strict", read_port, 1, false));
 	for (int v6 = 0; v6 < 2; v6++) {
 		r = bh_chain_add(c, "somebody else's address");
 		bh_emit_set_match(r, BH_MATCH_SADDR_SET, v6 ? BH_IPV6 : BH_IPV4,
@@ -404,7 +350,7 @@ static void emit_counter(struct bh_ruleset *rs, struct bh_chain *c, const char *
 	s->size = DROPPED_SIZE;
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	bh_rule_match_parts(r, BH_MATCH_UPDATE, family, set, read, n)->counter = true;
-	end(r, BH_ACT_NONE);
+	bh_emit_end(r, BH_ACT_NONE);
 }
 
 /* Counted by veth, and what it claimed: a MAC and protocol on a bridge, else an address. */
@@ -416,17 +362,18 @@ static void emit_counters(struct bh_ruleset *rs)
 		bh_ruleset_add_chain(rs, "forged", BH_HOOK_NONE, 0, "counted and dropped");
 	c->table = BH_TABLE_BRIDGE;
 	emit_counter(rs, c, "forged-frames", 0, frame, read_dropped, BH_ARRAY_SIZE(frame));
-	end(bh_chain_add(c, NULL), BH_ACT_DROP);
+	bh_emit_end(bh_chain_add(c, NULL), BH_ACT_DROP);
 	c = bh_ruleset_add_chain(rs, "misplaced", BH_HOOK_NONE, 0, "counted and dropped");
 	emit_counter(rs, c, "misplaced4", BH_IPV4, packet, read_routed, BH_ARRAY_SIZE(packet));
 	emit_counter(rs, c, "misplaced6", BH_IPV6, packet, read_routed, BH_ARRAY_SIZE(packet));
-	end(bh_chain_add(c, NULL), BH_ACT_DROP);
+	bh_emit_end(bh_chain_add(c, NULL), BH_ACT_DROP);
 }
 
 void bh_emit_guard(const struct bh_emit *m)
 {
 	emit_bridge(m->rs);
 	emit_stranger(m->rs);
+	bh_emit_deliver(m->rs);
 	emit_routed(m->rs);
 	emit_counters(m->rs);
 }

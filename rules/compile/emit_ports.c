@@ -42,6 +42,7 @@ void bh_emit_node_sets(struct bh_ruleset *rs, const struct bh_engine *e)
 enum {
 	GUARDED,
 	STRICT,
+	QUARANTINED,
 	ROUTED,
 	ROUTED_STRICT,
 	MAC,
@@ -70,6 +71,7 @@ static void make_sets(struct bh_ruleset *rs)
 	} set[PORT_SETS] = {
 		[GUARDED] = {"guarded", BH_TABLE_BRIDGE, 0, port, 1, "bridged veths"},
 		[STRICT] = {"strict", BH_TABLE_BRIDGE, 0, port, 1, "of enforcing workloads"},
+		[QUARANTINED] = {"quarantined", BH_TABLE_BRIDGE, 0, port, 1, "cut off from all"},
 		[ROUTED] = {"routed", BH_TABLE_INET, 0, port, 1, "routed veths"},
 		[ROUTED_STRICT] = {"routed-strict", BH_TABLE_INET, 0, port, 1,
 			"of enforcing workloads"},
@@ -136,6 +138,8 @@ static void put_port(const struct bh_engine *e, size_t workload, const struct po
 		put(p, p->iface->bridge ? STRICT : ROUTED_STRICT, NULL);
 	if (p->iface->bridge)
 		put(p, MAC, NULL);
+	if (p->iface->bridge && w->quarantine)
+		put(p, QUARANTINED, NULL);
 	put_implied(p);
 	/* Any of the workload's addresses on any of its veths, as hosts answer. */
 	for (size_t i = 0; i < w->n_ifaces; i++)
