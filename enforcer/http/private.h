@@ -13,7 +13,7 @@
 #define BH_HTTP_DEFAULT_MAX (16u << 20)
 #define BH_HTTP_MAX_HEADERS (256u << 10)
 #define BH_HTTP_MAX_ERROR_BODY 4096u
-#define BH_HTTP_READ_SIZE 16384u
+#define BH_HTTP_READ_SIZE 65536u
 
 struct bh_http_fetcher;
 struct bh_http {

@@ -17,14 +17,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	bh_shared_finish(&f->shared);
-	free(f);
-	return 0;
-}
-
 /* So many packets, decided and answered. */
 static void decide(struct fixture *f, size_t n)
 {
@@ -45,6 +37,17 @@ static size_t take(struct fixture *f, size_t max, uint64_t lost[2])
 		bh_snapshot_unref(e[i].snap);
 	free(e);
 	return n;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t lost[2];
+	while (take(f, 1000, lost) > 0)
+		;
+	bh_shared_finish(&f->shared);
+	free(f);
+	return 0;
 }
 
 static bool woken(struct fixture *f)
