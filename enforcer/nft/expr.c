@@ -91,7 +91,8 @@ void bh_nft_need_ether(
 	if (known->ether == ether)
 		return;
 	if (table == BH_TABLE_BRIDGE) {
-		bh_nft_add_payload(r, NFT_PAYLOAD_LL_HEADER, 12, sizeof(type), NFT_REG_1);
+		bh_nft_add_payload(
+			r, NFT_PAYLOAD_LL_HEADER, 12u + known->tag, sizeof(type), NFT_REG_1);
 		add_cmp(r, NFT_CMP_EQ, &type, sizeof(type));
 	} else {
 		bh_nft_add_meta(r, NFT_META_NFPROTO, NFT_REG_1);
@@ -352,6 +353,23 @@ static int match_ether_type(struct nftnl_rule *r, const struct bh_match *m,
 	return 0;
 }
 
+static int match_vlan_zero(struct nftnl_rule *r, const struct bh_match *m,
+	struct bh_nft_known *known, const struct bh_nft_place *place)
+{
+	static const uint16_t zero;
+	const uint16_t id = htons(0x0fff);
+	if (place->table != BH_TABLE_BRIDGE || m->n_ports < 1 || m->n_ports > 2)
+		return -EINVAL;
+	bh_nft_need_ether(r, m->port[0].first, known, place->table);
+	bh_nft_add_payload(r, NFT_PAYLOAD_LL_HEADER, ETH_HLEN, sizeof(id), NFT_REG_1);
+	bh_nft_add_mask(r, &id, sizeof(id), NFT_REG_1);
+	add_cmp(r, NFT_CMP_EQ, &zero, sizeof(zero));
+	*known = (struct bh_nft_known){.tag = 4};
+	if (m->n_ports == 2)
+		bh_nft_need_ether(r, m->port[1].first, known, place->table);
+	return 0;
+}
+
 struct nftnl_expr *bh_nft_limit(uint32_t rate, uint32_t burst, bool over)
 {
 	struct nftnl_expr *e = bh_nft_must(nftnl_expr_alloc("limit"));
@@ -369,6 +387,35 @@ static void match_mark(struct nftnl_rule *r, const struct bh_match *m)
 	if (m->mask != UINT32_MAX)
 		bh_nft_add_mask(r, &m->mask, sizeof(m->mask), NFT_REG_1);
 	add_cmp(r, m->neg ? NFT_CMP_NEQ : NFT_CMP_EQ, &m->mark, sizeof(m->mark));
+}
+
+/* Of the link and of IPv6's header. */
+static int add_link_match(struct nftnl_rule *r, const struct bh_match *m,
+	struct bh_nft_known *known, const struct bh_nft_place *place)
+{
+	switch (m->kind) {
+	case BH_MATCH_IP6_HOPS:
+		match_hops(r, m, known, place->table);
+		return 0;
+	case BH_MATCH_IP6_FRAGMENT:
+		match_fragment(r, known, place->table);
+		return 0;
+	case BH_MATCH_IIF_LO:
+		match_interface(r, NFT_META_IIFNAME, "lo");
+		return 0;
+	case BH_MATCH_OIF_LO:
+		match_interface(r, NFT_META_OIFNAME, "lo");
+		return 0;
+	case BH_MATCH_IIF_BRIDGE:
+		match_interface(r, NFT_META_IIFKIND, "bridge");
+		return 0;
+	case BH_MATCH_ETHER_TYPE:
+		return match_ether_type(r, m, known, place);
+	case BH_MATCH_VLAN_ZERO:
+		return match_vlan_zero(r, m, known, place);
+	default:
+		return -EINVAL;
+	}
 }
 
 int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_nft_known *known,
@@ -424,32 +471,16 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 		return 0;
 	case BH_MATCH_ICMPV6_TYPES:
 		return match_icmpv6(r, m, known, place);
-	case BH_MATCH_IP6_HOPS:
-		match_hops(r, m, known, place->table);
-		return 0;
-	case BH_MATCH_IP6_FRAGMENT:
-		match_fragment(r, known, place->table);
-		return 0;
-	case BH_MATCH_IIF_LO:
-		match_interface(r, NFT_META_IIFNAME, "lo");
-		return 0;
-	case BH_MATCH_OIF_LO:
-		match_interface(r, NFT_META_OIFNAME, "lo");
-		return 0;
-	case BH_MATCH_IIF_BRIDGE:
-		match_interface(r, NFT_META_IIFKIND, "bridge");
-		return 0;
 	case BH_MATCH_LIMIT:
 		nftnl_rule_add_expr(r, bh_nft_limit(m->rate, m->burst, false));
 		return 0;
 	case BH_MATCH_MARK:
 		match_mark(r, m);
 		return 0;
-	case BH_MATCH_ETHER_TYPE:
-		return match_ether_type(r, m, known, place);
 	case BH_MATCH_CONCAT_SET:
 	case BH_MATCH_UPDATE:
 		return bh_nft_add_concat(r, m, known, place->table);
+	default:
+		return add_link_match(r, m, known, place);
 	}
-	return -EINVAL;
 }

@@ -145,6 +145,7 @@ int bh_nft_put_rules(
 /* expr.c, concat.c, action.c: a match or an action as expressions. */
 struct bh_nft_known { /* what the rule made sure of; 0: nothing yet */
 	uint16_t ether; /* the network protocol, by ether type */
+	uint8_t tag; /* bytes of a tag before that type */
 	uint8_t l4proto;
 };
 struct bh_nft_place { /* where an anonymous set would go, and what to call it */

@@ -121,6 +121,11 @@ enum bh_match_kind {
 	 * ARP or ICMPv6; nft would not list it then. Types come from the frame: a tagged one is
 	 * 0x8100 or 0x88a8 also when its tag was taken off already. */
 	BH_MATCH_ETHER_TYPE,
+	/* vlan id 0: a tag of type 0x8100 or 0x88a8 that says no more than a priority, which a host
+	 * takes off (ports: first = last = its type; then, if given, the type behind it: vlan
+	 * type). Bridge table only. An address that the rule reads then is the one behind the tag.
+	 */
+	BH_MATCH_VLAN_ZERO,
 	BH_MATCH_CONCAT_SET, /* READ . READ … [!=] @set (read, n_reads, family) */
 	/*
 	 * update @set { READ . READ … [limit rate over RATE/second burst BURST packets] [counter] }

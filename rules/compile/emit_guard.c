@@ -262,6 +262,8 @@ static void emit_stranger(struct bh_ruleset *rs)
 		forged(r);
 	}
 	drop_pieces(c);
+	for (int ad = 0; ad < 2; ad++)
+		bh_emit_go(bh_emit_tagged(c, ad, 0, NULL), BH_ACT_JUMP, "tagged");
 	struct bh_rule *r = bh_chain_add(c, "a workload's address");
 	icmpv6(r, ND_NEIGHBOUR_ADVERT);
 	forged(bh_emit_in_set(r, 0, "identity-nd", read_nd, 1, false));
@@ -283,6 +285,8 @@ static void emit_bridge(struct bh_ruleset *rs)
 		BH_ACT_GOTO, "stranger");
 	accept_own(c);
 	drop_strict(c);
+	for (int ad = 0; ad < 2; ad++)
+		forged(bh_emit_tagged(c, ad, 0, "a tag that hosts take off"));
 	drop_foreign(c);
 }
 
@@ -373,6 +377,7 @@ void bh_emit_guard(const struct bh_emit *m)
 {
 	emit_bridge(m->rs);
 	emit_stranger(m->rs);
+	bh_emit_tags(m->rs);
 	bh_emit_deliver(m->rs);
 	emit_routed(m->rs);
 	emit_counters(m->rs);

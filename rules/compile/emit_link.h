@@ -32,4 +32,8 @@ struct bh_rule *bh_emit_end(struct bh_rule *r, enum bh_action action);
 void bh_emit_icmpv6_types(struct bh_rule *r, const uint16_t *type, size_t n);
 void bh_emit_udp_port(struct bh_rule *r, enum bh_match_kind kind, uint16_t port);
 
+/* A rule about frames whose first tag, 802.1Q or 802.1ad (`ad`), is VLAN 0; `inner`: the type
+ * behind it, 0: whatever. */
+struct bh_rule *bh_emit_tagged(struct bh_chain *c, int ad, uint16_t inner, const char *comment);
+void bh_emit_tags(struct bh_ruleset *rs); /* chain tagged */
 void bh_emit_deliver(struct bh_ruleset *rs); /* emit_deliver.c */

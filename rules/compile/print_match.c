@@ -3,6 +3,8 @@
 #include <bulkhead/flow.h>
 #include <bulkhead/ruleset.h>
 
+#include <linux/if_ether.h>
+
 #include "ruleset_private.h"
 
 static const char *ip(uint8_t family)
@@ -58,6 +60,20 @@ static void print_port_set(const char *what, const struct bh_match *m, struct bh
 		braces ? "{ " : "");
 	print_ports(m, out);
 	bh_buf_str(out, braces ? " }" : "");
+}
+
+static void print_vlan(const struct bh_match *m, struct bh_buf *out)
+{
+	if (m->port[0].first != ETH_P_8021Q) {
+		bh_buf_str(out, "ether type ");
+		bh_print_ether_type(m->port[0].first, out);
+		bh_buf_str(out, " ");
+	}
+	bh_buf_str(out, "vlan id 0");
+	if (m->n_ports > 1) {
+		bh_buf_str(out, " vlan type ");
+		bh_print_ether_type(m->port[1].first, out);
+	}
 }
 
 static void print_l4_match(const struct bh_match *m, struct bh_buf *out)
@@ -225,6 +241,9 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 	case BH_MATCH_ICMPV6_TYPES:
 	case BH_MATCH_ETHER_TYPE:
 		print_l4_match(m, out);
+		break;
+	case BH_MATCH_VLAN_ZERO:
+		print_vlan(m, out);
 		break;
 	case BH_MATCH_CONCAT_SET:
 	case BH_MATCH_UPDATE:

@@ -178,6 +178,7 @@ static bool matches(struct sim *s, const struct bh_match *m)
 	case BH_MATCH_UPDATE: /* nobody is over a rate here */
 		return !m->rate && (!m->family || f->src.family == m->family);
 	case BH_MATCH_ETHER_TYPE:
+	case BH_MATCH_VLAN_ZERO:
 		return false;
 	}
 	return false;

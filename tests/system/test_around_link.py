@@ -185,6 +185,47 @@ def test_tagged_frames_that_a_peer_takes_for_untagged(lab):
     expect("b's sockets", deliver(c, fr, [b], [OPEN, CLOSED], ["honest"])[0], {"honest"}, "stack")
 
 
+def in_anothers_name(lab, a, c):
+    """To the node, which takes the tags off."""
+    fr, gate = Frames(), node_mac(lab)
+    for name, tags in (("VLAN 0", [(f.DOT1Q, 0)]), ("VLAN 0 with priority", [(f.DOT1Q, 0xE000)]),
+                       ("802.1ad VLAN 0", [(f.DOT1AD, 0)]), ("two VLAN 0", [(f.DOT1Q, 0), (f.DOT1Q, 0)]),
+                       ("QinQ 0 0", [(f.DOT1AD, 0), (f.DOT1Q, 0)])):
+        for whose, x in (("a", a), ("c", c)):
+            fr.udp(f"{name}, {whose}'s", c, c, x.v4, to=GATEWAY4, at=gate, wrap=(None, tags, b""))
+            fr.udp(f"{name}, {whose}'s IPv6", c, c, x.v6, to=GATEWAY6, at=gate, wrap=(None, tags, b""))
+    fr.udp("untagged, a's", c, c, a.v4, to=GATEWAY4, at=gate)
+    fr.udp("honest", c, c, c.v4, to=GATEWAY4, at=gate)
+    return fr
+
+
+def tell_the_node(lab, c, a, start, want):
+    fr = in_anothers_name(lab, a, c)
+    expect_all("the node", fr, deliver(c, fr, [(lab.node, "br0")], [OPEN], fr.all)[0], "stack")
+    start()
+    fr = in_anothers_name(lab, a, c)
+    want = {n for n in fr.all if want(n)}
+    expect("the node", deliver(c, fr, [(lab.node, "br0")], [OPEN], want)[0], want, "stack")
+
+
+def test_observed_workloads_take_no_name_by_tags(lab):
+    a, b, c = world(lab)
+    tell_the_node(lab, c, a, lambda: lab.start(
+        mode="enforce", modes=[{"selector": {"matchLabels": {"app": "c"}}, "mode": "learn"}]), lambda n: n == "honest")
+
+
+def test_ports_of_nobody_take_no_name_by_tags(lab):
+    """But they may send tags of their own: somebody's uplink does."""
+    a, b, c = world(lab)
+
+    def start():
+        of_c = lab.containers.pop("c")
+        lab.start(mode="enforce")
+        lab.containers["c"] = of_c
+    tell_the_node(lab, c, a, start,
+                  lambda n: n == "honest" or (", c's" in n and "two" not in n and "QinQ" not in n))
+
+
 def test_spanning_tree_frames(lab):
     """To the group of bridges, which a bridge without STP floods."""
     a, b, c = world(lab)
