@@ -7,7 +7,7 @@
 
 #include <linux/if_ether.h>
 
-static const uint8_t read_arp_ip[] = {BH_READ_ARP_SADDR_IP};
+static const uint8_t read_arp_ip[] = {BH_READ_ARP_SADDR_IP}, read_nd[] = {BH_READ_ND_TARGET};
 
 struct bh_rule *bh_emit_tagged(struct bh_chain *c, int ad, uint16_t inner, const char *comment)
 {
@@ -24,6 +24,7 @@ struct bh_rule *bh_emit_tagged(struct bh_chain *c, int ad, uint16_t inner, const
 /* From ports of nobody, which may be an uplink with tags of its own. */
 void bh_emit_tags(struct bh_ruleset *rs)
 {
+	static const uint16_t advert = ND_NEIGHBOUR_ADVERT;
 	struct bh_chain *c = bh_ruleset_add_chain(
 		rs, "tagged", BH_HOOK_NONE, 0, "behind a tag that hosts take off");
 	c->table = BH_TABLE_BRIDGE;
@@ -39,5 +40,9 @@ void bh_emit_tags(struct bh_ruleset *rs)
 					k ? "bound6" : "bound4");
 			bh_emit_go(r, BH_ACT_GOTO, "forged");
 		}
+		struct bh_rule *r = bh_emit_tagged(c, ad, 0, "a workload's address");
+		bh_emit_icmpv6_types(r, &advert, 1);
+		bh_emit_go(bh_emit_in_set(r, 0, "identity-nd", read_nd, 1, false), BH_ACT_GOTO,
+			"forged");
 	}
 }

@@ -226,6 +226,30 @@ def test_ports_of_nobody_take_no_name_by_tags(lab):
                   lambda n: n == "honest" or (", c's" in n and "two" not in n and "QinQ" not in n))
 
 
+def neighbours_by_tags(lab, a, c):
+    """ARP and advertisements behind a tag: for a's addresses, and for c's own."""
+    fr, gate = Frames(), node_mac(lab)
+    for name, tpid in (("802.1Q", f.DOT1Q), ("802.1ad", f.DOT1AD)):
+        for whose, x in (("a", a), ("c", c)):
+            fr.add(f"{name} ARP, {whose}'s", lambda t, x=x, tpid=tpid: f.ether(c.mac, gate, f.ARP, f.arp(
+                2, c.mac, x.v4, gate, GATEWAY4, t), [(tpid, 0)]))
+            fr.add(f"{name} advertisement, {whose}'s", lambda t, x=x, tpid=tpid: f.ether(c.mac, gate, f.IP6, f.ip6(
+                c.v6, GATEWAY6, f.ICMP6, f.advertise(c.v6, GATEWAY6, x.v6, t, c.mac), hops=255), [(tpid, 0)]))
+    return fr
+
+
+def test_ports_of_nobody_are_nobodys_neighbour_by_tags(lab):
+    a, b, c = world(lab)
+    fr = neighbours_by_tags(lab, a, c)
+    expect_all("the node", fr, deliver(c, fr, [(lab.node, "br0")], [], fr.all)[0])
+    of_c = lab.containers.pop("c")
+    lab.start(mode="enforce")
+    lab.containers["c"] = of_c
+    fr = neighbours_by_tags(lab, a, c)
+    want = {n for n in fr.all if ", c's" in n}
+    expect("the node", deliver(c, fr, [(lab.node, "br0")], [], want)[0], want)
+
+
 def test_spanning_tree_frames(lab):
     """To the group of bridges, which a bridge without STP floods."""
     a, b, c = world(lab)
