@@ -4,10 +4,12 @@
  * line of decimal numbers, then so many bytes of strings, each ended by a NUL, then (answers) the
  * body. Both come from the same build.
  *
- * question: "<bytes of strings> <max_bytes> <timeout_ms> <connect_timeout_ms> <idle_timeout_s>
- * <follow>\n" strings of "KEY=VALUE", the same key several times where that makes sense answer:
- * "<err> <status> <bytes of strings> <bytes of body>\n"; err is 0 or -errno strings of "KEY=VALUE";
- * absent is absent
+ * A question's line has: bytes of strings, max_bytes, timeout_ms, connect_timeout_ms,
+ * idle_timeout_s, follow. Its strings are "KEY=VALUE", the same key several times where that makes
+ * sense.
+ *
+ * An answer's line has: err (0 or −errno), status, bytes of strings, bytes of body. A string that
+ * is absent is absent.
  */
 #pragma once
 

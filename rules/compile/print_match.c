@@ -163,6 +163,20 @@ static void print_prefix(const struct bh_prefix *p, struct bh_buf *out)
 	bh_buf_str(out, whole ? bh_addr_format(&p->addr, addr) : bh_prefix_format(p, text));
 }
 
+/* What says the same each time. */
+static const char *const word[] = {
+	[BH_MATCH_CT_ESTABLISHED] = "ct state established",
+	[BH_MATCH_CT_RELATED] = "ct state related",
+	[BH_MATCH_CT_NEW] = "ct state new",
+	[BH_MATCH_CT_DNAT] = "ct status dnat",
+	[BH_MATCH_CT_CONFIRMED] = "ct status confirmed",
+	[BH_MATCH_CT_REPLY] = "ct direction reply",
+	[BH_MATCH_IP6_FRAGMENT] = "exthdr frag exists",
+	[BH_MATCH_IIF_LO] = "iifname \"lo\"",
+	[BH_MATCH_OIF_LO] = "oifname \"lo\"",
+	[BH_MATCH_IIF_BRIDGE] = "meta iifkind \"bridge\"",
+};
+
 void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 {
 	const char *a = ip(m->family), *neg = m->neg ? "!= " : "";
@@ -173,26 +187,8 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 		else
 			bh_buf_printf(out, "meta nfproto ipv%s", m->family == BH_IPV4 ? "4" : "6");
 		break;
-	case BH_MATCH_CT_ESTABLISHED:
-		bh_buf_str(out, "ct state established");
-		break;
-	case BH_MATCH_CT_RELATED:
-		bh_buf_str(out, "ct state related");
-		break;
 	case BH_MATCH_IP_OPTION:
 		bh_buf_printf(out, "ip option %s exists", m->proto == 131 ? "lsrr" : "ssrr");
-		break;
-	case BH_MATCH_CT_NEW:
-		bh_buf_str(out, "ct state new");
-		break;
-	case BH_MATCH_CT_DNAT:
-		bh_buf_str(out, "ct status dnat");
-		break;
-	case BH_MATCH_CT_CONFIRMED:
-		bh_buf_str(out, "ct status confirmed");
-		break;
-	case BH_MATCH_CT_REPLY:
-		bh_buf_str(out, "ct direction reply");
 		break;
 	case BH_MATCH_TH_DPORT:
 	case BH_MATCH_TH_SPORT:
@@ -216,18 +212,6 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 	case BH_MATCH_IP6_HOPS:
 		bh_buf_printf(out, "ip6 hoplimit %u", m->proto);
 		break;
-	case BH_MATCH_IP6_FRAGMENT:
-		bh_buf_str(out, "exthdr frag exists");
-		break;
-	case BH_MATCH_IIF_LO:
-		bh_buf_str(out, "iifname \"lo\"");
-		break;
-	case BH_MATCH_OIF_LO:
-		bh_buf_str(out, "oifname \"lo\"");
-		break;
-	case BH_MATCH_IIF_BRIDGE:
-		bh_buf_str(out, "meta iifkind \"bridge\"");
-		break;
 	case BH_MATCH_LIMIT:
 		bh_buf_printf(out, "limit rate %u/second burst %u packets", m->rate, m->burst);
 		break;
@@ -248,6 +232,9 @@ void bh_print_match(const struct bh_match *m, uint8_t table, struct bh_buf *out)
 	case BH_MATCH_CONCAT_SET:
 	case BH_MATCH_UPDATE:
 		print_concat(m, out);
+		break;
+	default:
+		bh_buf_str(out, word[m->kind]);
 		break;
 	}
 	bh_buf_str(out, " ");
