@@ -33,6 +33,15 @@ static inline struct bh_match *match_ether(struct bh_rule *r, bool neg, size_t n
 	return m;
 }
 
+static inline void match_tag(struct bh_rule *r, uint16_t type, uint16_t inner)
+{
+	struct bh_match *m = match(r, BH_MATCH_VLAN_ZERO);
+	m->n_ports = inner ? 2 : 1;
+	m->port = bh_xcalloc(2, sizeof(*m->port));
+	m->port[0] = (struct bh_port_range){type, type};
+	m->port[1] = (struct bh_port_range){inner, inner};
+}
+
 static inline struct bh_set *add_run_time_set(struct bh_ruleset *rs, const char *name,
 	enum bh_table table, uint8_t family, enum bh_volatile v, const uint8_t *part, size_t n)
 {
@@ -137,6 +146,11 @@ static inline void add_guard(struct bh_ruleset *rs)
 		PARTS(BH_READ_IIFNAME, BH_READ_ETHER_SADDR, BH_READ_ARP_SADDR_ETHER,
 			BH_READ_ARP_SADDR_IP));
 	match_parts(rule(c, BH_ACT_ACCEPT, NULL), BH_MATCH_CONCAT_SET, BH_IPV4, "guard-4",
+		PARTS(BH_READ_IIFNAME, BH_READ_ETHER_SADDR, BH_READ_SADDR));
+	match_tag(rule(c, BH_ACT_DROP, NULL), ETH_P_8021Q, ETH_P_8021AD);
+	r = rule(c, BH_ACT_DROP, NULL);
+	match_tag(r, ETH_P_8021AD, 0);
+	match_parts(r, BH_MATCH_CONCAT_SET, BH_IPV4, "guard-4",
 		PARTS(BH_READ_IIFNAME, BH_READ_ETHER_SADDR, BH_READ_SADDR));
 	r = rule(c, BH_ACT_ACCEPT, "DHCP");
 	match_prefix(r, BH_MATCH_SADDR_PREFIX, "0.0.0.0/32");
