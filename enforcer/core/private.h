@@ -10,8 +10,8 @@
 #include <uv.h>
 
 #include "audit/audit.h"
+#include "config/config.h"
 #include "conntrack/conntrack.h"
-#include "core/config.h"
 #include "core/core.h"
 #include "core/feed_load.h"
 #include "core/history.h"

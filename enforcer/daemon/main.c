@@ -6,7 +6,7 @@
 #include <signal.h>
 
 #include "api/api.h"
-#include "core/config.h"
+#include "config/config.h"
 #include "core/files.h"
 #include "core/lifecycle.h"
 #include "core/notify.h"

@@ -3,7 +3,7 @@
  * typed readers survive every node, and the configuration survives every document. */
 #include <bulkhead/doc.h>
 
-#include "core/config.h"
+#include "config/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

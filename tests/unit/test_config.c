@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/config.h"
+#include "config/config.h"
 
 static struct bh_config *parse(const char *file, const char *text)
 {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/config.h"
+#include "config/config.h"
 
 #define SHIPPED "enforcer/dist/bulkhead.yaml"
 

@@ -3,7 +3,7 @@
  * its URL a request: both are strict. */
 #include <errno.h>
 
-#include "config_private.h"
+#include "config/private.h"
 
 #define FEEDS_MAX 256
 #define INTERVAL_MAX_DAYS 30

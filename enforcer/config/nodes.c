@@ -3,7 +3,7 @@
  * node without a cluster who its neighbours are, so the operator does. */
 #include <errno.h>
 
-#include "config_private.h"
+#include "config/private.h"
 
 #define NODES_MAX 10000
 #define IPS_MAX 64

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "config_private.h"
+#include "config/private.h"
 
 #define LABELS_MAX 64
 

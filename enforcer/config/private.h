@@ -4,7 +4,7 @@
 
 #include <bulkhead/doc.h>
 
-#include "config.h"
+#include "config/config.h"
 
 struct conf_ctx {
 	struct bh_reader r;

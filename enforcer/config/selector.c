@@ -3,7 +3,7 @@
  */
 #include <bulkhead/doc_labels.h>
 
-#include "config_private.h"
+#include "config/private.h"
 
 #define REQUIREMENTS_MAX 1000
 

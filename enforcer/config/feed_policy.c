@@ -2,7 +2,7 @@
 /* feed_allow and feed_exceptions: what the feeds may not block. */
 #include <errno.h>
 
-#include "config_private.h"
+#include "config/private.h"
 
 #define ALLOW_MAX 4096
 #define EXCEPTIONS_MAX 256

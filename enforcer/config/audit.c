@@ -2,7 +2,7 @@
 /* `audit`: where the log is, when it goes on in another file, how long a key signs. */
 #include <errno.h>
 
-#include "config_private.h"
+#include "config/private.h"
 
 #define DAYS_MAX 3650
 #define SIZE_MAX_BYTES (UINT64_C(1) << 40)

@@ -2,7 +2,7 @@
 /* The keys of the configuration that hold lists: modes and namespaces. */
 #include <errno.h>
 
-#include "config_private.h"
+#include "config/private.h"
 
 static void read_mode_rule(
 	struct conf_ctx *x, const struct bh_node *map, const char *path, struct bh_mode_rule *ret)

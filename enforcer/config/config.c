@@ -3,12 +3,12 @@
  * The configuration file as a struct. Everything wrong in it is reported at once and with its
  * place; then nothing of it is used, so that a reload either takes all of a file or none.
  */
-#include "config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <sys/un.h>
 
-#include "config_private.h"
+#include "config/private.h"
 
 static const char *const mode_names[] = {"learn", "audit", "enforce", NULL};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* drift: what happens by itself to who deviates from the policies. */
-#include "config_private.h"
+#include "config/private.h"
 
 #define PEERS_MAX 64 /* as many as are remembered */
 

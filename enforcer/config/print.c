@@ -3,7 +3,7 @@
  * no content can change its type or its structure. */
 #include <time.h>
 
-#include "config.h"
+#include "config/config.h"
 
 /* Characters that a YAML reader takes for more than themselves, in a text that is UTF-8: controls,
  * line breaks of YAML 1.1, byte order marks. Gives the bytes it dealt with, 0 if it is none. */

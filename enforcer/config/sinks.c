@@ -2,7 +2,7 @@
 /* `audit.sinks`: where else records go. */
 #include <errno.h>
 
-#include "config_private.h"
+#include "config/private.h"
 
 #define SINKS_MAX 8
 #define JOURNALD_SOCKET "/run/systemd/journal/socket"
