@@ -5,8 +5,8 @@
  */
 #include <bulkhead/delta.h>
 
+#include "answer/delta_json.h"
 #include "cli/decision.h"
-#include "core/delta_json.h"
 
 static struct bh_policy_set *parse(const struct bh_policy_source *src, size_t n,
 	const struct bh_scenario_state *st, bool strict)

@@ -31,7 +31,7 @@ struct bh_answer bh_answer_error(int status, const struct bh_diags *diags, const
 	BH_PRINTF(3, 4);
 
 struct bh_answer bh_core_status(struct bh_core *c);
-/* All that are given must hold; NULL: any. See filter.h. */
+/* All that are given must hold; NULL: any. See views/filter.h. */
 struct bh_workloads_query {
 	const char *selector, *image, *digest, *registry, *namespace, *mode;
 	bool all; /* those that are gone as well */

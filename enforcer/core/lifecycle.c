@@ -11,8 +11,8 @@
 #include <sys/utsname.h>
 
 #include "core/notify.h"
-#include "core/policies.h"
 #include "core/private.h"
+#include "policies/policies.h"
 
 #define TICK_MS 1000
 

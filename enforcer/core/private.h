@@ -13,13 +13,10 @@
 #include "config/config.h"
 #include "conntrack/conntrack.h"
 #include "core/core.h"
-#include "core/feed_load.h"
-#include "core/history.h"
 #include "core/lifecycle.h"
-#include "core/lookback.h"
-#include "core/mirror.h"
-#include "core/recent.h"
 #include "feeds/feeds.h"
+#include "flows/mirror.h"
+#include "history/history.h"
 #include "http/http.h"
 #include "inventory/inventory.h"
 #include "learn/learn.h"
@@ -28,6 +25,9 @@
 #include "nft/nft.h"
 #include "queue/queue.h"
 #include "store/store.h"
+#include "threats/load.h"
+#include "threats/lookback.h"
+#include "verdict/recent.h"
 
 /* --- what packet threads read: immutable once published --- */
 struct bh_snapshot {

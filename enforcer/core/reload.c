@@ -3,10 +3,10 @@
  * A changed configuration: read and checked whole first, then put in force. With any error, or a
  * change of what is read at the start only, nothing of the file is.
  */
-#include "core/files.h"
 #include "core/lifecycle.h"
 #include "core/private.h"
 #include "core/watch.h"
+#include "policies/files.h"
 
 static bool same_sinks(const struct bh_config *a, const struct bh_config *b)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Once a second: write out what was collected, and put what was lost on record. */
 #include "core/notify.h"
-#include "core/policies.h"
 #include "core/private.h"
+#include "policies/policies.h"
 
 #define PATIENCE_US 15000000
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The steps from one state of the sets of networks to another, on a model of the kernel's sets. */
-#include "core/feed_nets.h"
+#include "threats/nets.h"
 
 #include <bulkhead/util.h>
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/mirror.h"
+#include "flows/mirror.h"
 
 static struct bh_flow flow(uint32_t n)
 {

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Changes of the policies' directory: a list of files to write or to remove, each with what stood
+ * there before, so that all of them can be taken back. */
+#include <errno.h>
+
+#include "policies/policies.h"
+
+void bh_edits_finish(struct bh_edits *e)
+{
+	for (size_t i = 0; i < e->n; i++) {
+		free(e->edit[i].path);
+		free(e->edit[i].text);
+		free(e->edit[i].before);
+	}
+	free(e->edit);
+	*e = (struct bh_edits){0};
+}
+
+struct bh_policy_source *bh_file_set_find(const struct bh_file_set *s, const char *path)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (bh_streq(s->src[i].file, path))
+			return &s->src[i];
+	return NULL;
+}
+
+static char *copy(const char *text, size_t len)
+{
+	char *s = bh_xcalloc(len + 1, 1);
+	if (len)
+		memcpy(s, text, len);
+	return s;
+}
+
+static void change_picture(struct bh_file_set *dir, struct bh_policy_source *have, const char *path,
+	const char *text, size_t len)
+{
+	if (have && text) {
+		free((char *)have->text);
+		have->text = copy(text, len);
+		have->len = len;
+	} else if (have) {
+		free((char *)have->file);
+		free((char *)have->text);
+		size_t after = dir->n - (size_t)(have - dir->src) - 1;
+		memmove(have, have + 1, after * sizeof(*have)); /* the order is the names' */
+		dir->n--;
+	} else {
+		BH_GROW(dir->src, dir->n, dir->cap);
+		dir->src[dir->n++] =
+			(struct bh_policy_source){bh_xstrdup(path), copy(text, len), len};
+	}
+}
+
+void bh_edits_put(
+	struct bh_edits *e, struct bh_file_set *dir, const char *path, const char *text, size_t len)
+{
+	struct bh_policy_source *have = bh_file_set_find(dir, path);
+	if (have ? text && have->len == len && memcmp(have->text, text, len) == 0 : !text)
+		return;
+	BH_GROW(e->edit, e->n, e->cap);
+	e->edit[e->n++] = (struct bh_edit){
+		.path = bh_xstrdup(path),
+		.text = text ? copy(text, len) : NULL,
+		.len = len,
+		.existed = have != NULL,
+		.before = have ? copy(have->text, have->len) : NULL,
+		.before_len = have ? have->len : 0,
+	};
+	change_picture(dir, have, path, text, len);
+}
+
+void bh_edits_restore(struct bh_edits *e, struct bh_file_set *dir, const struct bh_file_set *to)
+{
+	for (size_t i = dir->n; i-- > 0;)
+		if (!bh_file_set_find(to, dir->src[i].file)) {
+			char bh_autofree *path = bh_xstrdup(dir->src[i].file);
+			bh_edits_put(e, dir, path, NULL, 0);
+		}
+	for (size_t i = 0; i < to->n; i++)
+		bh_edits_put(e, dir, to->src[i].file, to->src[i].text, to->src[i].len);
+}
+
+void bh_edits_between(struct bh_edits *e, struct bh_file_set *dir, const struct bh_file_set *from,
+	const struct bh_file_set *to)
+{
+	for (size_t i = 0; i < from->n; i++)
+		if (!bh_file_set_find(to, from->src[i].file))
+			bh_edits_put(e, dir, from->src[i].file, NULL, 0);
+	for (size_t i = 0; i < to->n; i++) {
+		const struct bh_policy_source *t = &to->src[i];
+		const struct bh_policy_source *f = bh_file_set_find(from, t->file);
+		if (!f || f->len != t->len || memcmp(f->text, t->text, t->len) != 0)
+			bh_edits_put(e, dir, t->file, t->text, t->len);
+	}
+}
+
+static int write_edit(const struct bh_edit *e, bool undo)
+{
+	const char *text = undo ? e->before : e->text;
+	if (undo ? !e->existed : !text)
+		return unlink(e->path) < 0 && errno != ENOENT ? -errno : 0;
+	return bh_file_write_atomic(e->path, text, undo ? e->before_len : e->len, 0644);
+}
+
+void bh_edits_undo(struct bh_edits *e)
+{
+	for (size_t i = e->n; i-- > 0;)
+		if (e->edit[i].done)
+			write_edit(&e->edit[i], true);
+}
+
+int bh_edits_write(struct bh_edits *e, const char **ret_path)
+{
+	for (size_t i = 0; i < e->n; i++) {
+		int r = write_edit(&e->edit[i], false);
+		if (r < 0) {
+			bh_edits_undo(e);
+			*ret_path = e->edit[i].path;
+			return r;
+		}
+		e->edit[i].done = true;
+	}
+	return 0;
+}

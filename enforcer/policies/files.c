@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* See files.h. */
+#include "policies/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <sys/stat.h>
+
+#define FILES_MAX 10000
+
+int bh_file_read(const char *path, size_t max, char **ret, size_t *ret_len)
+{
+	int bh_autoclose fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	struct bh_buf bh_autobuf b = {0};
+	char chunk[65536];
+	ssize_t n;
+	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+		bh_buf_add(&b, chunk, (size_t)n);
+		if (b.len > max)
+			return -EFBIG;
+	}
+	if (n < 0)
+		return -errno;
+	*ret_len = b.len;
+	*ret = bh_buf_take(&b);
+	return 0;
+}
+
+static int sync_dir_of(const char *path)
+{
+	char bh_autofree *copy = bh_xstrdup(path);
+	int bh_autoclose fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int bh_file_write_atomic(const char *path, const char *text, size_t len, unsigned mode)
+{
+	char bh_autofree *copy = bh_xstrdup(path), bh_autofree *copy2 = bh_xstrdup(path);
+	/* The leading dot keeps it out of every reader of the directory, ours included. */
+	char bh_autofree *tmp = bh_xasprintf("%s/.%s.tmp", dirname(copy), basename(copy2));
+	int bh_autoclose fd =
+		open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	int r = write_all(fd, text, len);
+	if (r == 0 && rename(tmp, path) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlink(tmp);
+		return r;
+	}
+	return sync_dir_of(path);
+}
+
+int bh_file_mkdirs(const char *path, unsigned mode)
+{
+	char bh_autofree *p = bh_xstrdup(path);
+	for (char *c = p + 1; *c; c++) {
+		if (*c != '/')
+			continue;
+		*c = '\0';
+		if (mkdir(p, mode) < 0 && errno != EEXIST)
+			return -errno;
+		*c = '/';
+	}
+	return mkdir(p, mode) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int wanted(const struct dirent *d)
+{
+	const char *dot = strrchr(d->d_name, '.');
+	return d->d_name[0] != '.' && dot &&
+	       (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json"));
+}
+
+int bh_file_set_read(const char *dir, struct bh_file_set *ret, char **ret_path)
+{
+	struct dirent **list;
+	int n = scandir(dir, &list, wanted, alphasort), r = 0;
+	if (n < 0) {
+		r = -errno;
+		*ret_path = bh_xstrdup(dir);
+		return r;
+	}
+	struct bh_file_set set = {0};
+	if (n > FILES_MAX)
+		r = -E2BIG;
+	for (int i = 0; i < n; i++) {
+		char *path = bh_xasprintf("%s/%s", dir, list[i]->d_name), *text = NULL;
+		size_t len = 0;
+		free(list[i]);
+		if (r == 0) {
+			r = bh_file_read(path, BH_FILE_MAX, &text, &len);
+			if (r == -ENOENT) { /* gone since the listing */
+				r = 0;
+				free(path);
+				continue;
+			}
+			if (r < 0)
+				*ret_path = bh_xstrdup(path);
+		}
+		if (r < 0) {
+			free(path);
+			continue;
+		}
+		BH_GROW(set.src, set.n, set.cap);
+		set.src[set.n++] = (struct bh_policy_source){path, text, len};
+	}
+	free(list);
+	if (r == -E2BIG)
+		*ret_path = bh_xstrdup(dir);
+	if (r < 0)
+		bh_file_set_finish(&set);
+	else
+		*ret = set;
+	return r;
+}
+
+void bh_file_set_finish(struct bh_file_set *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		free((char *)s->src[i].file);
+		free((char *)s->src[i].text);
+	}
+	free(s->src);
+	*s = (struct bh_file_set){0};
+}
