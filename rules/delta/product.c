@@ -86,16 +86,36 @@ static uint32_t *list_atoms(const struct bh_delta_party *p, const uint64_t *set,
 	return list;
 }
 
+/* Are the stretches of addresses that are meant more than those that are left out? Atoms of the
+ * outside are in the order of their addresses. */
+static bool mostly_meant(const struct bh_delta_party *p, const uint64_t *set, const uint64_t *more)
+{
+	size_t runs[2] = {0}; /* left out, meant */
+	int last = -1;
+	for (size_t i = 0; i < p->n_atoms; i++) {
+		int meant = bh_delta_bit(set, i);
+		if (bh_delta_bit(more, i))
+			continue;
+		runs[meant] += meant != last;
+		last = meant;
+	}
+	return runs[1] > runs[0];
+}
+
 /* Takes in what has no flow with the other end as it is: that claims nothing, and what is whole
- * reads better than its part. */
+ * reads better than its part. Not where it would stay a part of the outside: "203.0.113.0/24 IPv6"
+ * reads as if somebody without IPv6 came to reach all of that. */
 static void fill_end(const struct bh_delta_party *p, uint64_t *set,
 	const struct bh_delta_party *other, const uint64_t *other_set)
 {
-	size_t n;
+	size_t n, words = (p->n_atoms + 63) / 64;
 	bh_autofree uint32_t *list = list_atoms(other, other_set, &n);
+	bh_autofree uint64_t *more = bh_xcalloc(words, sizeof(*more));
 	for (size_t i = 0; i < p->n_atoms; i++)
 		if (!bh_delta_bit(set, i) && !reaches(&p->atom[i], other, list, n))
-			bh_delta_set_bit(set, i);
+			bh_delta_set_bit(more, i);
+	if (p->kind != BH_DELTA_OUTSIDE || mostly_meant(p, set, more))
+		unite(set, more, words);
 }
 
 /* One after the other, or flows would come in that do not change. A role first: "outside IPv4" says

@@ -188,6 +188,15 @@ static void test_outside(void **state BH_UNUSED)
 		"+ shop/web → outside IPv4 except 10.0.0.0/8  everything  egress: allowed by "
 		"shop/web"
 		" rule 0 (before: no rule allows it)\n");
+	/* Who has no IPv6 does not come to reach any: not a word of it. */
+	struct bh_inventory *inv = bh_inventory_new();
+	add(inv, "shop", "web-1", "app=web", "10.0.0.1");
+	bh_inventory_seal(inv);
+	expect_in(inv, POLICY("web", APP("web") ", policyTypes: [Egress]"),
+		POLICY("web", APP("web") ", policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: "
+					 "203.0.113.0/24}}]}]"),
+		"+ shop/web → outside 203.0.113.0/24  everything  egress: allowed by shop/web"
+		" rule 0 (before: no rule allows it)\n");
 }
 
 static void test_part_of_role(void **state BH_UNUSED)
