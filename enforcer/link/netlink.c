@@ -136,14 +136,17 @@ static void on_link(const struct nlmsghdr *nlh, void *arg)
 	to->item[to->n++] = i;
 }
 
-static struct nlmsghdr *link_request(char *buf, unsigned ifindex)
+/* With statistics left out the kernel goes through all interfaces of the node before a dump, also
+ * of another namespace, to see how long a message may get: there they are asked for with theirs. */
+static struct nlmsghdr *link_request(char *buf, unsigned ifindex, bool statistics)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 
 	nlh->nlmsg_type = RTM_GETLINK;
 	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
 	ifi->ifi_index = (int)ifindex;
-	mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	if (!statistics)
+		mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	return nlh;
 }
 
@@ -161,7 +164,7 @@ int bh_link_dump_links(struct bh_link *l, int32_t nsid, struct bh_link_infos *re
 
 	for (int i = 0; i < DUMP_ATTEMPTS && r == -EINTR; i++) {
 		char buf[256];
-		struct nlmsghdr *nlh = link_request(buf, 0);
+		struct nlmsghdr *nlh = link_request(buf, 0, nsid != BH_NSID_NONE);
 		nlh->nlmsg_flags |= NLM_F_DUMP;
 		if (nsid != BH_NSID_NONE)
 			mnl_attr_put_u32(nlh, IFLA_TARGET_NETNSID, (uint32_t)nsid);
@@ -177,7 +180,7 @@ int bh_link_get(struct bh_link *l, unsigned ifindex, struct bh_link_info *ret)
 {
 	char buf[256];
 	struct bh_link_infos one = {};
-	int r = bh_link_request(l, link_request(buf, ifindex), on_link, &one);
+	int r = bh_link_request(l, link_request(buf, ifindex, false), on_link, &one);
 
 	if (r == 0 && one.n == 1 && one.item[0].ifindex == ifindex)
 		*ret = one.item[0];
