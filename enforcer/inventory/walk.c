@@ -6,7 +6,7 @@
  */
 #include "inventory/manager.h"
 
-#define STEP_MS 20 /* at least between two steps */
+#define STEP_MS 200 /* at least between two steps: a node that is idle sleeps */
 #define HURRY_WORK_US 2000 /* then others have their turn … */
 #define HURRY_PAUSE_MS 4 /* … for so long */
 

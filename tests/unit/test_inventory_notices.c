@@ -181,6 +181,29 @@ static void test_walk(void **state)
 	assert_int_equal(w->told, told + 2);
 }
 
+/* With many, the loop sleeps between two steps, and yet each has its turn in time. */
+static void test_walk_pace(void **state)
+{
+	struct world *w = *state;
+	char id[16];
+	w->a = add_source(w, "a");
+	put_ns(0, "/n/1", "192.0.2.11");
+	for (int i = 0; i < 1000; i++) {
+		snprintf(id, sizeof(id), "c%d", i);
+		upsert(w->a, container(id, "/n/1", NULL));
+	}
+	bh_inventory_unref(build(w));
+	unsigned inspections = kernel.inspections;
+	uint64_t ms = 0;
+	while (kernel.inspections - inspections < 1000) {
+		w->m->walk.timer_cb(&w->m->walk);
+		uint64_t pause = uv_timer_get_due_in(&w->m->walk);
+		assert_in_range(pause, 200, BH_MGR_TICK_MS);
+		ms += pause;
+	}
+	assert_in_range(ms, 0, BH_MGR_ROUND_MS * BH_MGR_ROUNDS + BH_MGR_TICK_MS);
+}
+
 /* A list that says what was known already costs no inspection. */
 static void test_same_list(void **state)
 {
@@ -361,6 +384,7 @@ int main(void)
 		T(test_at_once),
 		T(test_notice_between),
 		T(test_walk),
+		T(test_walk_pace),
 		T(test_same_list),
 		T(test_dead),
 		T(test_passing_fault),
