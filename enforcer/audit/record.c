@@ -34,6 +34,7 @@ static const struct kind kinds[] = {
 	{"mode.change", false, 47, {"configuration"}, "change"},
 	{"quarantine.add", false, 73, {"configuration"}, "change"},
 	{"quarantine.rm", false, 73, {"configuration"}, "change"},
+	{"feed.change", false, 47, {"configuration"}, "change"},
 	{"feed.update", false, 1, {"configuration"}, "change"},
 	{"feed.refused", false, 47, {"configuration"}, "info"},
 	{"reload", false, 21, {"configuration"}, "change"},

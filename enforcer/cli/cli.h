@@ -72,7 +72,9 @@ int cli_unknown_command(const struct cli_command *list, size_t n, int argc, char
  * −1: help was asked for. cmd may be NULL: only the global options. stop: at the first word. */
 int cli_parse(struct cli *cli, const struct cli_command *cmd, int *argc, char **argv, bool stop);
 void cli_finish(struct cli *cli); /* frees what parsing collected */
+/* cmd NULL: what was asked wrongly is a value; the help of the running command is named. */
 int cli_usage_error(const struct cli_command *cmd, const char *fmt, ...) BH_PRINTF(2, 3);
+void cli_running(const struct cli_command *cmd); /* from now on */
 void cli_command_help(const struct cli_command *cmd, FILE *out);
 
 /* Whether -o json is among the words: also of those that can't be parsed. */

@@ -72,7 +72,9 @@ int cli_feed_add(struct cli *cli, int argc BH_UNUSED, char **argv)
 			return cli_usage_error(
 				NULL, "--set takes KEY=VALUE, such as min_entries=5");
 		}
-	int e = ask(cli, "POST", "/v1/feeds", body, "added; see `bulkhead feed show`");
+	char bh_autofree *name = cli_safe(argv[0]);
+	char bh_autofree *done = bh_xasprintf("added; see `bulkhead feed show %s`", name);
+	int e = ask(cli, "POST", "/v1/feeds", body, done);
 	json_decref(body);
 	return e;
 }

@@ -109,6 +109,13 @@ static bool is_no_block(const char *what)
 	       strspn(slash + 1, "0123456789") == strlen(slash + 1);
 }
 
+/* What it was taken for: a mistyped address or feed is an image that nobody runs. */
+static void print_nobody(const char *what, const char *kind)
+{
+	char bh_autofree *name = cli_safe(what), bh_autofree *taken = cli_safe(kind);
+	printf("nobody, as far as flows are recorded (%s is taken for: %s)\n", name, taken);
+}
+
 int cli_impact(struct cli *cli, int argc BH_UNUSED, char **argv)
 {
 	struct cli_reply cli_autoreply r = {0};
@@ -124,7 +131,7 @@ int cli_impact(struct cli *cli, int argc BH_UNUSED, char **argv)
 	if (e != CLI_OK || done)
 		return e;
 	if (json_array_size(json_object_get(r.json, "affected")) == 0)
-		puts("nobody, as far as flows are recorded");
+		print_nobody(argv[0], cli_str(r.json, "kind"));
 	else
 		print_affected(cli, r.json);
 	print_owners(cli, r.json);

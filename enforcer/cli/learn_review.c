@@ -121,9 +121,18 @@ static int ask_all(struct cli *cli)
 
 /* --- by words --- */
 
+static bool is_action(const char *word)
+{
+	return bh_streq(word, "accept") || bh_streq(word, "reject") || bh_streq(word, "undo") ||
+	       bh_streq(word, "widen");
+}
+
 static int review_words(struct cli *cli, int argc, char **argv)
 {
 	static const char *const name[] = {"namespace", "role", "selector"};
+	if (!is_action(argv[0]))
+		return cli_usage_error(NULL,
+			"learn review takes accept, reject, undo or widen, not \"%s\"", argv[0]);
 	struct cli_reply cli_autoreply r = {0};
 	bool widen = bh_streq(argv[0], "widen");
 	json_t *body = json_pack("{s:s}", "action", argv[0]), *edges = json_array();

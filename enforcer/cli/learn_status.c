@@ -91,13 +91,16 @@ static void print_reasons(const json_t *reply)
 static void print_status(struct cli *cli, const json_t *reply)
 {
 	char since[24], last[24];
-	printf("learning since %s UTC, last new edge %s\n"
-	       "%" JSON_INTEGER_FORMAT " tuples: %" JSON_INTEGER_FORMAT " answered (these become "
+	if (cli_str(reply, "since"))
+		printf("learning since %s UTC, last new edge %s\n",
+			cli_time(cli_str(reply, "since"), since),
+			cli_time(cli_str(reply, "last_new"), last));
+	else
+		puts("nothing was learned yet");
+	printf("%" JSON_INTEGER_FORMAT " tuples: %" JSON_INTEGER_FORMAT " answered (these become "
 	       "rules), %" JSON_INTEGER_FORMAT " unanswered; %" JSON_INTEGER_FORMAT
 	       " flows wait for an answer\n",
-		cli_time(cli_str(reply, "since"), since),
-		cli_time(cli_str(reply, "last_new"), last), cli_num(reply, "tuples"),
-		cli_num(reply, "answered"), cli_num(reply, "unanswered"),
+		cli_num(reply, "tuples"), cli_num(reply, "answered"), cli_num(reply, "unanswered"),
 		cli_num(reply, "pending"));
 	if (cli_num(reply, "folded"))
 		printf("%" JSON_INTEGER_FORMAT

@@ -27,14 +27,17 @@ const char *__asan_default_options(void)
 #endif
 
 /* "bulkhead help policy" and "bulkhead policy --help", of a command or a group of them. */
-static void help(int argc, char **argv, FILE *out)
+static int help(int argc, char **argv, FILE *out)
 {
 	int words;
 	const struct cli_command *about = argc > 0 ? cli_find_command(argc, argv, &words) : NULL;
 	if (about)
 		cli_command_help(about, out);
-	else if (argc == 0 || !cli_help_group(cli_commands, cli_n_commands, argv[0], out))
+	else if (argc == 0)
 		cli_help(cli_commands, cli_n_commands, out);
+	else if (argc > 1 || !cli_help_group(cli_commands, cli_n_commands, argv[0], out))
+		return cli_unknown_command(cli_commands, cli_n_commands, argc, argv);
+	return CLI_OK;
 }
 
 static bool asks_for_help(int argc, char **argv)
@@ -44,7 +47,11 @@ static bool asks_for_help(int argc, char **argv)
 
 static int run(struct cli *cli, int argc, char **argv)
 {
+	static char version[] = "version";
 	int words;
+
+	if (argc > 0 && (bh_streq(argv[0], "--version") || bh_streq(argv[0], "-V")))
+		argv[0] = version;
 	int r = cli_parse(cli, NULL, &argc, argv, true);
 	if (r == CLI_USAGE)
 		return r;
@@ -52,8 +59,8 @@ static int run(struct cli *cli, int argc, char **argv)
 		bool asked = r < 0 || argc > 0;
 		if (!asked && cli->json)
 			return cli_usage_error(NULL, "no command is given");
-		help(r < 0 || argc == 0 ? 0 : argc - 1, argv + 1, asked ? stdout : stderr);
-		return asked ? CLI_OK : CLI_USAGE;
+		r = help(r < 0 || argc == 0 ? 0 : argc - 1, argv + 1, asked ? stdout : stderr);
+		return asked ? r : CLI_USAGE;
 	}
 	const struct cli_command *cmd = cli_find_command(argc, argv, &words);
 	if (!cmd && asks_for_help(argc, argv) &&
@@ -74,6 +81,7 @@ static int run(struct cli *cli, int argc, char **argv)
 		return cli_usage_error(cmd, "%s needs %s", cmd->name, cmd->args);
 	if (cmd->max >= 0 && argc > cmd->max)
 		return cli_usage_error(cmd, "too many words: %s", argv[cmd->max]);
+	cli_running(cmd);
 	return cmd->run(cli, argc, argv);
 }
 

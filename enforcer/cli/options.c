@@ -8,6 +8,13 @@ static const struct cli_option global[] = {
 	{'h', "help", NULL, "this text"},
 };
 
+static const struct cli_command *running; /* NULL: none was found yet */
+
+void cli_running(const struct cli_command *cmd)
+{
+	running = cmd;
+}
+
 int cli_usage_error(const struct cli_command *cmd, const char *fmt, ...)
 {
 	va_list ap;
@@ -18,6 +25,8 @@ int cli_usage_error(const struct cli_command *cmd, const char *fmt, ...)
 	if (cmd)
 		cli_hint("usage: bulkhead %s%s%s\nmore: bulkhead %s --help", cmd->name,
 			*cmd->args ? " " : "", cmd->args, cmd->name);
+	else if (running)
+		cli_hint("more: bulkhead %s --help", running->name);
 	else
 		cli_hint("more: bulkhead help");
 	return CLI_USAGE;

@@ -99,7 +99,7 @@ static void print_applied(struct cli *cli, const json_t *reply)
 	if (cli_flag(reply, "dry_run"))
 		puts("nothing was changed (--dry-run)");
 	else
-		printf("in force: generation %" JSON_INTEGER_FORMAT ", %.12s\n",
+		printf("in force: version %" JSON_INTEGER_FORMAT ", %.12s\n",
 			cli_num(reply, "generation"), sha);
 	cli_print_confirm(reply);
 }
@@ -157,7 +157,7 @@ int cli_policy_delete(struct cli *cli, int argc BH_UNUSED, char **argv)
 	if (cli->json)
 		cli_print_json(cli, r.json);
 	else
-		printf("deleted; in force: generation %" JSON_INTEGER_FORMAT "\n",
+		printf("deleted; in force: version %" JSON_INTEGER_FORMAT "\n",
 			cli_num(r.json, "generation"));
 	return CLI_OK;
 }
@@ -209,6 +209,6 @@ int cli_policy_list(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 	json_array_foreach(json_object_get(r.json, "policies"), i, p) add_policy(&t, p);
 	cli_table_finish(&t);
 	char bh_autofree *sha = cli_safe(cli_str(r.json, "sha256"));
-	printf("generation %" JSON_INTEGER_FORMAT ", %.12s\n", cli_num(r.json, "generation"), sha);
+	printf("version %" JSON_INTEGER_FORMAT ", %.12s\n", cli_num(r.json, "generation"), sha);
 	return CLI_OK;
 }

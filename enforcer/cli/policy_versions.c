@@ -109,11 +109,11 @@ static void print_rolled_back(const json_t *reply)
 		printf("%s %s\n", action, file);
 	}
 	if (cli_flag(reply, "changed"))
-		printf("in force: generation %" JSON_INTEGER_FORMAT
+		printf("in force: version %" JSON_INTEGER_FORMAT
 		       ", the policies of version %" JSON_INTEGER_FORMAT "\n",
 			cli_num(reply, "generation"), cli_num(reply, "to"));
 	else
-		printf("in force already: generation %" JSON_INTEGER_FORMAT "\n",
+		printf("in force already: version %" JSON_INTEGER_FORMAT "\n",
 			cli_num(reply, "generation"));
 	cli_print_confirm(reply);
 }
@@ -146,7 +146,7 @@ static int settle(struct cli *cli, const char *target, const char *word)
 	if (cli->json && r.json)
 		cli_print_json(cli, r.json);
 	else if (e == CLI_OK)
-		printf("%s; in force: generation %" JSON_INTEGER_FORMAT "\n", word,
+		printf("%s; in force: version %" JSON_INTEGER_FORMAT "\n", word,
 			cli_num(r.json, "generation"));
 	return e;
 }

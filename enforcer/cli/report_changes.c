@@ -36,7 +36,8 @@ static char *take(struct bh_buf *b)
 static bool is_change(const json_t *rec)
 {
 	static const char *const also[] = {"start", "stop", "reload", "tamper", "sysctl", "commit",
-		"clock.step", "log.altered", "log.recovered", "log.pruned", "key.changed"};
+		"clock.step", "log.altered", "log.recovered", "log.pruned", "key.changed",
+		"feed.change", "feed.refused", "learn.review", "learn.reset", "drift.quarantine"};
 	const char *action = bh_render_str(rec, "event.action");
 
 	if (!action || bh_render_at(rec, "network"))
@@ -45,7 +46,7 @@ static bool is_change(const json_t *rec)
 		if (bh_streq(action, also[i]))
 			return true;
 	return strncmp(action, "policy.", 7) == 0 || strncmp(action, "mode.", 5) == 0 ||
-	       strncmp(action, "quarantine.", 11) == 0 || bh_streq(action, "feed.refused");
+	       strncmp(action, "quarantine.", 11) == 0;
 }
 
 static char *who(const json_t *rec)
@@ -74,16 +75,27 @@ static void add_policies(struct bh_buf *b, const json_t *list)
 		cli_str(p, "policy") ?: "?", cli_str(p, "change") ?: "?");
 }
 
+/* Who was let out of quarantine. */
+static void add_removed(struct bh_buf *b, const json_t *list)
+{
+	const json_t *o;
+	size_t i;
+	json_array_foreach(list, i, o) bh_buf_printf(
+		b, "%sworkload %s", b->len ? "; " : "", cli_str(o, "workload") ?: "?");
+}
+
 static char *details(const json_t *rec)
 {
-	static const char *const shown[] = {"scope", "namespace", "selector", "workload", "from",
-		"to", "reason", "comment", "feed", "version", "class", "file"};
+	static const char *const shown[] = {"scope", "namespace", "role", "selector", "workload",
+		"from", "to", "reason", "comment", "feed", "change", "action", "cidr", "id", "why",
+		"version", "class", "file"};
 	const json_t *change = bh_render_at(rec, "bulkhead.change"), *line;
 	const char *message = bh_render_str(rec, "message");
 	struct bh_buf b = {0};
 	size_t i;
 
 	add_policies(&b, bh_render_at(change, "changes.policies"));
+	add_removed(&b, json_object_get(change, "removed"));
 	json_array_foreach(json_object_get(change, "lines"), i, line)
 		bh_buf_printf(&b, "%s%s", b.len ? "; " : "", json_string_value(line));
 	for (i = 0; i < BH_ARRAY_SIZE(shown); i++) {

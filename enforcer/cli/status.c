@@ -117,10 +117,14 @@ static void print_policies(const json_t *s)
 	const json_t *p = json_object_get(s, "policies"), *l = json_object_get(s, "learn");
 	char when[24];
 
-	line("policies",
-		"%" JSON_INTEGER_FORMAT ", generation %" JSON_INTEGER_FORMAT ", %.12s, from %s",
-		cli_num(p, "count"), cli_num(p, "generation"), cli_str(p, "sha256") ?: "-",
-		cli_str(p, "directory") ?: "-");
+	if (cli_num(p, "generation"))
+		line("policies",
+			"%" JSON_INTEGER_FORMAT ", version %" JSON_INTEGER_FORMAT
+			", %.12s, from %s",
+			cli_num(p, "count"), cli_num(p, "generation"), cli_str(p, "sha256") ?: "-",
+			cli_str(p, "directory") ?: "-");
+	else
+		line("policies", "none yet, from %s", cli_str(p, "directory") ?: "-");
 	if (json_is_object(json_object_get(p, "confirm"))) {
 		const json_t *c = json_object_get(p, "confirm");
 		line("",

@@ -9,6 +9,7 @@
 #include "config/private.h"
 
 #define LABELS_MAX 64
+#define EXAMPLE "{docker: /run/docker.sock}"
 
 const char *const bh_source_kind_names[BH_SOURCE_KINDS + 1] = {
 	[BH_SOURCE_DOCKER] = "docker",
@@ -25,6 +26,11 @@ static bool is_word(const struct bh_node *n, const char *word)
 static void read_source(
 	struct conf_ctx *x, const struct bh_node *map, const char *path, struct bh_source_conf *ret)
 {
+	if (map->kind == BH_NODE_SCALAR) {
+		bh_read_error(
+			&x->r, map, path, "auto, or " EXAMPLE, "must be a mapping, not a word");
+		return;
+	}
 	if (bh_read_map(&x->r, map, path) < 0)
 		return;
 	if (bh_read_known_keys(&x->r, map, path, bh_source_kind_names) == 0 && map->n != 1)
@@ -60,9 +66,13 @@ static void check_source_twice(
 
 void conf_read_sources(struct conf_ctx *x, const struct bh_node *n, const char *path)
 {
-	static const char *const words[] = {"auto", NULL};
 	if (n->kind == BH_NODE_SCALAR) {
-		conf_choice(x, n, path, words);
+		const char *s;
+		if (bh_read_string(&x->r, n, path, &s) < 0 || bh_streq(s, "auto"))
+			return;
+		bh_autofree char *quoted = bh_diag_quote(s, strlen(s));
+		bh_read_error(&x->r, n, path, "auto, or a list: [" EXAMPLE "]",
+			"unknown value \"%s\"", quoted);
 		return;
 	}
 	if (bh_read_seq(&x->r, n, path) < 0)

@@ -53,11 +53,13 @@ static int take_state(struct bh_core *c, char **why)
 {
 	int r = bh_file_mkdirs(c->conf->state, 0700);
 	if (r < 0)
-		return fail(why, r, "state directory %s: %s", c->conf->state, strerror(-r));
+		return fail(why, r, "state directory %s: %s%s", c->conf->state, strerror(-r),
+			r == -EACCES ? ": bulkheadd needs root" : "");
 	char bh_autofree *path = bh_xasprintf("%s/lock", c->conf->state);
 	c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (c->lock_fd < 0)
-		return fail(why, -errno, "%s: %s", path, strerror(errno));
+		return fail(why, -errno, "%s: %s%s", path, strerror(errno),
+			errno == EACCES ? ": bulkheadd needs root" : "");
 	if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
 		return fail(why, -EBUSY,
 			"another bulkheadd is running with the state directory %s: stop it first, "

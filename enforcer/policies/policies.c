@@ -241,8 +241,9 @@ int bh_core_policies_load(struct bh_core *c, const char *cause)
 	if (r == -ENOENT && !c->policies) {
 		/* No directory yet: no policies, unless there were some before. */
 		refused(c, cause,
-			bh_xasprintf("%s: %s; create the directory", c->conf->policies,
-				strerror(ENOENT)));
+			bh_xasprintf("%s: %s; create the directory, or let `bulkhead policy "
+				     "apply` do it",
+				c->conf->policies, strerror(ENOENT)));
 		install_last_good(c);
 		return 0;
 	}

@@ -331,6 +331,8 @@ static int syntax_error(struct builder *b, const yaml_parser_t *p)
 		bh_buf_printf(&what, " that starts in line %zu", p->context_mark.line + 1);
 	if (doc_text_byte(&b->text, m->line, m->column) == '\t')
 		remedy = "indent with blanks, YAML takes no tabs there";
+	else if (bh_streq(p->problem, "mapping values are not allowed in this context"))
+		remedy = "indent it as the keys beside it, or quote a text with \": \" in it";
 	bh_autofree char *s = bh_buf_take(&what);
 	return fault(b, m, remedy, s);
 }

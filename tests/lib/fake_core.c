@@ -145,7 +145,8 @@ struct bh_answer bh_core_workload(struct bh_core *c BH_UNUSED, const char *what)
 struct bh_answer bh_core_impact(struct bh_core *c BH_UNUSED, const char *what)
 {
 	if (bh_streq(what, "203.0.113.1"))
-		return canned("{'affected':[],'owners':[],'siblings':[],'truncated':false}");
+		return canned("{'kind':'address','affected':[],'owners':[],'siblings':[],"
+			      "'truncated':false}");
 	return canned(
 		"{'what':'203.0.113.9','kind':'address','connections':12,'denied':2,"
 		"'affected':[{'kind':'workload','stay':1,'state':'gone','id':'0123456789abcdef0123'"

@@ -91,6 +91,31 @@ static void test_workload_show(void **state BH_UNUSED)
 	expect("workload", 2, "", "needs one of: show");
 }
 
+/* Each record of somebody's change is one of the report, and says whom or what it was about. */
+static void test_report_changes(void **state BH_UNUSED)
+{
+	static const char *const told[] = {
+		"quarantine.rm  success  uid 7, pid 8  workload shop/web",
+		"feed.change    success  uid 7, pid 8  feed drop; change removed",
+		"learn.reset    success  uid 7, pid 8  namespace shop"};
+#define BY(action, change)                                                                         \
+	"{\"@timestamp\":\"2026-01-02T03:04:05.000006Z\",\"event\":{\"action\":\"" action          \
+	"\",\"outcome\":\"success\",\"sequence\":1},\"user\":{\"id\":\"7\"},\"process\":{\"pid\":" \
+	"8},"                                                                                      \
+	"\"bulkhead\":{\"change\":{" change "},\"actor\":{\"login_uid\":null}}}\n"
+	write_file("changes.jsonl",
+		BY("quarantine.rm", "\"removed\":[{\"workload\":\"shop/web\"}]")
+			BY("feed.change", "\"feed\":\"drop\",\"change\":\"removed\"")
+				BY("feed.update", "\"feed\":\"other\"")
+					BY("learn.reset", "\"namespace\":\"shop\""));
+#undef BY
+	expect("report changes changes.jsonl", 0, "WHEN (UTC)", "");
+	for (size_t i = 0; i < BH_ARRAY_SIZE(told); i++)
+		if (!strstr(last.out, told[i]))
+			fail_msg("%s is not in\n%s", told[i], last.out);
+	assert_null(strstr(last.out, "other")); /* what a feed serves is nobody's change */
+}
+
 static void test_impact(void **state BH_UNUSED)
 {
 	expect("impact 203.0.113.9", 0, "shop/web  gone", "more than is shown");
@@ -101,6 +126,7 @@ static void test_impact(void **state BH_UNUSED)
 		if (!strstr(last.out, told[i]))
 			fail_msg("%s is not in\n%s", told[i], last.out);
 	expect("impact 203.0.113.1", 0, "nobody, as far as flows are recorded", "");
+	assert_non_null(strstr(last.out, "(203.0.113.1 is taken for: address)"));
 	expect_json("impact 203.0.113.9 -o json", "affected");
 	expect("impact", 2, "", "needs ADDRESS");
 }
@@ -273,6 +299,7 @@ int main(void)
 		T(test_ps_filters),
 		T(test_workload_show),
 		T(test_impact),
+		T(test_report_changes),
 		T(test_reports),
 		T(test_lists),
 		T(test_changes),

@@ -22,6 +22,11 @@ static void test_usage(void **state BH_UNUSED)
 	expect("help policy", 0, "policy rollback", "");
 	assert_null(strstr(last.out, "quarantine"));
 	expect("frob", 2, "", "there is no command frob\n");
+	expect("help stauts", 2, "", "there is no command stauts; did you mean status?");
+	expect("help policy chek", 2, "", "did you mean check?");
+	expect("learn review accpet 0123", 2, "", "takes accept, reject, undo or widen");
+	/* whose help has more, where it is a value that is wrong */
+	expect("mode set enforced", 2, "", "not \"enforced\"\nmore: bulkhead mode set --help\n");
 	expect("stauts", 2, "", "there is no command stauts; did you mean status?");
 	expect("quarantin add", 2, "", "did you mean quarantine?");
 	expect("feed add mine /nonexistent/list", 1, "", "/nonexistent/list: No such file");
@@ -32,6 +37,8 @@ static void test_usage(void **state BH_UNUSED)
 	expect("flows -o", 2, "", "needs table|json");
 	expect("ps --help=x", 2, "", "takes no value");
 	expect("version", 0, "bulkhead 0.1.0\n", "");
+	expect("--version", 0, "bulkhead 0.1.0\n", "");
+	expect("-V", 0, "bulkhead 0.1.0\n", "");
 	expect("version -o json", 0, "\"version\"", "");
 	static const char *const verbs[] = {"status", "ps", "flows", "learn status", "learn export",
 		"learn show", "learn review", "learn reset", "graph", "drift", "policy check",

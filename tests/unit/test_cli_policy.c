@@ -159,10 +159,10 @@ static void test_policy_changes(void **state BH_UNUSED)
 		skip();
 	write_file("good.yaml", good);
 	expect("policy apply good.yaml", 0, "changed", "");
-	assert_non_null(strstr(last.out, "generation 8"));
+	assert_non_null(strstr(last.out, "version 8"));
 	expect("policy apply --dry-run good.yaml", 0, "nothing was changed", "");
 	expect("policy apply -o json . ", 0, "\"./good.yaml\"", "");
-	expect("policy apply - < good.yaml", 0, "generation 8", "");
+	expect("policy apply - < good.yaml", 0, "version 8", "");
 	/* what only the daemon finds */
 	char bh_autofree *text = bh_xasprintf("# BAD\n%s", good);
 	write_file("refused.yaml", text);
@@ -171,7 +171,7 @@ static void test_policy_changes(void **state BH_UNUSED)
 	assert_non_null(strstr(last.err, "the policies have errors"));
 	assert_harmless(last.err);
 	expect("policy apply -o json refused.yaml", 1, "\"diagnostics\"", "");
-	expect("policy delete shop/web", 0, "generation 9", "");
+	expect("policy delete shop/web", 0, "version 9", "");
 	expect("policy delete shop/none", 1, "", "there is no policy shop/none");
 	expect("policy delete web", 2, "", "NAMESPACE/NAME");
 	expect("policy delete a/b/c", 2, "", "NAMESPACE/NAME");
@@ -197,10 +197,10 @@ static void test_policy_trial(void **state BH_UNUSED)
 		bool good_time = bh_streq(wrong[i], "5"); /* plain seconds */
 		expect(args, good_time ? 0 : 2, "", good_time ? "" : "from 1s to 1h");
 	}
-	expect("policy confirm", 0, "confirmed; in force: generation 7", "");
+	expect("policy confirm", 0, "confirmed; in force: version 7", "");
 	expect("policy cancel", 1, "", "no version awaits its confirmation");
 	expect("status", 0, "version 7 ON TRIAL until 2026-01-02 03:05:05 UTC (30 s left)", "");
-	expect("policy delete cnp:no-db", 0, "generation 9", "");
+	expect("policy delete cnp:no-db", 0, "version 9", "");
 	expect("policy delete cnp:", 2, "", "cnp:NAME");
 	expect("policy delete cnp:a/b", 1, "", "no policy cnp:a/b"); /* a namespace */
 }
@@ -223,7 +223,7 @@ static void test_policy_versions(void **state BH_UNUSED)
 	if (getuid() != 0)
 		return;
 	expect("policy rollback", 0,
-		"removed /etc/p/web.yaml\nin force: generation 8, the policies of version 6", "");
+		"removed /etc/p/web.yaml\nin force: version 8, the policies of version 6", "");
 	expect("policy rollback -o json --force -m text --confirm-within 9 3", 0, "\"force\": true",
 		"");
 	assert_non_null(strstr(last.out, "\"version\": 3"));

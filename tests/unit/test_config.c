@@ -395,6 +395,24 @@ static void test_mistakes(void **state BH_UNUSED)
 	}
 }
 
+/* What would be right. */
+static void test_remedies(void **state BH_UNUSED)
+{
+	static const char *const t[][2] = {
+		{"sources: docker\n", "auto, or a list: [{docker: /run/docker.sock}]"},
+		{"sources: [docker]\n", "auto, or {docker: /run/docker.sock}"},
+		{"mode: learn\n  host: allow\n", "indent it as the keys beside it"},
+		{"mode: Enforce\n", "learn, audit or enforce"},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
+		bh_autodiags struct bh_diags d = {0};
+		struct bh_config *c = NULL;
+		assert_int_equal(bh_config_parse("f", t[i][0], strlen(t[i][0]), &d, &c), -EINVAL);
+		if (!d.item[0].remedy || !strstr(d.item[0].remedy, t[i][1]))
+			fail_msg("%s: %s", t[i][0], d.item[0].remedy ? d.item[0].remedy : "-");
+	}
+}
+
 static void test_all_mistakes_at_once(void **state BH_UNUSED)
 {
 	static const char text[] = "mode: x\nhosts: allow\nfeeds: [{name: a}, {url: /b}]\n"
@@ -457,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_intervals),
 		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_remedies),
 		cmocka_unit_test(test_all_mistakes_at_once),
 		cmocka_unit_test(test_long_socket),
 	};
