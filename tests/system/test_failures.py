@@ -4,7 +4,7 @@
 it, and its death in the middle of a change. What is enforced stays enforced, and it says what is wrong."""
 import glob, json, os, random, shutil, signal, subprocess, time
 
-from lab import BULKHEAD, Child, Failure, Suite, wait_for
+from lab import BULKHEAD, BULKHEADD, TOP, Child, Failure, Suite, run, wait_for
 from traffic import probe
 
 DB = """\
@@ -183,6 +183,51 @@ def test_killed_in_the_middle_of_a_change(lab):
         was = now[0]
         if f"app: {was}" not in lab.cli("policy", "show", "shop/db"):
             raise Failure(f"round {n}: what is enforced is not what is shown")
+
+
+def switches(lab):
+    """What is switched in the node: its sysctls, and the options of its bridges."""
+    text = run("nsenter", "--net=/run/netns/" + lab.node, "sysctl", "-a")
+    found = dict(line.split(" = ", 1) for line in text.splitlines() if line.startswith("net.") and " = " in line)
+    for link in json.loads(run("ip", "-n", lab.node, "-d", "-j", "link", "show", "type", "bridge")):
+        found.update({f"{link['ifname']} {k}": str(v) for k, v in link["linkinfo"]["info_data"].items()
+                      if not k.endswith(("_timer", "_id")) and not k.startswith("root_")})
+    return found
+
+
+def test_what_stays_when_it_is_taken_off(lab):
+    """After a flush no rule stays and all flows pass; what stays switched on, the README says."""
+    web, api, db = (lab.container(n) for n in ("web", "api", "db"))
+    db.serve(tcp=[5432])
+    lab.policy("db.yaml", DB % "web")
+    names = ["net.netfilter.nf_conntrack_" + n for n in ("acct", "timestamp", "events")]
+    lab.sh(lab.node, f"sysctl -qw {' '.join(n + '=0' for n in names)}")
+    run("ip", "-n", lab.node, "link", "set", "br0", "type", "bridge", "no_linklocal_learn", "0")
+    before = switches(lab)
+    lab.start(mode="learn")  # with what listens to the ends of flows
+    lab.cli("mode", "set", "enforce", "--selector", "app=db")
+    lab.expect(only(web, api, db))
+    flush = ["nsenter", "--net=/run/netns/" + lab.node, "env", "PATH=%s:%s" % (os.path.dirname(BULKHEADD), os.environ["PATH"]),
+             BULKHEAD, "--socket", lab.dir + "/bulkhead.sock", "flush"]
+    r = subprocess.run(flush, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if r.returncode != 1 or "stop it first" not in r.stdout:
+        raise Failure(f"a flush beside the daemon: exit {r.returncode}: {r.stdout}")
+    lab.expect(only(web, api, db))
+    lab.stop()
+    lab.expect(only(web, api, db))
+    if "nothing is enforced" not in run(*flush):
+        raise Failure("the flush does not say what it means")
+    if "bulkhead" in lab.nft():
+        raise Failure("rules stay: " + lab.nft())
+    lab.expect([(c, db.v4, "tcp", 5432, "open") for c in (web, api)])
+    readme = open(TOP + "/README.md").read()
+    told = readme[readme.index("### Upgrading it, taking it off"):]
+    told = told[:told.index("\n## ")]
+    after = switches(lab)
+    changed = {k for k in after if after[k] != before.get(k)} - {k for k in after if "nf_conntrack_count" in k}
+    missing = [k for k in changed if k.rsplit(".", 1)[-1].rsplit(" ", 1)[-1] not in told]
+    if missing or len(changed) < 2:
+        raise Failure(f"changed: {changed}; the README does not tell of {missing}")
 
 
 if __name__ == "__main__":

@@ -78,11 +78,33 @@ static void test_what_is_commented_out_works(void **state BH_UNUSED)
 	bh_config_free(c);
 }
 
+/* Each setting that there is stands in it, commented out or not. */
+static void test_nothing_is_left_out(void **state BH_UNUSED)
+{
+	char bh_autofree *text = slurp();
+	struct bh_config *defaults = parse(NULL);
+	struct bh_buf bh_autobuf all = {0};
+	char *save;
+
+	bh_config_print(defaults, &all);
+	for (char *l = strtok_r(all.s, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		int len = (int)strcspn(l, ":");
+		if (l[0] < 'a' || l[0] > 'z')
+			continue;
+		char bh_autofree *plain = bh_xasprintf("\n%.*s:", len, l);
+		char bh_autofree *commented = bh_xasprintf("\n#%.*s:", len, l);
+		if (!strstr(text, plain) && !strstr(text, commented))
+			fail_msg("%.*s is missing", len, l);
+	}
+	bh_config_free(defaults);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_it_shows_the_defaults),
 		cmocka_unit_test(test_what_is_commented_out_works),
+		cmocka_unit_test(test_nothing_is_left_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
