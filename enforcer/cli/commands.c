@@ -58,7 +58,10 @@ const struct cli_command cli_commands[] = {
 		cli_drift},
 	{"learn status", "", "What has been learned, and how far it can be relied on",
 		"Readiness is judged by what was seen: hours of the day, weekdays, starts of\n"
-		"containers, how long nothing new came. The picture shows new edges over the time\n"
+		"containers (later than the role's first), how long nothing new came; of the "
+		"reasons\n"
+		"\"+\" speaks for relying on it, \"-\" against. The picture shows new edges over "
+		"the time\n"
 		"since a role was observed first. Times are UTC.",
 		0, 0, {{'w', "watch", NULL, "go on, until Ctrl-C"}}, cli_learn_status},
 	{"learn export", "", "Print what has been learned as NetworkPolicy YAML",

@@ -14,6 +14,16 @@ static void add_name(struct cli_table *t, const json_t *e)
 		cli_table_add(t, cli_str(e, "name"));
 }
 
+/* A peer is there once for each verdict that its flows had. */
+static void add_once(struct bh_buf *list, const char *item)
+{
+	size_t n = strlen(item);
+	for (const char *p = list->s; p && (p = strstr(p, item)); p += n)
+		if ((p == list->s || p[-1] == ' ') && (p[n] == ',' || !p[n]))
+			return;
+	bh_buf_printf(list, "%s%s", list->len ? ", " : "", item);
+}
+
 static void add_peers(struct cli_table *t, const json_t *e)
 {
 	struct bh_buf bh_autobuf b = {0};
@@ -21,10 +31,12 @@ static void add_peers(struct cli_table *t, const json_t *e)
 	size_t i;
 	json_array_foreach(json_object_get(e, "peers"), i, p)
 	{
-		bh_buf_printf(&b, "%s%s %s %s", i ? ", " : "", cli_str(p, "direction") ?: "?",
+		struct bh_buf bh_autobuf one = {0};
+		bh_buf_printf(&one, "%s %s %s", cli_str(p, "direction") ?: "?",
 			cli_str(p, "peer") ?: "?", cli_str(p, "protocol") ?: "?");
 		if (cli_num(p, "port"))
-			bh_buf_printf(&b, "/%" JSON_INTEGER_FORMAT, cli_num(p, "port"));
+			bh_buf_printf(&one, "/%" JSON_INTEGER_FORMAT, cli_num(p, "port"));
+		add_once(&b, one.s);
 	}
 	cli_table_add(t, b.s);
 }

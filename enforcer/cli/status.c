@@ -2,14 +2,26 @@
 /* bulkhead status: what is wrong first, then whether it enforces, how it fails, and the parts. */
 #include "cli/cli.h"
 
+/* Made safe, with each further line of it (of a file with several mistakes) under the first. */
+static void print_lines(const char *text, int indent)
+{
+	for (const char *p = text; p; p = strchr(p, '\n')) {
+		p += p != text;
+		char bh_autofree *one = bh_xstrndup(p, strcspn(p, "\n"));
+		char bh_autofree *shown = cli_safe(one);
+		printf("%*s%s\n", p == text ? 0 : indent, "", shown);
+	}
+}
+
 static void line(const char *label, const char *fmt, ...) BH_PRINTF(2, 3);
 static void line(const char *label, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	char bh_autofree *text = cli_vformat(fmt, ap), bh_autofree *shown = cli_safe(text);
+	char bh_autofree *text = cli_vformat(fmt, ap);
 	va_end(ap);
-	printf("%-11s %s\n", label, shown);
+	printf("%-11s ", label);
+	print_lines(text, 14);
 }
 
 static void print_headline(const struct cli *cli, const json_t *s)
@@ -43,8 +55,8 @@ static void print_problems(const struct cli *cli, const json_t *s)
 	printf("\n%sproblems%s\n", cli_paint(cli, "\033[1;31m"), cli_paint(cli, "\033[0m"));
 	json_array_foreach(list, i, p)
 	{
-		char bh_autofree *text = cli_safe(json_string_value(p));
-		printf("  - %s\n", text);
+		fputs("  - ", stdout);
+		print_lines(json_string_value(p) ?: "-", 6);
 	}
 }
 

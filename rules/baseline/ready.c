@@ -78,7 +78,8 @@ void bh_ready_judge(const struct bh_ready_facts *f, struct bh_ready *ret)
 	if (started)
 		add(&r, true, "%llu starts of a container seen", (unsigned long long)f->starts);
 	else
-		add(&r, false, "no start of a container seen: what it does then is not known");
+		add(&r, false,
+			"no start of another container seen: what it does then is not known");
 	if (f->unanswered)
 		add(&r, false, "%zu edges were never answered: they become no rules",
 			f->unanswered);

@@ -850,7 +850,7 @@ static void test_ready(void **state BH_UNUSED)
 	struct bh_ready_facts f = good;
 	expect_level(f, BH_READY_READY, "+ observed for 8d00h");
 	f.starts = 0;
-	expect_level(f, BH_READY_USABLE, "- no start of a container seen");
+	expect_level(f, BH_READY_USABLE, "- no start of another container seen");
 	f = good;
 	f.weekdays = 6;
 	expect_level(f, BH_READY_USABLE, "- 6 of 7 weekdays seen");

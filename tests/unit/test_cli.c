@@ -15,6 +15,9 @@ static void test_status(void **state BH_UNUSED)
 	const char *problem = strstr(last.out, "docker: cannot connect; is it running?");
 	assert_non_null(problem);
 	assert_true(problem < strstr(last.out, "\nkernel"));
+	/* all mistakes of a file, each on its line, which could not be taken for one of ours */
+	assert_non_null(
+		strstr(last.out, "\n  - a.yaml:1:1: one\n      a.yaml:2:1: \\x1b[31mtwo\n"));
 	assert_null(strchr(last.out, '\033')); /* not a terminal: no colour */
 	expect_json("status -o json", "failing");
 	expect_json("-o json status", "kernel");
@@ -125,6 +128,8 @@ static void test_impact(void **state BH_UNUSED)
 	for (size_t i = 0; i < BH_ARRAY_SIZE(told); i++)
 		if (!strstr(last.out, told[i]))
 			fail_msg("%s is not in\n%s", told[i], last.out);
+	/* a peer once, whatever verdicts its flows had */
+	assert_non_null(strstr(last.out, "to 203.0.113.9 tcp/443, to 203.0.113.9 tcp/44\n"));
 	expect("impact 203.0.113.1", 0, "nobody, as far as flows are recorded", "");
 	assert_non_null(strstr(last.out, "(203.0.113.1 is taken for: address)"));
 	expect_json("impact 203.0.113.9 -o json", "affected");
