@@ -2,6 +2,12 @@
 /* The job of a replay: started by a plan, stepped by a timer, asked for by its number. */
 #include "analysis/replay.h"
 
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "flows/flows.h"
+
 #define STEP_MS 1 /* between two steps: whatever else there is comes first */
 #define KEEP_US (10 * 60 * 1000000LL) /* a result that nobody asks for */
 

@@ -5,8 +5,12 @@
  */
 #pragma once
 
+#include <bulkhead/engine.h>
+#include <jansson.h>
+
 #include "analysis/seen_rows.h"
-#include "core/private.h"
+
+struct bh_core;
 
 #define BH_REPLAY_FINDINGS 1000
 #define BH_REPLAY_NAMES 8 /* workloads and images of a finding */
@@ -40,6 +44,12 @@ struct bh_replay {
 	bool **used; /* [policy][rule and peer, egress before ingress] */
 };
 
+/* Recorded flows against a set of policies (a reference of it is taken); since: µs. Its number. */
+uint64_t bh_core_replay_start(struct bh_core *c, struct bh_policy_set *set, int64_t since);
+void bh_core_replay_tick(struct bh_core *c); /* forgets an old result */
+void bh_core_replay_finish(struct bh_core *c);
+
+/* --- among the replay's files --- */
 /* One step: some rows. */
 void bh_core_replay_step(struct bh_core *c, struct bh_replay *r);
 /* The rule that decided was needed. */

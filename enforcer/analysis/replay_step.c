@@ -5,6 +5,9 @@
  * changed hands within the rows divides them: each part has an inventory of its own.
  */
 #include "analysis/replay.h"
+#include "analysis/seen_rows.h"
+#include "core/state.h"
+#include "store/store.h"
 
 #define ROWS_PER_STEP 500
 

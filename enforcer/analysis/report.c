@@ -2,6 +2,14 @@
 /* The job of a report: started by a request, stepped by a timer, asked for by its number. */
 #include "analysis/report.h"
 
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "flows/flows.h"
+#include "flows/passed.h"
+#include "store/store.h"
+
 #define STEP_MS 1 /* between two steps: whatever else there is comes first */
 #define ROWS_PER_STEP 1000
 #define KEEP_US (10 * 60 * 1000000LL) /* a result that nobody asks for */

@@ -10,9 +10,11 @@
 #pragma once
 
 #include <bulkhead/delta.h>
+#include <jansson.h>
 
 #include "analysis/seen_rows.h"
-#include "core/private.h"
+
+struct bh_core;
 
 #define BH_REPORT_DID_MAX 5000
 #define BH_REPORT_RULES_MAX 20000
@@ -83,6 +85,9 @@ struct bh_report {
 
 	json_t *could; /* {"truncated", "edges": […]}; null before workloads are known */
 };
+
+void bh_core_report_tick(struct bh_core *c); /* forgets an old result */
+void bh_core_report_finish(struct bh_core *c);
 
 /* --- report_did.c --- */
 void bh_core_report_row(struct bh_core *c, struct bh_report *r, const struct bh_flow_row *row);

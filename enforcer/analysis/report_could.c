@@ -2,6 +2,8 @@
 /* Who could talk to whom: what the policies in force open on a node where nothing is allowed. */
 #include "analysis/report.h"
 #include "answer/delta_json.h"
+#include "answer/time.h"
+#include "core/state.h"
 
 #define EVALUATIONS_MAX 4000000
 #define EDGES_MAX 2000

@@ -64,6 +64,9 @@ struct bh_config_exceptions {
 	size_t n;
 };
 void bh_config_exceptions_finish(struct bh_config_exceptions *list);
+/* Without their reasons. */
+void bh_config_exceptions_copy(
+	struct bh_config_exceptions *to, const struct bh_config_exceptions *from);
 
 enum bh_audit_flows { BH_AUDIT_FLOWS_NONE, BH_AUDIT_FLOWS_NEW, BH_AUDIT_FLOWS_FULL };
 struct bh_flows_conf { /* of the workloads of a namespace */

@@ -123,3 +123,19 @@ void bh_config_exceptions_finish(struct bh_config_exceptions *list)
 	free(list->item);
 	*list = (struct bh_config_exceptions){0};
 }
+
+void bh_config_exceptions_copy(
+	struct bh_config_exceptions *to, const struct bh_config_exceptions *from)
+{
+	*to = (struct bh_config_exceptions){.n = from->n};
+	to->item = bh_xcalloc(from->n, sizeof(*to->item));
+	for (size_t i = 0; i < from->n; i++) {
+		const struct bh_feed_exception *x = &from->item[i];
+		to->item[i] = (struct bh_feed_exception){.namespace = bh_xstrdup(x->namespace),
+			.feed = bh_xstrdup(x->feed),
+			.until = x->until};
+		for (size_t k = 0; k < x->addrs.n; k++)
+			bh_ranges_add(&to->item[i].addrs, x->addrs.item[k]);
+		bh_ranges_normalise(&to->item[i].addrs);
+	}
+}

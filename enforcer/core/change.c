@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a change changed, for its record: policies by name, lines of the configuration. */
-#include <nettle/sha2.h>
+#include "core/change.h"
 
-#include "core/private.h"
+#include "config/config.h"
+#include "core/digest.h"
 
 #define SHOWN_MAX 100
-
-void bh_core_sha256_hex(const void *data, size_t len, char ret[static 65])
-{
-	uint8_t sum[SHA256_DIGEST_SIZE];
-	struct sha256_ctx c;
-	sha256_init(&c);
-	sha256_update(&c, len, data); /* NULL with 0 is fine */
-	sha256_digest(&c, sizeof(sum), sum);
-	for (int i = 0; i < 32; i++)
-		snprintf(ret + 2 * i, 3, "%02x", sum[i]);
-}
 
 static const struct bh_policy *find(const struct bh_policy_set *s, const char *ref)
 {

@@ -3,11 +3,18 @@
  * What enforcement rests on besides our own rules: that bridged traffic meets them at all, and that
  * nobody else takes them away.
  */
+#include "core/guard.h"
+
 #include <errno.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/reconcile.h"
+#include "core/state.h"
+#include "link/link.h"
+#include "nft/nft.h"
 
 #define TAMPER_PAUSE_US 1000000
 

@@ -7,9 +7,17 @@
  * somebody has to mend the disk by. When it is over, how many packets were dropped for it is put on
  * record.
  */
+#include "core/log_failure.h"
+
 #include <signal.h>
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "config/config.h"
+#include "core/lifecycle.h"
+#include "core/reconcile.h"
+#include "core/state.h"
+#include "nft/nft.h"
 
 #define FAILING_MS 10000 /* a disk may be full for that long */
 #define CAUGHT_UP 1024 /* records may wait when it is over */

@@ -3,9 +3,13 @@
  * What the audit log says of itself: a heartbeat with what was written and lost, steps of the
  * clock, gaps with their class, count and times.
  */
+#include "core/pulse.h"
+
 #include <time.h>
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/state.h"
 
 #define HEARTBEAT_US 60000000
 #define STEP_US 1000000 /* what the clock may gain or lose within one tick */

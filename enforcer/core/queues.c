@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The queues as the loop sees them: starting, stopping, what they lost, what status says of them.
  */
+#include "core/queues.h"
+
 #include <errno.h>
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "core/pulse.h"
+#include "core/state.h"
+#include "modes/modes.h"
+#include "nft/nft.h"
+#include "queue/queue.h"
+#include "verdict/packet.h"
 
 #define HOLD_MAX 1024 /* packets of unknown workloads that wait, each queue */
 #define HOLD_MS 2000
@@ -13,11 +21,6 @@ static const char *const purpose_name[] = {
 	[BH_QUEUE_OBSERVED] = "observed",
 	[BH_QUEUE_HOLD] = "hold",
 };
-
-const char *bh_queue_purpose_name(enum bh_queue_purpose p)
-{
-	return purpose_name[p];
-}
 
 int bh_core_queues_start(struct bh_core *c, char **why)
 {
@@ -89,8 +92,7 @@ void bh_core_queues_tick(struct bh_core *c)
 		uint64_t lost = s.kernel_dropped + s.lost_ids;
 		if (lost <= c->kernel_lost[i])
 			continue;
-		bh_core_gap(c, bh_queue_purpose_name((enum bh_queue_purpose)i),
-			(int64_t)(lost - c->kernel_lost[i]), since, gap[i]);
+		bh_core_gap(c, purpose_name[i], (int64_t)(lost - c->kernel_lost[i]), since, gap[i]);
 		c->kernel_lost[i] = lost;
 	}
 }

@@ -8,12 +8,42 @@
  * the run before stay in force until then, so that a restart opens no gap. Where there are none, a
  * source that does not answer holds the others up for a few seconds only.
  */
+#include "core/reconcile.h"
+
 #include <errno.h>
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "config/config.h"
+#include "core/queues.h"
+#include "core/ready.h"
+#include "core/sources.h"
+#include "core/state.h"
+#include "flows/cache.h"
+#include "flows/ends.h"
+#include "flows/passed.h"
+#include "history/history.h"
+#include "history/names.h"
+#include "inventory/inventory.h"
+#include "modes/modes.h"
+#include "modes/quarantine.h"
+#include "nft/nft.h"
+#include "revoke/departed.h"
+#include "revoke/echo.h"
+#include "revoke/revoke.h"
+#include "threats/load.h"
+#include "threats/protect.h"
+#include "verdict/packet.h"
+#include "verdict/shared.h"
+#include "verdict/snapshot.h"
 
 #define DELAY_MS 5 /* after a reconcile: what follows at once is done together */
 #define RETRY_MS 5000
+
+static void on_timer(uv_timer_t *t)
+{
+	bh_core_reconcile(t->data);
+}
 
 void bh_core_schedule(struct bh_core *c)
 {
@@ -23,12 +53,7 @@ void bh_core_schedule(struct bh_core *c)
 	/* A single start is not kept waiting; many together cost one transaction each few ms. */
 	uint64_t since = uv_now(c->loop) - c->reconciled_at;
 	uint64_t delay = since >= DELAY_MS ? 0 : DELAY_MS - since;
-	uv_timer_start(&c->reconcile_timer, bh_core_reconcile_cb, delay, 0);
-}
-
-void bh_core_reconcile_cb(uv_timer_t *t)
-{
-	bh_core_reconcile(t->data);
+	uv_timer_start(&c->reconcile_timer, on_timer, delay, 0);
 }
 
 static enum bh_mode mode_of(const struct bh_workload *w, void *core)
@@ -92,7 +117,7 @@ static struct bh_snapshot *build_snapshot(struct bh_core *c)
 	s->engine = build_engine(c, inv);
 	bh_inventory_unref(inv);
 	s->feeds = bh_core_feeds_in_force(c);
-	bh_core_exceptions_copy(&s->exceptions, &c->conf->feed_exceptions);
+	bh_config_exceptions_copy(&s->exceptions, &c->conf->feed_exceptions);
 	s->node_mode = bh_core_node_mode(c);
 	s->reject = c->conf->reject;
 	s->stopped = c->stop.since != 0;
@@ -232,7 +257,7 @@ int bh_core_reconcile(struct bh_core *c)
 	c->reconciled_at = uv_now(c->loop);
 	if (r < 0) {
 		bh_audit_event(c->audit, "commit", "failure", c->commit_error, NULL, NULL);
-		uv_timer_start(&c->retry_timer, bh_core_reconcile_cb, RETRY_MS, 0);
+		uv_timer_start(&c->retry_timer, on_timer, RETRY_MS, 0);
 		bh_snapshot_unref(s);
 		return r;
 	}

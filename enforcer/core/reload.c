@@ -3,10 +3,19 @@
  * A changed configuration: read and checked whole first, then put in force. With any error, or a
  * change of what is read at the start only, nothing of the file is.
  */
+#include "audit/audit.h"
+#include "config/config.h"
+#include "core/change.h"
+#include "core/files.h"
 #include "core/lifecycle.h"
-#include "core/private.h"
+#include "core/reconcile.h"
+#include "core/sources.h"
+#include "core/state.h"
 #include "core/watch.h"
-#include "policies/files.h"
+#include "core/watches.h"
+#include "inventory/inventory.h"
+#include "policies/policies.h"
+#include "threats/edit.h"
 
 static bool same_sinks(const struct bh_config *a, const struct bh_config *b)
 {

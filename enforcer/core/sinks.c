@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The audit log's other receivers: started with the daemon, shown in status and /metrics. */
-#include "core/private.h"
+#include "core/sinks.h"
+
+#include "audit/audit.h"
+#include "core/state.h"
+#include "render/render.h"
+#include "sink/sink.h"
 
 int bh_core_sinks_start(struct bh_core *c, char **why)
 {

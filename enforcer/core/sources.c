@@ -6,9 +6,16 @@
  * as the rules of the earlier run are there: they are for its containers too, and an engine that
  * happens to be away at that moment must not make strangers of them.
  */
+#include "core/sources.h"
+
 #include <sys/stat.h>
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "config/config.h"
+#include "core/reconcile.h"
+#include "core/state.h"
+#include "inventory/inventory.h"
+#include "store/store.h"
 
 #define PATIENCE_US 5000000
 

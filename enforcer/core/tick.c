@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Once a second: write out what was collected, and put what was lost on record. */
-#include "core/notify.h"
-#include "core/private.h"
-#include "policies/policies.h"
+#include "core/tick.h"
 
-#define PATIENCE_US 15000000
-
-/* A source that stays away must not keep the machine from booting: say that we are up, and why
- * nothing new is enforced yet. */
-static void tell(struct bh_core *c)
-{
-	if (c->told || bh_core_now() - c->started < PATIENCE_US)
-		return;
-	c->told = true;
-	bh_notify("READY=1\nSTATUS=waiting for a source of workloads; the rules of the run before "
-		  "stay");
-}
+#include "analysis/replay.h"
+#include "analysis/report.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/guard.h"
+#include "core/log_failure.h"
+#include "core/pulse.h"
+#include "core/queues.h"
+#include "core/ready.h"
+#include "core/sources.h"
+#include "core/state.h"
+#include "core/watches.h"
+#include "flows/diverted.h"
+#include "flows/flows.h"
+#include "flows/forged.h"
+#include "flows/observe.h"
+#include "history/history.h"
+#include "history/names.h"
+#include "learn/learn.h"
+#include "modes/drift_watch.h"
+#include "modes/modes.h"
+#include "policies/versions.h"
+#include "revoke/departed.h"
+#include "store/store.h"
+#include "threats/protect.h"
 
 void bh_core_tick_cb(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
-	tell(c);
+	bh_core_ready_tick(c);
 	bh_audit_tick(c->audit, bh_core_now());
 	bh_core_pulse_tick(c);
 	bh_core_log_failure_tick(c);

@@ -2,10 +2,9 @@
 /* See watch.h. Editors write, rename and chmod in quick succession: hence the debounce. */
 #include "core/watch.h"
 
+#include <bulkhead/util.h>
 #include <errno.h>
 #include <sys/stat.h>
-
-#include <bulkhead/util.h>
 
 #define DEBOUNCE_MS 200
 #define PATIENCE_MS 1000 /* what changes all the time must not wait for ever */

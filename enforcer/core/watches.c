@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The directories that are listened to: the policies', and the configuration file's. */
+#include "core/watches.h"
+
 #include <libgen.h>
 
-#include "core/private.h"
+#include "core/lifecycle.h"
+#include "core/state.h"
 #include "core/watch.h"
+#include "policies/policies.h"
 
 static void on_policy_files(void *arg)
 {

@@ -7,10 +7,10 @@
 
 #include "api/api.h"
 #include "config/config.h"
+#include "core/files.h"
 #include "core/lifecycle.h"
 #include "core/notify.h"
 #include "nft/nft.h"
-#include "policies/files.h"
 
 #define DEFAULT_CONFIG "/etc/bulkhead/bulkhead.yaml"
 #define LARGE_BLOCK (1 << 20) /* bytes */

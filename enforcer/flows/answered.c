@@ -8,7 +8,15 @@
  * let pass) the whole table is walked, with pauses long enough that it takes a fiftieth of the
  * time.
  */
-#include "core/private.h"
+#include "flows/answered.h"
+
+#include "answer/time.h"
+#include "conntrack/conntrack.h"
+#include "core/state.h"
+#include "flows/cache.h"
+#include "flows/events.h"
+#include "learn/learn.h"
+#include "verdict/shared.h"
 
 #define ASK_MS 50
 #define ASK_MAX 512 /* flows at a time: a few ms */

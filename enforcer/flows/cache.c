@@ -7,7 +7,13 @@
  * are put in, whatever waits is forgotten when another takes its place, and every transaction that
  * changes the rules empties the sets.
  */
-#include "core/private.h"
+#include "flows/cache.h"
+
+#include "answer/time.h"
+#include "core/state.h"
+#include "flows/events.h"
+#include "verdict/packet.h"
+#include "verdict/shared.h"
 
 #define SEND_MS 10
 #define SEND_MAX 1000 /* tuples of a set in a transaction */
@@ -72,6 +78,9 @@ struct bh_cached *bh_core_cached(const struct bh_core *c, const struct bh_flow *
 	return bh_mirror_find(&c->cache.mirror, f);
 }
 
+static void send_cb(uv_timer_t *t);
+static void read_cb(uv_timer_t *t);
+
 static void want(struct bh_core *c, size_t index)
 {
 	struct bh_verdict_cache *k = &c->cache;
@@ -79,7 +88,7 @@ static void want(struct bh_core *c, size_t index)
 		k->wanted = bh_xcalloc(BH_MIRROR_MAX, sizeof(*k->wanted));
 	k->wanted[k->n_wanted++] = (uint32_t)index; /* each entry is wanted once at a time */
 	if (!uv_is_active((uv_handle_t *)&k->send_timer))
-		uv_timer_start(&k->send_timer, bh_core_cache_send_cb, SEND_MS, 0);
+		uv_timer_start(&k->send_timer, send_cb, SEND_MS, 0);
 }
 
 void bh_core_cache_offer(struct bh_core *c, const struct bh_event *e)
@@ -153,16 +162,16 @@ static void send_some(struct bh_core *c)
 	k->n_wanted -= n;
 }
 
-void bh_core_cache_send_cb(uv_timer_t *t)
+static void send_cb(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
 	struct bh_verdict_cache *k = &c->cache;
 
 	send_some(c);
 	if (k->n_wanted)
-		uv_timer_start(t, bh_core_cache_send_cb, SEND_MS, 0);
+		uv_timer_start(t, send_cb, SEND_MS, 0);
 	if (!uv_is_active((uv_handle_t *)&k->read_timer))
-		uv_timer_start(&k->read_timer, bh_core_cache_read_cb, READ_MS, 0);
+		uv_timer_start(&k->read_timer, read_cb, READ_MS, 0);
 }
 
 struct reading {
@@ -217,7 +226,7 @@ void bh_core_cache_read(struct bh_core *c)
 	}
 }
 
-void bh_core_cache_read_cb(uv_timer_t *t)
+static void read_cb(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
 	struct bh_verdict_cache *k = &c->cache;
@@ -231,7 +240,7 @@ void bh_core_cache_read_cb(uv_timer_t *t)
 		return; /* empty */
 	uint64_t wait = next > now + READ_EARLY_MS ? next - now - READ_EARLY_MS : 0;
 	wait = wait < READ_SOON_MS ? READ_SOON_MS : wait > READ_MS ? READ_MS : wait;
-	uv_timer_start(t, bh_core_cache_read_cb, wait, 0);
+	uv_timer_start(t, read_cb, wait, 0);
 }
 
 void bh_core_cache_before_commit(struct bh_core *c)

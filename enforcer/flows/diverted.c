@@ -3,7 +3,13 @@
  * Flows that were dropped because of where they were meant to go before a DNAT rewrote it: the
  * kernel counts them by that address and their source; here they are put on record with the feed.
  */
-#include "core/private.h"
+#include "flows/diverted.h"
+
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/state.h"
+#include "feeds/feeds.h"
+#include "nft/nft.h"
 
 #define READ_EVERY 2 /* ticks of a second */
 

@@ -11,7 +11,19 @@
  * state in force until then is one that allowed them. What began before that (the daemon's start, a
  * container that was replaced meanwhile) is looked up in the history of stays.
  */
-#include "core/private.h"
+#include "flows/ends.h"
+
+#include "answer/time.h"
+#include "config/config.h"
+#include "conntrack/conntrack.h"
+#include "core/pulse.h"
+#include "core/state.h"
+#include "flows/events.h"
+#include "flows/flows.h"
+#include "history/history.h"
+#include "store/store.h"
+#include "verdict/packet.h"
+#include "verdict/snapshot.h"
 
 #define READ_MS 100
 #define READ_MAX 4096 /* messages at a time, some 10 ms; then the loop has its turn */

@@ -4,8 +4,19 @@
  * tuples. On the loop's thread, a few milliseconds' worth at a time, bounded so that a flood cannot
  * starve the rest.
  */
-#include "core/private.h"
-#include "policies/policies.h"
+#include "flows/events.h"
+
+#include "audit/audit.h"
+#include "core/digest.h"
+#include "core/pulse.h"
+#include "core/state.h"
+#include "flows/answered.h"
+#include "flows/cache.h"
+#include "flows/flows.h"
+#include "learn/learn.h"
+#include "modes/drift_watch.h"
+#include "verdict/shared.h"
+#include "verdict/snapshot.h"
 
 #define EVENTS_PER_WAKE 1024
 #define EVENTS_AT_ONCE 64 /* while they are copied, the packet threads wait */

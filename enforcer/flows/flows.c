@@ -3,7 +3,11 @@
  * Flow rows: what `bulkhead flows` shows. Collected here by what they have in common and written to
  * the store once a second, so that a flood of one flow costs one row.
  */
-#include "core/private.h"
+#include "flows/flows.h"
+
+#include "core/state.h"
+#include "history/history.h"
+#include "verdict/shared.h"
 
 void bh_core_end_name(
 	const struct bh_inventory *inv, int32_t owner, const struct bh_addr *a, struct bh_buf *out)
@@ -225,4 +229,11 @@ void bh_core_flows_save(struct bh_core *c)
 		free(c->store_error);
 		c->store_error = bh_xstrdup(bh_store_message(c->store));
 	}
+}
+
+uint64_t bh_core_flows_folded_since(struct bh_core *c, int64_t since)
+{
+	struct bh_flow_fold f = {0};
+	bh_store_sum_flow_folds(c->store, &f);
+	return f.rows && f.last_seen >= since ? f.count : 0;
 }

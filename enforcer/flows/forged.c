@@ -3,7 +3,12 @@
  * What the guard dropped: the kernel counts it by veth and by what it claimed; here it is told, at
  * once and then once a minute for each.
  */
-#include "core/private.h"
+#include "flows/forged.h"
+
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/state.h"
+#include "nft/nft.h"
 
 #define READ_EVERY 2 /* ticks of a second */
 #define REPORT_US 60000000

@@ -3,7 +3,16 @@
  * Sources that ask the daemon faster than they may: the kernel decides what is beyond their pace
  * and counts it; here it is told, once a minute and source.
  */
-#include "core/private.h"
+#include "flows/pace.h"
+
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/state.h"
+#include "flows/flows.h"
+#include "history/history.h"
+#include "modes/modes.h"
+#include "nft/nft.h"
+#include "store/store.h"
 
 #define READ_MS 2000
 #define REPORT_US 60000000
@@ -171,13 +180,13 @@ void bh_core_pace_stop(struct bh_core *c)
 	read_and_tell(c, true);
 }
 
-void bh_core_pace_cb(uv_timer_t *t)
+static void on_timer(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
 	uint64_t begin = uv_hrtime() / 1000000;
 
 	read_and_tell(c, false);
-	uv_timer_start(t, bh_core_pace_cb, pause_after(uv_hrtime() / 1000000 - begin), 0);
+	uv_timer_start(t, on_timer, pause_after(uv_hrtime() / 1000000 - begin), 0);
 }
 
 json_t *bh_core_pace_json(const struct bh_core *c)
@@ -195,7 +204,7 @@ void bh_core_pace_init(struct bh_core *c)
 {
 	uv_timer_init(c->loop, &c->pace.timer);
 	c->pace.timer.data = c;
-	uv_timer_start(&c->pace.timer, bh_core_pace_cb, READ_MS, 0);
+	uv_timer_start(&c->pace.timer, on_timer, READ_MS, 0);
 }
 
 void bh_core_pace_finish(struct bh_core *c)

@@ -5,7 +5,16 @@
  * that no count goes with its element, and before every change of the rules, so that each is told
  * with the rule that allowed it.
  */
-#include "core/private.h"
+#include "flows/passed.h"
+
+#include "answer/time.h"
+#include "core/pulse.h"
+#include "core/state.h"
+#include "flows/events.h"
+#include "flows/flows.h"
+#include "nft/nft.h"
+#include "verdict/packet.h"
+#include "verdict/shared.h"
 
 #define READ_MS 1000
 #define READ_SHARE 50 /* of the time; with many elements readings are further apart */

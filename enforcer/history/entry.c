@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A stay as long as it is there: its marks, its addresses, and where it is found. */
+#include "core/state.h"
 #include "history/history.h"
-
-#include "core/private.h"
+#include "inventory/idmap.h"
+#include "store/store.h"
 
 #define CLOSED_ADDRS_MAX 64 /* addresses that a stay had and gave up */
 

@@ -11,7 +11,8 @@
  */
 #include "history/history.h"
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "core/state.h"
 
 static void stop(struct bh_history *h, struct bh_history_entry *e, int64_t now)
 {

@@ -3,9 +3,11 @@
  * Stays in the store: what the run before left open is read at the start, what changed is written,
  * what ended is forgotten once it is on disk, and it is noted that we are there.
  */
+#include "answer/time.h"
+#include "core/state.h"
 #include "history/history.h"
-
-#include "core/private.h"
+#include "inventory/idmap.h"
+#include "store/store.h"
 
 #define LINGER_US 60000000 /* an ended stay's flows may still come in */
 #define ALIVE_US 10000000 /* how often at least it is written that we are there */

@@ -4,10 +4,16 @@
  * "names"), become labels beside the addresses. What the node itself was told (a resolver that runs
  * on it asks in the containers' place) is looked up where a role was told nothing.
  */
+#include "history/names.h"
+
 #include <errno.h>
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "core/state.h"
 #include "dns/dns.h"
+#include "history/history.h"
+#include "nft/nft.h"
+#include "store/store.h"
 
 #define ENDS 1024 /* stays whose roles are remembered */
 

@@ -4,9 +4,15 @@
  * or the beginning of an id; the first of these readings that means anything decides. Where it
  * means several they are listed, where it means none the nearest names are.
  */
+#include "history/resolve.h"
+
 #include <errno.h>
 
-#include "core/private.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/state.h"
+#include "history/history.h"
+#include "store/store.h"
 
 #define CANDIDATES_MAX 8 /* listed when a word is ambiguous */
 #define NEAREST_MAX 3 /* and when it is unknown */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Stays asked: whose number, and who had an address at that time. */
+#include "answer/time.h"
+#include "core/state.h"
 #include "history/history.h"
-
-#include "core/private.h"
+#include "inventory/idmap.h"
+#include "store/store.h"
 
 #define HOLDERS_MAX 256 /* of one address that are looked at */
 /* A packet may be this much older than our knowing of its sender: it waits for us, and an inventory

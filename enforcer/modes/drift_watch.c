@@ -11,6 +11,13 @@
  */
 #include "modes/drift_watch.h"
 
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "verdict/shared.h"
+
 #define HOUR_US (3600 * 1000000LL)
 
 void bh_core_drift_finish(struct bh_core *c)

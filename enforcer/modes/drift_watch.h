@@ -3,7 +3,10 @@
  */
 #pragma once
 
-#include "core/private.h"
+#include <bulkhead/addr.h>
+
+struct bh_core;
+struct bh_event;
 
 #define BH_DRIFT_SOURCES 256
 #define BH_DRIFT_PEERS 64 /* of each; as many as can be asked for */
@@ -32,3 +35,7 @@ struct bh_drift_watch {
 	struct bh_drift_done done[BH_DRIFT_PER_HOUR];
 	size_t n_done;
 };
+
+void bh_core_drift_event(struct bh_core *c, const struct bh_event *e);
+void bh_core_drift_tick(struct bh_core *c);
+void bh_core_drift_finish(struct bh_core *c);

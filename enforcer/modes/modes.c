@@ -8,7 +8,13 @@
  * A mode that was set for a time ends by the loop's clock, so that setting the wall clock back does
  * not make it longer; what is on disk is a wall-clock time, so that it ends while no daemon runs.
  */
-#include "core/private.h"
+#include "modes/modes.h"
+
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/reconcile.h"
+#include "core/state.h"
+#include "inventory/inventory.h"
 
 struct bh_mode_override *bh_core_mode_find(const struct bh_core *c, const char *scope)
 {

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /v1/quarantine, and what the status says of it: as of what is committed, not of what is
  * wanted. */
-#include "core/private.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "modes/quarantine.h"
 
 json_t *bh_core_allow_json(const struct bh_quarantine *q)
 {

@@ -2,7 +2,16 @@
 /* GET, PUT and DELETE /v1/mode: what is set, by command and by the file, and setting it. */
 #include <errno.h>
 
-#include "core/private.h"
+#include "answer/actor.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/core.h"
+#include "core/reconcile.h"
+#include "core/state.h"
+#include "inventory/inventory.h"
+#include "modes/modes.h"
+#include "store/store.h"
 
 #define OVERRIDES_MAX 256 /* each workload is compared with all of them */
 #define FOR_MAX (366 * 86400) /* seconds */

@@ -7,7 +7,17 @@
  */
 #include <errno.h>
 
-#include "core/private.h"
+#include "analysis/replay.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/digest.h"
+#include "core/files.h"
+#include "core/state.h"
+#include "policies/confirm.h"
+#include "policies/delta.h"
+#include "policies/edits.h"
+#include "policies/file_set.h"
 #include "policies/policies.h"
 
 struct plan {

@@ -6,10 +6,22 @@
  * finds it at its next start. Only the files that the change touched are put back; what else was
  * edited in the directory meanwhile was not in force and is read afterwards.
  */
+#include "policies/confirm.h"
+
 #include <errno.h>
 
-#include "core/private.h"
+#include "answer/actor.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/core.h"
+#include "core/reconcile.h"
+#include "core/state.h"
+#include "policies/edits.h"
+#include "policies/file_set.h"
 #include "policies/policies.h"
+#include "policies/versions.h"
+#include "store/store.h"
 
 #define RETRY_MS 5000
 #define SECONDS_MAX 3600

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What a change of policies opens and closes, over the workloads that are there now, as JSON. */
+#include "policies/delta.h"
+
 #include <bulkhead/delta.h>
 
 #include "answer/delta_json.h"
-#include "core/private.h"
-#include "policies/policies.h"
+#include "core/state.h"
 
 /* The event loop waits for it: about a second at most. */
 #define EVALUATIONS_MAX 4000000

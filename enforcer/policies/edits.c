@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Changes of the policies' directory: a list of files to write or to remove, each with what stood
  * there before, so that all of them can be taken back. */
+#include "policies/edits.h"
+
 #include <errno.h>
 
-#include "policies/policies.h"
+#include "core/files.h"
 
 void bh_edits_finish(struct bh_edits *e)
 {
@@ -14,14 +16,6 @@ void bh_edits_finish(struct bh_edits *e)
 	}
 	free(e->edit);
 	*e = (struct bh_edits){0};
-}
-
-struct bh_policy_source *bh_file_set_find(const struct bh_file_set *s, const char *path)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (bh_streq(s->src[i].file, path))
-			return &s->src[i];
-	return NULL;
 }
 
 static char *copy(const char *text, size_t len)

@@ -8,13 +8,17 @@
 
 #include <errno.h>
 
-#include "core/private.h"
-
-void bh_core_hex(const uint8_t sha[static 32], char ret[static 65])
-{
-	for (int i = 0; i < 32; i++)
-		snprintf(ret + 2 * i, 3, "%02x", sha[i]);
-}
+#include "answer/actor.h"
+#include "audit/audit.h"
+#include "core/change.h"
+#include "core/core.h"
+#include "core/digest.h"
+#include "core/reconcile.h"
+#include "core/state.h"
+#include "policies/confirm.h"
+#include "policies/edits.h"
+#include "policies/versions.h"
+#include "store/store.h"
 
 void bh_core_policies_stale(struct bh_core *c, char *why)
 {

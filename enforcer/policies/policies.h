@@ -5,15 +5,14 @@
  */
 #pragma once
 
-#include "audit/audit.h"
-#include "core/core.h"
-#include "policies/files.h"
+#include <bulkhead/policy.h>
+
+#include "answer/answer.h"
+#include "policies/file_set.h"
 
 struct bh_core;
 struct bh_edits;
-struct bh_confirm;
 
-void bh_core_hex(const uint8_t sha[static 32], char ret[static 65]);
 /* How documents are to be parsed under the configuration in force. */
 struct bh_policy_parse_opts bh_core_parse_opts(const struct bh_core *c);
 
@@ -40,64 +39,11 @@ enum bh_install {
 enum bh_install bh_core_policies_install(struct bh_core *c, struct bh_policy_set *set,
 	const struct bh_file_set *files, struct bh_edits *edits,
 	const struct bh_policy_change *change, char **ret_why);
+int bh_core_policies_load(struct bh_core *c, const char *cause); /* from the directory */
 /* Status says so until the directory is what is in force again; why is taken, NULL = it is. */
 void bh_core_policies_stale(struct bh_core *c, char *why);
 
-/* --- edits.c: changes of the directory's files that can be undone --- */
-struct bh_edit {
-	char *path, *text, *before; /* text NULL: to remove */
-	size_t len, before_len;
-	bool existed, done;
-};
-struct bh_edits {
-	struct bh_edit *edit;
-	size_t n, cap;
-};
-struct bh_policy_source *bh_file_set_find(const struct bh_file_set *s, const char *path);
-void bh_edits_finish(struct bh_edits *e);
-/* Puts text (copied; NULL removes) at path, in the list and in the picture of the directory. What
- * is there already is no edit. */
-void bh_edits_put(struct bh_edits *e, struct bh_file_set *dir, const char *path, const char *text,
-	size_t len);
-/* Makes `dir` hold exactly what `to` does. */
-void bh_edits_restore(struct bh_edits *e, struct bh_file_set *dir, const struct bh_file_set *to);
-/* Only the files in which `from` and `to` differ, as they are in `to`; others stay as they are. */
-void bh_edits_between(struct bh_edits *e, struct bh_file_set *dir, const struct bh_file_set *from,
-	const struct bh_file_set *to);
-/* 0, or −errno with nothing done and *ret_path (borrowed) saying where. */
-int bh_edits_write(struct bh_edits *e, const char **ret_path);
-void bh_edits_undo(struct bh_edits *e);
-
-/* --- versions.c --- */
-/* The files of a version with their paths in the policies' directory. 0 has none. −errno. */
-int bh_core_version_files(struct bh_core *c, uint64_t number, struct bh_file_set *ret);
-/* The same names with the same texts? */
-bool bh_file_sets_equal(const struct bh_file_set *a, const struct bh_file_set *b);
-/* Writes the version (or, with same, only the files of that which is in force), what awaits
- * confirmation and the generation to disk. −errno; bh_store_message says why. */
-int bh_core_version_record(struct bh_core *c, const struct bh_policy_set *set,
-	const struct bh_file_set *files, const struct bh_edits *edits,
-	const struct bh_policy_change *change, bool same);
-/* Takes back what bh_core_version_record wrote; goes on trying once a second if it can't. */
-void bh_core_version_forget(struct bh_core *c, bool same);
-void bh_core_version_settled(struct bh_core *c); /* the files are all written */
-void bh_core_versions_load(struct bh_core *c); /* at the start, before the directory is read */
-void bh_core_versions_tick(struct bh_core *c);
-
-/* --- delta.c --- */
-/* What opens and closes if `after` replaces what is in force; null while nothing is. */
-json_t *bh_core_delta_json(struct bh_core *c, struct bh_policy_set *after);
-
-/* --- confirm.c --- */
-/* Into the running transaction: what is to be confirmed now. −errno. */
-int bh_core_confirm_put(struct bh_core *c, const struct bh_confirm *what);
-void bh_core_confirm_load(struct bh_core *c); /* from the store */
-void bh_core_confirm_start(struct bh_core *c); /* after the version is in force: the time runs */
-json_t *bh_core_confirm_json(const struct bh_core *c); /* null if there is nothing to confirm */
-/* Waits for it, or rolls back at once if its time is over; before the directory is first read. */
-void bh_core_confirm_resume(struct bh_core *c);
-/* An apply while another awaits confirmation: true, with the answer. */
-bool bh_core_confirm_pending(const struct bh_core *c, struct bh_answer *ret_error);
+/* --- confirm.c: what apply and rollback share --- */
 /* {"comment": …, "confirm_within": …} of a request's body. */
 bool bh_core_change_options(
 	const json_t *body, struct bh_policy_change *ret, struct bh_answer *ret_error);

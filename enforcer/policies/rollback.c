@@ -7,8 +7,16 @@
  */
 #include <errno.h>
 
-#include "core/private.h"
+#include "answer/answer.h"
+#include "core/core.h"
+#include "core/files.h"
+#include "core/state.h"
+#include "policies/confirm.h"
+#include "policies/edits.h"
+#include "policies/file_set.h"
 #include "policies/policies.h"
+#include "policies/versions.h"
+#include "store/store.h"
 
 struct rollback {
 	uint64_t to;

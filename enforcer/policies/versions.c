@@ -4,11 +4,20 @@
  * version is on disk before anything else happens, with a mark that its files are being written: a
  * daemon that dies in between finishes the work at its next start.
  */
+#include "policies/versions.h"
+
 #include <errno.h>
 #include <pwd.h>
 
-#include "core/private.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/digest.h"
+#include "core/state.h"
+#include "policies/confirm.h"
+#include "policies/edits.h"
 #include "policies/policies.h"
+#include "store/store.h"
 
 #define WRITING "policy_writing" /* the version whose files are being written; 0 = none is */
 #define WRITING_ALL "policy_writing_all" /* 1: its files took the place of others of its own */
@@ -44,22 +53,6 @@ int bh_core_version_files(struct bh_core *c, uint64_t number, struct bh_file_set
 	else
 		*ret = set;
 	return r;
-}
-
-/* Directories are read in the names' order, but a file that was just made stands last. */
-bool bh_file_sets_equal(const struct bh_file_set *a, const struct bh_file_set *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++) {
-		const struct bh_policy_source *x = &a->src[i], *y = &b->src[i];
-		for (size_t k = 0; k < b->n && !bh_streq(x->file, y->file); k++)
-			y = &b->src[k];
-		if (!bh_streq(x->file, y->file) || x->len != y->len ||
-			memcmp(x->text, y->text, x->len) != 0)
-			return false;
-	}
-	return true;
 }
 
 static char *user_name(uint32_t uid)

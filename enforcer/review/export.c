@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /v1/learn/export: the baseline as policies, and for which roles there can be none yet. */
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "flows/observe.h"
+#include "history/names.h"
+#include "learn/learn.h"
+#include "learn/names.h"
 #include "review/roles.h"
 
 struct wanted {

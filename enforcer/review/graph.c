@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /v1/graph: who talks to whom, between roles and outside peers: what was learned, and the
  * newest recorded flows with their verdicts. */
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "flows/flows.h"
+#include "history/names.h"
+#include "learn/learn.h"
+#include "learn/names.h"
 #include "review/roles.h"
+#include "store/store.h"
 
 #define FLOWS_MAX 2000 /* newest rows of the flow table */
 #define EDGES_MAX 5000

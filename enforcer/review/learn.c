@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /v1/learn: what was learned so far, and how far that can be relied on. */
+#include "learn/learn.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "flows/observe.h"
 #include "review/pick.h"
 #include "review/roles.h"
 

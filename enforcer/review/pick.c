@@ -2,6 +2,11 @@
 /* Which learned tuples a request means, and how they are shown. */
 #include "review/pick.h"
 
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "flows/flows.h"
+#include "history/names.h"
+
 bool bh_core_pick_read(const char *ns, const char *role, const char *selector,
 	struct bh_tuple_pick *ret, struct bh_answer *ret_error)
 {

@@ -2,7 +2,11 @@
 /* Which learned tuples a request means, and how they are shown. */
 #pragma once
 
-#include "core/private.h"
+#include <bulkhead/baseline.h>
+#include <jansson.h>
+
+struct bh_answer;
+struct bh_core;
 
 struct bh_tuple_pick {
 	const char **id; /* beginnings of ids; none: any. Owned array of borrowed texts */

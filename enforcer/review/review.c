@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /v1/learn/edges, POST /v1/learn/review and /v1/learn/reset: a person looks at the baseline.
  */
+#include "answer/actor.h"
+#include "answer/answer.h"
+#include "audit/audit.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "history/names.h"
+#include "learn/learn.h"
 #include "review/pick.h"
-#include "review/roles.h"
+#include "store/store.h"
 
 #define EDGES_DEFAULT 1000
 #define IDS_MAX 1000

@@ -2,7 +2,11 @@
 /* Roles as the views show them: from the workloads there are, what was observed and the tuples. */
 #pragma once
 
-#include "core/private.h"
+#include <bulkhead/baseline.h>
+
+#include "learn/learn.h"
+
+struct bh_core;
 
 #define BH_HISTORY 32 /* equal parts of the time since a role was observed first */
 

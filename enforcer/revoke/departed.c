@@ -11,7 +11,11 @@
  * What was there at the daemon's start is not known: there the flows that the new state denies are
  * cut, as after every change.
  */
-#include "core/private.h"
+#include "revoke/departed.h"
+
+#include "audit/audit.h"
+#include "conntrack/conntrack.h"
+#include "core/state.h"
 
 struct holder {
 	uint64_t generation;

@@ -9,9 +9,16 @@
  * Only ways back to ephemeral ports: to a port that offers a service (both ends of a gossip
  * protocol use the same one) the server's flow is one in its own right.
  */
-#include "core/private.h"
+#include "revoke/echo.h"
 
 #include <errno.h>
+
+#include "audit/audit.h"
+#include "core/state.h"
+#include "flows/cache.h"
+#include "flows/mirror.h"
+#include "nft/nft.h"
+#include "verdict/snapshot.h"
 
 #define KEEP_MS 600000
 #define EPHEMERAL 32768 /* net.ipv4.ip_local_port_range begins here by default */
@@ -84,7 +91,7 @@ void bh_core_echo_refresh(struct bh_core *c)
 		struct bh_cached *x = &c->echo.item[i];
 		const struct bh_flow cut = turned(&x->flow);
 		x->sent = true;
-		if (!bh_core_denied(c->snap, &cut))
+		if (!bh_snapshot_denies(c->snap, &cut))
 			x->expires_ms = 0;
 	}
 	bh_mirror_expire(&c->echo, uv_now(c->loop));

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What differs between two indexes, as transactions that keep nobody waiting. See load.h. */
-#include "core/private.h"
+#include "core/state.h"
+#include "nft/nft.h"
+#include "threats/load.h"
+#include "threats/nets.h"
 
 #define NETS_SHARE 8 /* a network costs the kernel so many times as much */
 #define LONG_MS 10

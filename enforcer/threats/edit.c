@@ -4,10 +4,18 @@
  * words, and read by its reader, so that the same is right and wrong in both places. Those of the
  * configuration file are changed there.
  */
+#include "threats/edit.h"
+
 #include <errno.h>
 
-#include "core/private.h"
-#include "policies/files.h"
+#include "answer/actor.h"
+#include "answer/answer.h"
+#include "audit/audit.h"
+#include "config/config.h"
+#include "core/core.h"
+#include "core/files.h"
+#include "core/state.h"
+#include "feeds/feeds.h"
 
 static char *added_path(const struct bh_core *c)
 {

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The course of a load, one chunk each turn of the loop. See load.h. */
+#include "threats/load.h"
+
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 
-#include "core/private.h"
+#include "core/reconcile.h"
+#include "core/state.h"
+#include "revoke/revoke.h"
+#include "threats/lookback.h"
 
 #define PAUSE_MS 1 /* between chunks: what others do takes several turns of the loop */
 #define AGAIN_MS 200

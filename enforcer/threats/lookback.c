@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* See lookback.h. */
-#include "core/private.h"
+#include "threats/lookback.h"
+
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/state.h"
+#include "flows/flows.h"
+#include "store/store.h"
 
 #define ROWS_A_PIECE 1000
 #define PAUSE_MS 10

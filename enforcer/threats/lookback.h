@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <bulkhead/flow.h>
 #include <jansson.h>
 #include <uv.h>
 

@@ -2,7 +2,6 @@
 #include "threats/nets.h"
 
 #include <bulkhead/util.h>
-
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,76 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Where the feeds do not decide: what is never listed (the node, its containers' subnets, gateways,
- * resolvers, the operator's allow list), and exceptions: a namespace that may talk to something
- * listed until a day that is written down.
+ * resolvers, the operator's allow list), and the end of exceptions.
  */
+#include "threats/protect.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "core/state.h"
+#include "feeds/feeds.h"
+#include "revoke/revoke.h"
 
 #define TEXT_MAX 65536 /* of a file under /proc, and of resolv.conf */
 #define OTHERS_MAX 256 /* gateways and resolvers */
 #define PROTECT_TICKS 10
 #define RTF_GATEWAY 2u
 
-/* --- exceptions --- */
-
-static bool covers(const struct bh_feed_exception *x, const char *feed)
-{
-	return !x->feed || bh_streq(x->feed, feed);
-}
-
-static bool excepted_by(const struct bh_config_exceptions *list, const char *namespace,
-	const char *feed, const struct bh_addr *a, int64_t now_s)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		const struct bh_feed_exception *x = &list->item[i];
-		if (now_s < x->until && bh_streq(x->namespace, namespace) && covers(x, feed) &&
-			bh_ranges_contain(&x->addrs, a))
-			return true;
-	}
-	return false;
-}
-
-/* Every blocking feed that lists the address in this direction has to be excepted. */
-bool bh_core_feeds_excepted(const struct bh_snapshot *s, const struct bh_addr *listed, unsigned as,
-	const struct bh_addr *other, int64_t now_us)
-{
-	struct bh_feed_hit hit[64];
-	const struct bh_inventory *inv = bh_engine_inventory(s->engine);
-	if (!s->exceptions.n)
-		return false;
-	int owner = bh_inventory_owner(inv, other);
-	if (owner < 0)
-		return false;
-	size_t n = bh_feed_index_lookup(s->feeds, listed, hit, BH_ARRAY_SIZE(hit));
-	if (n == BH_ARRAY_SIZE(hit))
-		return false; /* there may be more */
-	for (size_t i = 0; i < n; i++)
-		if (!hit[i].alert_only && (hit[i].directions & as) &&
-			!excepted_by(&s->exceptions, inv->workload[owner]->namespace, hit[i].feed,
-				listed, now_us / 1000000))
-			return false;
-	return true;
-}
-
-void bh_core_exceptions_copy(
-	struct bh_config_exceptions *to, const struct bh_config_exceptions *from)
-{
-	*to = (struct bh_config_exceptions){.n = from->n};
-	to->item = bh_xcalloc(from->n, sizeof(*to->item));
-	for (size_t i = 0; i < from->n; i++) {
-		const struct bh_feed_exception *x = &from->item[i];
-		to->item[i] = (struct bh_feed_exception){.namespace = bh_xstrdup(x->namespace),
-			.feed = bh_xstrdup(x->feed),
-			.until = x->until};
-		for (size_t k = 0; k < x->addrs.n; k++)
-			bh_ranges_add(&to->item[i].addrs, x->addrs.item[k]);
-		bh_ranges_normalise(&to->item[i].addrs);
-	}
-}
+/* --- exceptions that end --- */
 
 /* One that ended since the last look: what it let live is cut. */
 static void end_exceptions(struct bh_core *c)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The kernel's sets of feeds: which there are, how large, and what each is to hold. See
  * load.h. */
-#include "core/private.h"
+#include "core/state.h"
+#include "feeds/feeds.h"
+#include "nft/nft.h"
+#include "threats/load.h"
 
 struct bh_nft_bulk bh_feed_list(
 	const struct bh_feed_index *x, enum bh_feed_direction d, enum bh_feed_kind kind)

@@ -13,7 +13,11 @@
  * By whichever queue, a packet of an unknown workload waits until that workload is known, then
  * meets the rules again; the queue bounds how many wait, and for how long.
  */
-#include "core/private.h"
+#include "verdict/packet.h"
+
+#include "answer/time.h"
+#include "feeds/feeds.h"
+#include "verdict/snapshot.h"
 
 #define REPEATED_MS 2000
 #define VAIN_MS 60000
@@ -49,7 +53,7 @@ static bool match_feeds(struct bh_snapshot *s, struct bh_event *e)
 		if (!find_hit(s, end[i], as[i], &hit))
 			continue;
 		bool block = blocked(s, end[i], as[i]) &&
-			     !bh_core_feeds_excepted(s, end[i], as[i], end[!i], e->when);
+			     !bh_snapshot_excepts(s, end[i], as[i], end[!i], e->when);
 		if (found && !block)
 			continue;
 		snprintf(e->feed, sizeof(e->feed), "%s", hit.feed);

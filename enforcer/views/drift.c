@@ -4,7 +4,13 @@
  * the flow table: flows that no rule allows, denied or only watched, with the stay of who sent
  * them; and how others of the same image behave, which tells a new release from a break-in.
  */
-#include "core/private.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "flows/flows.h"
+#include "history/history.h"
+#include "store/store.h"
 
 #define ROWS_MAX 5000 /* deviating rows that are looked at */
 #define DRIFT_MAX 1000

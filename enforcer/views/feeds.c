@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The feeds, one of them in full, and what they say of an address. */
-#include "core/private.h"
+#include "feeds/feeds.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "threats/edit.h"
+#include "threats/lookback.h"
 
 #define FEEDS_MAX 256
 #define HITS_MAX 64

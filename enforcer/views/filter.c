@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "answer/answer.h"
+
 #define SHA256 "sha256:"
 #define DIGEST_MIN 4 /* hexadecimal digits, as of the beginnings of ids */
 

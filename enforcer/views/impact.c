@@ -7,6 +7,13 @@
 
 #include <errno.h>
 
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "flows/flows.h"
+#include "views/json.h"
+
 #define SIBLINGS_MAX 100 /* of one image */
 #define GROUPS_MAX 100 /* images */
 #define DIGEST_DIGITS 12 /* without "sha256:" in front a shorter word may be an image's name */

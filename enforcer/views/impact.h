@@ -5,8 +5,13 @@
  */
 #pragma once
 
-#include "core/private.h"
-#include "views/filter.h"
+#include <bulkhead/image.h>
+#include <jansson.h>
+
+#include "inventory/idmap.h"
+#include "store/store.h"
+
+struct bh_core;
 
 #define BH_IMPACT_ROWS 10000 /* flow rows that one question reads */
 #define BH_IMPACT_ENDS 500 /* ends that it answers with */

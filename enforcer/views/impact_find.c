@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Gathering of whoever had to do with addresses, an image or a digest. See impact.h. */
+#include "core/state.h"
+#include "feeds/feeds.h"
+#include "flows/flows.h"
+#include "history/history.h"
+#include "inventory/idmap.h"
+#include "store/store.h"
+#include "views/filter.h"
 #include "views/impact.h"
+#include "views/json.h"
 
 #define IMAGES_MAX 10000 /* distinct references that are looked at */
 

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /metrics: Prometheus text. */
-#include "core/private.h"
+#include "answer/answer.h"
+#include "audit/audit.h"
+#include "core/core.h"
+#include "core/queues.h"
+#include "core/sinks.h"
+#include "core/state.h"
+#include "learn/learn.h"
+#include "nft/nft.h"
+#include "views/json.h"
 
 struct metrics {
 	struct bh_buf text;

@@ -2,7 +2,9 @@
 /* GET /v1/state: what is in force, as a file that the commands without a daemon read. */
 #include <bulkhead/scenario.h>
 
-#include "core/private.h"
+#include "answer/answer.h"
+#include "core/core.h"
+#include "core/state.h"
 
 struct bh_answer bh_core_state(struct bh_core *c)
 {

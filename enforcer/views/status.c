@@ -1,7 +1,29 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /v1/status: is it enforcing, how does it fail, and what should be done. */
-#include "core/private.h"
-#include "policies/policies.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "audit/audit.h"
+#include "config/config.h"
+#include "core/core.h"
+#include "core/log_failure.h"
+#include "core/queues.h"
+#include "core/sinks.h"
+#include "core/state.h"
+#include "feeds/feeds.h"
+#include "flows/cache.h"
+#include "flows/ends.h"
+#include "flows/pace.h"
+#include "history/names.h"
+#include "inventory/inventory.h"
+#include "learn/learn.h"
+#include "modes/modes.h"
+#include "modes/quarantine.h"
+#include "nft/nft.h"
+#include "policies/confirm.h"
+#include "store/store.h"
+#include "threats/load.h"
+#include "verdict/packet.h"
+#include "views/json.h"
 
 #define SOURCES_MAX (BH_SOURCES_MAX + 32) /* and those that were found */
 #define FEEDS_MAX 256

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A stay as JSON, in the same words as a workload that is there. */
-#include "core/private.h"
+#include "answer/time.h"
+#include "store/store.h"
+#include "views/json.h"
 
 static json_t *addresses_json(const struct bh_stay *y)
 {

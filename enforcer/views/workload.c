@@ -5,7 +5,17 @@
  */
 #include <errno.h>
 
-#include "core/private.h"
+#include "answer/answer.h"
+#include "answer/time.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "flows/flows.h"
+#include "history/history.h"
+#include "history/resolve.h"
+#include "modes/modes.h"
+#include "modes/quarantine.h"
+#include "store/store.h"
+#include "views/json.h"
 
 #define ROWS_MAX 5000 /* flow rows that are read for each direction */
 #define PEERS_MAX 50

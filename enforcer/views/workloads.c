@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /v1/workloads: those that are there, and if asked those that were. */
-#include "core/private.h"
+#include "answer/answer.h"
+#include "core/core.h"
+#include "core/state.h"
+#include "history/history.h"
+#include "inventory/inventory.h"
+#include "modes/quarantine.h"
+#include "store/store.h"
 #include "views/filter.h"
+#include "views/json.h"
 
 #define GONE_READ 5000 /* stays that a question looks at, the last to stop first… */
 #define GONE_SHOWN 500 /* …and that it answers with */

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "core/private.h"
 #include "feeds/internal.h"
+#include "verdict/packet.h"
 
 /* shop/a (enforces, lets in TCP 80 from app=b) .2, shop/b (learns) .3, others of 10.0.0.0/24 are
  * unknown; the node is .1; .255 is broadcast. */

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 // clang-format on
 
-#include "core/private.h"
+#include "revoke/departed.h"
 
 struct world {
 	struct bh_inventory *from, *to;

@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#include "core/private.h"
+#include "threats/protect.h"
+#include "verdict/snapshot.h"
 
 typedef void parse_fn(const char *text, struct bh_ranges *r);
 

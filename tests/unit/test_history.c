@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#include "core/private.h"
+#include "answer/time.h"
+#include "core/state.h"
 #include "store/internal.h"
 
 static char dir[64];

@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#include "core/private.h"
+#include "audit/audit.h"
+#include "core/state.h"
 
 #define SECOND INT64_C(1000000)
 #define DAWN (INT64_C(1800000000) * SECOND) /* 2027-01-15T08:00:00Z */

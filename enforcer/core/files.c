@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* See files.h. */
-#include "policies/files.h"
+#include "core/files.h"
 
-#include <dirent.h>
+#include <bulkhead/util.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <sys/stat.h>
-
-#define FILES_MAX 10000
 
 int bh_file_read(const char *path, size_t max, char **ret, size_t *ret_len)
 {
@@ -87,64 +85,4 @@ int bh_file_mkdirs(const char *path, unsigned mode)
 		*c = '/';
 	}
 	return mkdir(p, mode) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-static int wanted(const struct dirent *d)
-{
-	const char *dot = strrchr(d->d_name, '.');
-	return d->d_name[0] != '.' && dot &&
-	       (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml") || !strcmp(dot, ".json"));
-}
-
-int bh_file_set_read(const char *dir, struct bh_file_set *ret, char **ret_path)
-{
-	struct dirent **list;
-	int n = scandir(dir, &list, wanted, alphasort), r = 0;
-	if (n < 0) {
-		r = -errno;
-		*ret_path = bh_xstrdup(dir);
-		return r;
-	}
-	struct bh_file_set set = {0};
-	if (n > FILES_MAX)
-		r = -E2BIG;
-	for (int i = 0; i < n; i++) {
-		char *path = bh_xasprintf("%s/%s", dir, list[i]->d_name), *text = NULL;
-		size_t len = 0;
-		free(list[i]);
-		if (r == 0) {
-			r = bh_file_read(path, BH_FILE_MAX, &text, &len);
-			if (r == -ENOENT) { /* gone since the listing */
-				r = 0;
-				free(path);
-				continue;
-			}
-			if (r < 0)
-				*ret_path = bh_xstrdup(path);
-		}
-		if (r < 0) {
-			free(path);
-			continue;
-		}
-		BH_GROW(set.src, set.n, set.cap);
-		set.src[set.n++] = (struct bh_policy_source){path, text, len};
-	}
-	free(list);
-	if (r == -E2BIG)
-		*ret_path = bh_xstrdup(dir);
-	if (r < 0)
-		bh_file_set_finish(&set);
-	else
-		*ret = set;
-	return r;
-}
-
-void bh_file_set_finish(struct bh_file_set *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		free((char *)s->src[i].file);
-		free((char *)s->src[i].text);
-	}
-	free(s->src);
-	*s = (struct bh_file_set){0};
 }

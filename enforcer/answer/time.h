@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Points in time: µs since the epoch. */
+#pragma once
+
+#include <jansson.h>
+#include <stdint.h>
+
+int64_t bh_core_now(void);
+/* RFC 3339 UTC with µs; "" for 0 */
+void bh_core_time(int64_t us, char buf[static 32]);
+json_t *bh_core_time_json(int64_t us); /* string or null */
