@@ -3,7 +3,7 @@
 #include "analysis/report.h"
 
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/core.h"
 #include "core/state.h"
 #include "flows/flows.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Who could talk to whom: what the policies in force open on a node where nothing is allowed. */
 #include "analysis/report.h"
+#include "answer/clock.h"
 #include "answer/delta_json.h"
-#include "answer/time.h"
 #include "core/state.h"
 
 #define EVALUATIONS_MAX 4000000

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Who did talk to whom: rows of the flow table, put together by role and service. */
 #include "analysis/report.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "history/names.h"
 
 #define SLOTS 16384 /* more than twice BH_REPORT_DID_MAX, a power of two */

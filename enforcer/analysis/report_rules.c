@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which rules of the policies in force were used, first and last, and since when they stand. */
 #include "analysis/report.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "flows/flows.h"
 #include "policies/file_set.h"
 #include "policies/policies.h"

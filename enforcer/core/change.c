@@ -2,8 +2,8 @@
 /* What a change changed, for its record: policies by name, lines of the configuration. */
 #include "core/change.h"
 
+#include "answer/digest.h"
 #include "config/config.h"
-#include "core/digest.h"
 
 #define SHOWN_MAX 100
 

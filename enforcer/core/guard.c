@@ -9,7 +9,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/reconcile.h"
 #include "core/state.h"

@@ -11,7 +11,7 @@
 
 #include <signal.h>
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "config/config.h"
 #include "core/lifecycle.h"

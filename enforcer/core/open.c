@@ -6,13 +6,13 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "conntrack/conntrack.h"
 #include "core/files.h"
-#include "core/pulse.h"
 #include "core/state.h"
 #include "flows/events.h"
+#include "flows/gap.h"
 #include "history/history.h"
 #include "history/names.h"
 #include "learn/learn.h"

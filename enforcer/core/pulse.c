@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the audit log says of itself: a heartbeat with what was written and lost, steps of the
- * clock, gaps with their class, count and times.
+ * What the audit log says of itself: a heartbeat with what was written and lost, and steps of the
+ * clock.
  */
 #include "core/pulse.h"
 
 #include <time.h>
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/state.h"
 
 #define HEARTBEAT_US 60000000
 #define STEP_US 1000000 /* what the clock may gain or lose within one tick */
-
-void bh_core_gap(
-	struct bh_core *c, const char *class, int64_t count, int64_t since, const char *message)
-{
-	json_t *o = json_pack("{s:s}", "class", class);
-	json_object_set_new(o, "count", count < 0 ? json_null() : json_integer((json_int_t)count));
-	json_object_set_new(o, "first", bh_core_time_json(since));
-	json_object_set_new(o, "last", bh_core_time_json(bh_core_now()));
-	bh_audit_event(c->audit, "gap", NULL, message, NULL, o);
-}
 
 /* Time since the machine booted, also while it slept; nobody can set it. */
 static int64_t since_boot(void)

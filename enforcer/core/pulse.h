@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the audit log says of itself: heartbeats, steps of the clock, gaps. */
+/* What the audit log says of itself: heartbeats, steps of the clock. */
 #pragma once
 
 #include <stdint.h>
@@ -15,6 +15,3 @@ void bh_core_pulse_tick(struct bh_core *c);
 /* The clock says `now`, the time since boot is `boot`; both µs. What it gained or lost since the
  * last call, if that is more than a second, goes on record. */
 void bh_core_clock_check(struct bh_core *c, int64_t now, int64_t boot);
-/* A gap record. count −1: nobody knows how many; since 0: nor since when. */
-void bh_core_gap(
-	struct bh_core *c, const char *class, int64_t count, int64_t since, const char *message);

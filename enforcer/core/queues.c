@@ -5,9 +5,9 @@
 
 #include <errno.h>
 
-#include "answer/time.h"
-#include "core/pulse.h"
+#include "answer/clock.h"
 #include "core/state.h"
+#include "flows/gap.h"
 #include "modes/modes.h"
 #include "nft/nft.h"
 #include "queue/queue.h"

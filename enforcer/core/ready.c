@@ -2,7 +2,7 @@
 /* See ready.h. */
 #include "core/ready.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/notify.h"
 #include "core/state.h"
 

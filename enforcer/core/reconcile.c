@@ -12,7 +12,7 @@
 
 #include <errno.h>
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "config/config.h"
 #include "core/queues.h"

@@ -10,7 +10,7 @@
 
 #include <sys/stat.h>
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "config/config.h"
 #include "core/reconcile.h"
 #include "core/state.h"

@@ -2,13 +2,12 @@
 /* Starting: nothing in the kernel changes until everything that can fail has succeeded. */
 #include <sys/utsname.h>
 
+#include "answer/digest.h"
 #include "audit/audit.h"
 #include "config/config.h"
-#include "core/digest.h"
 #include "core/guard.h"
 #include "core/lifecycle.h"
 #include "core/open.h"
-#include "core/pulse.h"
 #include "core/queues.h"
 #include "core/reconcile.h"
 #include "core/sinks.h"
@@ -21,6 +20,7 @@
 #include "flows/cache.h"
 #include "flows/ends.h"
 #include "flows/events.h"
+#include "flows/gap.h"
 #include "flows/pace.h"
 #include "flows/passed.h"
 #include "http/http.h"

@@ -2,7 +2,7 @@
 /* Stopping: everything is written out, the rules stay where they are. */
 #include "analysis/replay.h"
 #include "analysis/report.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "config/config.h"
 #include "conntrack/conntrack.h"

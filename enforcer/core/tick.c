@@ -4,7 +4,7 @@
 
 #include "analysis/replay.h"
 #include "analysis/report.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/guard.h"
 #include "core/log_failure.h"

@@ -10,7 +10,7 @@
  */
 #include "flows/answered.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "conntrack/conntrack.h"
 #include "core/state.h"
 #include "flows/cache.h"

@@ -9,7 +9,7 @@
  */
 #include "flows/cache.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/state.h"
 #include "flows/events.h"
 #include "verdict/packet.h"

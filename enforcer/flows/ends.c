@@ -13,13 +13,13 @@
  */
 #include "flows/ends.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "config/config.h"
 #include "conntrack/conntrack.h"
-#include "core/pulse.h"
 #include "core/state.h"
 #include "flows/events.h"
 #include "flows/flows.h"
+#include "flows/gap.h"
 #include "history/history.h"
 #include "store/store.h"
 #include "verdict/packet.h"

@@ -6,13 +6,13 @@
  */
 #include "flows/events.h"
 
+#include "answer/digest.h"
 #include "audit/audit.h"
-#include "core/digest.h"
-#include "core/pulse.h"
 #include "core/state.h"
 #include "flows/answered.h"
 #include "flows/cache.h"
 #include "flows/flows.h"
+#include "flows/gap.h"
 #include "learn/learn.h"
 #include "modes/drift_watch.h"
 #include "verdict/shared.h"

@@ -5,7 +5,7 @@
  */
 #include "flows/forged.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/state.h"
 #include "nft/nft.h"

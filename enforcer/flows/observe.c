@@ -2,7 +2,7 @@
 /* Tells the learner once a minute which containers of which roles there are. */
 #include "flows/observe.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/state.h"
 #include "history/history.h"
 #include "learn/learn.h"

@@ -7,11 +7,11 @@
  */
 #include "flows/passed.h"
 
-#include "answer/time.h"
-#include "core/pulse.h"
+#include "answer/clock.h"
 #include "core/state.h"
 #include "flows/events.h"
 #include "flows/flows.h"
+#include "flows/gap.h"
 #include "nft/nft.h"
 #include "verdict/packet.h"
 #include "verdict/shared.h"

@@ -11,7 +11,7 @@
  */
 #include "history/history.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/state.h"
 
 static void stop(struct bh_history *h, struct bh_history_entry *e, int64_t now)

@@ -3,7 +3,7 @@
  * Stays in the store: what the run before left open is read at the start, what changed is written,
  * what ended is forgotten once it is on disk, and it is noted that we are there.
  */
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/state.h"
 #include "history/history.h"
 #include "inventory/idmap.h"

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/state.h"
 #include "dns/dns.h"
 #include "history/history.h"

@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/state.h"
 #include "history/history.h"
 #include "store/store.h"

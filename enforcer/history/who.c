@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Stays asked: whose number, and who had an address at that time. */
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/state.h"
 #include "history/history.h"
 #include "inventory/idmap.h"

@@ -12,7 +12,7 @@
 #include "modes/drift_watch.h"
 
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/core.h"
 #include "core/state.h"

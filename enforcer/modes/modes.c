@@ -10,7 +10,7 @@
  */
 #include "modes/modes.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/reconcile.h"
 #include "core/state.h"

@@ -4,7 +4,7 @@
 
 #include "answer/actor.h"
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/core.h"
 #include "core/reconcile.h"

@@ -2,7 +2,7 @@
 /* GET /v1/quarantine, and what the status says of it: as of what is committed, not of what is
  * wanted. */
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/core.h"
 #include "core/state.h"
 #include "modes/quarantine.h"

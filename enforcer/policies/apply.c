@@ -9,9 +9,9 @@
 
 #include "analysis/replay.h"
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
+#include "answer/digest.h"
 #include "core/core.h"
-#include "core/digest.h"
 #include "core/files.h"
 #include "core/state.h"
 #include "policies/confirm.h"

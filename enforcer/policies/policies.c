@@ -9,10 +9,10 @@
 #include <errno.h>
 
 #include "answer/actor.h"
+#include "answer/digest.h"
 #include "audit/audit.h"
 #include "core/change.h"
 #include "core/core.h"
-#include "core/digest.h"
 #include "core/reconcile.h"
 #include "core/state.h"
 #include "policies/confirm.h"

@@ -10,9 +10,9 @@
 #include <pwd.h>
 
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
+#include "answer/digest.h"
 #include "core/core.h"
-#include "core/digest.h"
 #include "core/state.h"
 #include "policies/confirm.h"
 #include "policies/edits.h"

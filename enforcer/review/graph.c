@@ -2,7 +2,7 @@
 /* GET /v1/graph: who talks to whom, between roles and outside peers: what was learned, and the
  * newest recorded flows with their verdicts. */
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/core.h"
 #include "core/state.h"
 #include "flows/flows.h"

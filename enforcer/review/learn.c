@@ -2,7 +2,7 @@
 /* GET /v1/learn: what was learned so far, and how far that can be relied on. */
 #include "learn/learn.h"
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/core.h"
 #include "core/state.h"
 #include "flows/observe.h"

@@ -3,7 +3,7 @@
 #include "review/pick.h"
 
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "flows/flows.h"
 #include "history/names.h"
 

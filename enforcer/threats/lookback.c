@@ -2,7 +2,7 @@
 /* See lookback.h. */
 #include "threats/lookback.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/state.h"
 #include "flows/flows.h"

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/state.h"
 #include "feeds/feeds.h"

@@ -3,7 +3,7 @@
  * What a state denies, by policy or because a blocking feed lists an end; and exceptions from the
  * feeds: a namespace that may talk to something listed until a day that is written down.
  */
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "feeds/feeds.h"
 #include "verdict/snapshot.h"
 

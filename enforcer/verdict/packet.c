@@ -15,7 +15,7 @@
  */
 #include "verdict/packet.h"
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "feeds/feeds.h"
 #include "verdict/snapshot.h"
 

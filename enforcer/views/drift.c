@@ -5,7 +5,7 @@
  * them; and how others of the same image behave, which tells a new release from a break-in.
  */
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/core.h"
 #include "core/state.h"
 #include "flows/flows.h"

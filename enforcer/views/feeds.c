@@ -2,7 +2,7 @@
 /* The feeds, one of them in full, and what they say of an address. */
 #include "feeds/feeds.h"
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/core.h"
 #include "core/state.h"
 #include "threats/edit.h"

@@ -2,7 +2,7 @@
 /* GET /v1/flows */
 #include "flows/flows.h"
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/core.h"
 #include "core/state.h"
 #include "history/names.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* GET /v1/status: is it enforcing, how does it fail, and what should be done. */
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "config/config.h"
 #include "core/core.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A stay as JSON, in the same words as a workload that is there. */
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "store/store.h"
 #include "views/json.h"
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "answer/answer.h"
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/core.h"
 #include "core/state.h"
 #include "flows/flows.h"

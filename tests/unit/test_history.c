@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "answer/time.h"
+#include "answer/clock.h"
 #include "core/state.h"
 #include "store/internal.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* See time.h. */
-#include "answer/time.h"
+/* See clock.h. */
+#include "answer/clock.h"
 
 #include <time.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* See digest.h. */
-#include "core/digest.h"
+#include "answer/digest.h"
 
 #include <nettle/sha2.h>
 #include <stdio.h>
