@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Threat feeds: their sets, and the chains that look addresses up in them. A workload's own address
- * is never on one (see enforcer/core/feed_policy.c), so that one look-up in a small set spares it
+ * is never on one (see enforcer/threats/protect.c), so that one look-up in a small set spares it
  * those in the large ones.
  */
 #include "internal.h"
