@@ -12,6 +12,7 @@
 #include "core/core.h"
 #include "core/state.h"
 #include "flows/flows.h"
+#include "threats/edit.h"
 #include "views/json.h"
 
 #define SIBLINGS_MAX 100 /* of one image */
@@ -184,7 +185,7 @@ static bool is_feed(const struct bh_core *c, const char *what)
 	for (size_t i = 0; i < c->conf->n_feeds; i++)
 		if (bh_streq(c->conf->feeds[i].name, what))
 			return true;
-	return false;
+	return bh_core_feed_is_added(c, what);
 }
 
 /* 0, −errno of the store, or −EINVAL: no such thing. */

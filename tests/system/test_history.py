@@ -144,6 +144,12 @@ def test_all_that_a_feed_lists(lab):
     need(f"before it was listed: {names('drop')}", names("drop") == ["a"])
     need("its kind", lab.api("impact", "drop")["kind"] == "feed")
     need("an image all the same", lab.api("impact", "drop:latest")["kind"] == "image")
+    lab.cli("feed", "add", "mine", lab.write("mine.txt", OTHER + "\n"), "--action", "alert")
+    wait_for("one that was added by command", lambda: lab.status()["feeds"]["indicators"] == 104)
+    need(f"who talked with what it lists: {names('mine')}", names("mine") == ["b"])
+    need("its kind", lab.api("impact", "mine")["kind"] == "feed")
+    lab.cli("feed", "rm", "mine")
+    need("and once it is removed", lab.api("impact", "mine")["kind"] == "image")
 
 
 def test_the_daemon_is_killed(lab):
