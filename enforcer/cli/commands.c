@@ -29,9 +29,10 @@ const struct cli_command cli_commands[] = {
 		"Say which containers had to do with it, running or gone",
 		"From recorded flows and the history: who talked with the address or with "
 		"anything\n"
-		"that the feed lists, or what containers of the image did; first, last, how often; "
-		"and what of the same image\n"
-		"runs now. Twelve hexadecimal digits, or sha256: and some, are a digest.",
+		"that the feed lists, or what containers of the image did; first, last, how "
+		"often;\n"
+		"and what of the same image runs now. Twelve hexadecimal digits, or sha256: and "
+		"some, are a digest.",
 		1, 1, {{'o', "output", "table|json|yaml", "how to print the answer"}}, cli_impact},
 	{"flows", "", "List the flows seen, newest last, with the verdict and the rule behind it",
 		"With -f and -o json each flow is one line. -f ends with Ctrl-C.", 0, 0,
@@ -226,7 +227,10 @@ const struct cli_command cli_commands[] = {
 	{"feed test", "IP", "Say which feeds list an address, and whether it is blocked", NULL, 1,
 		1, {{0}}, cli_feed_test},
 	{"feed add", "NAME URL|PATH", "Add a feed, or replace one that was added",
-		"Kept beside the configuration file, which it does not change.", 2, 2,
+		"Kept in the state directory (feeds/added.yaml). The configuration file stays as "
+		"it\n"
+		"is; a feed of the same name in it is the one that counts.",
+		2, 2,
 		{{0, "format", "F", "of its text, where that does not tell"},
 			{0, "action", "A", "block (the default) or alert"},
 			{0, "interval", "TIME", "how often it is asked for: 30m, 1h"},
@@ -290,7 +294,7 @@ const struct cli_command cli_commands[] = {
 		cli_report_rules},
 	{"report changes", "FILE…", "Report who changed what, when, with what outcome",
 		"Out of the audit log's files; needs neither the daemon nor root. `audit verify` "
-		"says "
+		"says\n"
 		"whether they are what was written.",
 		1, -1,
 		{{0, "since", "TIME", "from then on: 2026-01-02 or 2026-01-02T03:04:05, UTC"},

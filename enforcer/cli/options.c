@@ -57,13 +57,20 @@ static const char *formats_of(const struct cli_command *cmd)
 	return global[0].arg;
 }
 
-static void option_help(const struct cli_option *o, FILE *out)
+static void option_help(const struct cli_option *o, int width, FILE *out)
 {
-	char left[80];
-	snprintf(left, sizeof(left), "%c%c%s--%s%s%s", o->letter ? '-' : ' ',
-		o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name, o->arg ? " " : "",
-		o->arg ? o->arg : "");
-	fprintf(out, "  %-26s %s\n", left, o->text);
+	const char *arg = o->arg ? o->arg : "";
+	char letter[] = {
+		o->letter ? '-' : ' ', o->letter ? o->letter : ' ', o->letter ? ',' : ' ', '\0'};
+	int pad = width - (int)strlen(o->name) - cli_width(arg);
+	fprintf(out, "  %s --%s %s%*s  %s\n", letter, o->name, arg, pad, "", o->text);
+}
+
+static void widen(const struct cli_option *o, int *width)
+{
+	int own = (int)strlen(o->name) + (o->arg ? cli_width(o->arg) : 0);
+	if (own > *width)
+		*width = own;
 }
 
 void cli_command_help(const struct cli_command *cmd, FILE *out)
@@ -73,11 +80,16 @@ void cli_command_help(const struct cli_command *cmd, FILE *out)
 	if (cmd->help)
 		fprintf(out, "%s\n", cmd->help);
 	fputs("\noptions:\n", out);
-	for (size_t i = 0; i < CLI_MAX_OPTIONS && cmd->option[i].name; i++)
-		option_help(&cmd->option[i], out);
 	bool own = formats_of(cmd) != global[0].arg;
+	int width = 0;
+	for (size_t i = 0; i < CLI_MAX_OPTIONS && cmd->option[i].name; i++)
+		widen(&cmd->option[i], &width);
 	for (size_t i = own; i < BH_ARRAY_SIZE(global); i++)
-		option_help(&global[i], out);
+		widen(&global[i], &width);
+	for (size_t i = 0; i < CLI_MAX_OPTIONS && cmd->option[i].name; i++)
+		option_help(&cmd->option[i], width, out);
+	for (size_t i = own; i < BH_ARRAY_SIZE(global); i++)
+		option_help(&global[i], width, out);
 }
 
 /* Is the word one of those between the bars? */

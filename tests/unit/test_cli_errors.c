@@ -55,6 +55,18 @@ static void test_usage(void **state BH_UNUSED)
 	}
 }
 
+/* What the help has, the shell completes. */
+static void test_completions(void **state BH_UNUSED)
+{
+	char bh_autofree *top = realpath(".", NULL);
+	assert_non_null(top);
+	char bh_autofree *cmd = bh_xasprintf(
+		"@%s/tests/lib/completions %s %s/enforcer/dist/bulkhead.bash-completion", top,
+		binary(), top);
+	expect(cmd, 0, "", "");
+	assert_string_equal(last.out, "");
+}
+
 /* No daemon: which commands still work, and what the others say. */
 static void test_unreachable(void **state BH_UNUSED)
 {
@@ -271,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_usage),
+		ALONE(test_completions),
 		ALONE(test_unreachable),
 		ALONE(test_strange_servers),
 		T(test_flush),
