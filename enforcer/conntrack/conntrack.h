@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * ctnetlink (linux/netfilter/nfnetlink_conntrack.h) over libmnl: walk, delete, listen. All in the
- * network namespace the process is in. Single-threaded.
+ * network namespace the process is in. A handle is for one thread at a time.
  */
 #pragma once
 
@@ -40,6 +40,16 @@ void bh_ct_close(struct bh_ct *ct); /* NULL is fine */
  * ret_seen, may be NULL: how many there were. */
 int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
 	size_t *ret_seen);
+
+/* The same in two steps, the walk by itself: the kernel goes through its whole table, of all
+ * namespaces, and one that is empty takes it milliseconds. Both return what sweep does, find 0. */
+struct bh_ct_found;
+int bh_ct_find(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
+	size_t *ret_seen, struct bh_ct_found **ret);
+void bh_ct_found_keep(/* only those for which fn returns true */
+	struct bh_ct_found *f, bool (*fn)(const struct bh_flow *, void *), void *arg);
+int bh_ct_delete(struct bh_ct *ct, const struct bh_ct_found *f);
+void bh_ct_found_free(struct bh_ct_found *f); /* NULL is fine */
 
 /*
  * Asks for single flows of TCP, UDP or SCTP as the forward hook sees them (after DNAT), a few µs

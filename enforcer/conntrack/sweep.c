@@ -14,12 +14,19 @@
 #define DELETES_PER_SEND 128 /* 128 × 300 bytes stay below the default send buffer */
 #define DELETE_ROOM (BH_CT_TUPLE_MAX + 64)
 
+struct bh_ct_found {
+	struct found {
+		struct bh_ct_name name;
+		struct bh_flow flow;
+	} * item;
+	size_t n, cap;
+};
+
 struct sweep {
 	bool (*fn)(const struct bh_ct_entry *, void *);
 	void *arg;
 	size_t seen;
-	struct bh_ct_name *doomed;
-	size_t n, cap;
+	struct bh_ct_found *found;
 };
 
 static void visit(struct sweep *s, const struct nlmsghdr *nlh)
@@ -31,8 +38,9 @@ static void visit(struct sweep *s, const struct nlmsghdr *nlh)
 	s->seen++;
 	if (!s->fn(&e, s->arg))
 		return;
-	BH_GROW(s->doomed, s->n, s->cap);
-	s->doomed[s->n++] = name;
+	struct bh_ct_found *f = s->found;
+	BH_GROW(f->item, f->n, f->cap);
+	f->item[f->n++] = (struct found){name, e.flow};
 }
 
 static int step(const struct nlmsghdr *nlh, uint32_t question BH_UNUSED, void *arg)
@@ -83,34 +91,70 @@ static int on_deleted(const struct nlmsghdr *nlh, uint32_t question, void *arg)
 	return question + 1 == d->n;
 }
 
-static int delete_some(struct bh_ct *ct, const struct bh_ct_name *name, size_t n, size_t *deleted)
+static int delete_some(struct bh_ct *ct, const struct found *item, size_t n, size_t *deleted)
 {
 	_Alignas(struct nlmsghdr) char buf[DELETES_PER_SEND * DELETE_ROOM];
 	size_t len = 0;
 	uint32_t first = ct->seq + 1;
 	for (size_t i = 0; i < n; i++)
-		len += put_delete(buf + len, &name[i], ++ct->seq);
+		len += put_delete(buf + len, &item[i].name, ++ct->seq);
 	struct deletes d = {.n = (uint32_t)n};
 	int r = bh_ct_request(ct, buf, len, first, on_deleted, &d);
 	*deleted += d.deleted;
 	return r;
 }
 
+void bh_ct_found_free(struct bh_ct_found *f)
+{
+	if (!f)
+		return;
+	free(f->item);
+	free(f);
+}
+
+int bh_ct_find(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
+	size_t *ret_seen, struct bh_ct_found **ret)
+{
+	struct sweep s = {.fn = fn, .arg = arg, .found = bh_xcalloc(1, sizeof(*s.found))};
+	int rc = walk(ct, &s);
+	if (rc < 0) {
+		bh_ct_found_free(s.found);
+		return rc;
+	}
+	if (ret_seen)
+		*ret_seen = s.seen;
+	*ret = s.found;
+	return 0;
+}
+
+void bh_ct_found_keep(struct bh_ct_found *f, bool (*fn)(const struct bh_flow *, void *), void *arg)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < f->n; i++)
+		if (fn(&f->item[i].flow, arg))
+			f->item[kept++] = f->item[i];
+	f->n = kept;
+}
+
+int bh_ct_delete(struct bh_ct *ct, const struct bh_ct_found *f)
+{
+	size_t deleted = 0;
+	int rc = 0;
+	for (size_t i = 0; i < f->n && rc == 0; i += DELETES_PER_SEND) {
+		size_t left = f->n - i;
+		rc = delete_some(ct, &f->item[i], left < DELETES_PER_SEND ? left : DELETES_PER_SEND,
+			&deleted);
+	}
+	return rc < 0 ? rc : (int)deleted;
+}
+
 int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
 	size_t *ret_seen)
 {
-	struct sweep s = {.fn = fn, .arg = arg};
-	size_t deleted = 0;
-	int rc = walk(ct, &s);
-	for (size_t i = 0; i < s.n && rc == 0; i += DELETES_PER_SEND) {
-		size_t left = s.n - i;
-		rc = delete_some(ct, &s.doomed[i],
-			left < DELETES_PER_SEND ? left : DELETES_PER_SEND, &deleted);
-	}
-	free(s.doomed);
-	if (rc < 0)
-		return rc;
-	if (ret_seen)
-		*ret_seen = s.seen;
-	return (int)deleted;
+	struct bh_ct_found *f = NULL;
+	int rc = bh_ct_find(ct, fn, arg, ret_seen, &f);
+	if (rc == 0)
+		rc = bh_ct_delete(ct, f);
+	bh_ct_found_free(f);
+	return rc;
 }

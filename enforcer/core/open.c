@@ -93,7 +93,7 @@ int bh_core_open_kernel(struct bh_core *c, char **why)
 			"it");
 	if ((r = bh_link_open(&c->link)) < 0)
 		return fail(why, r, "rtnetlink: %s", strerror(-r));
-	if ((r = bh_ct_open(&c->ct)) < 0)
+	if ((r = bh_ct_open(&c->ct)) < 0 || (r = bh_ct_open(&c->revoking.ct)) < 0)
 		return fail(why, r, "conntrack: %s: does this kernel have nf_conntrack_netlink?",
 			strerror(-r));
 	return 0;

@@ -29,6 +29,7 @@
 #include "nft/nft.h"
 #include "policies/confirm.h"
 #include "policies/policies.h"
+#include "revoke/revoke.h"
 #include "threats/edit.h"
 #include "threats/load.h"
 #include "threats/lookback.h"
@@ -80,7 +81,6 @@ static int start_sources(struct bh_core *c, char **why)
 static void start_handles(struct bh_core *c)
 {
 	uv_timer_init(c->loop, &c->reconcile_timer);
-	uv_timer_init(c->loop, &c->sweep_timer);
 	uv_timer_init(c->loop, &c->tick);
 	uv_timer_init(c->loop, &c->retry_timer);
 	bh_core_feeds_init(c);
@@ -96,8 +96,9 @@ static void start_handles(struct bh_core *c)
 	bh_core_answers_init(c);
 	bh_core_ends_init(c);
 	bh_core_pace_init(c);
+	bh_core_revoke_init(c);
 	uv_poll_init(c->loop, &c->nft_poll, bh_nft_watch_fd(c->nft));
-	c->reconcile_timer.data = c->sweep_timer.data = c->tick.data = c->retry_timer.data = c;
+	c->reconcile_timer.data = c->tick.data = c->retry_timer.data = c;
 	c->confirm_timer.data = c;
 	c->nft_poll.data = c;
 	c->handles = true;

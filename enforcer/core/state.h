@@ -20,6 +20,7 @@
 #include "history/history.h"
 #include "policies/confirm.h"
 #include "revoke/departed.h"
+#include "revoke/revoke.h"
 #include "threats/load.h"
 #include "threats/lookback.h"
 #include "verdict/packet.h"
@@ -105,6 +106,7 @@ struct bh_core {
 	struct bh_pace pace;
 	struct bh_forgeries forged;
 	struct bh_departed departed;
+	struct bh_revoking revoking;
 	uint64_t departed_flows; /* removed since the start */
 	uint64_t events_lost;
 	struct bh_pulse pulse;
@@ -118,10 +120,9 @@ struct bh_core {
 	uv_poll_t wake; /* of shared.wake */
 	uv_timer_t events_timer;
 	uv_timer_t confirm_timer;
-	uv_timer_t reconcile_timer, sweep_timer, tick, retry_timer;
+	uv_timer_t reconcile_timer, tick, retry_timer;
 	uv_poll_t nft_poll;
 	bool handles; /* the uv handles above are initialised */
 	bool reconciling; /* reconcile is scheduled */
 	uint64_t reconciled_at; /* the loop's time, ms */
-	unsigned sweeps; /* further conntrack sweeps that are under way or done */
 };

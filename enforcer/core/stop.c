@@ -30,6 +30,7 @@
 #include "modes/modes.h"
 #include "modes/quarantine.h"
 #include "nft/nft.h"
+#include "revoke/revoke.h"
 #include "store/store.h"
 #include "threats/load.h"
 #include "threats/lookback.h"
@@ -58,6 +59,7 @@ void bh_core_stop(struct bh_core *c)
 	if (c->handles && c->audit)
 		bh_core_queues_tick(c);
 	bh_core_queues_stop(c);
+	bh_core_revoke_stop(c);
 	bh_core_names_stop(c);
 	if (c->handles) {
 		if (c->audit) {
@@ -74,15 +76,15 @@ void bh_core_stop(struct bh_core *c)
 			bh_core_flows_save(c);
 		}
 		uv_handle_t *all[] = {(uv_handle_t *)&c->reconcile_timer,
-			(uv_handle_t *)&c->sweep_timer, (uv_handle_t *)&c->tick,
-			(uv_handle_t *)&c->retry_timer, (uv_handle_t *)&c->feed_load.timer,
-			(uv_handle_t *)&c->lookback.timer, (uv_handle_t *)&c->confirm_timer,
-			(uv_handle_t *)&c->wake, (uv_handle_t *)&c->events_timer,
-			(uv_handle_t *)&c->nft_poll, (uv_handle_t *)&c->cache.send_timer,
-			(uv_handle_t *)&c->cache.read_timer, (uv_handle_t *)&c->passed.timer,
-			(uv_handle_t *)&c->answers.timer, (uv_handle_t *)&c->ends.timer,
-			(uv_handle_t *)&c->pace.timer, (uv_handle_t *)&c->replay_timer,
-			(uv_handle_t *)&c->report_timer};
+			(uv_handle_t *)&c->revoking.timer, (uv_handle_t *)&c->revoking.done,
+			(uv_handle_t *)&c->tick, (uv_handle_t *)&c->retry_timer,
+			(uv_handle_t *)&c->feed_load.timer, (uv_handle_t *)&c->lookback.timer,
+			(uv_handle_t *)&c->confirm_timer, (uv_handle_t *)&c->wake,
+			(uv_handle_t *)&c->events_timer, (uv_handle_t *)&c->nft_poll,
+			(uv_handle_t *)&c->cache.send_timer, (uv_handle_t *)&c->cache.read_timer,
+			(uv_handle_t *)&c->passed.timer, (uv_handle_t *)&c->answers.timer,
+			(uv_handle_t *)&c->ends.timer, (uv_handle_t *)&c->pace.timer,
+			(uv_handle_t *)&c->replay_timer, (uv_handle_t *)&c->report_timer};
 		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
 			close_handle(all[i]);
 	}
@@ -124,6 +126,7 @@ void bh_core_free(struct bh_core *c)
 	bh_ruleset_free(c->installed);
 	bh_policy_set_unref(c->policies);
 	bh_ct_close(c->ct);
+	bh_ct_close(c->revoking.ct);
 	if (c->link)
 		bh_link_close(c->link);
 	bh_nft_close(c->nft);

@@ -44,6 +44,11 @@ void bh_core_echo_cut(struct bh_core *c, const struct bh_flow *cut)
 		x->expires_ms = uv_now(c->loop) + KEEP_MS;
 }
 
+bool bh_core_echo_may_be(const struct bh_flow *f)
+{
+	return f->proto == BH_UDP && f->dport >= EPHEMERAL;
+}
+
 bool bh_core_echo_is(const struct bh_core *c, const struct bh_flow *f)
 {
 	return bh_mirror_find(&c->echo, f) != NULL;

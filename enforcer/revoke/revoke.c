@@ -5,6 +5,11 @@
  * the groups' rule against mid-stream pick-up keeps it from coming back. Done again 100 ms and a
  * second later: a packet that had passed the old rules may wait behind them (another program's
  * queue, an interface's) and be entered in conntrack only then.
+ *
+ * For one walk the kernel goes through all of its table, which takes it milliseconds even where
+ * that is empty. So a thread waits for it, and the loop has its turn meanwhile: a container that
+ * starts now is not kept waiting. What the thread finds is decided again on the loop, by the state
+ * in force then.
  */
 #include "revoke/revoke.h"
 
@@ -17,20 +22,38 @@
 /* How long after the one before each further sweep comes. */
 static const unsigned sweep_ms[] = {100, 900};
 
-static bool denied_now(const struct bh_ct_entry *ct, void *arg)
+static void on_timer(uv_timer_t *t);
+
+struct looking {
+	const struct bh_snapshot *snap;
+	bool echoes; /* there are some */
+};
+
+static bool may_be_denied(const struct bh_ct_entry *ct, void *arg)
+{
+	const struct looking *l = arg;
+	return bh_snapshot_denies(l->snap, &ct->flow) ||
+	       (l->echoes && bh_core_echo_may_be(&ct->flow));
+}
+
+static bool denied_now(const struct bh_flow *f, void *arg)
 {
 	struct bh_core *c = arg;
-	if (!bh_snapshot_denies(c->snap, &ct->flow))
-		return bh_core_echo_is(c, &ct->flow); /* it came back in the meantime */
-	bh_core_echo_cut(c, &ct->flow);
+	if (!bh_snapshot_denies(c->snap, f))
+		return bh_core_echo_is(c, f); /* it came back in the meantime */
+	bh_core_echo_cut(c, f);
 	return true;
 }
 
-static int sweep(struct bh_core *c)
+/* err: of the walk; takes found. */
+static int cut(struct bh_core *c, int err, struct bh_ct_found *found)
 {
-	if (!c->snap)
-		return 0;
-	int n = bh_ct_sweep(c->ct, denied_now, c, NULL);
+	int n = err;
+	if (err == 0) {
+		bh_ct_found_keep(found, denied_now, c);
+		n = bh_ct_delete(c->ct, found);
+	}
+	bh_ct_found_free(found);
 	bh_core_echo_send(c);
 	if (n < 0)
 		bh_audit_event(c->audit, "revoke", "failure", strerror(-n), NULL, NULL);
@@ -41,23 +64,97 @@ static int sweep(struct bh_core *c)
 	return n;
 }
 
-static void sweep_cb(uv_timer_t *t)
+static void look(struct bh_revoking *r, const struct bh_snapshot *s)
+{
+	struct looking l = {s, r->echoes};
+	r->err = bh_ct_find(r->ct, may_be_denied, &l, NULL, &r->found);
+}
+
+static void thread(void *arg)
+{
+	struct bh_revoking *r = arg;
+	look(r, r->snap);
+	uv_async_send(&r->done);
+}
+
+static void ended(struct bh_core *c)
+{
+	struct bh_revoking *r = &c->revoking;
+	cut(c, r->err, BH_TAKE_PTR(r->found));
+	if (!uv_is_active((uv_handle_t *)&r->timer) && r->sweeps < BH_ARRAY_SIZE(sweep_ms))
+		uv_timer_start(&r->timer, on_timer, sweep_ms[r->sweeps++], 0);
+}
+
+static void begin(struct bh_core *c)
+{
+	struct bh_revoking *r = &c->revoking;
+	r->echoes = c->echo.n > 0;
+	r->again = false;
+	r->snap = bh_snapshot_ref(c->snap);
+	r->walking = uv_thread_create(&r->thread, thread, r) == 0;
+	if (r->walking)
+		return;
+	bh_snapshot_unref(BH_TAKE_PTR(r->snap));
+	look(r, c->snap);
+	ended(c);
+}
+
+static void on_timer(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
-	sweep(c);
-	if (c->sweeps < BH_ARRAY_SIZE(sweep_ms))
-		uv_timer_start(t, sweep_cb, sweep_ms[c->sweeps++], 0);
+	if (c->revoking.walking)
+		c->revoking.again = true; /* by the state of before */
+	else if (c->snap)
+		begin(c);
+}
+
+static void join(struct bh_revoking *r)
+{
+	uv_thread_join(&r->thread);
+	r->walking = false;
+	bh_snapshot_unref(BH_TAKE_PTR(r->snap));
+}
+
+static void on_done(uv_async_t *a)
+{
+	struct bh_core *c = a->data;
+	if (!c->revoking.walking) /* stopped */
+		return;
+	join(&c->revoking);
+	ended(c);
+	if (c->revoking.again)
+		begin(c);
 }
 
 int bh_core_revoke_now(struct bh_core *c)
 {
-	c->sweeps = 1;
-	uv_timer_start(&c->sweep_timer, sweep_cb, sweep_ms[0], 0);
-	return sweep(c);
+	struct looking l = {c->snap, c->echo.n > 0};
+	struct bh_ct_found *found = NULL;
+	if (!c->snap)
+		return 0;
+	c->revoking.sweeps = 1;
+	uv_timer_start(&c->revoking.timer, on_timer, sweep_ms[0], 0);
+	int r = bh_ct_find(c->ct, may_be_denied, &l, NULL, &found);
+	return cut(c, r, found);
 }
 
 void bh_core_revoke(struct bh_core *c)
 {
-	c->sweeps = 0;
-	uv_timer_start(&c->sweep_timer, sweep_cb, 0, 0);
+	c->revoking.sweeps = 0;
+	uv_timer_start(&c->revoking.timer, on_timer, 0, 0);
+}
+
+void bh_core_revoke_init(struct bh_core *c)
+{
+	uv_timer_init(c->loop, &c->revoking.timer);
+	uv_async_init(c->loop, &c->revoking.done, on_done);
+	c->revoking.timer.data = c->revoking.done.data = c;
+}
+
+void bh_core_revoke_stop(struct bh_core *c)
+{
+	if (!c->revoking.walking)
+		return;
+	join(&c->revoking);
+	bh_ct_found_free(BH_TAKE_PTR(c->revoking.found));
 }

@@ -460,6 +460,38 @@ static void test_delete_many(void **state)
 	close(other);
 }
 
+static bool is_of_4012(const struct bh_flow *f, void *arg)
+{
+	(void)arg;
+	return f->sport == 4012;
+}
+
+/* Found by one handle, decided again, deleted by another: only what both wanted goes. */
+static void test_found_is_decided_again(void **state)
+{
+	(void)state;
+	struct wanted w = {.proto = IPPROTO_UDP, .doom = true};
+	struct bh_ct *walker;
+	struct bh_ct_found *found = NULL;
+	int spared = sock(client, SOCK_DGRAM, CLIENT, 4011);
+	int doomed = sock(client, SOCK_DGRAM, CLIENT, 4012);
+	send_to(spared, NOBODY, 9);
+	send_to(doomed, NOBODY, 9);
+	assert_int_equal(bh_ct_open(&walker), 0);
+	assert_int_equal(bh_ct_find(walker, look, &w, NULL, &found), 0);
+	bh_ct_close(walker);
+	assert_true(w.n >= 2);
+	assert_int_equal(find(IPPROTO_UDP, 4012, NULL), 1); /* nothing is done yet */
+	bh_ct_found_keep(found, is_of_4012, NULL);
+	assert_int_equal(bh_ct_delete(ct, found), 1);
+	assert_int_equal(bh_ct_delete(ct, found), 0); /* gone already */
+	bh_ct_found_free(found);
+	assert_int_equal(find(IPPROTO_UDP, 4011, NULL), 1);
+	assert_int_equal(find(IPPROTO_UDP, 4012, NULL), 0);
+	close(spared);
+	close(doomed);
+}
+
 /* Between the walk and the deletion the entry goes, and another comes in its place. */
 static int successor_socket;
 
@@ -664,6 +696,7 @@ int main(void)
 		cmocka_unit_test(test_ask_many),
 		cmocka_unit_test(test_icmp),
 		cmocka_unit_test(test_delete_many),
+		cmocka_unit_test(test_found_is_decided_again),
 		cmocka_unit_test(test_successor_is_spared),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_end_of_a_closed_one),
