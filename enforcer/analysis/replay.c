@@ -50,7 +50,7 @@ static void on_step(uv_timer_t *t)
 		return;
 	}
 	bh_seen_rows_finish(&r->seen);
-	r->ended = bh_core_now();
+	r->ended = bh_clock_now();
 }
 
 uint64_t bh_core_replay_start(struct bh_core *c, struct bh_policy_set *set, int64_t since)
@@ -72,7 +72,7 @@ uint64_t bh_core_replay_start(struct bh_core *c, struct bh_policy_set *set, int6
 
 void bh_core_replay_tick(struct bh_core *c)
 {
-	if (!c->replay || !c->replay->done || bh_core_now() - c->replay->ended < KEEP_US)
+	if (!c->replay || !c->replay->done || bh_clock_now() - c->replay->ended < KEEP_US)
 		return;
 	replay_free(c->replay);
 	c->replay = NULL;
@@ -100,7 +100,7 @@ static json_t *finding_json(const struct bh_replay_finding *f)
 		"connections", (json_int_t)f->connections, "flows", (json_int_t)f->flows,
 		"workloads", names_json(f->workload, f->n_workloads), "images",
 		names_json(f->image, f->n_images));
-	json_object_set_new(o, "last_seen", bh_core_time_json(f->last));
+	json_object_set_new(o, "last_seen", bh_clock_json(f->last));
 	return o;
 }
 
@@ -139,7 +139,7 @@ struct bh_answer bh_core_replay(struct bh_core *c, uint64_t id)
 		(json_int_t)r->denied_connections, "unlisted", (json_int_t)r->unlisted, "unknown",
 		(json_int_t)r->unknown, "denied", denied, "unused",
 		r->done ? bh_core_replay_unused(r) : json_array());
-	json_object_set_new(o, "since", bh_core_time_json(r->since));
+	json_object_set_new(o, "since", bh_clock_json(r->since));
 	json_object_set_new(
 		o, "folded", json_integer((json_int_t)bh_core_flows_folded_since(c, r->since)));
 	return bh_answer_json(200, o);

@@ -98,7 +98,7 @@ static void on_step(uv_timer_t *t)
 		return;
 	}
 	bh_seen_rows_finish(&r->seen);
-	r->ended = bh_core_now();
+	r->ended = bh_clock_now();
 }
 
 static void add_version(const struct bh_version *v, void *arg)
@@ -124,7 +124,7 @@ static void start(struct bh_core *c, int64_t since)
 	c->report = r;
 	*r = (struct bh_report){.id = ++ids,
 		.since = since,
-		.asked = bh_core_now(),
+		.asked = bh_clock_now(),
 		.generation = c->generation,
 		.host_allowed = !c->conf->host_policy,
 		.set = c->policies ? bh_policy_set_ref(c->policies) : bh_policy_set_new_empty(),
@@ -149,14 +149,14 @@ struct bh_answer bh_core_report_start(struct bh_core *c, const json_t *body)
 			400, NULL, "since must be a number of seconds from 1 to %d", SINCE_MAX);
 	if (!c->snap)
 		return bh_answer_error(503, NULL, "nothing is in force yet: see `bulkhead status`");
-	start(c, bh_core_now() - json_integer_value(v) * 1000000);
+	start(c, bh_clock_now() - json_integer_value(v) * 1000000);
 	return bh_answer_json(200, json_pack("{s:I}", "report", (json_int_t)c->report->id));
 }
 
 void bh_core_report_tick(struct bh_core *c)
 {
 	if (!c->report || c->report->phase != BH_REPORT_DONE ||
-		bh_core_now() - c->report->ended < KEEP_US)
+		bh_clock_now() - c->report->ended < KEEP_US)
 		return;
 	bh_core_report_finish(c);
 }
@@ -177,7 +177,7 @@ static json_t *versions_json(const struct bh_report *r)
 			continue;
 		json_t *o = json_pack("{s:I, s:s?, s:s?, s:s?}", "version", (json_int_t)v->number,
 			"user", v->user, "cause", v->cause, "comment", v->comment);
-		json_object_set_new(o, "at", bh_core_time_json(v->at));
+		json_object_set_new(o, "at", bh_clock_json(v->at));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -195,10 +195,10 @@ struct bh_answer bh_core_report(struct bh_core *c, uint64_t id, bool rules)
 		"{s:I, s:b, s:s?}", "id", (json_int_t)r->id, "done", done, "failed", r->error);
 	if (!done || r->error)
 		return bh_answer_json(200, o);
-	json_object_set_new(o, "since", bh_core_time_json(r->since));
-	json_object_set_new(o, "until", bh_core_time_json(r->asked));
+	json_object_set_new(o, "since", bh_clock_json(r->since));
+	json_object_set_new(o, "until", bh_clock_json(r->asked));
 	json_object_set_new(
-		o, "evidence_since", r->evidence ? bh_core_time_json(r->evidence) : json_null());
+		o, "evidence_since", r->evidence ? bh_clock_json(r->evidence) : json_null());
 	json_object_set_new(
 		o, "table_full", json_boolean(bh_core_flows_folded_since(c, INT64_MIN)));
 	json_object_set_new(o, "uncounted", json_integer((json_int_t)c->passed.unlisted));

@@ -64,7 +64,7 @@ static void add_did(
 		last = x->last > last ? x->last : last;
 	}
 	json_object_set_new(o, "connections", json_integer((json_int_t)connections));
-	json_object_set_new(o, "last_seen", last ? bh_core_time_json(last) : json_null());
+	json_object_set_new(o, "last_seen", last ? bh_clock_json(last) : json_null());
 }
 
 static json_t *by_json(const struct bh_delta_edge *e)

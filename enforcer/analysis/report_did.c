@@ -142,8 +142,8 @@ json_t *bh_core_report_did_json(const struct bh_report *r)
 			(json_int_t)d->connections, "from_version", (json_int_t)d->from,
 			"to_version", (json_int_t)d->to, "rule", d->rule, "possible_now",
 			d->possible);
-		json_object_set_new(o, "first_seen", bh_core_time_json(d->first));
-		json_object_set_new(o, "last_seen", bh_core_time_json(d->last));
+		json_object_set_new(o, "first_seen", bh_clock_json(d->first));
+		json_object_set_new(o, "last_seen", bh_clock_json(d->last));
 		json_array_append_new(list, o);
 	}
 	return list;

@@ -184,12 +184,11 @@ json_t *bh_core_report_rules_json(const struct bh_report *r)
 			rule->line, "state", state_of(r, x), "connections",
 			(json_int_t)x->connections, "version", (json_int_t)stands->version,
 			"or_longer", stands->before);
-		json_object_set_new(o, "in_force_since",
-			stands->at ? bh_core_time_json(stands->at) : json_null());
 		json_object_set_new(
-			o, "first_used", x->last ? bh_core_time_json(x->first) : json_null());
+			o, "in_force_since", stands->at ? bh_clock_json(stands->at) : json_null());
 		json_object_set_new(
-			o, "last_used", x->last ? bh_core_time_json(x->last) : json_null());
+			o, "first_used", x->last ? bh_clock_json(x->first) : json_null());
+		json_object_set_new(o, "last_used", x->last ? bh_clock_json(x->last) : json_null());
 		json_array_append_new(list, o);
 	}
 	return list;

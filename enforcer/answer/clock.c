@@ -4,14 +4,14 @@
 
 #include <time.h>
 
-int64_t bh_core_now(void)
+int64_t bh_clock_now(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-void bh_core_time(int64_t us, char buf[static 32])
+void bh_clock_text(int64_t us, char buf[static 32])
 {
 	time_t s = us / 1000000;
 	struct tm tm;
@@ -23,9 +23,9 @@ void bh_core_time(int64_t us, char buf[static 32])
 	snprintf(buf, 32, "%.19s.%06dZ", date, (int)(us % 1000000));
 }
 
-json_t *bh_core_time_json(int64_t us)
+json_t *bh_clock_json(int64_t us)
 {
 	char text[32];
-	bh_core_time(us, text);
+	bh_clock_text(us, text);
 	return text[0] ? json_string(text) : json_null();
 }

@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-int64_t bh_core_now(void);
+int64_t bh_clock_now(void);
 /* RFC 3339 UTC with µs; "" for 0 */
-void bh_core_time(int64_t us, char buf[static 32]);
-json_t *bh_core_time_json(int64_t us); /* string or null */
+void bh_clock_text(int64_t us, char buf[static 32]);
+json_t *bh_clock_json(int64_t us); /* string or null */

@@ -5,13 +5,13 @@
 #include <nettle/sha2.h>
 #include <stdio.h>
 
-void bh_core_hex(const uint8_t sha[static 32], char ret[static 65])
+void bh_digest_hex(const uint8_t sha[static 32], char ret[static 65])
 {
 	for (int i = 0; i < 32; i++)
 		snprintf(ret + 2 * i, 3, "%02x", sha[i]);
 }
 
-void bh_core_sha256_hex(const void *data, size_t len, char ret[static 65])
+void bh_digest_sha256(const void *data, size_t len, char ret[static 65])
 {
 	uint8_t sum[SHA256_DIGEST_SIZE];
 	struct sha256_ctx c;

@@ -72,8 +72,8 @@ json_t *bh_core_config_changes_json(const struct bh_config *from, const struct b
 
 	bh_config_print(from, &a);
 	bh_config_print(to, &b);
-	bh_core_sha256_hex(a.s, a.len, x);
-	bh_core_sha256_hex(b.s, b.len, y);
+	bh_digest_sha256(a.s, a.len, x);
+	bh_digest_sha256(b.s, b.len, y);
 	add_lines(lines, "-", a.s, b.s);
 	add_lines(lines, "+", b.s, a.s);
 	return json_pack("{s:s, s:s, s:o}", "from", x, "to", y, "lines", lines);

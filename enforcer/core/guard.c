@@ -63,7 +63,7 @@ void bh_core_nft_cb(uv_poll_t *p, int status, int events BH_UNUSED)
 {
 	struct bh_core *c = p->data;
 	int n = bh_nft_watch_drain(c->nft);
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 
 	if (status < 0) /* lost notices are an error of the socket, which stops the polling */
 		uv_poll_start(p, UV_READABLE, bh_core_nft_cb);

@@ -72,7 +72,7 @@ static uint64_t count(struct bh_core *c)
 /* The rules first: the record waits for the disk anyway. */
 static void stop(struct bh_core *c, const char *why)
 {
-	c->stop.since = bh_core_now();
+	c->stop.since = bh_clock_now();
 	c->options_changed = true;
 	if (bh_core_reconcile(c) < 0) { /* the tick tries again */
 		c->stop.since = 0;
@@ -96,8 +96,8 @@ static void go_on(struct bh_core *c)
 	uint64_t n = count(c); /* all of them: nothing more is dropped */
 	c->stop.packets += n;
 	json_t *o = json_pack("{s:I}", "packets", (json_int_t)n);
-	json_object_set_new(o, "first", bh_core_time_json(since));
-	json_object_set_new(o, "last", bh_core_time_json(bh_core_now()));
+	json_object_set_new(o, "first", bh_clock_json(since));
+	json_object_set_new(o, "last", bh_clock_json(bh_clock_now()));
 	bh_audit_event(c->audit, "flows.resumed", NULL,
 		"new flows pass again; meanwhile packets of new flows were dropped", NULL, o);
 }
@@ -127,6 +127,6 @@ json_t *bh_core_stop_json(const struct bh_core *c, json_t *problems)
 				    "says, until the audit log can be written again"));
 	json_t *o = json_pack("{s:b, s:I, s:I}", "now", c->stop.since != 0, "times",
 		(json_int_t)c->stop.times, "packets", (json_int_t)c->stop.packets);
-	json_object_set_new(o, "since", bh_core_time_json(c->stop.since));
+	json_object_set_new(o, "since", bh_clock_json(c->stop.since));
 	return o;
 }

@@ -53,7 +53,7 @@ void bh_core_identify(struct bh_core *c)
 	c->node = bh_xstrdup(name);
 	c->machine_id = read_line("/etc/machine-id");
 	c->boot_id = read_line("/proc/sys/kernel/random/boot_id");
-	c->started = c->queues_ticked = c->pulse.ticked = bh_core_now();
+	c->started = c->queues_ticked = c->pulse.ticked = bh_clock_now();
 }
 
 int bh_core_take_state(struct bh_core *c, char **why)

@@ -31,8 +31,8 @@ void bh_core_clock_check(struct bh_core *c, int64_t now, int64_t boot)
 	if (first || (step < STEP_US && step > -STEP_US))
 		return;
 	json_t *o = json_pack("{s:I}", "step_us", (json_int_t)step);
-	json_object_set_new(o, "from", bh_core_time_json(now - step));
-	json_object_set_new(o, "to", bh_core_time_json(now));
+	json_object_set_new(o, "from", bh_clock_json(now - step));
+	json_object_set_new(o, "to", bh_clock_json(now));
 	bh_audit_event(c->audit, "clock.step", NULL,
 		step > 0 ? "the clock was set forward" : "the clock was set back", NULL, o);
 }
@@ -55,7 +55,7 @@ static void beat(struct bh_core *c, int64_t now)
 
 void bh_core_pulse_tick(struct bh_core *c)
 {
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	bh_core_clock_check(c, now, since_boot());
 	beat(c, now);
 	c->pulse.ticked = now;

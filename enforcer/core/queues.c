@@ -39,9 +39,9 @@ int bh_core_queues_start(struct bh_core *c, char **why)
 			.fail_open = i == BH_QUEUE_OBSERVED,
 			.hold_max = HOLD_MAX,
 			.hold_ms = HOLD_MS,
-			.sent = bh_core_packets_sent,
+			.sent = bh_verdict_sent,
 		};
-		int r = bh_queue_start(&o, bh_core_packet, &c->queue_ctx[i], &c->queue[i]);
+		int r = bh_queue_start(&o, bh_verdict_packet, &c->queue_ctx[i], &c->queue[i]);
 		if (r == -EBUSY)
 			*why = bh_xasprintf("NFQUEUE %u is taken by another process (another "
 					    "bulkheadd?): stop it, or set queue.base in the "
@@ -83,7 +83,7 @@ void bh_core_queues_tick(struct bh_core *c)
 	};
 	int64_t since = c->queues_ticked;
 
-	c->queues_ticked = bh_core_now();
+	c->queues_ticked = bh_clock_now();
 	for (int i = 0; i < BH_QUEUES; i++) {
 		struct bh_queue_stats s;
 		if (!c->queue[i])

@@ -230,7 +230,7 @@ static void after_commit(struct bh_core *c, int changes)
 	bh_core_echo_refresh(c);
 	if (changes > 0) {
 		c->commits++;
-		c->last_commit = bh_core_now();
+		c->last_commit = bh_clock_now();
 		bh_core_revoke(c);
 	}
 	bh_core_queues_recheck(c);
@@ -251,7 +251,7 @@ int bh_core_reconcile(struct bh_core *c)
 	/* What was seen until now is about those who are there until now. */
 	bh_core_cache_before_commit(c);
 	bh_core_passed_before_commit(c, bh_core_departs(from, bh_engine_inventory(s->engine)));
-	int64_t began = bh_core_now();
+	int64_t began = bh_clock_now();
 	int r = commit(c, s);
 	uv_update_time(c->loop);
 	c->reconciled_at = uv_now(c->loop);

@@ -111,7 +111,7 @@ static json_t *sha256_json(const struct bh_config *conf)
 	struct bh_buf bh_autobuf text = {0};
 	char hex[65];
 	bh_config_print(conf, &text);
-	bh_core_sha256_hex(text.s, text.len, hex);
+	bh_digest_sha256(text.s, text.len, hex);
 	return json_string(hex);
 }
 

@@ -32,7 +32,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 {
 	struct bh_core *c = t->data;
 	bh_core_ready_tick(c);
-	bh_audit_tick(c->audit, bh_core_now());
+	bh_audit_tick(c->audit, bh_clock_now());
 	bh_core_pulse_tick(c);
 	bh_core_log_failure_tick(c);
 	bh_core_sources_tick(c);

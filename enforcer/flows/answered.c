@@ -35,12 +35,12 @@ void bh_core_answered(struct bh_core *c, const struct bh_flow *f)
 			.snap = c->snap,
 			.flow = *f,
 			.decision = cached->decision,
-			.when = bh_core_now(),
+			.when = bh_clock_now(),
 		};
 		bh_core_learn_answered(c, &e);
 		return;
 	}
-	bh_learn_answered(c->learn, f, bh_core_now());
+	bh_learn_answered(c->learn, f, bh_clock_now());
 }
 
 struct asking {
@@ -64,7 +64,7 @@ static bool ask(struct bh_core *c)
 	static struct bh_learn_due due[ASK_MAX]; /* the loop's thread only */
 	static struct bh_flow flow[ASK_MAX];
 	struct asking a = {.c = c, .due = due};
-	size_t n = bh_learn_due(c->learn, bh_core_now(), due, ASK_MAX);
+	size_t n = bh_learn_due(c->learn, bh_clock_now(), due, ASK_MAX);
 	for (size_t i = 0; i < n; i++)
 		flow[i] = due[i].flow;
 	/* A failure is no answer; they are asked for again. */

@@ -138,7 +138,7 @@ static void send_set(struct bh_core *c, bool deny, bool v6, size_t n)
 			continue;
 		bh_core_write_tuple(&x->flow, &k->value[4 * count++]);
 		x->sent = true;
-		x->sent_at = bh_core_now();
+		x->sent_at = bh_clock_now();
 		x->expires_ms = uv_now(c->loop) + (set ? set->timeout_s * 1000 : 0);
 	}
 	if (count == 0 || !set)
@@ -203,11 +203,11 @@ static void on_element(const struct bh_nft_elem *el, void *arg)
 		.flow = x->flow,
 		.decision = x->decision,
 		.dropped = x->deny,
-		.when = bh_core_now(),
+		.when = bh_clock_now(),
 		.cached = more,
 	};
 	if (!e.dropped)
-		bh_core_match_alerts(&e); /* listed since it was put in */
+		bh_verdict_match_alerts(&e); /* listed since it was put in */
 	bh_core_event(c, &e);
 }
 

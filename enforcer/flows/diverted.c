@@ -58,7 +58,7 @@ static void report(struct bh_core *c, const struct bh_flow *f, uint64_t times)
 				  .indicator = known ? hit.indicator : NULL,
 				  .generation = c->generation,
 				  .policy_sha256 = c->sha256,
-				  .when = bh_core_now(),
+				  .when = bh_clock_now(),
 				  .times = times});
 }
 

@@ -116,7 +116,7 @@ static void tell_sums(struct bh_core *c)
 	struct bh_ends *x = &c->ends;
 	for (size_t i = 0; i < x->n_sums; i++) {
 		struct bh_end_sum *s = &x->sum[i];
-		s->event.when = bh_core_now();
+		s->event.when = bh_clock_now();
 		bh_core_audit_end(c, &s->event, &s->end);
 		bh_snapshot_unref(s->event.snap);
 	}
@@ -213,7 +213,7 @@ static void on_end(const struct bh_ct_entry *ct, void *arg)
 		.kind = BH_EVENT_DECISION,
 		.flow = ct->flow,
 		.spoofer = BH_OWNER_NONE,
-		.when = ct->last ? ct->last : bh_core_now(),
+		.when = ct->last ? ct->last : bh_clock_now(),
 	};
 	struct bh_ended end = {
 		.volume = {.flows = 1,
@@ -232,7 +232,7 @@ static void on_end(const struct bh_ct_entry *ct, void *arg)
 		return; /* nothing of ours */
 	c->ends.seen++;
 	if (known) {
-		bh_core_match_alerts(&e);
+		bh_verdict_match_alerts(&e);
 		note_row(c, &e, &end.volume);
 		if (c->conf->learn_volume)
 			bh_core_learn_ended(c, &e, &end.volume);
@@ -257,7 +257,7 @@ static bool read_some(struct bh_core *c, size_t max)
 			"ends of flows of the node were lost: more at once than there was room "
 			"for");
 	}
-	c->ends.read_at = bh_core_now();
+	c->ends.read_at = bh_clock_now();
 	return n >= (int)max;
 }
 
@@ -333,7 +333,7 @@ void bh_core_ends_follow(struct bh_core *c)
 	if (r < 0)
 		return; /* status says so; tried again with the next state */
 	x->missing = r;
-	x->read_at = bh_core_now();
+	x->read_at = bh_clock_now();
 	keep(x, c->snap, x->read_at);
 	uv_timer_start(&x->timer, on_timer, READ_MS, 0);
 }

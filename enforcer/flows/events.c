@@ -153,7 +153,7 @@ static void audit(
 	};
 	char sha256[65];
 	if (end) {
-		bh_core_hex(bh_engine_policies(e->snap->engine)->sha256, sha256);
+		bh_digest_hex(bh_engine_policies(e->snap->engine)->sha256, sha256);
 		f.generation = end->generation;
 		f.policy_sha256 = sha256;
 		f.volume = &end->volume;

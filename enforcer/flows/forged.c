@@ -136,7 +136,7 @@ static void tell(struct bh_core *c, int64_t now)
 
 void bh_core_forged_tick(struct bh_core *c)
 {
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	if (!c->snap || !c->installed || c->forged.ticks++ % READ_EVERY)
 		return;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(sources); i++) {

@@ -11,7 +11,7 @@ void bh_core_gap(
 {
 	json_t *o = json_pack("{s:s}", "class", class);
 	json_object_set_new(o, "count", count < 0 ? json_null() : json_integer((json_int_t)count));
-	json_object_set_new(o, "first", bh_core_time_json(since));
-	json_object_set_new(o, "last", bh_core_time_json(bh_core_now()));
+	json_object_set_new(o, "first", bh_clock_json(since));
+	json_object_set_new(o, "last", bh_clock_json(bh_clock_now()));
 	bh_audit_event(c->audit, "gap", NULL, message, NULL, o);
 }

@@ -39,7 +39,7 @@ static void observe(struct bh_core *c, int64_t now)
 
 void bh_core_observe(struct bh_core *c, int64_t after)
 {
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	if (c->snap && (now < c->observed || now - c->observed >= after) && now != c->observed)
 		observe(c, now);
 }

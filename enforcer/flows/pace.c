@@ -162,7 +162,7 @@ static uint64_t pause_after(uint64_t took_ms)
 
 static void read_and_tell(struct bh_core *c, bool all)
 {
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	if (!c->snap || !c->installed || !c->conf->pace_rate)
 		return;
 	for (int v6 = 0; v6 < 2; v6++) {
@@ -192,7 +192,7 @@ static void on_timer(uv_timer_t *t)
 json_t *bh_core_pace_json(const struct bh_core *c)
 {
 	size_t n = 0;
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	for (size_t i = 0; i < c->pace.n; i++)
 		n += now - c->pace.source[i].seen < REPORT_US;
 	return json_pack("{s:i, s:i, s:I, s:I}", "rate", (int)c->conf->pace_rate, "burst",

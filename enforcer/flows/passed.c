@@ -43,11 +43,11 @@ static void note(struct bh_core *c, const struct bh_flow *f, uint64_t times)
 		.kind = BH_EVENT_DECISION,
 		.snap = c->snap,
 		.flow = *f,
-		.when = bh_core_now(),
+		.when = bh_clock_now(),
 		.cached = times,
 	};
 	bh_engine_evaluate(c->snap->engine, f, &e.decision);
-	bh_core_match_alerts(&e);
+	bh_verdict_match_alerts(&e);
 	bh_core_audit_event(c, &e);
 	bh_core_flow_note(c, &e);
 }

@@ -152,7 +152,7 @@ static void begin(struct bh_core *c, bool complete, int64_t now)
 void bh_core_history_follow(struct bh_core *c, const struct bh_inventory *from,
 	const struct bh_inventory *to, bool complete)
 {
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	if (from) {
 		const struct bh_workload **gone = bh_xcalloc(from->n + 1, sizeof(*gone));
 		size_t n = compare(c, from, to, now, gone);

@@ -153,7 +153,7 @@ static void tell_alive(struct bh_core *c, int64_t now)
 
 void bh_core_history_tick(struct bh_core *c)
 {
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	bh_core_history_save(c);
 	if (c->history.n_gone && c->history.ticks++ % 10 == 0)
 		forget_ended(c, now);
@@ -168,7 +168,7 @@ void bh_core_history_stop(struct bh_core *c)
 {
 	bh_core_history_save(c);
 	c->history.told = 0;
-	tell_alive(c, bh_core_now());
+	tell_alive(c, bh_clock_now());
 }
 
 static void free_chain(void *first)

@@ -54,7 +54,7 @@ static void on_named(const struct bh_addr *asker, const struct bh_dns_message *m
 	}
 	for (size_t i = 0; i < m->n_addrs; i++)
 		if (can_be_outside(inv, &m->addr[i]))
-			bh_names_add(c->names->table, &end, &m->addr[i], m->name, bh_core_now());
+			bh_names_add(c->names->table, &end, &m->addr[i], m->name, bh_clock_now());
 	bh_labels_finish(&end.selector); /* the namespace is borrowed */
 }
 

@@ -151,7 +151,7 @@ static void say_gone(struct bh_core *c, const char *what, struct bh_buf *out)
 		json_decref(ignored.json);
 		return;
 	}
-	bh_core_time(y.stopped, when);
+	bh_clock_text(y.stopped, when);
 	bh_buf_printf(out,
 		"; %s/%s is gone since %.19sZ: `bulkhead workload show` and `bulkhead ps --all` "
 		"know "

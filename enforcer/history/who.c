@@ -26,7 +26,7 @@ void bh_core_started_json(const struct bh_core *c, const struct bh_workload *w, 
 	const struct bh_history_entry *e = bh_history_there(c, w);
 	json_object_set_new(o, "state", json_string("running"));
 	json_object_set_new(o, "stay", json_integer(e ? (json_int_t)e->number : 0));
-	json_object_set_new(o, "started", bh_core_time_json(e ? e->started : 0));
+	json_object_set_new(o, "started", bh_clock_json(e ? e->started : 0));
 	json_object_set_new(o, "started_before", json_boolean(e && e->early));
 	json_object_set_new(o, "stopped", json_null());
 }

@@ -145,7 +145,7 @@ static const char *held_back(struct bh_drift_watch *w, const char *id, int64_t n
 static void cut_off(struct bh_core *c, struct bh_drift_watch *w, const struct bh_drift_due *due)
 {
 	struct bh_core_actor daemon = {.uid = geteuid(), .gid = getegid(), .pid = getpid()};
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	const char *not = held_back(w, due->id, now);
 	struct bh_answer a = {0};
 	if (!not ) {

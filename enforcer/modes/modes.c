@@ -40,7 +40,7 @@ void bh_core_mode_drop(struct bh_core *c, struct bh_mode_override *o)
 
 static uint64_t end_of(const struct bh_core *c, const struct bh_mode_row *r)
 {
-	int64_t left = r->until - bh_core_now(), whole = r->until - r->set_at;
+	int64_t left = r->until - bh_clock_now(), whole = r->until - r->set_at;
 	if (!r->until)
 		return 0;
 	if (left > whole)
@@ -119,7 +119,7 @@ void bh_core_modes_tick(struct bh_core *c)
 void bh_core_modes_load(struct bh_core *c)
 {
 	bh_store_load_modes(c->store, load_one, c);
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	/* Before anything is enforced: what ended while no daemon ran is over. */
 	for (size_t i = c->n_overrides; i-- > 0;)
 		if (c->override[i].row.until && c->override[i].row.until <= now)
@@ -213,6 +213,6 @@ void bh_core_mode_origin(const struct bh_core *c, const struct bh_workload *w, s
 		bh_buf_str(out, "the node");
 	if (!o || !o->row.until)
 		return;
-	bh_core_time(o->row.until, until);
+	bh_clock_text(o->row.until, until);
 	bh_buf_printf(out, " until %.19sZ", until);
 }

@@ -203,7 +203,7 @@ struct bh_answer bh_core_quarantine_add(
 		.id = w->id,
 		.allow = allow,
 		.reason = (char *)(reason ? reason : ""),
-		.at = bh_core_now(),
+		.at = bh_clock_now(),
 		.uid = who->uid,
 		.pid = who->pid,
 	};

@@ -67,7 +67,7 @@ json_t *bh_core_quarantine_row_json(const struct bh_core *c, const struct bh_qua
 		"namespace", q->namespace, "name", q->name, "id", q->id, "state", state_of(matches),
 		"allow", bh_core_allow_json(q->allow), "reason", q->reason, "uid",
 		(json_int_t)q->uid, "pid", (json_int_t)q->pid);
-	json_object_set_new(o, "since", bh_core_time_json(q->at));
+	json_object_set_new(o, "since", bh_clock_json(q->at));
 	json_object_set_new(o, "matches", matches);
 	return o;
 }

@@ -25,7 +25,7 @@ static json_t *override_json(const struct bh_mode_override *o)
 		bh_selector_format(&o->selector, &sel);
 		json_object_set_new(j, "selector", json_string(sel.s));
 	}
-	json_object_set_new(j, "until", bh_core_time_json(o->row.until));
+	json_object_set_new(j, "until", bh_clock_json(o->row.until));
 	json_object_set_new(
 		j, "then", o->row.has_back ? json_string(bh_mode_name(o->row.back)) : json_null());
 	return j;
@@ -62,7 +62,7 @@ struct bh_answer bh_core_mode(struct bh_core *c)
 		bh_mode_name(bh_core_node_mode(c)), "set_by", node ? "command" : "configuration",
 		"configured", bh_mode_name(c->conf->mode), "namespaces", namespaces, "selectors",
 		selectors);
-	json_object_set_new(o, "until", bh_core_time_json(node ? node->row.until : 0));
+	json_object_set_new(o, "until", bh_clock_json(node ? node->row.until : 0));
 	json_object_set_new(o, "then",
 		node && node->row.has_back ? json_string(bh_mode_name(node->row.back))
 					   : json_null());
@@ -186,7 +186,7 @@ static json_t *change_json(const struct bh_core *c, const struct wanted *w, cons
 	json_t *o = json_pack("{s:s?, s:s?, s:s?, s:s?}", "namespace", w->ns, "selector",
 		w->selector, "from", from, "to", row ? bh_mode_name(row->mode) : NULL);
 	if (row && row->until)
-		json_object_set_new(o, "until", bh_core_time_json(row->until));
+		json_object_set_new(o, "until", bh_clock_json(row->until));
 	if (!row)
 		json_object_set_new(o, "configured", json_string(bh_mode_name(c->conf->mode)));
 	return o;
@@ -209,7 +209,7 @@ struct bh_answer bh_core_mode_set(
 	struct bh_mode_row row = {
 		.scope = scope,
 		.mode = w.mode,
-		.set_at = bh_core_now(),
+		.set_at = bh_clock_now(),
 		.uid = who->uid,
 	};
 	if (w.seconds) {

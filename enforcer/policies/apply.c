@@ -235,7 +235,7 @@ static bool read_since(const json_t *body, int64_t *ret, struct bh_answer *ret_e
 			400, NULL, "since must be a number of seconds from 1 to %d", SINCE_MAX);
 		return false;
 	}
-	*ret = bh_core_now() - json_integer_value(v) * 1000000;
+	*ret = bh_clock_now() - json_integer_value(v) * 1000000;
 	return true;
 }
 
@@ -249,7 +249,7 @@ struct bh_answer bh_core_policy_plan(struct bh_core *c, const json_t *body)
 		return a;
 	if (make_plan(c, body, &p, &a)) {
 		char sha[65];
-		bh_core_hex(p.set->sha256, sha);
+		bh_digest_hex(p.set->sha256, sha);
 		json_t *delta = bh_core_delta_json(c, p.set);
 		a = bh_answer_json(200,
 			json_pack("{s:I, s:s, s:s, s:b, s:O, s:o}", "generation",

@@ -65,7 +65,7 @@ bool bh_core_confirm_pending(const struct bh_core *c, struct bh_answer *ret_erro
 	char by[32];
 	if (!c->confirm.version)
 		return false;
-	bh_core_time(c->confirm.deadline, by);
+	bh_clock_text(c->confirm.deadline, by);
 	*ret_error = bh_answer_error(409, NULL,
 		"version %llu awaits its confirmation until %.19s UTC: `bulkhead policy confirm` "
 		"or "
@@ -78,10 +78,10 @@ json_t *bh_core_confirm_json(const struct bh_core *c)
 {
 	if (!c->confirm.version)
 		return json_null();
-	int64_t left = c->confirm.deadline - bh_core_now();
+	int64_t left = c->confirm.deadline - bh_clock_now();
 	return json_pack("{s:I, s:I, s:o, s:I}", "version", (json_int_t)c->confirm.version,
 		"back_to", (json_int_t)c->confirm.back, "deadline",
-		bh_core_time_json(c->confirm.deadline), "seconds_left",
+		bh_clock_json(c->confirm.deadline), "seconds_left",
 		(json_int_t)(left > 0 ? left / 1000000 : 0));
 }
 
@@ -172,7 +172,7 @@ void bh_core_confirm_start(struct bh_core *c)
 	bh_core_confirm_load(c);
 	if (!c->confirm.version)
 		return;
-	int64_t left = c->confirm.deadline - bh_core_now();
+	int64_t left = c->confirm.deadline - bh_clock_now();
 	/* A clock that was set back must not make the trial longer. */
 	if (left > c->confirm.within)
 		left = c->confirm.within;
@@ -183,7 +183,7 @@ void bh_core_confirm_resume(struct bh_core *c)
 {
 	if (!c->confirm.version)
 		return;
-	if (c->confirm.deadline <= bh_core_now())
+	if (c->confirm.deadline <= bh_clock_now())
 		on_timer(&c->confirm_timer);
 	else
 		bh_core_confirm_start(c);

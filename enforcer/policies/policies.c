@@ -150,7 +150,7 @@ enum bh_install bh_core_policies_install(struct bh_core *c, struct bh_policy_set
 	const struct bh_policy_change *change, char **ret_why)
 {
 	char sha[65];
-	bh_core_hex(set->sha256, sha);
+	bh_digest_hex(set->sha256, sha);
 	bool same = bh_streq(sha, c->sha256);
 	enum bh_install how = prepare(c, set, files, edits, change, same, ret_why);
 
@@ -198,7 +198,7 @@ static bool must_wait(
 	struct bh_core *c, const struct bh_policy_set *set, const struct bh_file_set *files)
 {
 	char sha[65];
-	bh_core_hex(set->sha256, sha);
+	bh_digest_hex(set->sha256, sha);
 	if (!c->confirm.version || (!c->policies && bh_streq(sha, c->sha256)))
 		return false;
 	return !is_recorded(c, files);

@@ -72,11 +72,11 @@ static int put_row(struct bh_core *c, const struct bh_policy_set *set, uint64_t 
 	bool directory = strncmp(change->cause, "confirm", 7) != 0;
 	char bh_autofree *user =
 		who ? user_name(who->uid) : bh_xstrdup(directory ? "directory" : "daemon");
-	bh_core_hex(set->sha256, sha);
+	bh_digest_hex(set->sha256, sha);
 	struct bh_version v = {
 		.number = number,
 		.sha256 = sha,
-		.at = bh_core_now(),
+		.at = bh_clock_now(),
 		.cause = (char *)change->cause,
 		.user = user,
 		.by_user = who != NULL,
@@ -100,7 +100,7 @@ static int put_version(struct bh_core *c, const struct bh_policy_set *set,
 		trial.version = number;
 		trial.back = c->generation;
 		trial.within = (int64_t)change->confirm_s * 1000000;
-		trial.deadline = bh_core_now() + trial.within;
+		trial.deadline = bh_clock_now() + trial.within;
 	}
 	return r < 0 ? r : bh_core_confirm_put(c, &trial);
 }
@@ -232,14 +232,14 @@ static json_t *text_json(const char *s)
 static json_t *version_json(const struct bh_core *c, const struct bh_version *v)
 {
 	json_t *o = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:b}", "version",
-		(json_int_t)v->number, "sha256", text_json(v->sha256), "at",
-		bh_core_time_json(v->at), "cause", text_json(v->cause), "user", text_json(v->user),
-		"uid", v->by_user ? json_integer(v->uid) : json_null(), "pid",
+		(json_int_t)v->number, "sha256", text_json(v->sha256), "at", bh_clock_json(v->at),
+		"cause", text_json(v->cause), "user", text_json(v->user), "uid",
+		v->by_user ? json_integer(v->uid) : json_null(), "pid",
 		v->by_user ? json_integer(v->pid) : json_null(), "policies",
 		(json_int_t)v->policies, "in_force", v->number == c->generation);
 	json_object_set_new(o, "comment", text_json(v->comment));
 	if (v->number == c->confirm.version)
-		json_object_set_new(o, "confirm_by", bh_core_time_json(c->confirm.deadline));
+		json_object_set_new(o, "confirm_by", bh_clock_json(c->confirm.deadline));
 	return o;
 }
 

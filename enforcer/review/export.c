@@ -114,7 +114,7 @@ struct bh_answer bh_core_learn_export(
 {
 	struct wanted w = {.ns = ns, .role = role, .force = force};
 	struct bh_role_views v;
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 	size_t n;
 
 	bh_core_observe(c, 1000000);

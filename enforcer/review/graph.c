@@ -209,7 +209,7 @@ static json_t *edge_json(const struct edge *e)
 		: e->would_deny ? "would-deny"
 				: "allow");
 	json_object_set_new(o, "volume", bh_core_volume_json(&e->volume));
-	json_object_set_new(o, "last_seen", bh_core_time_json(e->last));
+	json_object_set_new(o, "last_seen", bh_clock_json(e->last));
 	return o;
 }
 
@@ -227,7 +227,7 @@ static json_t *nodes_json(struct bh_core *c, json_t *names, const json_t *labels
 	struct bh_role_views v;
 	json_t *list = json_array(), *x;
 	const char *name;
-	bh_core_role_views(c, NULL, 0, bh_core_now(), &v);
+	bh_core_role_views(c, NULL, 0, bh_clock_now(), &v);
 	for (size_t i = 0; i < v.n; i++) {
 		char bh_autofree *text = end_text(&v.item[i].end);
 		if (!json_object_get(names, text) && v.item[i].workloads == 0)

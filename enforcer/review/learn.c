@@ -32,7 +32,7 @@ static void add_seen(json_t *o, const struct bh_role_view *x, int64_t now)
 		bh_hours_count(x->seen->hours, &hours, &weekdays);
 	for (size_t i = 0; i < BH_HISTORY; i++)
 		json_array_append_new(history, json_integer(x->history[i]));
-	json_object_set_new(o, "since", bh_core_time_json(x->since));
+	json_object_set_new(o, "since", bh_clock_json(x->since));
 	json_object_set_new(
 		o, "learned_s", json_integer(x->seen ? (json_int_t)x->seen->learned_s : 0));
 	json_object_set_new(o, "starts", json_integer(x->seen ? (json_int_t)x->seen->starts : 0));
@@ -58,7 +58,7 @@ static json_t *role_json(const struct bh_role_view *x, int64_t now)
 			       : NULL,
 		"edges_in", (json_int_t)x->edges_in, "edges_out", (json_int_t)x->edges_out,
 		"unanswered", (json_int_t)x->unanswered, "connections", (json_int_t)x->connections,
-		"last_new", bh_core_time_json(x->last_new));
+		"last_new", bh_clock_json(x->last_new));
 	json_object_set_new(o, "folded", json_integer((json_int_t)x->folded));
 	add_seen(o, x, now);
 	return o;
@@ -70,7 +70,7 @@ struct bh_answer bh_core_learn_status(struct bh_core *c)
 	struct bh_role_views v;
 	struct bh_learn_stats st;
 	json_t *roles = json_array(), *edges = json_array();
-	int64_t now = bh_core_now();
+	int64_t now = bh_clock_now();
 
 	bh_core_observe(c, 1000000);
 	struct bh_tuple bh_autofree *t = bh_learn_tuples(c->learn, &n);
@@ -89,7 +89,7 @@ struct bh_answer bh_core_learn_status(struct bh_core *c)
 	json_object_set_new(o, "max", json_integer((json_int_t)st.max));
 	json_object_set_new(o, "folded_rows", json_integer((json_int_t)st.folded_rows));
 	json_object_set_new(o, "folded", json_integer((json_int_t)st.folded));
-	json_object_set_new(o, "since", bh_core_time_json(st.started));
-	json_object_set_new(o, "last_new", bh_core_time_json(st.last_new));
+	json_object_set_new(o, "since", bh_clock_json(st.started));
+	json_object_set_new(o, "last_new", bh_clock_json(st.last_new));
 	return bh_answer_json(200, o);
 }

@@ -97,9 +97,9 @@ json_t *bh_core_tuple_json(struct bh_core *c, const struct bh_tuple *t)
 	json_object_set_new(o, "folded", json_integer((json_int_t)t->folded));
 	json_object_set_new(o, "span",
 		t->span.addr.family ? json_string(bh_prefix_format(&t->span, block)) : json_null());
-	json_object_set_new(o, "first_seen", bh_core_time_json(t->first_seen));
-	json_object_set_new(o, "last_seen", bh_core_time_json(t->last_seen));
-	json_object_set_new(o, "answered_at", bh_core_time_json(t->answered_at));
+	json_object_set_new(o, "first_seen", bh_clock_json(t->first_seen));
+	json_object_set_new(o, "last_seen", bh_clock_json(t->last_seen));
+	json_object_set_new(o, "answered_at", bh_clock_json(t->answered_at));
 	json_object_set_new(o, "widened",
 		t->is_widened ? json_string(bh_prefix_format(&t->widened, block)) : json_null());
 	json_object_set_new(o, "breadth",

@@ -56,8 +56,8 @@ static void tell(struct bh_core *c, const struct bh_finding *f)
 	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "feed", f->feed, "indicator",
 		f->indicator, "workload", f->workload, "address", f->address, "direction",
 		f->to ? "out" : "in", "connections", (json_int_t)f->count);
-	json_object_set_new(o, "first_seen", bh_core_time_json(f->first));
-	json_object_set_new(o, "last_seen", bh_core_time_json(f->last));
+	json_object_set_new(o, "first_seen", bh_clock_json(f->first));
+	json_object_set_new(o, "last_seen", bh_clock_json(f->last));
 	bh_audit_event(c->audit, "threat-seen-before", NULL,
 		"an address that is listed now was talked to before", NULL, o);
 }
@@ -96,7 +96,7 @@ static void check_end(struct bh_core *c, const struct bh_flow_row *r, const char
 		.to = to,
 		.first = r->first_seen,
 		.last = r->last_seen,
-		.at = bh_core_now(),
+		.at = bh_clock_now(),
 		.count = r->count};
 	bh_core_volume_add(&f.volume, &r->volume, to);
 	tell(c, &f);
@@ -171,8 +171,8 @@ json_t *bh_core_lookback_json(const struct bh_core *c, const char *feed)
 			"workload", f->workload, "address", f->address, "direction",
 			f->to ? "out" : "in", "connections", (json_int_t)f->count);
 		json_object_set_new(o, "volume", bh_core_volume_json(&f->volume));
-		json_object_set_new(o, "first_seen", bh_core_time_json(f->first));
-		json_object_set_new(o, "last_seen", bh_core_time_json(f->last));
+		json_object_set_new(o, "first_seen", bh_clock_json(f->first));
+		json_object_set_new(o, "last_seen", bh_clock_json(f->last));
 		json_array_append_new(list, o);
 	}
 	return list;

@@ -26,7 +26,7 @@
 static void end_exceptions(struct bh_core *c)
 {
 	const struct bh_config_exceptions *list = &c->conf->feed_exceptions;
-	int64_t now = bh_core_now() / 1000000, before = c->exceptions_seen;
+	int64_t now = bh_clock_now() / 1000000, before = c->exceptions_seen;
 	c->exceptions_seen = now;
 	for (size_t i = 0; before && i < list->n; i++) {
 		const struct bh_feed_exception *x = &list->item[i];

@@ -50,7 +50,7 @@ static bool listed(const struct bh_snapshot *s, const struct bh_addr *a, unsigne
 	const struct bh_addr *other)
 {
 	return (bh_feed_index_blocked(s->feeds, a) & as) &&
-	       !bh_snapshot_excepts(s, a, as, other, bh_core_now());
+	       !bh_snapshot_excepts(s, a, as, other, bh_clock_now());
 }
 
 bool bh_snapshot_denies(const struct bh_snapshot *s, const struct bh_flow *f)

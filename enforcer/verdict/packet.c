@@ -66,7 +66,7 @@ static bool match_feeds(struct bh_snapshot *s, struct bh_event *e)
 	return found;
 }
 
-void bh_core_match_alerts(struct bh_event *e)
+void bh_verdict_match_alerts(struct bh_event *e)
 {
 	/* Blocked only since: it passed. */
 	if (match_feeds(e->snap, e) && e->kind == BH_EVENT_THREAT)
@@ -181,7 +181,7 @@ static enum bh_packet_verdict too_early(const struct bh_packet *p, const struct 
 	return ctx->purpose == BH_QUEUE_HOLD && !ctx->closed ? BH_PACKET_ACCEPT : BH_PACKET_DROP;
 }
 
-enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg)
+enum bh_packet_verdict bh_verdict_packet(const struct bh_packet *p, void *arg)
 {
 	struct bh_queue_ctx *ctx = arg;
 
@@ -191,7 +191,7 @@ enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg)
 	if (!s)
 		return too_early(p, ctx);
 	if (ctx->n_untold == BH_UNTOLD_MAX)
-		bh_core_packets_sent(ctx);
+		bh_verdict_sent(ctx);
 	struct bh_event *e = &ctx->untold[ctx->n_untold];
 	*e = (struct bh_event){
 		.kind = BH_EVENT_DECISION,
@@ -199,7 +199,7 @@ enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg)
 		.flow = p->flow,
 		.tcp_flags = p->tcp_flags,
 		.spoofer = BH_OWNER_NONE,
-		.when = bh_core_now(),
+		.when = bh_clock_now(),
 	};
 	enum bh_packet_verdict v = decide(s, p, ctx, e);
 	if (s->stopped && v == BH_PACKET_ACCEPT) { /* it could not be recorded */
@@ -216,7 +216,7 @@ enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg)
 	return v;
 }
 
-void bh_core_packets_sent(void *arg)
+void bh_verdict_sent(void *arg)
 {
 	struct bh_queue_ctx *ctx = arg;
 

@@ -28,7 +28,7 @@ struct bh_queue_ctx {
 		untold[BH_UNTOLD_MAX]; /* decided; for the ring once the verdicts are sent */
 	size_t n_untold;
 };
-enum bh_packet_verdict bh_core_packet(const struct bh_packet *p, void *arg);
-void bh_core_packets_sent(void *arg); /* tells the loop of what was decided */
+enum bh_packet_verdict bh_verdict_packet(const struct bh_packet *p, void *arg);
+void bh_verdict_sent(void *arg); /* tells the loop of what was decided */
 /* An allowed flow with a feed that lists an end of it is an ALERT. */
-void bh_core_match_alerts(struct bh_event *e);
+void bh_verdict_match_alerts(struct bh_event *e);

@@ -179,8 +179,8 @@ static json_t *drift_json(const struct drift *d)
 		d->denied ? "deny" : "would-deny", "count", (json_int_t)d->count, "siblings",
 		(json_int_t)d->siblings, "siblings_alike", (json_int_t)d->alike, "running",
 		d->who && !d->who->stopped);
-	json_object_set_new(o, "first_seen", bh_core_time_json(d->first_seen));
-	json_object_set_new(o, "last_seen", bh_core_time_json(d->last_seen));
+	json_object_set_new(o, "first_seen", bh_clock_json(d->first_seen));
+	json_object_set_new(o, "last_seen", bh_clock_json(d->last_seen));
 	json_object_set_new(o, "first_flow",
 		json_pack("{s:s, s:s, s:s, s:s, s:s}", "src_addr", r->src_addr, "dst", r->dst,
 			"dst_addr", r->dst_addr, "mode", r->mode, "verdict", r->verdict));
@@ -207,7 +207,7 @@ static void finish(struct scan *s)
 struct bh_answer bh_core_drift(struct bh_core *c, uint64_t since_s)
 {
 	struct scan s = {.c = c,
-		.since = since_s ? bh_core_now() - (int64_t)since_s * 1000000 : 0,
+		.since = since_s ? bh_clock_now() - (int64_t)since_s * 1000000 : 0,
 		.row = bh_xcalloc(ROWS_MAX, sizeof(*s.row))};
 	json_t *list = json_array();
 

@@ -13,7 +13,7 @@
 
 static json_t *seconds_json(int64_t s)
 {
-	return bh_core_time_json(s * 1000000);
+	return bh_clock_json(s * 1000000);
 }
 
 static json_t *feed_json(const struct bh_feed_status *s)

@@ -27,8 +27,8 @@ static void add_row(const struct bh_flow_row *r, void *arg)
 	json_object_set_new(o, "src_stay", json_integer((json_int_t)r->src_stay));
 	json_object_set_new(o, "dst_stay", json_integer((json_int_t)r->dst_stay));
 	json_object_set_new(o, "volume", bh_core_volume_json(&r->volume));
-	json_object_set_new(o, "first_seen", bh_core_time_json(r->first_seen));
-	json_object_set_new(o, "last_seen", bh_core_time_json(r->last_seen));
+	json_object_set_new(o, "first_seen", bh_clock_json(r->first_seen));
+	json_object_set_new(o, "last_seen", bh_clock_json(r->last_seen));
 	json_array_append_new(l->list, o);
 	l->last = r->seq > l->last ? r->seq : l->last;
 }
@@ -67,8 +67,8 @@ static void add_fold(const struct bh_flow_fold *f, void *arg)
 	json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:s, s:I, s:I}", "src", f->src, "dst", f->dst,
 		"protocol", f->proto ? bh_proto_name(f->proto, proto) : "*", "port", f->port,
 		"verdict", f->verdict, "count", (json_int_t)f->count, "rows", (json_int_t)f->rows);
-	json_object_set_new(o, "first_seen", bh_core_time_json(f->first_seen));
-	json_object_set_new(o, "last_seen", bh_core_time_json(f->last_seen));
+	json_object_set_new(o, "first_seen", bh_clock_json(f->first_seen));
+	json_object_set_new(o, "last_seen", bh_clock_json(f->last_seen));
 	json_array_append_new(arg, o);
 }
 
@@ -79,8 +79,8 @@ static json_t *folded_json(struct bh_core *c)
 	if (bh_store_sum_flow_folds(c->store, &f) < 0 || !f.rows)
 		return json_null();
 	return json_pack("{s:I, s:I, s:o, s:o}", "rows", (json_int_t)f.rows, "count",
-		(json_int_t)f.count, "first_seen", bh_core_time_json(f.first_seen), "last_seen",
-		bh_core_time_json(f.last_seen));
+		(json_int_t)f.count, "first_seen", bh_clock_json(f.first_seen), "last_seen",
+		bh_clock_json(f.last_seen));
 }
 
 struct bh_answer bh_core_flows_folded(struct bh_core *c, size_t limit)

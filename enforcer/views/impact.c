@@ -31,7 +31,7 @@ static json_t *peers_json(const struct bh_impact_end *e)
 			p->to ? "to" : "from", "peer", p->name, "address", p->addr, "protocol",
 			bh_proto_name(p->proto, proto), "port", p->port, "verdict", p->verdict,
 			"connections", (json_int_t)p->connections);
-		json_object_set_new(o, "last_seen", bh_core_time_json(p->last_seen));
+		json_object_set_new(o, "last_seen", bh_clock_json(p->last_seen));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -61,8 +61,8 @@ static json_t *end_json(struct bh_impact *x, const struct bh_impact_end *e)
 		json_string(e->id                       ? "workload"
 			    : bh_streq(e->name, "host") ? "host"
 							: "address"));
-	json_object_set_new(o, "first_seen", bh_core_time_json(e->first_seen));
-	json_object_set_new(o, "last_seen", bh_core_time_json(e->last_seen));
+	json_object_set_new(o, "first_seen", bh_clock_json(e->first_seen));
+	json_object_set_new(o, "last_seen", bh_clock_json(e->last_seen));
 	json_object_set_new(o, "allowed", json_integer((json_int_t)e->allowed));
 	json_object_set_new(o, "would_deny", json_integer((json_int_t)e->would_deny));
 	json_object_set_new(o, "denied", json_integer((json_int_t)e->denied));
@@ -165,8 +165,8 @@ static json_t *render(struct bh_impact *x, const char *what, const char *kind)
 	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:o, s:O, s:o}", "what", what, "kind", kind,
 		"connections", (json_int_t)connections, "denied", (json_int_t)denied, "affected",
 		ends, "owners", x->owners, "siblings", siblings);
-	json_object_set_new(o, "first_seen", bh_core_time_json(first));
-	json_object_set_new(o, "last_seen", bh_core_time_json(last));
+	json_object_set_new(o, "first_seen", bh_clock_json(first));
+	json_object_set_new(o, "last_seen", bh_clock_json(last));
 	json_object_set_new(o, "truncated", json_boolean(x->truncated));
 	return o;
 }

@@ -194,7 +194,7 @@ static json_t *feeds_json(struct bh_core *c, json_t *problems)
 	struct bh_feed_status st[FEEDS_MAX];
 	const struct bh_feed_load *l = &c->feed_load;
 	size_t n = bh_feeds_status(c->feeds, st, FEEDS_MAX), stale = 0;
-	int64_t now = bh_core_now() / 1000000;
+	int64_t now = bh_clock_now() / 1000000;
 	for (size_t i = 0; i < n && i < FEEDS_MAX; i++) {
 		stale += !st[i].ok;
 		if (!st[i].ok)
@@ -218,7 +218,7 @@ static json_t *kernel_json(struct bh_core *c)
 	json_t *o = json_pack("{s:s, s:s, s:b, s:I, s:s?}", "table", "inet " BH_TABLE, "queue",
 		queue_kind(c), "bridge_nf", c->bridge_nf, "commits", (json_int_t)c->commits,
 		"last_error", c->commit_error);
-	json_object_set_new(o, "last_commit", bh_core_time_json(c->last_commit));
+	json_object_set_new(o, "last_commit", bh_clock_json(c->last_commit));
 	return o;
 }
 
@@ -227,7 +227,7 @@ static json_t *learn_json(struct bh_core *c)
 	struct bh_learn_stats st;
 	bh_learn_get_stats(c->learn, &st);
 	return json_pack("{s:I, s:I, s:o, s:o}", "tuples", (json_int_t)st.tuples, "answered",
-		(json_int_t)st.answered, "last_new", bh_core_time_json(st.last_new), "names",
+		(json_int_t)st.answered, "last_new", bh_clock_json(st.last_new), "names",
 		bh_core_names_status(c));
 }
 
@@ -284,7 +284,7 @@ struct bh_answer bh_core_status(struct bh_core *c)
 	json_t *o = json_pack("{s:s, s:i, s:s, s:s, s:b, s:b}", "version", BH_VERSION, "pid",
 		(int)getpid(), "node", c->node, "mode", bh_mode_name(bh_core_node_mode(c)),
 		"enforcing", enforcing, "ready", c->ready);
-	json_object_set_new(o, "started", bh_core_time_json(c->started));
+	json_object_set_new(o, "started", bh_clock_json(c->started));
 	json_object_set_new(o, "kernel", kernel_json(c));
 	json_object_set_new(o, "workloads", workloads);
 	json_object_set_new(o, "quarantine", bh_core_quarantine_json(c, problems));

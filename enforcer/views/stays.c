@@ -10,8 +10,8 @@ static json_t *addresses_json(const struct bh_stay *y)
 	char text[BH_ADDR_STRLEN];
 	for (size_t i = 0; i < y->n_addrs; i++) {
 		json_t *o = json_pack("{s:s}", "address", bh_addr_format(&y->addr[i].addr, text));
-		json_object_set_new(o, "since", bh_core_time_json(y->addr[i].since));
-		json_object_set_new(o, "until", bh_core_time_json(y->addr[i].until));
+		json_object_set_new(o, "since", bh_clock_json(y->addr[i].since));
+		json_object_set_new(o, "until", bh_clock_json(y->addr[i].until));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -45,8 +45,8 @@ json_t *bh_core_stay_json(const struct bh_stay *y)
 	if (!o) /* what an engine said is not UTF-8 */
 		o = json_pack("{s:I, s:s}", "stay", (json_int_t)y->number, "state",
 			y->stopped ? "gone" : "running");
-	json_object_set_new(o, "started", bh_core_time_json(y->started));
-	json_object_set_new(o, "stopped", bh_core_time_json(y->stopped));
+	json_object_set_new(o, "started", bh_clock_json(y->started));
+	json_object_set_new(o, "stopped", bh_clock_json(y->stopped));
 	json_object_set_new(o, "images", bh_core_images_json(y->image, y->digest, &y->others));
 	json_object_set_new(o, "addresses", addresses_json(y));
 	return o;

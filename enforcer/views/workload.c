@@ -95,8 +95,8 @@ static json_t *peer_json(const struct bh_flow_row *r, bool out)
 		(json_int_t)(out ? r->dst_stay : r->src_stay), "protocol",
 		bh_proto_name(r->proto, proto), "port", r->port, "verdict", r->verdict, "reason",
 		r->reason, "rule", r->rule, "connections", (json_int_t)r->count);
-	json_object_set_new(o, "first_seen", bh_core_time_json(r->first_seen));
-	json_object_set_new(o, "last_seen", bh_core_time_json(r->last_seen));
+	json_object_set_new(o, "first_seen", bh_clock_json(r->first_seen));
+	json_object_set_new(o, "last_seen", bh_clock_json(r->last_seen));
 	return o;
 }
 

@@ -253,9 +253,9 @@ static void test_the_daemon_is_killed(void **state BH_UNUSED)
 	struct run *r = begin("boot");
 	now_there(r, (struct spec[]){web, db}, 2);
 	uint64_t n = number(r, &web);
-	int64_t before = bh_core_now();
+	int64_t before = bh_clock_now();
 	commit(r);
-	int64_t after = bh_core_now();
+	int64_t after = bh_clock_now();
 	end(r, true);
 
 	/* web is still there, under another generation; db went, and its name is another's */
@@ -304,7 +304,7 @@ static void test_a_source_stays_away(void **state BH_UNUSED)
 	struct run *r = begin("boot");
 	now_there(r, (struct spec[]){web, db}, 2);
 	commit(r);
-	int64_t killed = bh_core_now();
+	int64_t killed = bh_clock_now();
 	end(r, true);
 	r = begin("boot");
 	r->source_away = true;

@@ -29,8 +29,8 @@ static int teardown(void **state)
 static enum bh_packet_verdict ask(
 	struct fixture *f, enum bh_queue_purpose q, const struct bh_packet *p)
 {
-	enum bh_packet_verdict v = bh_core_packet(p, &f->ctx[q]);
-	bh_core_packets_sent(&f->ctx[q]);
+	enum bh_packet_verdict v = bh_verdict_packet(p, &f->ctx[q]);
+	bh_verdict_sent(&f->ctx[q]);
 	return v;
 }
 

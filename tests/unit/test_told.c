@@ -24,9 +24,9 @@ static void decide(struct fixture *f, size_t n)
 		const struct bh_packet p =
 			packet("10.0.0.3", "10.0.0.2", (uint16_t)(i % 2 ? 80 : 81));
 		assert_int_equal(
-			bh_core_packet(&p, &f->ctx), i % 2 ? BH_PACKET_ACCEPT : BH_PACKET_DROP);
+			bh_verdict_packet(&p, &f->ctx), i % 2 ? BH_PACKET_ACCEPT : BH_PACKET_DROP);
 	}
-	bh_core_packets_sent(&f->ctx);
+	bh_verdict_sent(&f->ctx);
 }
 
 static size_t take(struct fixture *f, size_t max, uint64_t lost[2])
@@ -61,13 +61,13 @@ static void test_after_the_verdict(void **state)
 	struct fixture *f = *state;
 	const struct bh_packet p = packet("10.0.0.3", "10.0.0.2", 80);
 	uint64_t lost[2];
-	assert_int_equal(bh_core_packet(&p, &f->ctx), BH_PACKET_ACCEPT);
+	assert_int_equal(bh_verdict_packet(&p, &f->ctx), BH_PACKET_ACCEPT);
 	assert_false(woken(f)); /* its verdict is not sent yet */
 	assert_int_equal(take(f, 8, lost), 0);
-	bh_core_packets_sent(&f->ctx);
+	bh_verdict_sent(&f->ctx);
 	assert_true(woken(f));
 	assert_int_equal(take(f, 8, lost), 1);
-	bh_core_packets_sent(&f->ctx); /* nothing new */
+	bh_verdict_sent(&f->ctx); /* nothing new */
 	assert_false(woken(f));
 	assert_int_equal(take(f, 8, lost), 0);
 }
