@@ -78,6 +78,11 @@ void cli_print_actions(struct cli *cli, const json_t *reply)
 		cli_table_add(&t, cli_str(p, "action"));
 	}
 	cli_table_finish(&t);
+	json_array_foreach(json_object_get(reply, "warnings"), i, p)
+	{
+		char bh_autofree *text = cli_safe(json_string_value(p));
+		cli_warn("%s", text);
+	}
 }
 
 void cli_print_confirm(const json_t *reply)

@@ -18,6 +18,7 @@
 #include "policies/delta.h"
 #include "policies/edits.h"
 #include "policies/file_set.h"
+#include "policies/nobody.h"
 #include "policies/policies.h"
 
 struct plan {
@@ -213,9 +214,10 @@ struct bh_answer bh_core_policy_apply(
 			a = carry_out(c, &p, &change);
 		if (a.status == 0)
 			a = bh_answer_json(
-				200, json_pack("{s:I, s:s, s:b, s:O, s:o}", "generation",
+				200, json_pack("{s:I, s:s, s:b, s:O, s:o, s:o}", "generation",
 					     (json_int_t)c->generation, "sha256", c->sha256,
-					     "dry_run", dry_run, "policies", p.list, "confirm",
+					     "dry_run", dry_run, "policies", p.list, "warnings",
+					     bh_core_policies_of_nobody(c, p.new), "confirm",
 					     bh_core_confirm_json(c)));
 	}
 	plan_finish(&p);
@@ -252,9 +254,10 @@ struct bh_answer bh_core_policy_plan(struct bh_core *c, const json_t *body)
 		bh_digest_hex(p.set->sha256, sha);
 		json_t *delta = bh_core_delta_json(c, p.set);
 		a = bh_answer_json(200,
-			json_pack("{s:I, s:s, s:s, s:b, s:O, s:o}", "generation",
+			json_pack("{s:I, s:s, s:s, s:b, s:O, s:o, s:o}", "generation",
 				(json_int_t)c->generation, "sha256", c->sha256, "planned_sha256",
-				sha, "changes", p.edits.n > 0, "policies", p.list, "delta", delta));
+				sha, "changes", p.edits.n > 0, "policies", p.list, "warnings",
+				bh_core_policies_of_nobody(c, p.new), "delta", delta));
 		if (since)
 			json_object_set_new(a.json, "replay",
 				json_integer((json_int_t)bh_core_replay_start(c, p.set, since)));

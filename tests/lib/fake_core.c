@@ -345,6 +345,7 @@ struct bh_answer bh_core_policy_apply(
 		8, "sha256", "fedcba98", "dry_run", json_is_true(json_object_get(body, "dry_run")),
 		"policies", "policy", "shop/web", "namespace", "shop", "name", "web", "action",
 		"changed", "files", files, "actor", actor(who));
+	json_object_set_new(o, "warnings", json_pack("[s]", "shop/web selects \033nobody"));
 	json_object_set(o, "comment", json_object_get(body, "comment"));
 	json_object_set(o, "prune", json_object_get(body, "prune"));
 	if (json_object_get(body, "confirm_within"))

@@ -185,6 +185,30 @@ def test_killed_in_the_middle_of_a_change(lab):
             raise Failure(f"round {n}: what is enforced is not what is shown")
 
 
+def test_a_policy_that_selects_nobody_is_told(lab):
+    """The namespace forgotten, a label in another case: it would be in force and protect nobody."""
+    web, api, db = shop(lab, mode="enforce", namespaces={"shop": {"env": "prod"}})
+    cluster = ("apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: c%d}\n"
+               "spec: {tier: Baseline, priority: 1, subject: {namespaces: {matchLabels: {env: %s}}}}\n")
+    wanted = {
+        "forgotten": (DB.replace(", namespace: shop", "") % "web", "no workload is in namespace default, which is what a "
+                      "policy without metadata.namespace is about"),
+        "case": (DB.replace("name: db", "name: case").replace("app: db", "app: Db") % "web",
+                 "shop/case selects nobody who is there now: no workload in shop matches app=Db"),
+        "cluster": (cluster % (1, "prd"), "cnp:c1 selects nobody"),
+        "right": (DB.replace("name: db", "name: right") % "web", None),
+        "rightcluster": (cluster % (2, "prod"), None)}
+    for verb in (["plan"], ["apply", "--dry-run"], ["apply"], ["apply"]):  # the last time nothing changes
+        for name, (text, why) in wanted.items():
+            r = lab.cli("policy", *verb, lab.write(name + ".txt", text), check=False)
+            if r.returncode or (why not in r.stderr if why else r.stderr):
+                raise Failure(f"policy {verb} of {name}: {r.returncode}, {r.stderr!r}")
+    many = "".join("---\n" + DB.replace("name: db", f"name: n{i}").replace("app: db", "app: x") % "web" for i in range(20))
+    told = lab.api("policy", "apply", lab.write("many.txt", many))["warnings"]
+    if len(told) != 9 or told[8] != "so do 12 more":
+        raise Failure(f"told of many: {told}")
+
+
 def switches(lab):
     """What is switched in the node: its sysctls, and the options of its bridges."""
     text = run("nsenter", "--net=/run/netns/" + lab.node, "sysctl", "-a")
