@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A stay as long as it is there: its marks, its addresses, and where it is found. */
+/* A stay as long as it is there: its marks, addresses and images, and where it is found. */
 #include "core/state.h"
 #include "history/history.h"
 #include "inventory/idmap.h"
@@ -28,6 +28,7 @@ char *bh_history_mark(const struct bh_core *c, const struct bh_workload *w)
 void bh_history_entry_free(struct bh_history_entry *e)
 {
 	bh_workload_unref(e->w);
+	bh_workload_unref(e->images);
 	free(e->mark);
 	free(e->addr);
 	free(e);
@@ -89,10 +90,69 @@ void bh_history_note_addrs(struct bh_history_entry *e, const struct bh_workload 
 				add_addr(e, &w->iface[i].addr[k], now);
 }
 
+static struct bh_run_image image_at(const struct bh_workload *w, size_t i)
+{
+	return i ? w->others.item[i - 1] : (struct bh_run_image){w->image, w->digest};
+}
+
+/* All that b says of one of its images, a says as well. */
+static bool says(const struct bh_workload *a, const struct bh_run_image *b)
+{
+	bool found = !b->image && !b->digest;
+	for (size_t i = 0; i <= a->others.n && !found; i++) {
+		const struct bh_run_image x = image_at(a, i);
+		found = (!b->image || bh_streq(x.image, b->image)) &&
+			(!b->digest || bh_streq(x.digest, b->digest));
+	}
+	return found;
+}
+
+static bool says_all(const struct bh_workload *a, const struct bh_workload *b)
+{
+	bool all = true;
+	for (size_t i = 0; i <= b->others.n && all; i++) {
+		const struct bh_run_image x = image_at(b, i);
+		all = says(a, &x);
+	}
+	return all;
+}
+
+/* A stand-in with the images of both, those of w first. */
+static struct bh_workload *with_images_of(
+	const struct bh_workload *w, const struct bh_workload *old)
+{
+	struct bh_workload *both = bh_workload_new();
+	const struct bh_run_image first = image_at(w, 0);
+	both->image = bh_xstrdup(w->image);
+	both->digest = bh_xstrdup(w->digest);
+	bh_images_copy(&both->others, &w->others);
+	for (size_t i = 0; i <= old->others.n; i++) {
+		const struct bh_run_image x = image_at(old, i);
+		if (!says(w, &x))
+			bh_images_add(&both->others, &first, &x);
+	}
+	return both;
+}
+
+/* The containers of a pod end one by one, and may be gone from the runtime's list before the pod
+ * is: what is told of it last is not all that it was. */
+void bh_history_note_images(struct bh_history_entry *e, struct bh_workload *w)
+{
+	struct bh_workload *old = e->images;
+	if (says_all(w, old))
+		e->images = bh_workload_ref(w);
+	else if (says_all(old, w))
+		return;
+	else
+		e->images = with_images_of(w, old);
+	bh_workload_unref(old);
+}
+
 struct bh_history_entry *bh_history_add(struct bh_core *c, struct bh_workload *w)
 {
 	struct bh_history_entry *e = bh_xcalloc(1, sizeof(*e));
 	e->w = bh_workload_ref(w);
+	e->images = bh_workload_ref(w);
 	e->generation = w->generation;
 	e->mark = bh_history_mark(c, w);
 	e->there = true;

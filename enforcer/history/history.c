@@ -77,6 +77,7 @@ static void go_on(struct bh_core *c, struct bh_history_entry *e, struct bh_workl
 	bh_workload_ref(w);
 	bh_workload_unref(e->w);
 	e->w = w;
+	bh_history_note_images(e, w);
 	bh_history_dirty(&c->history, e);
 }
 

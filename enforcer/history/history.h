@@ -11,6 +11,7 @@
 struct bh_history_entry {
 	uint64_t number;
 	struct bh_workload *w; /* a reference: as it was last seen */
+	struct bh_workload *images; /* a reference, mostly to the same: all that ran in it */
 	uint64_t generation; /* of the last network namespace that it was seen with; 0: none */
 	char *mark; /* of the same; see bh_history_mark */
 	int64_t started, stopped; /* µs */
@@ -71,6 +72,8 @@ void bh_history_entry_free(struct bh_history_entry *e); /* not the older ones */
 void bh_history_dirty(struct bh_history *h, struct bh_history_entry *e); /* is to be written */
 /* Its addresses are those of w, from now (µs) on. */
 void bh_history_note_addrs(struct bh_history_entry *e, const struct bh_workload *w, int64_t now);
+/* The images of w run in it, too. */
+void bh_history_note_images(struct bh_history_entry *e, struct bh_workload *w);
 /* Its entry, if it is there; NULL: it is not. */
 struct bh_history_entry *bh_history_there(const struct bh_core *c, const struct bh_workload *w);
 void bh_history_each(struct bh_core *c,

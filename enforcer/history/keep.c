@@ -48,16 +48,16 @@ int bh_core_history_load(struct bh_core *c)
 
 static int put(struct bh_core *c, const struct bh_history_entry *e)
 {
-	const struct bh_workload *w = e->w;
+	const struct bh_workload *w = e->w, *images = e->images;
 	return bh_store_put_stay(c->store, &(struct bh_stay){
 						   .number = e->number,
 						   .id = w->id,
 						   .runtime = w->runtime,
 						   .name = w->name,
 						   .namespace = w->namespace,
-						   .image = w->image,
-						   .digest = w->digest,
-						   .others = w->others,
+						   .image = images->image,
+						   .digest = images->digest,
+						   .others = images->others,
 						   .labels = w->labels,
 						   .mark = e->mark,
 						   .started = e->started,

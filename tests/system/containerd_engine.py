@@ -30,7 +30,7 @@ class Pod:
 
 class Containerd(Service):
     def __init__(self, lab):
-        self.lab, self.proc, self.pods, self.configs = lab, None, [], {}
+        self.lab, self.proc, self.pods, self.configs, self.idents = lab, None, [], {}, {}
         self.root = tempfile.mkdtemp(prefix="bulkhead-containerd-")
         self.sock = self.root + "/containerd.sock"
         os.makedirs(self.root + "/cni")
@@ -128,6 +128,10 @@ disabled_plugins = {json.dumps(list(disabled))}
                     (9, {"io.kubernetes.container.name": name}), (10, notes))
         ident = unpb(self.call("CreateContainer", pb((1, pod), (2, config), (3, self.configs[pod]))))[1][0]
         self.call("StartContainer", pb((1, ident)))
+        self.idents[pod, name] = ident
+
+    def end_container(self, pod, name):
+        self.call("StopContainer", pb((1, self.idents[pod.id, name])))
 
     def remove(self, pod):
         ident = getattr(pod, "id", pod)

@@ -110,7 +110,10 @@ def test_whole_job(lab, runtime):
     wait_for("the runtime is back", lambda: not problem(lab, runtime.sock), 30)
     lab.expect(traffic + denied)
 
-    # Gone is gone, with all its images on record; its namesake is another, and governed like it.
+    # Gone is gone, with all its images on record, although one of its containers ended before the other; its
+    # namesake is another, and governed like it.
+    runtime.end_container(web, "main")
+    wait_for("only the sidecar", lambda: [i["image"] for i in known(lab, "web")["images"]] == [PROXY])
     runtime.remove(web)
     wait_for("web gone", lambda: not named(lab, "web"))
     gone = [w for w in lab.api("ps", "--all", "--image", PROXY)["workloads"] if w["state"] == "gone"]

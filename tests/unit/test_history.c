@@ -231,6 +231,62 @@ static void test_changes_go_on(void **state BH_UNUSED)
 	end(r, false);
 }
 
+static void now_with_images(struct run *r, const char *const *image, size_t n)
+{
+	struct bh_inventory *inv = bh_inventory_new();
+	struct bh_workload *w = make(&web);
+	free(w->image);
+	w->image = n ? bh_xstrdup(image[0]) : NULL;
+	const struct bh_run_image first = {.image = w->image};
+	for (size_t i = 1; i < n; i++)
+		bh_images_add(
+			&w->others, &first, &(struct bh_run_image){(char *)image[i], "sha256:0"});
+	bh_inventory_add(inv, w);
+	bh_inventory_seal(inv);
+	follow(r, inv);
+}
+
+static bool show_images(const struct bh_stay *y, void *arg)
+{
+	bh_buf_printf(arg, "%s", y->image ? y->image : "-");
+	for (size_t i = 0; i < y->others.n; i++)
+		bh_buf_printf(arg, " %s", y->others.item[i].image);
+	return true;
+}
+
+static void expect_images(struct run *r, const char *want)
+{
+	struct bh_buf bh_autobuf b = {0};
+	bh_core_history_save(&r->c);
+	assert_int_equal(bh_store_list_stays(r->c.store, BH_STAY_ID, "", 1, show_images, &b), 0);
+	assert_string_equal(b.s ? b.s : "", want);
+}
+
+#define WITH(...)                                                                                  \
+	now_with_images(r, (const char *const[]){__VA_ARGS__},                                     \
+		sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+/* A pod's containers end one by one: who is gone had the images of all. */
+static void test_images_of_all_its_time(void **state BH_UNUSED)
+{
+	struct run *r = begin("boot");
+	WITH("main:1", "proxy:1");
+	expect_images(r, "main:1 proxy:1");
+	WITH("proxy:1");
+	expect_images(r, "main:1 proxy:1");
+	now_with_images(r, NULL, 0);
+	expect_images(r, "main:1 proxy:1");
+	WITH("main:2", "proxy:1"); /* replaced in place */
+	expect_images(r, "main:2 proxy:1 main:1");
+	commit(r);
+	end(r, true);
+	r = begin("boot");
+	WITH("main:2");
+	now_there(r, NULL, 0);
+	expect_images(r, "main:2 proxy:1 main:1");
+	end(r, false);
+}
+
 static void test_addresses_are_bounded(void **state BH_UNUSED)
 {
 	struct run *r = begin("boot");
@@ -352,6 +408,7 @@ int main(void)
 		TEST(test_started_again_is_another_stay),
 		TEST(test_namespace_made_again),
 		TEST(test_changes_go_on),
+		TEST(test_images_of_all_its_time),
 		TEST(test_addresses_are_bounded),
 		TEST(test_the_daemon_is_killed),
 		TEST(test_killed_before_the_first_inventory),
