@@ -114,7 +114,7 @@ void bh_core_cache_offer(struct bh_core *c, const struct bh_event *e)
 	want(c, (size_t)(x - k->mirror.item));
 }
 
-void bh_core_write_tuple(const struct bh_flow *f, struct bh_value v[static 4])
+static void write_tuple(const struct bh_flow *f, struct bh_value v[static 4])
 {
 	v[0] = bh_value_addr(&f->src);
 	v[1] = bh_value_addr(&f->dst);
@@ -136,7 +136,7 @@ static void send_set(struct bh_core *c, bool deny, bool v6, size_t n)
 		struct bh_cached *x = &k->mirror.item[k->wanted[i]];
 		if (x->deny != deny || (x->flow.src.family == BH_IPV6) != v6)
 			continue;
-		bh_core_write_tuple(&x->flow, &k->value[4 * count++]);
+		write_tuple(&x->flow, &k->value[4 * count++]);
 		x->sent = true;
 		x->sent_at = bh_clock_now();
 		x->expires_ms = uv_now(c->loop) + (set ? set->timeout_s * 1000 : 0);
@@ -260,12 +260,14 @@ void bh_core_cache_forget(struct bh_core *c)
 /* Another state whose rules are the same: nothing was sent that would have emptied the sets. */
 int bh_core_cache_flush(struct bh_core *c, struct bh_nft_error *err)
 {
-	struct bh_change change[4];
+	static const char *const name[] = {
+		"echo4", "echo6", "cache-allow4", "cache-allow6", "cache-deny4", "cache-deny6"};
+	struct bh_change change[BH_ARRAY_SIZE(name)];
 	struct bh_diff diff = {.change = change};
-	if (c->cache.mirror.n == c->cache.n_wanted)
+	if (c->cache.mirror.n == c->cache.n_wanted && c->echo.n == 0)
 		return 0; /* nothing is in */
-	for (int i = 0; i < 4; i++) {
-		const struct bh_set *set = find_set(c, i & 1, i & 2);
+	for (size_t i = 0; c->installed && i < BH_ARRAY_SIZE(name); i++) {
+		const struct bh_set *set = bh_ruleset_find_set(c->installed, name[i]);
 		if (set)
 			change[diff.n++] =
 				(struct bh_change){.kind = BH_CHANGE_FLUSH_SET, .set = set};
@@ -283,8 +285,8 @@ json_t *bh_core_cache_json(const struct bh_core *c)
 
 void bh_core_cache_init(struct bh_core *c)
 {
-	bh_mirror_init(&c->cache.mirror);
-	bh_mirror_init(&c->echo);
+	bh_mirror_init(&c->cache.mirror, false);
+	bh_mirror_init(&c->echo, true);
 	uv_timer_init(c->loop, &c->cache.send_timer);
 	uv_timer_init(c->loop, &c->cache.read_timer);
 	c->cache.send_timer.data = c->cache.read_timer.data = c;

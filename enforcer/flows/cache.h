@@ -30,6 +30,4 @@ void bh_core_cache_read(struct bh_core *c); /* counters → records */
 void bh_core_cache_before_commit(struct bh_core *c);
 int bh_core_cache_flush(struct bh_core *c, struct bh_nft_error *err);
 void bh_core_cache_forget(struct bh_core *c);
-/* A flow as the cache's sets name it. */
-void bh_core_write_tuple(const struct bh_flow *f, struct bh_value v[static 4]);
 json_t *bh_core_cache_json(const struct bh_core *c);

@@ -7,9 +7,9 @@
 
 #define FIRST 256
 
-void bh_mirror_init(struct bh_mirror *m)
+void bh_mirror_init(struct bh_mirror *m, bool by_sport)
 {
-	*m = (struct bh_mirror){.seed = BH_HASH_SEED};
+	*m = (struct bh_mirror){.seed = BH_HASH_SEED, .by_sport = by_sport};
 	uint64_t seed;
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed))
 		m->seed ^= seed;
@@ -25,28 +25,31 @@ void bh_mirror_finish(struct bh_mirror *m)
 void bh_mirror_clear(struct bh_mirror *m)
 {
 	uint64_t seed = m->seed;
+	bool by_sport = m->by_sport;
 	bh_mirror_finish(m); /* a flood's memory is given back */
 	m->seed = seed;
+	m->by_sport = by_sport;
 }
 
 static uint64_t hash(const struct bh_mirror *m, const struct bh_flow *f)
 {
 	uint64_t h = bh_hash(&f->src, sizeof(f->src), m->seed);
 	h = bh_hash(&f->dst, sizeof(f->dst), h);
-	const uint16_t rest[] = {f->proto, f->dport};
+	const uint16_t rest[] = {f->proto, f->dport, m->by_sport ? f->sport : 0};
 	return bh_hash(rest, sizeof(rest), h);
 }
 
-static bool same(const struct bh_flow *a, const struct bh_flow *b)
+static bool same(const struct bh_mirror *m, const struct bh_flow *a, const struct bh_flow *b)
 {
-	return a->dport == b->dport && a->proto == b->proto && bh_addr_eq(&a->src, &b->src) &&
+	return a->dport == b->dport && a->proto == b->proto &&
+	       (!m->by_sport || a->sport == b->sport) && bh_addr_eq(&a->src, &b->src) &&
 	       bh_addr_eq(&a->dst, &b->dst);
 }
 
 static size_t place(const struct bh_mirror *m, const struct bh_flow *f)
 {
 	size_t i = hash(m, f) & m->mask;
-	while (m->slot[i] && !same(&m->item[m->slot[i] - 1].flow, f))
+	while (m->slot[i] && !same(m, &m->item[m->slot[i] - 1].flow, f))
 		i = (i + 1) & m->mask;
 	return i;
 }

@@ -10,7 +10,7 @@
 #define BH_MIRROR_MAX 16384
 
 struct bh_cached {
-	struct bh_flow flow; /* of the packet that was decided; its source port is not in the key */
+	struct bh_flow flow; /* of the packet that was decided */
 	struct bh_decision decision; /* indexes belong to the snapshot in force */
 	bool deny;
 	bool sent; /* else it waits to be */
@@ -28,12 +28,14 @@ struct bh_mirror {
 	uint32_t *slot; /* index + 1; 0 = empty */
 	size_t mask;
 	uint64_t seed;
+	bool by_sport; /* the source port is part of the key */
 };
 
-void bh_mirror_init(struct bh_mirror *m);
+void bh_mirror_init(struct bh_mirror *m, bool by_sport);
 void bh_mirror_finish(struct bh_mirror *m);
 void bh_mirror_clear(struct bh_mirror *m);
-/* By addresses, protocol and destination port. Valid until the next add, expire or clear. */
+/* By addresses, protocol and destination port (by_sport: both ports). Valid until the next add,
+ * expire or clear. */
 struct bh_cached *bh_mirror_find(const struct bh_mirror *m, const struct bh_flow *f);
 /* Must not be there. NULL: full. Indexes stay until expire. */
 struct bh_cached *bh_mirror_add(struct bh_mirror *m, const struct bh_flow *f);

@@ -135,7 +135,7 @@ static void on_timer(uv_timer_t *t)
 
 void bh_core_passed_init(struct bh_core *c)
 {
-	bh_mirror_init(&c->passed.mirror);
+	bh_mirror_init(&c->passed.mirror, false);
 	uv_timer_init(c->loop, &c->passed.timer);
 	c->passed.timer.data = c;
 	uv_timer_start(&c->passed.timer, on_timer, READ_MS, 0);

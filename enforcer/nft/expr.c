@@ -16,7 +16,8 @@
 #include <net/if.h>
 #include <netinet/ip6.h>
 
-#define CT_STATE_ESTABLISHED 2 /* NF_CT_STATE_BIT() of the kernel */
+#define CT_STATE_INVALID 1 /* NF_CT_STATE_BIT() of the kernel */
+#define CT_STATE_ESTABLISHED 2
 #define CT_STATE_RELATED 4
 #define CT_STATE_NEW 8
 #define TCP_FLAGS_OFFSET 13
@@ -434,8 +435,8 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 	case BH_MATCH_IP_OPTION:
 		match_ip_option(r, m, known);
 		return 0;
-	case BH_MATCH_CT_NEW:
-		match_ct_bits(r, NFT_CT_STATE, CT_STATE_NEW);
+	case BH_MATCH_CT_UNKNOWN:
+		match_ct_bits(r, NFT_CT_STATE, CT_STATE_INVALID | CT_STATE_NEW);
 		return 0;
 	case BH_MATCH_CT_DNAT:
 		match_ct_bits(r, NFT_CT_STATUS, IPS_DST_NAT);

@@ -2,27 +2,29 @@
 /*
  * What comes back of a flow that was cut. Datagrams have no beginning: the next one that the server
  * pushes to the client's port looks like a new flow of the server's own, which may well be allowed,
- * and the client's denied ones would be answers to it. TCP's streams in the middle are refused by
- * the rules; of datagrams only we know which flow they belonged to. So the way back is denied as
- * well, in the kernel's cache, for as long as the cut flow stays denied and ten minutes at most.
+ * and the client's denied ones would be answers to it; and to conntrack a HEARTBEAT of SCTP is the
+ * beginning of an association. TCP's streams in the middle are refused by the rules; of these only
+ * we know which flow they belonged to. So the way back, with both its ports, is denied as well, in
+ * the kernel, for as long as the cut flow stays denied and a day at most.
  *
- * Only ways back to ephemeral ports: to a port that offers a service (both ends of a gossip
- * protocol use the same one) the server's flow is one in its own right.
+ * Not where both ends use the same port (gossip protocols do), or there are no ports (GRE, ESP):
+ * the server's flow is one in its own right then.
  */
 #include "revoke/echo.h"
 
 #include <errno.h>
 
+#include <bulkhead/engine.h>
+
 #include "audit/audit.h"
 #include "core/state.h"
-#include "flows/cache.h"
 #include "flows/mirror.h"
 #include "nft/nft.h"
 #include "verdict/snapshot.h"
 
-#define KEEP_MS 600000
-#define EPHEMERAL 32768 /* net.ipv4.ip_local_port_range begins here by default */
+#define KEEP_MS (BH_ECHO_S * 1000ull)
 #define SEND_MAX 1000
+#define PARTS 5
 
 static struct bh_flow turned(const struct bh_flow *f)
 {
@@ -33,20 +35,19 @@ static struct bh_flow turned(const struct bh_flow *f)
 		.dport = f->sport};
 }
 
+bool bh_core_echo_may_be(const struct bh_flow *f)
+{
+	return (f->proto == BH_UDP || f->proto == BH_SCTP) && f->dport != f->sport;
+}
+
 void bh_core_echo_cut(struct bh_core *c, const struct bh_flow *cut)
 {
 	const struct bh_flow back = turned(cut);
-	if (cut->proto != BH_UDP || cut->sport < EPHEMERAL || cut->dport == cut->sport ||
-		bh_mirror_find(&c->echo, &back))
+	if (!bh_core_echo_may_be(&back) || bh_mirror_find(&c->echo, &back))
 		return;
 	struct bh_cached *x = bh_mirror_add(&c->echo, &back);
 	if (x) /* full: what is beyond is cut this once */
 		x->expires_ms = uv_now(c->loop) + KEEP_MS;
-}
-
-bool bh_core_echo_may_be(const struct bh_flow *f)
-{
-	return f->proto == BH_UDP && f->dport >= EPHEMERAL;
 }
 
 bool bh_core_echo_is(const struct bh_core *c, const struct bh_flow *f)
@@ -54,13 +55,21 @@ bool bh_core_echo_is(const struct bh_core *c, const struct bh_flow *f)
 	return bh_mirror_find(&c->echo, f) != NULL;
 }
 
+static void write_flow(const struct bh_flow *f, struct bh_value v[static PARTS])
+{
+	v[0] = bh_value_addr(&f->src);
+	v[1] = bh_value_addr(&f->dst);
+	v[2] = bh_value_u8(f->proto);
+	v[3] = bh_value_u16(f->sport);
+	v[4] = bh_value_u16(f->dport);
+}
+
 static int send_family(struct bh_core *c, uint8_t family)
 {
-	static struct bh_value value[4 * SEND_MAX]; /* the loop's thread only */
-	const struct bh_set *set =
-		c->installed ? bh_ruleset_find_set(c->installed,
-				       family == BH_IPV4 ? "cache-deny4" : "cache-deny6")
-			     : NULL;
+	static struct bh_value value[PARTS * SEND_MAX]; /* the loop's thread only */
+	const struct bh_set *set = c->installed ? bh_ruleset_find_set(c->installed,
+							  family == BH_IPV4 ? "echo4" : "echo6")
+						: NULL;
 	struct bh_nft_error err = {0};
 	size_t n = 0;
 	int r = 0;
@@ -68,7 +77,7 @@ static int send_family(struct bh_core *c, uint8_t family)
 	for (size_t i = 0; set && i < c->echo.n && r >= 0; i++) {
 		struct bh_cached *x = &c->echo.item[i];
 		if (x->flow.src.family == family && !x->sent) {
-			bh_core_write_tuple(&x->flow, &value[4 * n++]);
+			write_flow(&x->flow, &value[PARTS * n++]);
 			x->sent = true;
 		}
 		if (n == SEND_MAX || (n && i + 1 == c->echo.n)) {

@@ -62,6 +62,7 @@ void bh_engine_explain(const struct bh_engine *e, const struct bh_flow *f, struc
 
 /* The kernel's ruleset of this artefact (returns owned). See ruleset.h and rules/compile/emit.c. */
 #define BH_CACHE_DENY_S 10 /* how long the kernel answers for the daemon, seconds */
+#define BH_ECHO_S 86400 /* and denies the way back of a flow that was cut */
 #define BH_CACHE_ALLOW_S 60
 #define BH_PASSED_S 30 /* how long the kernel remembers a flow that a rule allowed, seconds */
 struct bh_emit_opts {

@@ -91,7 +91,7 @@ enum bh_match_kind {
 	BH_MATCH_NFPROTO, /* meta nfproto ipv4|ipv6 (family) */
 	BH_MATCH_CT_ESTABLISHED, /* ct state established */
 	BH_MATCH_CT_RELATED, /* ct state related */
-	BH_MATCH_CT_NEW, /* ct state new */
+	BH_MATCH_CT_UNKNOWN, /* ct state invalid,new: no packet of a flow that is known */
 	BH_MATCH_CT_DNAT, /* ct status dnat: its destination was rewritten */
 	BH_MATCH_CT_CONFIRMED, /* ct status confirmed: not the first packet of its flow */
 	BH_MATCH_CT_REPLY, /* ct direction reply */

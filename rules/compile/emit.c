@@ -148,13 +148,25 @@ static void emit_self(struct bh_chain *c)
 
 /* After a revocation a packet in mid-stream must not make the flow new again, from either side:
  * conntrack picks up streams (nf_conntrack_tcp_loose), so they are refused where somebody enforces.
- */
+ * Where it does not, they are invalid, and the way back that a policy allows would still bring what
+ * the server has to send. */
 static void emit_mid_stream(struct bh_chain *c)
 {
 	struct bh_rule *r = bh_chain_add(c, "no mid-stream pick-up");
-	bh_rule_match(r, BH_MATCH_CT_NEW);
+	bh_rule_match(r, BH_MATCH_CT_UNKNOWN);
 	bh_rule_match(r, BH_MATCH_TCP_NOT_SYN)->proto = IPPROTO_TCP;
 	bh_emit_go(r, BH_ACT_JUMP, "mid-stream");
+}
+
+/* Errors alone. A connection that a helper expects (FTP's data) is decided like any other that is
+ * new: whom to expect is what a packet said, and what a rule can see of it names its own two ends,
+ * not those of the flow that announced it. */
+static void emit_related_jump(struct bh_chain *c, uint8_t proto)
+{
+	struct bh_rule *r = bh_chain_add(c, NULL);
+	bh_rule_match(r, BH_MATCH_CT_RELATED);
+	bh_rule_match(r, BH_MATCH_L4PROTO)->proto = proto;
+	bh_emit_go(r, BH_ACT_JUMP, "related");
 }
 
 static struct bh_chain *base_chain(struct bh_emit *m, const char *name, enum bh_hook hook)
@@ -164,9 +176,8 @@ static struct bh_chain *base_chain(struct bh_emit *m, const char *name, enum bh_
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	bh_rule_match(r, BH_MATCH_CT_ESTABLISHED);
 	r->action = BH_ACT_ACCEPT;
-	r = bh_chain_add(c, NULL);
-	bh_rule_match(r, BH_MATCH_CT_RELATED);
-	bh_emit_go(r, BH_ACT_JUMP, "related");
+	emit_related_jump(c, IPPROTO_ICMP);
+	emit_related_jump(c, IPPROTO_ICMPV6);
 	emit_mid_stream(c);
 	if (m->e->plan->opts.reject) {
 		struct bh_match *mark;

@@ -18,44 +18,62 @@ static const char *of(enum bh_family family, const char *v4, const char *v6)
 
 /* --- the cache --- */
 
-static const uint8_t tuple_read[] = {BH_READ_SADDR, BH_READ_DADDR, BH_READ_L4PROTO, BH_READ_DPORT};
+static const uint8_t tuple_read[] = {BH_READ_SADDR, BH_READ_DADDR, BH_READ_L4PROTO, BH_READ_DPORT},
+		     echo_read[] = {BH_READ_SADDR, BH_READ_DADDR, BH_READ_L4PROTO, BH_READ_SPORT,
+			     BH_READ_DPORT};
+
+static struct bh_rule *cached(
+	struct bh_chain *c, const char *set, enum bh_family family, const uint8_t *read, size_t n)
+{
+	struct bh_rule *r = bh_chain_add(c, NULL);
+	bh_rule_match_parts(r, BH_MATCH_CONCAT_SET, (uint8_t)family, set, read, n);
+	r->counter = true;
+	return r;
+}
+
+static void deny(const struct bh_emit *m, struct bh_rule *r)
+{
+	if (m->e->plan->opts.reject)
+		bh_emit_go(r, BH_ACT_GOTO, "refuse");
+	else
+		r->action = BH_ACT_DROP;
+}
 
 /* Verdicts on tuples that the daemon has given lately. Both directions were evaluated for them, so
- * they may stand before the groups; threats and quarantine stand before them. */
+ * they may stand before the groups; threats and quarantine stand before them. First the ways back
+ * of flows that were cut, of which no verdict knows. */
 void bh_emit_cache(const struct bh_emit *m, struct bh_chain *c)
 {
 	for (int family = BH_IPV4; family <= BH_IPV6; family += 2) {
 		enum bh_family f = (enum bh_family)family;
-		struct bh_rule *r = bh_chain_add(c, NULL);
-		bh_rule_match_parts(r, BH_MATCH_CONCAT_SET, (uint8_t)family,
-			of(f, "cache-deny4", "cache-deny6"), tuple_read, BH_ARRAY_SIZE(tuple_read));
-		r->counter = true;
-		if (m->e->plan->opts.reject)
-			bh_emit_go(r, BH_ACT_GOTO, "refuse");
-		else
-			r->action = BH_ACT_DROP;
-		r = bh_chain_add(c, NULL);
-		bh_rule_match_parts(r, BH_MATCH_CONCAT_SET, (uint8_t)family,
-			of(f, "cache-allow4", "cache-allow6"), tuple_read,
-			BH_ARRAY_SIZE(tuple_read));
-		r->counter = true;
-		r->action = BH_ACT_ACCEPT;
+		deny(m, cached(c, of(f, "echo4", "echo6"), f, echo_read, BH_ARRAY_SIZE(echo_read)));
+		deny(m, cached(c, of(f, "cache-deny4", "cache-deny6"), f, tuple_read,
+				BH_ARRAY_SIZE(tuple_read)));
+		cached(c, of(f, "cache-allow4", "cache-allow6"), f, tuple_read,
+			BH_ARRAY_SIZE(tuple_read))
+			->action = BH_ACT_ACCEPT;
 	}
 }
 
 void bh_emit_cache_sets(struct bh_ruleset *rs)
 {
-	static const uint8_t part[] = {BH_PART_ADDR, BH_PART_ADDR, BH_PART_PROTO, BH_PART_SERVICE};
+	static const uint8_t part[] = {
+		BH_PART_ADDR, BH_PART_ADDR, BH_PART_PROTO, BH_PART_SERVICE, BH_PART_SERVICE};
 	static const struct {
 		const char *name[2], *comment;
 		uint32_t timeout_s;
-	} set[] = {{{"cache-deny4", "cache-deny6"}, "flows denied lately", BH_CACHE_DENY_S},
-		{{"cache-allow4", "cache-allow6"}, "flows allowed lately", BH_CACHE_ALLOW_S}};
+		size_t n;
+	} set[] = {{{"echo4", "echo6"}, "ways back of flows that were cut", BH_ECHO_S,
+			   BH_ARRAY_SIZE(echo_read)},
+		{{"cache-deny4", "cache-deny6"}, "flows denied lately", BH_CACHE_DENY_S,
+			BH_ARRAY_SIZE(tuple_read)},
+		{{"cache-allow4", "cache-allow6"}, "flows allowed lately", BH_CACHE_ALLOW_S,
+			BH_ARRAY_SIZE(tuple_read)}};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(set); i++)
 		for (int v6 = 0; v6 < 2; v6++) {
-			struct bh_set *s = bh_ruleset_add_concat_set(rs, set[i].name[v6],
-				BH_TABLE_INET, v6 ? BH_IPV6 : BH_IPV4, part, BH_ARRAY_SIZE(part),
-				set[i].comment);
+			struct bh_set *s =
+				bh_ruleset_add_concat_set(rs, set[i].name[v6], BH_TABLE_INET,
+					v6 ? BH_IPV6 : BH_IPV4, part, set[i].n, set[i].comment);
 			s->volatile_ = BH_VOLATILE_CACHE;
 			s->counter = true;
 			s->timeout_s = set[i].timeout_s;
@@ -112,7 +130,7 @@ void bh_emit_unknown(struct bh_chain *c, enum bh_match_kind kind)
 	}
 }
 
-/* Only of flows that are new in mid-stream; see emit_mid_stream. */
+/* Only of flows that begin in mid-stream; see emit_mid_stream. */
 static void emit_mid_stream_chain(const struct bh_emit *m)
 {
 	struct bh_chain *c = bh_ruleset_add_chain(
@@ -129,9 +147,8 @@ static void emit_mid_stream_chain(const struct bh_emit *m)
 }
 
 /*
- * Errors about a flow, and connections that a helper expects. Routers send errors about the flows
- * of others, workloads do not: what a workload says of a flow that it has no part in is decided
- * like anything new.
+ * Errors about a flow. Routers send errors about the flows of others, workloads do not: what a
+ * workload says of a flow that it has no part in is decided like anything new.
  */
 static void emit_related(const struct bh_emit *m)
 {

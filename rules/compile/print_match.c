@@ -167,7 +167,7 @@ static void print_prefix(const struct bh_prefix *p, struct bh_buf *out)
 static const char *const word[] = {
 	[BH_MATCH_CT_ESTABLISHED] = "ct state established",
 	[BH_MATCH_CT_RELATED] = "ct state related",
-	[BH_MATCH_CT_NEW] = "ct state new",
+	[BH_MATCH_CT_UNKNOWN] = "ct state invalid,new",
 	[BH_MATCH_CT_DNAT] = "ct status dnat",
 	[BH_MATCH_CT_CONFIRMED] = "ct status confirmed",
 	[BH_MATCH_CT_REPLY] = "ct direction reply",

@@ -20,7 +20,7 @@ static struct bh_flow flow(uint32_t n)
 static void test_find(void **state BH_UNUSED)
 {
 	struct bh_mirror m;
-	bh_mirror_init(&m);
+	bh_mirror_init(&m, false);
 	struct bh_flow f = flow(80);
 	assert_null(bh_mirror_find(&m, &f));
 	struct bh_cached *c = bh_mirror_add(&m, &f);
@@ -45,10 +45,26 @@ static void test_find(void **state BH_UNUSED)
 	bh_mirror_finish(&m);
 }
 
+static void test_find_by_both_ports(void **state BH_UNUSED)
+{
+	struct bh_mirror m;
+	bh_mirror_init(&m, true);
+	struct bh_flow f = flow(80), other = f;
+	other.sport++;
+	struct bh_cached *c = bh_mirror_add(&m, &f);
+	assert_ptr_equal(bh_mirror_find(&m, &f), c);
+	assert_null(bh_mirror_find(&m, &other));
+	assert_non_null(bh_mirror_add(&m, &other));
+	bh_mirror_clear(&m);
+	assert_non_null(bh_mirror_add(&m, &f));
+	assert_null(bh_mirror_find(&m, &other));
+	bh_mirror_finish(&m);
+}
+
 static void test_bounded(void **state BH_UNUSED)
 {
 	struct bh_mirror m;
-	bh_mirror_init(&m);
+	bh_mirror_init(&m, false);
 	for (uint32_t i = 0; i < BH_MIRROR_MAX; i++) {
 		struct bh_flow f = flow(i);
 		assert_non_null(bh_mirror_add(&m, &f));
@@ -65,7 +81,7 @@ static void test_bounded(void **state BH_UNUSED)
 static void test_expire(void **state BH_UNUSED)
 {
 	struct bh_mirror m;
-	bh_mirror_init(&m);
+	bh_mirror_init(&m, false);
 	for (uint32_t i = 0; i < 1000; i++) {
 		struct bh_flow f = flow(i);
 		struct bh_cached *c = bh_mirror_add(&m, &f);
@@ -102,6 +118,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_find_by_both_ports),
 		cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_expire),
 		cmocka_unit_test(test_counters),

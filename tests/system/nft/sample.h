@@ -66,7 +66,7 @@ static inline void add_forward(struct bh_ruleset *rs)
 	match(r, BH_MATCH_CT_ESTABLISHED);
 	r->counter = true;
 	r = rule(c, BH_ACT_DROP, "mid-stream");
-	match(r, BH_MATCH_CT_NEW);
+	match(r, BH_MATCH_CT_UNKNOWN);
 	match(r, BH_MATCH_TCP_NOT_SYN);
 	match_ports(rule(c, BH_ACT_ACCEPT, NULL), BH_MATCH_ICMPV6_TYPES, 58, 2, nd);
 	match_ports(rule(c, BH_ACT_ACCEPT, NULL), BH_MATCH_ICMPV6_TYPES, 58, 1, one);
@@ -138,7 +138,7 @@ static const char sample_text[] =
 	"\tchain forward {\n"
 	"\t\ttype filter hook forward priority filter - 10; policy accept;\n"
 	"\t\tct state established counter accept comment \"established\"\n"
-	"\t\tct state new tcp flags != syn / fin,syn,rst,ack drop comment \"mid-stream\"\n"
+	"\t\tct state invalid,new tcp flags != syn / fin,syn,rst,ack drop comment \"mid-stream\"\n"
 	"\t\ticmpv6 type { nd-router-solicit, nd-neighbor-solicit } accept\n"
 	"\t\ticmpv6 type nd-neighbor-advert accept\n"
 	"\t\tip saddr . ip daddr @pass_4 drop\n"

@@ -208,7 +208,7 @@ static void add_address_rules(struct bh_chain *c)
 	match_prefix(counting(c, "v6"), BH_MATCH_SADDR_PREFIX, "::/0");
 	match(counting(c, "ipv4"), BH_MATCH_NFPROTO)->family = BH_IPV4;
 	match(counting(c, "lo"), BH_MATCH_IIF_LO);
-	match(counting(c, "new"), BH_MATCH_CT_NEW);
+	match(counting(c, "new"), BH_MATCH_CT_UNKNOWN);
 	match(counting(c, "mark"), BH_MATCH_MARK)->mask = UINT32_MAX;
 	add_vmap(c, BH_ACT_VMAP_DADDR, BH_IPV4, "map");
 }
