@@ -88,7 +88,8 @@ static void print_out_of_reach(const json_t *w)
 
 static void print_kernel(const json_t *s)
 {
-	const json_t *k = json_object_get(s, "kernel"), *w = json_object_get(s, "workloads");
+	const json_t *k = json_object_get(s, "kernel"), *w = json_object_get(s, "workloads"),
+		     *t = json_object_get(s, "conntrack");
 	char when[24];
 
 	line("kernel",
@@ -98,6 +99,9 @@ static void print_kernel(const json_t *s)
 		cli_time(cli_str(k, "last_commit"), when));
 	if (cli_str(k, "last_error"))
 		line("", "last commit FAILED: %s", cli_str(k, "last_error"));
+	if (cli_num(t, "max"))
+		line("", "tracks %" JSON_INTEGER_FORMAT " flows of at most %" JSON_INTEGER_FORMAT,
+			cli_num(t, "entries"), cli_num(t, "max"));
 	line("workloads",
 		"%" JSON_INTEGER_FORMAT ": %" JSON_INTEGER_FORMAT " enforced, %" JSON_INTEGER_FORMAT
 		" audited, %" JSON_INTEGER_FORMAT " learning, %" JSON_INTEGER_FORMAT

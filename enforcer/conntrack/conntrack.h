@@ -51,6 +51,15 @@ void bh_ct_found_keep(/* only those for which fn returns true */
 int bh_ct_delete(struct bh_ct *ct, const struct bh_ct_found *f);
 void bh_ct_found_free(struct bh_ct_found *f); /* NULL is fine */
 
+struct bh_ct_fill {
+	uint32_t entries,
+		max; /* of this network namespace; max 0: the kernel (before 4.18) does not say */
+	uint64_t dropped; /* packets, since the namespace was made: mostly of new flows without
+			     room. Each CPU's share begins anew after 2^32. */
+};
+/* A few µs, and some for each CPU. 0 or −errno. */
+int bh_ct_fill(struct bh_ct *ct, struct bh_ct_fill *ret);
+
 /*
  * Asks for single flows of TCP, UDP or SCTP as the forward hook sees them (after DNAT), a few µs
  * each. fn is told of each of the n, with its entry, or NULL: there is none (yet, or any more), or

@@ -17,6 +17,7 @@
 #include "flows/forged.h"
 #include "flows/pace.h"
 #include "flows/passed.h"
+#include "flows/tracking.h"
 #include "history/history.h"
 #include "policies/confirm.h"
 #include "revoke/departed.h"
@@ -104,6 +105,7 @@ struct bh_core {
 	struct bh_answers answers;
 	struct bh_ends ends;
 	struct bh_pace pace;
+	struct bh_tracking tracking;
 	struct bh_forgeries forged;
 	struct bh_departed departed;
 	struct bh_revoking revoking;

@@ -20,6 +20,7 @@
 #include "flows/observe.h"
 #include "flows/pace.h"
 #include "flows/passed.h"
+#include "flows/tracking.h"
 #include "history/history.h"
 #include "history/names.h"
 #include "http/http.h"
@@ -66,6 +67,7 @@ void bh_core_stop(struct bh_core *c)
 			while (bh_core_events_take(c))
 				;
 			bh_core_pace_stop(c);
+			bh_core_tracking_stop(c);
 			bh_core_cache_read(c);
 			bh_core_passed_read(c);
 			if (c->ct)
@@ -140,6 +142,7 @@ void bh_core_free(struct bh_core *c)
 	bh_core_passed_finish(c);
 	bh_core_ends_finish(c);
 	bh_core_pace_finish(c);
+	bh_core_tracking_finish(c);
 	bh_core_forged_finish(c);
 	free(c->departed.addr);
 	free(c->flows.row);

@@ -18,6 +18,7 @@
 #include "flows/flows.h"
 #include "flows/forged.h"
 #include "flows/observe.h"
+#include "flows/tracking.h"
 #include "history/history.h"
 #include "history/names.h"
 #include "learn/learn.h"
@@ -38,6 +39,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	bh_core_sources_tick(c);
 	bh_core_departed_purge(c);
 	bh_core_queues_tick(c);
+	bh_core_tracking_tick(c);
 	bh_core_forged_tick(c);
 	bh_core_bridge_nf(c); /* others switch it off, and runtimes load it long after us */
 	bh_core_bridges(c);

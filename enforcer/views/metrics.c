@@ -6,6 +6,7 @@
 #include "core/queues.h"
 #include "core/sinks.h"
 #include "core/state.h"
+#include "flows/tracking.h"
 #include "learn/learn.h"
 #include "nft/nft.h"
 #include "views/json.h"
@@ -96,6 +97,7 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		bh_buf_printf(&m.text, "bulkhead_workloads{mode=\"%s\"} %lld\n", key[i],
 			(long long)json_integer_value(json_object_get(w, key[i])));
 	json_decref(w);
+	bh_core_tracking_metrics(c, &m.text);
 	bh_core_queues_metrics(c, &m.text);
 	bh_core_sinks_metrics(c, &m.text);
 	return bh_answer_text(200, "text/plain; version=0.0.4", bh_buf_take(&m.text));

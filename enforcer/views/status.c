@@ -13,6 +13,7 @@
 #include "flows/cache.h"
 #include "flows/ends.h"
 #include "flows/pace.h"
+#include "flows/tracking.h"
 #include "history/names.h"
 #include "inventory/inventory.h"
 #include "learn/learn.h"
@@ -295,6 +296,7 @@ struct bh_answer bh_core_status(struct bh_core *c)
 	json_object_set_new(o, "queues", bh_core_queues_json(c));
 	json_object_set_new(o, "cache", bh_core_cache_json(c));
 	json_object_set_new(o, "pace", bh_core_pace_json(c));
+	json_object_set_new(o, "conntrack", bh_core_tracking_json(c, problems));
 	json_object_set_new(o, "stopped", bh_core_stop_json(c, problems));
 	json_object_set_new(o, "flow_ends", bh_core_ends_json(c, problems));
 	json_object_set_new(o, "audit", audit_json(c));
