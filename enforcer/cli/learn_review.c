@@ -70,8 +70,10 @@ static int ask_one(struct cli *cli, const json_t *edge)
 	for (;;) {
 		fputs("[a]ccept, [r]eject, [w]iden to CIDR, [s]kip, [q]uit: ", stdout);
 		fflush(stdout);
-		if (!fgets(line, sizeof(line), stdin))
+		if (!fgets(line, sizeof(line), stdin)) {
+			putchar('\n');
 			return 1;
+		}
 		line[strcspn(line, "\n")] = '\0';
 		if (bh_streq(line, "q"))
 			return 1;

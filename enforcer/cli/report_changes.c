@@ -104,6 +104,8 @@ static char *details(const json_t *rec)
 			bh_buf_printf(&b, "%s%s %.*s", b.len ? "; " : "", shown[i],
 				strlen(v) == 64 ? 12 : 200, v);
 	}
+	if (bh_streq(bh_render_str(rec, "event.action"), "mode.change") && !cli_str(change, "to"))
+		bh_buf_printf(&b, "%scleared", b.len ? "; " : "");
 	if (message)
 		bh_buf_printf(&b, "%s%s", b.len ? "; " : "", message);
 	return take(&b);

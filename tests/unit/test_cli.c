@@ -100,7 +100,8 @@ static void test_report_changes(void **state BH_UNUSED)
 	static const char *const told[] = {
 		"quarantine.rm  success  uid 7, pid 8  workload shop/web",
 		"feed.change    success  uid 7, pid 8  feed drop; change removed",
-		"learn.reset    success  uid 7, pid 8  namespace shop"};
+		"learn.reset    success  uid 7, pid 8  namespace shop",
+		"mode.change    success  uid 7, pid 8  namespace shop; from enforce; cleared"};
 #define BY(action, change)                                                                         \
 	"{\"@timestamp\":\"2026-01-02T03:04:05.000006Z\",\"event\":{\"action\":\"" action          \
 	"\",\"outcome\":\"success\",\"sequence\":1},\"user\":{\"id\":\"7\"},\"process\":{\"pid\":" \
@@ -109,8 +110,9 @@ static void test_report_changes(void **state BH_UNUSED)
 	write_file("changes.jsonl",
 		BY("quarantine.rm", "\"removed\":[{\"workload\":\"shop/web\"}]")
 			BY("feed.change", "\"feed\":\"drop\",\"change\":\"removed\"")
-				BY("feed.update", "\"feed\":\"other\"")
-					BY("learn.reset", "\"namespace\":\"shop\""));
+				BY("feed.update", "\"feed\":\"other\"") BY(
+					"learn.reset", "\"namespace\":\"shop\"") BY("mode.change",
+					"\"namespace\":\"shop\",\"from\":\"enforce\",\"to\":null"));
 #undef BY
 	expect("report changes changes.jsonl", 0, "WHEN (UTC)", "");
 	for (size_t i = 0; i < BH_ARRAY_SIZE(told); i++)
