@@ -311,7 +311,8 @@ const struct cli_command cli_commands[] = {
 	{"explain", "SRC DST PROTO/PORT", "Say which rules decide about a flow, in both directions",
 		"SRC and DST are a workload (namespace/name, name, or the beginning of its id) or "
 		"an\n"
-		"address; PROTO/PORT is tcp/443, udp/53, sctp/9 or icmp.\n"
+		"address; PROTO/PORT is tcp/443, udp/53, sctp/9 or icmp. Exits with 0 whatever the "
+		"verdict.\n"
 		"With --state SRC and DST may be external:NAME and node:NAME too, and no daemon is "
 		"asked.",
 		3, 3,
