@@ -47,6 +47,8 @@ static char *rule_text(const struct bh_event *e)
 	if (e->kind == BH_EVENT_THREAT || e->kind == BH_EVENT_ALERT)
 		return bh_xasprintf("feed %s %s", e->feed, e->indicator);
 	const struct bh_decision *d = &e->decision;
+	if (e->dropped && d->reason == BH_REASON_QUARANTINE)
+		return NULL; /* what the other end's policies would have said decided nothing */
 	char bh_autofree *out = bh_core_rule_name(&d->side[BH_EGRESS], BH_EGRESS);
 	char bh_autofree *in = bh_core_rule_name(&d->side[BH_INGRESS], BH_INGRESS);
 	if (out && in)

@@ -115,6 +115,8 @@ def test_everything_is_cut_in_enforce(lab):
     wait_for("denials towards it on record", lambda: lab.audited(
         "policy-deny", bulkhead__reason="quarantine", bulkhead__dst__name="web"))
     wait_for("denied flows are listed", lambda: [f for f in lab.flows() if f["reason"] == "quarantine"])
+    wrong = [f for f in lab.flows() if f["reason"] == "quarantine" and f["rule"]]
+    need(f"a rule that allows stands beside a quarantine: {wrong[:1]}", not wrong)
     lab.cli("quarantine", "rm", "shop/web")
     all_of(lab, web, db, "open")
     done = lab.audited("quarantine.add") + lab.audited("quarantine.rm")
