@@ -12,6 +12,7 @@ struct export
 	enum bh_render_format format;
 	const char *since, *until; /* RFC 3339: compared as text, which UTC allows */
 	const struct cli_values *actions;
+	bool *seen; /* of each of them: there is such a record, of whatever time */
 	const char *file;
 };
 
@@ -20,13 +21,14 @@ static bool is_wanted(const struct export *x, const json_t *rec)
 	const char *time = bh_render_str(rec, "@timestamp");
 	const char *action = bh_render_str(rec, "event.action");
 
+	bool found = x->actions->n == 0;
+	for (size_t i = 0; i < x->actions->n; i++)
+		if (bh_streq(action, x->actions->item[i]))
+			found = x->seen[i] = true;
 	if (x->since && (!time || strcmp(time, x->since) < 0))
 		return false;
 	if (x->until && (!time || strcmp(time, x->until) >= 0))
 		return false;
-	bool found = x->actions->n == 0;
-	for (size_t i = 0; i < x->actions->n && !found; i++)
-		found = bh_streq(action, x->actions->item[i]);
 	return found;
 }
 
@@ -84,10 +86,21 @@ static char *bound(const char *s)
 	return s ? bh_xstrndup(s, n - (n == 20 && s[19] == 'Z')) : NULL;
 }
 
+/* A mistyped action chooses nothing, as one that never came does. */
+static void note_unseen(const struct export *x)
+{
+	for (size_t i = 0; i < x->actions->n; i++) {
+		char bh_autofree *action = cli_safe(x->actions->item[i]);
+		if (!x->seen[i])
+			cli_note("no record has the action %s", action);
+	}
+}
+
 int cli_audit_export(struct cli *cli, int argc, char **argv)
 {
 	char bh_autofree *since = bound(cli->opt[0]), bh_autofree *until = bound(cli->opt[1]);
-	struct export x = {.since = since, .until = until, .actions = &cli->all[2]};
+	bool bh_autofree *seen = bh_xcalloc(cli->all[2].n + 1, sizeof(*seen));
+	struct export x = {.since = since, .until = until, .actions = &cli->all[2], .seen = seen};
 	int code = CLI_OK;
 
 	for (int i = 0; i < 2; i++)
@@ -110,5 +123,6 @@ int cli_audit_export(struct cli *cli, int argc, char **argv)
 		cli_error("%s: %s", file, strerror(-e));
 		code = CLI_FAILED;
 	}
+	note_unseen(&x);
 	return code;
 }

@@ -119,6 +119,9 @@ static void test_report_changes(void **state BH_UNUSED)
 		if (!strstr(last.out, told[i]))
 			fail_msg("%s is not in\n%s", told[i], last.out);
 	assert_null(strstr(last.out, "other")); /* what a feed serves is nobody's change */
+	expect("audit export --action feed.change --action polcy.change changes.jsonl", 0,
+		"\"feed\":\"drop\"", "bulkhead: no record has the action polcy.change\n");
+	assert_null(strstr(last.err, "feed.change"));
 }
 
 static void test_impact(void **state BH_UNUSED)
