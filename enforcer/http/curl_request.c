@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "http/headers.h"
+
 static void forget_headers(struct bh_http_request *r)
 {
 	free(r->content_type);
@@ -187,24 +189,14 @@ static CURLcode set_callbacks(CURL *e, struct bh_http_request *r)
 	return c;
 }
 
-/* A line break inside a value would add a header of its own. */
-static int add_line(struct bh_http_request *r, const char *line)
+static int add_line(const char *line, void *arg)
 {
-	if (line[strcspn(line, "\r\n")])
-		return -EINVAL;
+	struct bh_http_request *r = arg;
 	struct curl_slist *l = curl_slist_append(r->headers, line);
 	if (!l)
 		return -ENOMEM;
 	r->headers = l;
 	return 0;
-}
-
-static int add_header(struct bh_http_request *r, const char *name, const char *value)
-{
-	if (!value)
-		return 0;
-	bh_autofree char *line = bh_xasprintf("%s: %s", name, value);
-	return add_line(r, line);
 }
 
 int bh_http_request_new(const struct bh_http_opts *opts,
@@ -218,16 +210,7 @@ int bh_http_request_new(const struct bh_http_opts *opts,
 	r->easy = curl_easy_init();
 	int err = r->easy ? 0 : -ENOMEM;
 	if (!err)
-		err = add_header(r, "If-None-Match", opts->if_none_match);
-	if (!err)
-		err = add_header(r, "If-Modified-Since", opts->if_modified_since);
-	if (!err && opts->body)
-		err = add_header(r, "Content-Type", opts->body_type);
-	/* gRPC's servers want to be told (RFC 9110, 10.1.4). */
-	if (!err && opts->http2 && opts->keep)
-		err = add_header(r, "TE", "trailers");
-	for (size_t i = 0; !err && opts->headers && opts->headers[i]; i++)
-		err = add_line(r, opts->headers[i]);
+		err = bh_http_each_header(opts, add_line, r);
 	if (!err && (set_address(r->easy, opts) || set_way(r->easy, opts) ||
 			    set_method(r->easy, opts) || set_times(r->easy, opts) ||
 			    set_callbacks(r->easy, r) ||

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "http/headers.h"
 #include "http/private.h"
 
 static void free_request(struct bh_http_request *r)
@@ -218,32 +219,11 @@ bool bh_http_on_body(struct bh_http_request *r, const char *p, size_t n)
 
 /* --- the question --- */
 
-/* A line break inside a value would add a header of its own. */
-static int add_header(struct bh_http_request *r, const char *name, const char *value)
+static int add_header(const char *line, void *arg)
 {
-	if (!value)
-		return 0;
-	if (name[strcspn(name, "\r\n")] || value[strcspn(value, "\r\n")])
-		return -EINVAL;
-	bh_buf_str(&r->headers, name);
-	bh_buf_str(&r->headers, value);
-	bh_buf_add(&r->headers, "", 1);
+	struct bh_http_request *r = arg;
+	bh_buf_add(&r->headers, line, strlen(line) + 1);
 	return 0;
-}
-
-static int add_headers(struct bh_http_request *r, const struct bh_http_opts *o)
-{
-	int err = add_header(r, "If-None-Match: ", o->if_none_match);
-	if (!err)
-		err = add_header(r, "If-Modified-Since: ", o->if_modified_since);
-	if (!err && o->body)
-		err = add_header(r, "Content-Type: ", o->body_type);
-	/* gRPC's servers want to be told (RFC 9110, 10.1.4). */
-	if (!err && o->http2 && o->keep)
-		err = add_header(r, "TE: ", "trailers");
-	for (size_t i = 0; !err && o->headers && o->headers[i]; i++)
-		err = add_header(r, "", o->headers[i]);
-	return err;
 }
 
 /* "http://HOST/PATH" for a socket: the host is only a header. */
@@ -270,7 +250,7 @@ static int start_local(struct bh_http_request *r, const struct bh_http_opts *o)
 	r->body_out_len = o->body_len;
 	if (o->body_len)
 		r->body_out = bh_xmemdup(o->body, o->body_len);
-	int err = add_headers(r, o);
+	int err = bh_http_each_header(o, add_header, r);
 	if (err)
 		return err;
 	err = take_url(r, o->url);
