@@ -167,4 +167,5 @@ def test_switched_off(lab):
         raise Failure("named")
 
 
-Suite("nm").main(globals())
+if __name__ == "__main__":
+    Suite("nm").main(globals())
