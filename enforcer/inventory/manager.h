@@ -13,7 +13,7 @@
 #define BH_MGR_TICK_MS 1000
 #define BH_MGR_SWEEP_TICKS 10 /* every so often the node's addresses are asked for anew */
 #define BH_MGR_ROUND_MS 10000 /* once in this time every namespace is checked by inode … */
-#define BH_MGR_ROUNDS 6 /* … and in so many of them inspected once */
+#define BH_MGR_ROUNDS 18 /* … and in so many of them inspected once */
 #define BH_MGR_PERSISTS_MS                                                                         \
 	3000 /* before a container that cannot be inspected is listed as such                      \
 	      */
