@@ -17,6 +17,7 @@
 #include "nft/nft.h"
 
 #define TAMPER_PAUSE_US 1000000
+#define PLACE_EVERY 15 /* ticks: others may empty a bridge's table */
 
 /* Same-bridge traffic meets the rules only with br_netfilter. Loading the module is the one thing
  * asked of another program; where that fails, status says what to do. */
@@ -51,7 +52,11 @@ void bh_core_bridge_nf(struct bh_core *c)
 
 void bh_core_bridges(struct bh_core *c)
 {
-	int r = c->snap ? bh_link_guard_bridges(c->link, bh_engine_inventory(c->snap->engine)) : 0;
+	if (!c->snap)
+		return;
+	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
+	bh_link_place(c->link, inv, c->bridge_ticks++ % PLACE_EVERY == 0);
+	int r = bh_link_guard_bridges(c->link, inv);
 	if (r > 0)
 		bh_audit_event(c->audit, "sysctl", "success",
 			"bridges learn nothing any more from frames that no rule sees", NULL,

@@ -76,6 +76,7 @@ struct bh_core {
 	bool ready; /* first commit done */
 	bool told; /* the service manager knows that we are up */
 	bool bridge_nf;
+	unsigned bridge_ticks;
 	char *bridge_nf_error;
 	int64_t last_tamper;
 	bool sources_ok;

@@ -95,6 +95,7 @@ void bh_link_close(struct bh_link *l)
 	if (l->own_fd >= 0)
 		close(l->own_fd);
 	bh_known_finish(l);
+	free(l->placed.item);
 	free(l->addr);
 	free(l->buf);
 	free(l);

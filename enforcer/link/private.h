@@ -33,6 +33,7 @@ struct bh_link {
 	struct bh_addr_info *addr; /* the node's own, sorted; kept up by notices */
 	size_t n_addrs, cap_addrs;
 	bool addrs_known;
+	struct bh_link_table placed; /* port → the MAC that its bridge was told, as a number */
 };
 
 #define BH_LINK_BUFFER (128u << 10) /* kernel dumps come in pieces of at most 32 KiB */
