@@ -103,14 +103,15 @@ class Numbers:
 
 
 class Stream(Numbers):
-    """Numbers every 5 ms over one flow for `seconds`; push: the server feeds it."""
+    """Numbers every 5 ms over one flow for `seconds`; push: the server feeds it; at: its own address, where the client
+    asks for another."""
 
-    def __init__(self, lab, src, dst, addr, proto, port, push, seconds, sport=0):
+    def __init__(self, lab, src, dst, addr, proto, port, push, seconds, sport=0, at=None):
         self.name = f"{proto} to {addr}:{port} {'fed by the server' if push else 'fed by the client'}"
         self.push = push
         self.until = until = time.monotonic() + seconds
         r, w = os.pipe()
-        self.server = Child(getattr(dst, "netns", dst), _server, proto, addr, port, push, until, w)
+        self.server = Child(getattr(dst, "netns", dst), _server, proto, at or addr, port, push, until, w)
         lab.children.append(self.server)
         os.close(w)
         if os.read(r, 1) != b"1":
