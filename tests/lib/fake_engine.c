@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* See fake_engine.h. One request at a time per connection, no pipelining. */
 #include "lib/fake_engine.h"
-
-#include <assert.h>
-#include <signal.h>
+#include "lib/fake_socket.h"
 
 struct route {
 	char *prefix, *body, *headers;
@@ -229,16 +227,8 @@ struct fake *fake_new(uv_loop_t *loop, const char *path)
 {
 	struct fake *f = bh_xcalloc(1, sizeof(*f));
 	f->loop = loop;
-	signal(SIGPIPE, SIG_IGN); /* clients go away in the middle, as they are meant to */
-	unlink(path);
-	int err = uv_pipe_init(loop, &f->pipe, 0);
 	f->pipe.data = f;
-	if (!err)
-		err = uv_pipe_bind(&f->pipe, path);
-	if (!err)
-		err = uv_listen((uv_stream_t *)&f->pipe, 64, on_connection);
-	assert(!err);
-	(void)err;
+	fake_listen(loop, &f->pipe, path, on_connection);
 	return f;
 }
 

@@ -2,9 +2,9 @@
 /* See fake_grpc.h. */
 #include "lib/fake_grpc.h"
 
-#include <assert.h>
 #include <nghttp2/nghttp2.h>
-#include <signal.h>
+
+#include "lib/fake_socket.h"
 
 struct route {
 	char *method;
@@ -368,16 +368,8 @@ struct fakegrpc *fakegrpc_new(uv_loop_t *loop, const char *path)
 {
 	struct fakegrpc *f = bh_xcalloc(1, sizeof(*f));
 	f->loop = loop;
-	signal(SIGPIPE, SIG_IGN); /* clients go away in the middle, as they are meant to */
-	unlink(path);
-	int err = uv_pipe_init(loop, &f->pipe, 0);
 	f->pipe.data = f;
-	if (!err)
-		err = uv_pipe_bind(&f->pipe, path);
-	if (!err)
-		err = uv_listen((uv_stream_t *)&f->pipe, 64, on_connection);
-	assert(!err);
-	(void)err;
+	fake_listen(loop, &f->pipe, path, on_connection);
 	return f;
 }
 
