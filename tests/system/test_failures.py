@@ -216,6 +216,9 @@ def switches(lab):
     for link in json.loads(run("ip", "-n", lab.node, "-d", "-j", "link", "show", "type", "bridge")):
         found.update({f"{link['ifname']} {k}": str(v) for k, v in link["linkinfo"]["info_data"].items()
                       if not k.endswith(("_timer", "_id")) and not k.startswith("root_")})
+    # Entries of bridges, by how they came to be there.
+    for entry in json.loads(run("bridge", "-n", lab.node, "-j", "fdb", "show", "br", "br0")):
+        found.update({f"fdb {flag}": "1" for flag in entry.get("flags", []) if flag != "self"})
     return found
 
 
