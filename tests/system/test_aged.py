@@ -5,8 +5,9 @@ workload that the daemon knows is not forgotten: neighbours read nothing of othe
 waits for the daemon is not lost among its copies."""
 import json, time
 
+import frames as f
 from around import OPEN, POLICY, Frames, bridged, deliver, expect, meet
-from lab import Failure, Suite, run, wait_for
+from lab import Child, Failure, Suite, run, wait_for
 
 
 def fdb(lab, mac):
@@ -104,6 +105,17 @@ def test_after_a_flush(lab):
     if fdb(lab, b.mac):
         raise Failure("still there: the test shows nothing")
     wait_for("it was told again", lambda: told(lab, b.mac) == [b.host_if], 20)
+
+
+def test_a_mac_that_was_taken_comes_back(lab):
+    """In learn mode a frame that is neither IP nor ARP takes a neighbour's MAC: the bridge is told again."""
+    a, b, c = world(lab)
+    lab.start(mode="learn")
+    wait_for("the bridge was told", lambda: told(lab, b.mac) == [b.host_if])
+    Child(c.netns, f.send, "eth0", [f.ether(b.mac, a.mac, 0x88B5, b"")]).result()
+    if fdb(lab, b.mac) != [c.host_if]:
+        raise Failure(f"it was not taken, b has {fdb(lab, b.mac)}: the test shows nothing, and README says too much")
+    wait_for("it is back", lambda: told(lab, b.mac) == [b.host_if], 20)
 
 
 if __name__ == "__main__":
