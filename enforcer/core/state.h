@@ -117,7 +117,6 @@ struct bh_core {
 	int64_t queues_ticked; /* when their losses were looked at last */
 	bool failed; /* it stops because the audit log can't be written */
 	uint64_t kernel_lost[BH_QUEUES]; /* by the kernel alone, already reported as a gap */
-	char *store_error;
 	char *config_error; /* why the configuration file is not what is in force */
 
 	uv_poll_t wake; /* of shared.wake */

@@ -150,7 +150,6 @@ void bh_core_free(struct bh_core *c)
 	free(c->policies_stale);
 	free(c->commit_error);
 	free(c->config_error);
-	free(c->store_error);
 	free(c->bridge_nf_error);
 	free(c->conf_file);
 	free(c->node);

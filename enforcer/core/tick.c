@@ -52,8 +52,6 @@ void bh_core_tick_cb(uv_timer_t *t)
 	bh_core_replay_tick(c);
 	bh_core_report_tick(c);
 	bh_core_drift_tick(c);
-	free(c->store_error);
-	c->store_error = NULL;
 	bh_core_history_save(c); /* before the flows, which name its numbers */
 	bh_core_flows_save(c);
 	bh_core_history_tick(c);
@@ -61,7 +59,5 @@ void bh_core_tick_cb(uv_timer_t *t)
 	if (r == 0)
 		r = bh_core_names_save(c);
 	if (r == 0)
-		r = bh_store_commit(c->store);
-	if (r < 0 && !c->store_error)
-		c->store_error = bh_xstrdup(bh_store_message(c->store));
+		bh_store_commit(c->store); /* status tells of trouble */
 }

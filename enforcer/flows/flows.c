@@ -227,10 +227,6 @@ void bh_core_flows_save(struct bh_core *c)
 			i = (i + 1) & b->mask;
 		b->slot[i] = (uint32_t)k + 1;
 	}
-	if (r < 0) {
-		free(c->store_error);
-		c->store_error = bh_xstrdup(bh_store_message(c->store));
-	}
 }
 
 uint64_t bh_core_flows_folded_since(struct bh_core *c, int64_t since)

@@ -92,12 +92,6 @@ static void again(struct bh_core *c, struct bh_history_entry *e, void *arg BH_UN
 	bh_history_dirty(&c->history, e);
 }
 
-static void complain(struct bh_core *c)
-{
-	if (!c->store_error)
-		c->store_error = bh_xstrdup(bh_store_message(c->store));
-}
-
 void bh_core_history_save(struct bh_core *c)
 {
 	struct bh_history *h = &c->history;
@@ -108,8 +102,6 @@ void bh_core_history_save(struct bh_core *c)
 	}
 	if (h->n_dirty)
 		bh_history_each(c, save_one, &s);
-	if (s.err < 0)
-		complain(c);
 }
 
 /* Ended ones of which nothing more can come, once they are on disk. */
@@ -157,10 +149,8 @@ void bh_core_history_tick(struct bh_core *c)
 	bh_core_history_save(c);
 	if (c->history.n_gone && c->history.ticks++ % 10 == 0)
 		forget_ended(c, now);
-	int r = bh_store_trim_stays(
+	bh_store_trim_stays(
 		c->store, now - (int64_t)c->conf->history_keep_s * 1000000, c->conf->history_max);
-	if (r < 0)
-		complain(c);
 	tell_alive(c, now);
 }
 

@@ -88,6 +88,8 @@ enum bh_store_stmt {
 struct bh_store {
 	sqlite3 *db;
 	char *message; /* of the last failure; owned */
+	bool unwell; /* no transaction has gone well from beginning to end since that */
+	bool fault; /* something failed since the last one began */
 	bool in_transaction;
 	bool decided; /* the running transaction changes what keep.c keeps */
 	int kept; /* 0, or why there is no copy of that (−errno) */

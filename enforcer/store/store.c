@@ -149,6 +149,8 @@ int bh_store_fail(struct bh_store *s, int rc)
 		count_rows(s);
 	}
 	describe(s, err, text, lost);
+	if (err != -EBUSY) /* somebody reads: a later commit tries again */
+		s->unwell = s->fault = true;
 	return err;
 }
 
@@ -246,8 +248,10 @@ int bh_store_begin(struct bh_store *s)
 	int r = bh_store_statement(s, BH_STMT_BEGIN, "BEGIN IMMEDIATE", &st);
 	if (r == 0)
 		r = end_step(s, st, sqlite3_step(st));
-	if (r == 0)
+	if (r == 0) {
 		s->in_transaction = true;
+		s->fault = false;
+	}
 	return r;
 }
 
@@ -273,6 +277,7 @@ int bh_store_commit(struct bh_store *s)
 	if (r == 0) {
 		s->in_transaction = s->decided = false;
 		s->changes = 0;
+		s->unwell = s->fault;
 	}
 	return r; /* −EBUSY leaves the transaction open: a later commit tries again */
 }
@@ -280,6 +285,11 @@ int bh_store_commit(struct bh_store *s)
 const char *bh_store_message(const struct bh_store *s)
 {
 	return s->message ? s->message : "";
+}
+
+const char *bh_store_trouble(const struct bh_store *s)
+{
+	return s->unwell ? s->message : NULL;
 }
 
 /* A cursor that `flows -f` got before a crash may be ahead of what was committed: start beyond

@@ -25,6 +25,9 @@ bool bh_store_restored(const struct bh_store *s); /* modes and quarantines, from
 int bh_store_kept(const struct bh_store *s); /* 0, or −errno: why there is no copy of them */
 void bh_store_close(struct bh_store *s); /* commits; NULL is fine */
 const char *bh_store_message(const struct bh_store *s);
+/* The same until something was committed again; then, and before any failure, NULL. Borrowed until
+ * the next call. */
+const char *bh_store_trouble(const struct bh_store *s);
 /* 0: everything put since the last commit is on disk (synced). Else none of it is. */
 int bh_store_commit(struct bh_store *s);
 

@@ -87,9 +87,12 @@ static void other_problems(struct bh_core *c, json_t *list)
 	if (a.lost)
 		problem(list, "%llu audit events were lost (see the gap records)",
 			(unsigned long long)a.lost);
-	if (c->store_error)
-		problem(list, "%s/bulkhead.db: %s; flows and learned tuples wait in memory",
-			c->conf->state, c->store_error);
+	const char *trouble = bh_store_trouble(c->store);
+	if (trouble)
+		problem(list,
+			"%s/bulkhead.db: %s; flows and learned tuples wait in memory, changes by "
+			"command are refused",
+			c->conf->state, trouble);
 	if (c->store_reset)
 		problem(list,
 			"%s/bulkhead.db was unreadable or gone at the start, and a new one was "

@@ -366,5 +366,38 @@ def test_full_disk(lab):
         run("umount", "-l", small, check=False)
 
 
+def test_full_state(lab):
+    """A node with nothing to write down, its state on a full disk: a command that is refused for it stays
+    in the status until the disk has room."""
+    os.makedirs(lab.dir + "/state", exist_ok=True)
+    run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", lab.dir + "/state")
+    told = lambda: [p for p in lab.status()["problems"] if "bulkhead.db" in p]
+    try:
+        lab.container("a")
+        lab.start(mode="enforce")
+        fill = lab.dir + "/state/filler"
+        with open(fill, "wb", buffering=0) as f:
+            try:
+                while True:
+                    f.write(b"x" * 4096)
+            except OSError:
+                pass
+        for i in range(64):  # what is left of the database's last pages takes some
+            if lab.cli("mode", "set", "audit", "--selector", f"n=v{i}", check=False).returncode:
+                break
+        else:
+            raise Failure("nothing was refused")
+        for _ in range(25):
+            if not told():
+                raise Failure(f"the status says nothing of the disk: {lab.status()['problems']}")
+            time.sleep(0.1)
+        os.unlink(fill)
+        lab.cli("mode", "set", "audit", "--selector", "n=late")
+        wait_for("the status is clean again", lambda: not told())
+        lab.stop()
+    finally:
+        run("umount", "-l", lab.dir + "/state", check=False)
+
+
 if __name__ == "__main__":
     Suite("d").main(globals())

@@ -43,7 +43,6 @@ static void end(struct run *r, bool killed)
 	bh_store_close(r->c.store);
 	bh_core_history_finish(&r->c);
 	bh_inventory_unref(r->inv);
-	free(r->c.store_error);
 	free(r);
 }
 

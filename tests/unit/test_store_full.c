@@ -140,7 +140,7 @@ static int sticky_failure(void)
 	signal(SIGXFSZ, SIG_IGN);
 	if (bh_store_open(dir, &s) != 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
 		return 1;
-	if (bh_store_put_u64(s, "early", 1) != 0)
+	if (bh_store_put_u64(s, "early", 1) != 0 || bh_store_trouble(s))
 		return 2;
 	/* spills out of the page cache */
 	int r = bh_store_put_version(s, &(struct bh_version){.number = 1}, &big, 1);
@@ -156,8 +156,13 @@ static int sticky_failure(void)
 		return 7;
 	if (bh_store_get_u64(s, "early", &v) != -ENOENT)
 		return 8;
-	if (bh_store_put_u64(s, "late", 1) != 0 || bh_store_commit(s) != 0)
+	/* Trouble until something was committed: that nothing had to be is no sign. */
+	if (!bh_store_trouble(s) || !strstr(bh_store_trouble(s), "the disk is full"))
+		return 10;
+	if (bh_store_put_u64(s, "late", 1) != 0 || !bh_store_trouble(s) || bh_store_commit(s) != 0)
 		return 9;
+	if (bh_store_trouble(s))
+		return 11;
 	bh_store_close(s);
 	free(text);
 	return 0;
