@@ -6,7 +6,7 @@
 #include "conntrack/conntrack.h"
 #include "core/state.h"
 
-#define CROWDED(t) ((uint64_t)(t)->entries * 10 >= (uint64_t)(t)->max * 9)
+#define CROWDED(t) ((uint64_t)(t)->entries * 10 >= (uint64_t)(t)->max * 9) /* max 0: may be */
 #define REPORT_US 60000000
 #define RECENT_US 60000000 /* for so long status tells of drops */
 #define COUNT_US 60000000 /* a walk through a full table takes some tenths of a second */
@@ -66,15 +66,17 @@ static void report(struct bh_core *c, int64_t now)
 	t->told_at = now;
 }
 
+/* The kernel counts others too, such as the second SYN of a connection whose first waited for the
+ * daemon beside it: where there was room before and is now, it was not for want of that. */
 static bool read_fill(struct bh_core *c, int64_t now)
 {
 	struct bh_tracking *t = &c->tracking;
 	struct bh_ct_fill f;
-	bool first = !t->known;
 
 	if (bh_ct_fill(c->ct, &f) < 0)
 		return false;
-	uint64_t more = first || f.dropped < t->kernel ? 0 : f.dropped - t->kernel;
+	bool counts = t->known && f.dropped > t->kernel && (CROWDED(t) || CROWDED(&f));
+	uint64_t more = counts ? f.dropped - t->kernel : 0;
 	t->known = true;
 	t->entries = f.entries;
 	t->max = f.max;
@@ -166,5 +168,5 @@ void bh_core_tracking_metrics(const struct bh_core *c, struct bh_buf *b)
 	one(b, "entries", "gauge", "Flows that the kernel tracks.", t->entries);
 	one(b, "max", "gauge", "Flows that it tracks at most.", t->max);
 	one(b, "dropped_total", "counter",
-		"Packets that it dropped since the start, mostly for want of room.", t->dropped);
+		"Packets that it dropped for want of room since the start.", t->dropped);
 }

@@ -16,7 +16,7 @@ struct bh_tracking {
 	bool known; /* the kernel told */
 	uint32_t entries, max; /* flows now, and at most; max 0: it does not say */
 	uint64_t kernel; /* its counter of drops when it was read last */
-	uint64_t dropped; /* packets, since the daemon's start */
+	uint64_t dropped; /* packets, for want of room, since the daemon's start */
 	uint64_t untold; /* of these */
 	int64_t dropped_at, told_at, counted_at; /* µs since the epoch; 0: never */
 	char *who; /* the workload that most flows are of: "shop/web"; owned; NULL: none, not known

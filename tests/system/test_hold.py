@@ -4,7 +4,7 @@
 then decided by the policies for it, and neither let through unchecked nor lost."""
 import select, socket, time
 
-from lab import Child, Failure, Suite, wait_for
+from lab import Child, Failure, Skip, Suite, wait_for
 from shop import queue
 from traffic import probe
 
@@ -192,6 +192,29 @@ def test_never_told_of(lab):
     for passes in (True, False):
         if not [r for r in lab.audited(action[passes]) if r["bulkhead"]["reason"] == "unknown-workload"]:
             raise Failure(f"no {action[passes]} of an unknown workload on record")
+
+
+def _dropped_by_conntrack(lab):
+    return sum(int(w[5:]) for w in lab.sh(lab.node, "conntrack -S").split() if w.startswith("drop="))
+
+
+def test_a_second_syn_fills_nothing(lab):
+    """Nobody answers, so SYNs of one connection wait beside each other: conntrack drops the later, with all its room."""
+    b = world(lab, "learn")
+    d = late(lab, "d", {})
+    lab.sh(d.netns, "iptables -A INPUT -p tcp -j DROP")
+    probe_in = Child(b.netns, probe, "tcp", d.v4, 80, 6, 0, None)
+    try:
+        wait_for("a drop by the kernel", lambda: _dropped_by_conntrack(lab), 6)
+    except Failure:
+        raise Skip("this kernel makes one flow of both")
+    finally:
+        probe_in.result()
+    time.sleep(2)  # it is looked at once a second
+    s = lab.status()
+    if s["conntrack"]["dropped"] or [p for p in s["problems"] if "connection tracking" in p] or \
+            lab.audited("conntrack.full"):
+        raise Failure(f"it is said to be full: {s['conntrack']} {s['problems']}")
 
 
 def test_bounded(lab):
