@@ -126,16 +126,21 @@ static void on_done(uv_async_t *a)
 		begin(c);
 }
 
-int bh_core_revoke_now(struct bh_core *c)
+static int at_once(struct bh_core *c)
 {
 	struct looking l = {c->snap, c->echo.n > 0};
 	struct bh_ct_found *found = NULL;
+	int r = bh_ct_find(c->ct, may_be_denied, &l, NULL, &found);
+	return cut(c, r, found);
+}
+
+int bh_core_revoke_now(struct bh_core *c)
+{
 	if (!c->snap)
 		return 0;
 	c->revoking.sweeps = 1;
 	uv_timer_start(&c->revoking.timer, on_timer, sweep_ms[0], 0);
-	int r = bh_ct_find(c->ct, may_be_denied, &l, NULL, &found);
-	return cut(c, r, found);
+	return at_once(c);
 }
 
 void bh_core_revoke(struct bh_core *c)
@@ -151,10 +156,15 @@ void bh_core_revoke_init(struct bh_core *c)
 	c->revoking.timer.data = c->revoking.done.data = c;
 }
 
+/* Nobody else would cut what a change has denied that is in force already. */
 void bh_core_revoke_stop(struct bh_core *c)
 {
-	if (!c->revoking.walking)
-		return;
-	join(&c->revoking);
-	bh_ct_found_free(BH_TAKE_PTR(c->revoking.found));
+	struct bh_revoking *r = &c->revoking;
+	bool due = r->again || (r->sweeps == 0 && uv_is_active((uv_handle_t *)&r->timer));
+	if (r->walking) {
+		join(r);
+		cut(c, r->err, BH_TAKE_PTR(r->found));
+	}
+	if (due && c->snap)
+		at_once(c);
 }

@@ -28,4 +28,4 @@ struct bh_revoking {
 void bh_core_revoke(struct bh_core *c); /* from the loop at once, and again after 100 ms */
 int bh_core_revoke_now(struct bh_core *c); /* before it returns: how many, or −errno */
 void bh_core_revoke_init(struct bh_core *c);
-void bh_core_revoke_stop(struct bh_core *c); /* waits for the thread */
+void bh_core_revoke_stop(struct bh_core *c); /* waits for the thread, cuts what is due */

@@ -194,6 +194,18 @@ def test_mode(lab):
     change(lab, cut, whole, lambda: lab.cli("mode", "set", "enforce"))
 
 
+def test_stopped_at_once(lab):
+    """The daemon ends right after the command: what is denied since is cut, by nobody else."""
+    web, old, api = world(lab, "learn", ingress(["app: web"]))
+    cut = streams(lab, old, api, both(api), protos=("tcp",)) + streams(lab, old, api, [api.v4], protos=("udp",))
+    whole = streams(lab, web, api, [api.v4])
+
+    def act():
+        lab.cli("mode", "set", "enforce")
+        lab.stop()
+    change(lab, cut, whole, act)
+
+
 def test_feed(lab):
     """A listed address is cut in every mode, whoever began and whoever sends."""
     web, old, api = world(lab, "learn")
