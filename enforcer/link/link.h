@@ -86,7 +86,8 @@ int bh_link_enable_bridge_nf(void);
 int bh_link_guard_bridges(struct bh_link *l, const struct bh_inventory *inv);
 
 /*
- * Tells the bridges behind which port each workload's MAC is, so that they never forget it: what
- * they were told before is left out, unless `anew`. What can't be told stays as it was.
+ * Tells the bridges behind which port each workload's MAC is, so that they neither forget it nor
+ * believe who else sends with it: what they were told before is left out, unless `anew`. What can't
+ * be told stays as it was.
  */
 void bh_link_place(struct bh_link *l, const struct bh_inventory *inv, bool anew);
