@@ -149,8 +149,9 @@ int bh_store_fail(struct bh_store *s, int rc)
 		count_rows(s);
 	}
 	describe(s, err, text, lost);
-	if (err != -EBUSY) /* somebody reads: a later commit tries again */
-		s->unwell = s->fault = true;
+	s->unwell = true;
+	if (err != -EBUSY) /* another writes: nothing is lost, and a later commit tries again */
+		s->fault = true;
 	return err;
 }
 

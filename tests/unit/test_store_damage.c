@@ -258,10 +258,13 @@ static void test_reader_does_not_block(void **state BH_UNUSED)
 	sqlite3_finalize(st);
 	/* A writer does: the put fails, nothing is half done, and later it works. */
 	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_null(bh_store_trouble(s));
 	assert_int_equal(bh_store_put_u64(s, "x", 3), -EBUSY);
+	assert_non_null(bh_store_trouble(s)); /* somebody who keeps it so is to be noticed */
 	assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(bh_store_put_u64(s, "x", 4), 0);
 	assert_int_equal(bh_store_commit(s), 0);
+	assert_null(bh_store_trouble(s));
 	sqlite3_close(db);
 	bh_store_close(s);
 }
