@@ -178,8 +178,10 @@ static int rebuild(struct bh_core *c, const struct bh_ruleset *to, struct bh_nft
 {
 	struct bh_nft_bulk bulk[BH_FEED_BULKS];
 	char name[BH_FEED_BULKS][BH_FEED_SET_NAME_MAX];
-	size_t n = bh_core_feeds_bulk(c, bulk, name);
-	int r = bh_nft_rebuild_with(c->nft, to, bulk, n, err);
+	struct bh_nft_beside beside = {bulk, bh_core_feeds_bulk(c, bulk, name), NULL, 0};
+	struct bh_echo_keys *echo = bh_core_echo_keys(c, to, &beside);
+	int r = bh_nft_rebuild_with(c->nft, to, &beside, err);
+	bh_core_echo_rebuilt(c, echo, r == 0);
 	if (r == 0)
 		bh_core_feeds_rebuilt(c);
 	return r;
@@ -189,6 +191,8 @@ static int commit_all(struct bh_core *c, const struct bh_snapshot *s, struct bh_
 {
 	struct bh_ruleset *to = emit(c, s);
 	struct bh_diff diff = {0};
+	if (!c->installed)
+		bh_core_echo_recall(c, to);
 	int r = c->installed ? send_diff(c, c->installed, to, &diff, err) : -ENOENT;
 	bh_diff_finish(&diff);
 	if (out_of_step(r)) {
@@ -287,7 +291,6 @@ int bh_core_rebuild(struct bh_core *c)
 	int r = rebuild(c, c->installed, &err);
 	bh_core_cache_forget(c); /* the sets are empty, or nobody knows */
 	bh_core_passed_forget(c);
-	bh_core_echo_refresh(c);
 	if (r < 0) {
 		free(c->commit_error);
 		c->commit_error = bh_xasprintf("%s: %s", err.object, strerror(-r));

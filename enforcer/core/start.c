@@ -92,6 +92,7 @@ static void start_handles(struct bh_core *c)
 	c->report_timer.data = c;
 	bh_core_events_init(c);
 	bh_core_cache_init(c);
+	bh_core_echo_init(c);
 	bh_core_passed_init(c);
 	bh_core_answers_init(c);
 	bh_core_ends_init(c);

@@ -21,6 +21,7 @@
 #include "history/history.h"
 #include "policies/confirm.h"
 #include "revoke/departed.h"
+#include "revoke/echo.h"
 #include "revoke/revoke.h"
 #include "threats/load.h"
 #include "threats/lookback.h"
@@ -101,7 +102,7 @@ struct bh_core {
 	int64_t observed; /* µs: when the learner was told of the workloads last */
 	uint64_t observed_epoch;
 	struct bh_verdict_cache cache;
-	struct bh_mirror echo; /* see revoke/echo.c */
+	struct bh_echo echo;
 	struct bh_passed passed;
 	struct bh_answers answers;
 	struct bh_ends ends;

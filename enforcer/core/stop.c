@@ -139,6 +139,7 @@ void bh_core_free(struct bh_core *c)
 	bh_core_quarantine_finish(c);
 	bh_core_history_finish(c);
 	bh_core_cache_finish(c);
+	bh_core_echo_finish(c);
 	bh_core_passed_finish(c);
 	bh_core_ends_finish(c);
 	bh_core_pace_finish(c);

@@ -38,6 +38,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	bh_core_log_failure_tick(c);
 	bh_core_sources_tick(c);
 	bh_core_departed_purge(c);
+	bh_core_echo_tick(c);
 	bh_core_queues_tick(c);
 	bh_core_tracking_tick(c);
 	bh_core_forged_tick(c);

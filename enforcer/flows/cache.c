@@ -261,10 +261,10 @@ void bh_core_cache_forget(struct bh_core *c)
 int bh_core_cache_flush(struct bh_core *c, struct bh_nft_error *err)
 {
 	static const char *const name[] = {
-		"echo4", "echo6", "cache-allow4", "cache-allow6", "cache-deny4", "cache-deny6"};
+		"cache-allow4", "cache-allow6", "cache-deny4", "cache-deny6"};
 	struct bh_change change[BH_ARRAY_SIZE(name)];
 	struct bh_diff diff = {.change = change};
-	if (c->cache.mirror.n == c->cache.n_wanted && c->echo.n == 0)
+	if (c->cache.mirror.n == c->cache.n_wanted)
 		return 0; /* nothing is in */
 	for (size_t i = 0; c->installed && i < BH_ARRAY_SIZE(name); i++) {
 		const struct bh_set *set = bh_ruleset_find_set(c->installed, name[i]);
@@ -286,7 +286,6 @@ json_t *bh_core_cache_json(const struct bh_core *c)
 void bh_core_cache_init(struct bh_core *c)
 {
 	bh_mirror_init(&c->cache.mirror, false);
-	bh_mirror_init(&c->echo, true);
 	uv_timer_init(c->loop, &c->cache.send_timer);
 	uv_timer_init(c->loop, &c->cache.read_timer);
 	c->cache.send_timer.data = c->cache.read_timer.data = c;
@@ -295,7 +294,6 @@ void bh_core_cache_init(struct bh_core *c)
 void bh_core_cache_finish(struct bh_core *c)
 {
 	bh_mirror_finish(&c->cache.mirror);
-	bh_mirror_finish(&c->echo);
 	free(c->cache.wanted);
 	free(c->cache.value);
 }

@@ -155,13 +155,8 @@ static int put_everything(struct bh_nft *n, struct bh_nft_batch *b, const struct
 	return 0;
 }
 
-struct bulk_list {
-	const struct bh_nft_bulk *item;
-	size_t n;
-};
-
-static int rebuild_once(struct bh_nft *n, const struct bh_ruleset *to, const struct bulk_list *bulk,
-	bool strict, struct bh_nft_error *error)
+static int rebuild_once(struct bh_nft *n, const struct bh_ruleset *to,
+	const struct bh_nft_beside *beside, bool strict, struct bh_nft_error *error)
 {
 	bh_autobatch struct bh_nft_batch b = {0};
 	uint32_t gen = 0;
@@ -175,23 +170,24 @@ static int rebuild_once(struct bh_nft *n, const struct bh_ruleset *to, const str
 	rc = put_everything(n, &b, to, error);
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < bulk->n; i++)
-		bh_nft_put_bulk(&b, &bulk->item[i]);
+	for (size_t i = 0; i < beside->n_bulk; i++)
+		bh_nft_put_bulk(&b, &beside->bulk[i]);
+	for (size_t i = 0; i < beside->n_keys; i++)
+		bh_nft_put_keys(&b, &beside->keys[i]);
 	return bh_nft_transact(n, &b, strict ? gen : 0, NULL, NULL, error);
 }
 
 int bh_nft_rebuild(struct bh_nft *n, const struct bh_ruleset *to, struct bh_nft_error *ret_error)
 {
-	return bh_nft_rebuild_with(n, to, NULL, 0, ret_error);
+	return bh_nft_rebuild_with(n, to, &(struct bh_nft_beside){0}, ret_error);
 }
 
 int bh_nft_rebuild_with(struct bh_nft *n, const struct bh_ruleset *to,
-	const struct bh_nft_bulk *bulk, size_t n_bulk, struct bh_nft_error *ret_error)
+	const struct bh_nft_beside *beside, struct bh_nft_error *ret_error)
 {
-	const struct bulk_list list = {bulk, n_bulk};
 	for (int try = 1;; try++) {
 		bool last = try == REBUILD_TRIES;
-		int rc = rebuild_once(n, to, &list, !last, ret_error);
+		int rc = rebuild_once(n, to, beside, !last, ret_error);
 		if (last || (rc != -ERESTART && rc != -EINTR))
 			return rc;
 		struct timespec pause = {.tv_nsec = try * REBUILD_PAUSE_MS * 1000000L};
@@ -262,18 +258,42 @@ static void note_refused(ssize_t i, int err, void *arg)
 	r->flush |= i >= 0 && err == -ENOENT && r->batch->msg[i].what == BH_NFT_FLUSH;
 }
 
+/* Kernels such as 6.1 refuse to flush a set from which they are taking an element for its age at
+ * the same moment. */
+static int transact_flushes(
+	struct bh_nft *n, struct bh_nft_batch *b, struct bh_nft_error *ret_error)
+{
+	for (int try = 1;; try++) {
+		struct refused r = {.batch = b};
+		int rc = bh_nft_transact(n, b, 0, note_refused, &r, ret_error);
+		if (rc != -ENOENT || !r.flush || try == FLUSH_TRIES)
+			return rc;
+	}
+}
+
 int bh_nft_apply(struct bh_nft *n, const struct bh_diff *diff, struct bh_nft_error *ret_error)
 {
 	bh_autobatch struct bh_nft_batch b = {0};
 	int rc = put_changes(n, &b, diff, ret_error);
-	if (rc < 0)
-		return rc;
-	for (int try = 1;; try++) {
-		/* Kernels such as 6.1 refuse to flush a set from which they are taking an element
-		 * for its age at the same moment. */
-		struct refused r = {.batch = &b};
-		rc = bh_nft_transact(n, &b, 0, note_refused, &r, ret_error);
-		if (rc != -ENOENT || !r.flush || try == FLUSH_TRIES)
-			return rc;
+	return rc < 0 ? rc : transact_flushes(n, &b, ret_error);
+}
+
+int bh_nft_keys_add(struct bh_nft *n, const struct bh_nft_keys *keys, size_t n_keys,
+	struct bh_nft_error *ret_error)
+{
+	bh_autobatch struct bh_nft_batch b = {0};
+	for (size_t i = 0; i < n_keys; i++)
+		bh_nft_put_keys(&b, &keys[i]);
+	return bh_nft_transact(n, &b, 0, NULL, NULL, ret_error);
+}
+
+int bh_nft_keys_replace(struct bh_nft *n, const struct bh_nft_keys *keys, size_t n_keys,
+	struct bh_nft_error *ret_error)
+{
+	bh_autobatch struct bh_nft_batch b = {0};
+	for (size_t i = 0; i < n_keys; i++) {
+		bh_nft_put_set_flush(&b, keys[i].set);
+		bh_nft_put_keys(&b, &keys[i]);
 	}
+	return transact_flushes(n, &b, ret_error);
 }

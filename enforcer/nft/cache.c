@@ -17,7 +17,11 @@ int bh_nft_cache_add(struct bh_nft *n, const struct bh_set *set, const struct bh
 	for (size_t some = count; some && done < count;) {
 		bh_autobatch struct bh_nft_batch b = {0};
 		some = some < count - done ? some : count - done;
-		bh_nft_put_keys(&b, set, value + done * set->n_parts, some, timeout_ms);
+		const struct bh_nft_keys keys = {.set = set,
+			.value = value + done * set->n_parts,
+			.n = some,
+			.timeout_ms = timeout_ms};
+		bh_nft_put_keys(&b, &keys);
 		int rc = bh_nft_transact(n, &b, 0, NULL, NULL, ret_error);
 		if (rc == 0)
 			done += some;

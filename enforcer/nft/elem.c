@@ -203,9 +203,9 @@ void bh_nft_put_port_elems(struct bh_nft_batch *b, uint8_t table, const char *se
 	writer_flush(&w);
 }
 
-void bh_nft_put_keys(struct bh_nft_batch *b, const struct bh_set *s, const struct bh_value *value,
-	size_t n, uint64_t timeout_ms)
+void bh_nft_put_keys(struct bh_nft_batch *b, const struct bh_nft_keys *k)
 {
+	const struct bh_set *s = k->set;
 	uint8_t key[BH_PARTS_MAX * sizeof(struct bh_value)];
 	struct writer w = {.b = b,
 		.table = s->table,
@@ -214,8 +214,9 @@ void bh_nft_put_keys(struct bh_nft_batch *b, const struct bh_set *s, const struc
 		.flags = NLM_F_CREATE,
 		.what = BH_NFT_ELEMS,
 		.name = s->name};
-	for (size_t i = 0; i < n; i++) {
-		bh_nft_key(s, value + i * s->n_parts, key);
+	for (size_t i = 0; i < k->n; i++) {
+		uint64_t timeout_ms = k->each_ms ? k->each_ms[i] : k->timeout_ms;
+		bh_nft_key(s, k->value + i * s->n_parts, key);
 		writer_room(&w, 1, 128);
 		struct nftnl_set_elem *e = writer_add(&w, key, bh_nft_key_len(s), 0, 128);
 		if (timeout_ms)

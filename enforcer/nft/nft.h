@@ -71,9 +71,23 @@ struct bh_nft_bulk {
 	const void *elem;
 	size_t n;
 };
-/* Both in one transaction. An element that is there already (or not, for del) refuses it. */
+/* Elements of a set of BH_VOLATILE_CACHE or KEPT. */
+struct bh_nft_keys {
+	const struct bh_set *set;
+	const struct bh_value *value; /* n × set->n_parts */
+	size_t n;
+	uint64_t timeout_ms; /* their lifetime; 0: the set's */
+	const uint64_t *each_ms; /* instead, one for each; or NULL */
+};
+struct bh_nft_beside { /* what sets are to hold that the IR does not have */
+	const struct bh_nft_bulk *bulk;
+	size_t n_bulk;
+	const struct bh_nft_keys *keys;
+	size_t n_keys;
+};
+/* All in one transaction. An element of bulk that is there already (or not, for del) refuses it. */
 int bh_nft_rebuild_with(struct bh_nft *n, const struct bh_ruleset *to,
-	const struct bh_nft_bulk *bulk, size_t n_bulk, struct bh_nft_error *ret_error);
+	const struct bh_nft_beside *beside, struct bh_nft_error *ret_error);
 int bh_nft_bulk_apply(struct bh_nft *n, const struct bh_nft_bulk *bulk, size_t n_bulk,
 	struct bh_nft_error *ret_error);
 
@@ -85,13 +99,21 @@ int bh_nft_apply(struct bh_nft *n, const struct bh_diff *diff, struct bh_nft_err
 int bh_nft_flush(struct bh_nft *n);
 
 /*
- * Puts elements into a set of BH_VOLATILE_CACHE: value has n × set->n_parts. timeout_ms: their
- * lifetime; 0: the set's. One that is there already is no error, and keeps its lifetime (the kernel
- * refreshes it from 6.12 on). Returns how many are in, which is less than n when the set is full,
- * or −errno; then none is.
+ * Puts elements into a set of BH_VOLATILE_CACHE or KEPT: value has n × set->n_parts. timeout_ms:
+ * their lifetime; 0: the set's. One that is there already is no error, and keeps its lifetime (the
+ * kernel refreshes it from 6.12 on). Returns how many are in, which is less than n when the set is
+ * full, or −errno; then none is.
  */
 int bh_nft_cache_add(struct bh_nft *n, const struct bh_set *set, const struct bh_value *value,
 	size_t count, uint64_t timeout_ms, struct bh_nft_error *ret_error);
+
+/* Likewise into several sets, all in one transaction or none; such a set must not get full. */
+int bh_nft_keys_add(struct bh_nft *n, const struct bh_nft_keys *keys, size_t n_keys,
+	struct bh_nft_error *ret_error);
+
+/* Makes each of the sets hold these and no others, all in one transaction. */
+int bh_nft_keys_replace(struct bh_nft *n, const struct bh_nft_keys *keys, size_t n_keys,
+	struct bh_nft_error *ret_error);
 
 /* An element of a set as the kernel has it. */
 struct bh_nft_elem {

@@ -130,9 +130,7 @@ int bh_nft_put_elems(struct bh_nft_batch *b, const struct bh_set *s,
 void bh_nft_put_port_elems(struct bh_nft_batch *b, uint8_t table, const char *set, uint32_t set_id,
 	const struct bh_port_range *port, size_t n, unsigned size, bool interval, const char *chain,
 	size_t index);
-/* n keys from `value`, without NLM_F_EXCL. */
-void bh_nft_put_keys(struct bh_nft_batch *b, const struct bh_set *s, const struct bh_value *value,
-	size_t n, uint64_t timeout_ms);
+void bh_nft_put_keys(struct bh_nft_batch *b, const struct bh_nft_keys *k); /* no NLM_F_EXCL */
 
 /* bulk.c */
 void bh_nft_put_bulk(struct bh_nft_batch *b, const struct bh_nft_bulk *bulk);

@@ -88,7 +88,7 @@ static void ended(struct bh_core *c)
 static void begin(struct bh_core *c)
 {
 	struct bh_revoking *r = &c->revoking;
-	r->echoes = c->echo.n > 0;
+	r->echoes = c->echo.mirror.n > 0;
 	r->again = false;
 	r->snap = bh_snapshot_ref(c->snap);
 	r->walking = uv_thread_create(&r->thread, thread, r) == 0;
@@ -128,7 +128,7 @@ static void on_done(uv_async_t *a)
 
 static int at_once(struct bh_core *c)
 {
-	struct looking l = {c->snap, c->echo.n > 0};
+	struct looking l = {c->snap, c->echo.mirror.n > 0};
 	struct bh_ct_found *found = NULL;
 	int r = bh_ct_find(c->ct, may_be_denied, &l, NULL, &found);
 	return cut(c, r, found);

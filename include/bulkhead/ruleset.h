@@ -47,13 +47,15 @@ struct bh_value {
 };
 
 /* Sets whose elements are nobody's wish: the IR does not have them (elem stays empty), diff, patch
- * and print do not look at them, a rebuild empties them. */
+ * and print do not look at them, a rebuild empties them but for what it is given. */
 enum bh_volatile {
 	BH_VOLATILE_NO,
 	BH_VOLATILE_CACHE, /* elements are put in at run time; see BH_CHANGE_FLUSH_SET */
 	BH_VOLATILE_DYNAMIC, /* elements are put in by packets (BH_MATCH_UPDATE): flags dynamic */
 	BH_VOLATILE_BULK, /* ADDR, INTERVAL: too many to be copied here; put in beside the IR, and
 			     again by a rebuild */
+	BH_VOLATILE_KEPT, /* CONCAT: put in at run time, stay when the rules change, and are given
+			     to a rebuild */
 };
 
 struct bh_set_elem {

@@ -63,18 +63,19 @@ void bh_emit_cache_sets(struct bh_ruleset *rs)
 		const char *name[2], *comment;
 		uint32_t timeout_s;
 		size_t n;
+		uint8_t is;
 	} set[] = {{{"echo4", "echo6"}, "ways back of flows that were cut", BH_ECHO_S,
-			   BH_ARRAY_SIZE(echo_read)},
+			   BH_ARRAY_SIZE(echo_read), BH_VOLATILE_KEPT},
 		{{"cache-deny4", "cache-deny6"}, "flows denied lately", BH_CACHE_DENY_S,
-			BH_ARRAY_SIZE(tuple_read)},
+			BH_ARRAY_SIZE(tuple_read), BH_VOLATILE_CACHE},
 		{{"cache-allow4", "cache-allow6"}, "flows allowed lately", BH_CACHE_ALLOW_S,
-			BH_ARRAY_SIZE(tuple_read)}};
+			BH_ARRAY_SIZE(tuple_read), BH_VOLATILE_CACHE}};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(set); i++)
 		for (int v6 = 0; v6 < 2; v6++) {
 			struct bh_set *s =
 				bh_ruleset_add_concat_set(rs, set[i].name[v6], BH_TABLE_INET,
 					v6 ? BH_IPV6 : BH_IPV4, part, set[i].n, set[i].comment);
-			s->volatile_ = BH_VOLATILE_CACHE;
+			s->volatile_ = set[i].is;
 			s->counter = true;
 			s->timeout_s = set[i].timeout_s;
 			s->size = CACHE_SIZE;

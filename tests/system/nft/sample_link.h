@@ -64,6 +64,8 @@ static inline void add_run_time_sets(struct bh_ruleset *rs)
 			BH_VOLATILE_DYNAMIC, PARTS(BH_PART_ADDR))
 			->timeout_s = 5405;
 	}
+	add_run_time_set(rs, "kept-4", BH_TABLE_INET, BH_IPV4, BH_VOLATILE_KEPT,
+		PARTS(BH_PART_ADDR, BH_PART_ADDR, BH_PART_PROTO, BH_PART_SERVICE));
 	struct bh_set *s = add_run_time_set(rs, "dropped", BH_TABLE_BRIDGE, 0, BH_VOLATILE_DYNAMIC,
 		PARTS(BH_PART_IFNAME, BH_PART_ETHER, BH_PART_ETHERTYPE));
 	free(s->comment);

@@ -138,6 +138,54 @@ static void test_flushed_with_changes(void **state)
 	bh_ruleset_free(b);
 }
 
+static void rebuild_with(const struct bh_ruleset *rs, const struct bh_nft_keys *k)
+{
+	struct bh_nft_error e;
+	assert_int_equal(
+		bh_nft_rebuild_with(nft, rs, &(struct bh_nft_beside){.keys = k, .n_keys = 1}, &e),
+		0);
+}
+
+/* What is kept stays through any change, is there again after a rebuild that was given it, and is
+ * replaced in one go. */
+static void test_kept(void **state)
+{
+	(void)state;
+	struct bh_ruleset *a = sample_link(), *b = sample_link();
+	struct bh_value v[3][4];
+	struct bh_nft_error e;
+	rule(find_chain(b, "forward"), BH_ACT_DROP, "new");
+	rebuild(a);
+	for (uint16_t i = 0; i < 3; i++)
+		tuple(v[i], "10.0.0.1", "10.0.0.2", i);
+	const uint64_t each[] = {5000, 50000};
+	struct bh_nft_keys k = {
+		.set = bh_ruleset_find_set(a, "kept-4"), .value = v[0], .n = 2, .each_ms = each};
+	assert_int_equal(bh_nft_keys_add(nft, &k, 1, &e), 0);
+	apply(a, b);
+	assert_int_equal(look(a, "kept-4")->n, 2);
+	rebuild_with(a, &k);
+	rebuild_with(a, &k); /* they are there */
+	const struct seen *s = look(a, "kept-4");
+	assert_int_equal(s->n, 2);
+	for (size_t i = 0; i < 2; i++) {
+		bool first = memcmp(s->value[i], v[0], sizeof(v[0])) == 0;
+		assert_true(
+			s->expires_ms[i] <= each[!first] && s->expires_ms[i] > each[!first] / 2);
+	}
+	k.value = v[1];
+	assert_int_equal(bh_nft_keys_replace(nft, &k, 1, &e), 0);
+	s = look(a, "kept-4");
+	assert_int_equal(s->n, 2); /* one of before, and a new one */
+	for (size_t i = 0; i < 2; i++)
+		assert_true(memcmp(s->value[i], v[0], sizeof(v[0])) != 0);
+	k.n = 0;
+	assert_int_equal(bh_nft_keys_replace(nft, &k, 1, &e), 0);
+	assert_int_equal(look(a, "kept-4")->n, 0);
+	bh_ruleset_free(a);
+	bh_ruleset_free(b);
+}
+
 /* Elements that the kernel takes away for their age meanwhile do not make a flush fail. */
 static void test_flush_while_elements_expire(void **state)
 {
@@ -272,6 +320,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_add, clean),
 		cmocka_unit_test_teardown(test_full, clean),
 		cmocka_unit_test_teardown(test_flushed_with_changes, clean),
+		cmocka_unit_test_teardown(test_kept, clean),
 		cmocka_unit_test_teardown(test_flush_while_elements_expire, clean),
 		cmocka_unit_test_teardown(test_packets_count, clean),
 		cmocka_unit_test_teardown(test_read_many, clean),
