@@ -294,6 +294,8 @@ int bh_core_rebuild(struct bh_core *c)
 	if (r < 0) {
 		free(c->commit_error);
 		c->commit_error = bh_xasprintf("%s: %s", err.object, strerror(-r));
+	} else {
+		bh_core_revoke(c); /* what was let in while the rules were somebody else's */
 	}
 	return r;
 }

@@ -151,5 +151,19 @@ def test_one_that_opens_very_many(lab):
         raise Failure(f"{held} ways back of the one are held, not a third of 16,384")
 
 
+def test_emptied_by_somebody_else(lab):
+    """It is put back with all that was in it, in the one transaction of the repair."""
+    web, old, api = world(lab, "enforce", OLD, table_owner="never")
+    flows = pushed(lab, old, api, 7)
+    since = cut_off(lab)
+    lab.sh(lab.node, "nft delete table inet bulkhead")
+    wait_for("the repair", lambda: lab.audited("tamper"))
+    elements = lab.sh(lab.node, "nft list set inet bulkhead echo4") + lab.sh(lab.node, "nft list set inet bulkhead echo6")
+    if elements.count("udp") < 2:
+        raise Failure("not put back:\n" + elements)
+    # What passed meanwhile, and was established, is cut again.
+    expect_silence(flows, since + 1.5)
+
+
 if __name__ == "__main__":
     Suite("ec").main(globals())
