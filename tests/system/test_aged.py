@@ -6,7 +6,7 @@ waits for the daemon is not lost among its copies."""
 import json, time
 
 import frames as f
-from around import OPEN, POLICY, Frames, bridged, deliver, expect, meet
+from around import GATEWAY4, OPEN, POLICY, Frames, bridged, deliver, expect, meet, node_mac
 from lab import Child, Failure, Suite, run, wait_for
 
 
@@ -124,6 +124,44 @@ def test_nobody_takes_a_mac(lab):
         raise Failure("not taken where the bridge was not told: the test shows nothing")
     wait_for("it is told again", lambda: told(lab, b.mac) == [b.host_if], 20)
     expect("at c, of what is for b", overheard(lab, a, b, c), ())
+
+
+def takes(lab, c, mac, mark):
+    """c's device has the MAC, and the daemon has seen it and told the bridge what it tells."""
+    lab.sh(c.netns, f"ip link set eth0 address {mac} && ip addr add {mark}/24 dev eth0")
+    wait_for("the daemon has seen it", lambda: any(w["name"] == c.name and mark in str(w) for w in lab.workloads()))
+    time.sleep(1.5)
+
+
+def test_the_bridge_keeps_its_own_mac(lab):
+    """What is for the node goes to the node, although a container gave itself the node's MAC."""
+    a, b, c = bridged(lab, "a", "b", "c")
+    meet(lab, a, b)
+    lab.start(mode="learn")
+    wait_for("the bridge was told", lambda: told(lab, b.mac) == [b.host_if])
+    takes(lab, c, node_mac(lab), "10.77.0.222")
+    if told(lab, node_mac(lab)):
+        raise Failure(f"told that the node is behind {told(lab, node_mac(lab))}")
+    meet(lab, a, b, governed=True)
+    lab.expect([(x, GATEWAY4, "udp", 9, "closed") for x in (a, b)])
+
+
+def test_who_is_no_workload_keeps_its_mac(lab):
+    """Machines behind another port of the bridge, as a router on its uplink, of which no source tells."""
+    a, c, x = bridged(lab, "a", "c", "x")
+    meet(lab, a, c, x)
+    del lab.containers["x"]
+    try:
+        lab.start(mode="learn")
+        wait_for("the bridge was told", lambda: told(lab, a.mac) == [a.host_if])
+        takes(lab, c, x.mac, "10.77.0.222")
+        if told(lab, x.mac):
+            raise Failure(f"told that it is behind {told(lab, x.mac)}")
+        lab.sh(x.netns, "ping -c1 -W1 10.77.0.1 >/dev/null; true")
+        if fdb(lab, x.mac) != [x.host_if]:
+            raise Failure(f"it does not come back by speaking: {fdb(lab, x.mac)}")
+    finally:
+        lab.containers["x"] = x
 
 
 if __name__ == "__main__":
