@@ -151,18 +151,52 @@ def test_one_that_opens_very_many(lab):
         raise Failure(f"{held} ways back of the one are held, not a third of 16,384")
 
 
+def _there_and_back(addr, port, seconds):
+    """Whether a connection opened now and still lasts at the end."""
+    s = socket.create_connection((addr, port), timeout=2)
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            s.sendall(b"x")
+            if s.recv(1) != b"x":
+                return "closed"
+            time.sleep(0.05)
+        return "lasts"
+    except OSError as e:
+        return type(e).__name__
+
+
 def test_emptied_by_somebody_else(lab):
-    """It is put back with all that was in it, in the one transaction of the repair."""
+    """The repair puts it back with all that was in it, in one transaction, and cuts what was established meanwhile."""
     web, old, api = world(lab, "enforce", OLD, table_owner="never")
+    api.serve(tcp=[8080])
     flows = pushed(lab, old, api, 7)
-    since = cut_off(lab)
-    lab.sh(lab.node, "nft delete table inet bulkhead")
+    cut_off(lab)
+    lab.expect([(web, api.v4, "tcp", 8080, "open"), (old, api.v4, "tcp", 8080, "drop")])
+    # Connection tracking goes on without us, as with the engines' own rules.
+    lab.sh(lab.node, """nft add table inet other
+        nft add chain inet other forward '{ type filter hook forward priority 10; }'
+        nft add rule inet other forward ct state new counter""")
+    gone = time.monotonic()
+    lab.daemon.send_signal(signal.SIGSTOP)
+    try:
+        lab.sh(lab.node, "nft delete table inet bulkhead")
+        clients = [Child(c.netns, _there_and_back, api.v4, 8080, 3) for c in (old, web)]
+        lab.children += clients
+        time.sleep(0.5)
+    finally:
+        lab.daemon.send_signal(signal.SIGCONT)
     wait_for("the repair", lambda: lab.audited("tamper"))
+    back = time.monotonic()
     elements = lab.sh(lab.node, "nft list set inet bulkhead echo4") + lab.sh(lab.node, "nft list set inet bulkhead echo6")
     if elements.count("udp") < 2:
         raise Failure("not put back:\n" + elements)
-    # What passed meanwhile, and was established, is cut again.
-    expect_silence(flows, since + 1.5)
+    expect_silence(flows, back + 0.5)
+    if not all([t for t, _ in s.got if gone < t < back] for s in flows):
+        raise Failure("nothing passed while the table was gone: it shows nothing")
+    ends = [c.result(10) for c in clients]
+    if ends != ["TimeoutError", "lasts"]:
+        raise Failure(f"connections made meanwhile, denied and allowed: {ends}")
 
 
 if __name__ == "__main__":
