@@ -105,6 +105,19 @@ static int put_version(struct bh_core *c, const struct bh_policy_set *set,
 	return r < 0 ? r : bh_core_confirm_put(c, &trial);
 }
 
+/* r: of what was put. With it on disk nothing is left to be undone. */
+static int written(struct bh_core *c, int r)
+{
+	int done = bh_store_commit(c->store);
+	if (r == 0)
+		r = done;
+	if (r == 0) {
+		c->version_undo = 0;
+		c->version_undoing = false;
+	}
+	return r;
+}
+
 int bh_core_version_record(struct bh_core *c, const struct bh_policy_set *set,
 	const struct bh_file_set *files, const struct bh_edits *edits,
 	const struct bh_policy_change *change, bool same)
@@ -123,14 +136,7 @@ int bh_core_version_record(struct bh_core *c, const struct bh_policy_set *set,
 		r = bh_store_put_u64(c->store, WRITING, writes ? c->generation + !same : 0);
 	if (r == 0)
 		r = bh_store_put_u64(c->store, WRITING_ALL, same);
-	int done = bh_store_commit(c->store);
-	if (r == 0)
-		r = done;
-	if (r == 0) {
-		c->version_undo = 0;
-		c->version_undoing = false;
-	}
-	return r;
+	return written(c, r);
 }
 
 static int forget(struct bh_core *c)
@@ -143,14 +149,7 @@ static int forget(struct bh_core *c)
 		if (r == 0) /* what was on trial before is so still */
 			r = bh_core_confirm_put(c, &c->confirm);
 	}
-	int done = bh_store_commit(c->store);
-	if (r == 0)
-		r = done;
-	if (r == 0) {
-		c->version_undo = 0;
-		c->version_undoing = false;
-	}
-	return r;
+	return written(c, r);
 }
 
 void bh_core_version_forget(struct bh_core *c, bool same)
