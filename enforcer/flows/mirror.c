@@ -31,12 +31,17 @@ void bh_mirror_clear(struct bh_mirror *m)
 	m->by_sport = by_sport;
 }
 
+uint64_t bh_mirror_hash(const struct bh_flow *f, bool by_sport, uint64_t seed)
+{
+	uint64_t h = bh_hash(&f->src, sizeof(f->src), seed);
+	h = bh_hash(&f->dst, sizeof(f->dst), h);
+	const uint16_t rest[] = {f->proto, f->dport, by_sport ? f->sport : 0};
+	return bh_hash(rest, sizeof(rest), h);
+}
+
 static uint64_t hash(const struct bh_mirror *m, const struct bh_flow *f)
 {
-	uint64_t h = bh_hash(&f->src, sizeof(f->src), m->seed);
-	h = bh_hash(&f->dst, sizeof(f->dst), h);
-	const uint16_t rest[] = {f->proto, f->dport, m->by_sport ? f->sport : 0};
-	return bh_hash(rest, sizeof(rest), h);
+	return bh_mirror_hash(f, m->by_sport, m->seed);
 }
 
 static bool same(const struct bh_mirror *m, const struct bh_flow *a, const struct bh_flow *b)

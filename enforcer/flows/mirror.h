@@ -31,6 +31,8 @@ struct bh_mirror {
 	bool by_sport; /* the source port is part of the key */
 };
 
+/* Of what makes a flow the same to a mirror. */
+uint64_t bh_mirror_hash(const struct bh_flow *f, bool by_sport, uint64_t seed);
 void bh_mirror_init(struct bh_mirror *m, bool by_sport);
 void bh_mirror_finish(struct bh_mirror *m);
 void bh_mirror_clear(struct bh_mirror *m);

@@ -69,10 +69,55 @@ static void count(struct bh_core *c)
 	}
 }
 
-bool bh_core_echo_may_be(const struct bh_flow *f)
+static bool may_be(const struct bh_flow *f)
 {
 	return (f->proto == BH_UDP || f->proto == BH_SCTP) && f->dport != f->sport;
 }
+
+/* --- for the thread that walks conntrack --- */
+
+#define FILTER_BITS (16 * BH_MIRROR_MAX) /* when all is held it takes one in sixteen others */
+
+struct bh_echo_filter {
+	uint64_t seed;
+	uint64_t bit[FILTER_BITS / 64];
+};
+
+static uint64_t *bit_of(struct bh_echo_filter *x, const struct bh_flow *f, uint64_t *ret_mask)
+{
+	uint64_t h = bh_mirror_hash(f, true, x->seed) % FILTER_BITS;
+	*ret_mask = 1ull << h % 64;
+	return &x->bit[h / 64];
+}
+
+struct bh_echo_filter *bh_core_echo_filter(const struct bh_core *c)
+{
+	const struct bh_mirror *m = &c->echo.mirror;
+	uint64_t mask;
+	if (m->n == 0)
+		return NULL;
+	struct bh_echo_filter *x = bh_xcalloc(1, sizeof(*x));
+	x->seed = m->seed;
+	for (size_t i = 0; i < m->n; i++) {
+		uint64_t *word = bit_of(x, &m->item[i].flow, &mask);
+		*word |= mask;
+	}
+	return x;
+}
+
+bool bh_echo_filter_takes(const struct bh_echo_filter *x, const struct bh_flow *f)
+{
+	uint64_t mask;
+	const uint64_t *word = bit_of((struct bh_echo_filter *)x, f, &mask);
+	return may_be(f) && *word & mask;
+}
+
+void bh_echo_filter_free(struct bh_echo_filter *x)
+{
+	free(x);
+}
+
+/* --- what is cut --- */
 
 static struct bh_cached *find(const struct bh_core *c, const struct bh_flow *f)
 {
@@ -86,7 +131,7 @@ void bh_core_echo_cut(struct bh_core *c, const struct bh_flow *cut)
 {
 	struct bh_echo *e = &c->echo;
 	const struct bh_flow back = turned(cut);
-	if (!bh_core_echo_may_be(&back) || find(c, &back))
+	if (!may_be(&back) || find(c, &back))
 		return;
 	struct bh_cached *x = bh_mirror_find(&e->mirror, &back); /* over, and cut anew */
 	uint16_t *held = held_by(c, cut);
@@ -257,7 +302,7 @@ static void on_element(const struct bh_nft_elem *el, void *arg)
 		.proto = el->value[2].b[0],
 		.sport = port(&el->value[3]),
 		.dport = port(&el->value[4])};
-	if (!bh_core_echo_may_be(&back) || bh_mirror_find(&c->echo.mirror, &back))
+	if (!may_be(&back) || bh_mirror_find(&c->echo.mirror, &back))
 		return;
 	struct bh_cached *x = bh_mirror_add(&c->echo.mirror, &back);
 	if (!x)

@@ -23,7 +23,14 @@ struct bh_echo {
 void bh_core_echo_init(struct bh_core *c);
 void bh_core_echo_finish(struct bh_core *c);
 void bh_core_echo_cut(struct bh_core *c, const struct bh_flow *cut);
-bool bh_core_echo_may_be(const struct bh_flow *f); /* by the flow alone; of any thread */
+
+/* What may be held, for another thread: never says no of what was held when it was made, and yes of
+ * little else, for it is what of a whole conntrack table is remembered. */
+struct bh_echo_filter;
+struct bh_echo_filter *bh_core_echo_filter(const struct bh_core *c); /* owned; NULL: nothing is */
+bool bh_echo_filter_takes(const struct bh_echo_filter *x, const struct bh_flow *f);
+void bh_echo_filter_free(struct bh_echo_filter *x); /* NULL is fine */
+
 bool bh_core_echo_is(const struct bh_core *c, const struct bh_flow *f);
 void bh_core_echo_send(struct bh_core *c); /* those that the kernel does not know yet */
 void bh_core_echo_refresh(struct bh_core *c); /* the state in force is another */

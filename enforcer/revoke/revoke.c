@@ -26,14 +26,14 @@ static void on_timer(uv_timer_t *t);
 
 struct looking {
 	const struct bh_snapshot *snap;
-	bool echoes; /* there are some */
+	const struct bh_echo_filter *echoes; /* NULL: there are none */
 };
 
 static bool may_be_denied(const struct bh_ct_entry *ct, void *arg)
 {
 	const struct looking *l = arg;
 	return bh_snapshot_denies(l->snap, &ct->flow) ||
-	       (l->echoes && bh_core_echo_may_be(&ct->flow));
+	       (l->echoes && bh_echo_filter_takes(l->echoes, &ct->flow));
 }
 
 static bool denied_now(const struct bh_flow *f, void *arg)
@@ -80,6 +80,7 @@ static void thread(void *arg)
 static void ended(struct bh_core *c)
 {
 	struct bh_revoking *r = &c->revoking;
+	bh_echo_filter_free(BH_TAKE_PTR(r->echoes));
 	cut(c, r->err, BH_TAKE_PTR(r->found));
 	if (!uv_is_active((uv_handle_t *)&r->timer) && r->sweeps < BH_ARRAY_SIZE(sweep_ms))
 		uv_timer_start(&r->timer, on_timer, sweep_ms[r->sweeps++], 0);
@@ -88,7 +89,7 @@ static void ended(struct bh_core *c)
 static void begin(struct bh_core *c)
 {
 	struct bh_revoking *r = &c->revoking;
-	r->echoes = c->echo.mirror.n > 0;
+	r->echoes = bh_core_echo_filter(c);
 	r->again = false;
 	r->snap = bh_snapshot_ref(c->snap);
 	r->walking = uv_thread_create(&r->thread, thread, r) == 0;
@@ -128,9 +129,11 @@ static void on_done(uv_async_t *a)
 
 static int at_once(struct bh_core *c)
 {
-	struct looking l = {c->snap, c->echo.mirror.n > 0};
+	struct bh_echo_filter *echoes = bh_core_echo_filter(c);
+	struct looking l = {c->snap, echoes};
 	struct bh_ct_found *found = NULL;
 	int r = bh_ct_find(c->ct, may_be_denied, &l, NULL, &found);
+	bh_echo_filter_free(echoes);
 	return cut(c, r, found);
 }
 
@@ -163,6 +166,7 @@ void bh_core_revoke_stop(struct bh_core *c)
 	bool due = r->again || (r->sweeps == 0 && uv_is_active((uv_handle_t *)&r->timer));
 	if (r->walking) {
 		join(r);
+		bh_echo_filter_free(BH_TAKE_PTR(r->echoes));
 		cut(c, r->err, BH_TAKE_PTR(r->found));
 	}
 	if (due && c->snap)

@@ -8,6 +8,7 @@
 struct bh_core;
 struct bh_ct;
 struct bh_ct_found;
+struct bh_echo_filter;
 struct bh_snapshot;
 
 /* Conntrack is walked, by a thread, for connections that are denied by now. */
@@ -20,7 +21,7 @@ struct bh_revoking {
 	uv_async_t done;
 	struct bh_ct *ct;
 	struct bh_snapshot *snap;
-	bool echoes; /* ways back were cut before: see echo.h */
+	struct bh_echo_filter *echoes; /* ways back were cut before: see echo.h; NULL: none */
 	struct bh_ct_found *found;
 	int err;
 };
