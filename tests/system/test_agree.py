@@ -65,9 +65,14 @@ def test_sabotage(how, most):
        text + t.stdout)
 
 
-test_agreement(1, "--account")
-for _ in range(2):
-    test_agreement(random.SystemRandom().randrange(1 << 31))
-for fault in ("ports", "peers", "maps"):
-    test_sabotage(fault, 40)
-sys.exit(1 if failed else 0)
+def main():
+    test_agreement(1, "--account")
+    for _ in range(2):
+        test_agreement(random.SystemRandom().randrange(1 << 31))
+    for fault in ("ports", "peers", "maps"):
+        test_sabotage(fault, 40)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
