@@ -13,7 +13,7 @@
 enum cli_exit {
 	CLI_OK = 0,
 	CLI_FAILED = 1, /* the answer is no, or it failed */
-	CLI_USAGE = 2,
+	CLI_USAGE = 2, /* asked wrongly, by our account or the daemon's */
 	CLI_UNREACHABLE = 3, /* the daemon does not answer */
 };
 
@@ -132,7 +132,7 @@ char *cli_vformat(const char *fmt, va_list ap); /* as bh_xasprintf; owned */
 char *cli_cut(const char *s, int width);
 int cli_width(const char *s); /* columns on a terminal, of what cli_safe gave */
 const char *cli_time(const char *rfc3339, char buf[static 24]); /* "2026-01-02 03:04:05" or "-" */
-/* "90", "60s", "5m", "2h", "7d" in seconds, 1..max. */
+/* "60s", "5m", "2h", "7d" in seconds, 1..max; a number alone is none, as in the configuration. */
 bool cli_seconds(const char *text, uint64_t max, uint64_t *ret);
 const char *cli_bytes(json_int_t n, char buf[static 16]); /* "812 B", "1.4 KiB", "23 MiB" */
 const char *cli_paint(const struct cli *cli, const char *sgr); /* "\033[…m" or "" */
@@ -202,7 +202,7 @@ void cli_textdiff(const char *a, const char *b, struct bh_buf *out);
 /* --- policy.c --- */
 /* Reads and checks the files and makes the body that apply and plan send; errors are printed. */
 int cli_policy_body(int argc, char **argv, struct cli_files *ret_files, json_t **ret);
-/* "90", "60s", "5m", "1h" of --confirm-within in seconds; the complaint is printed. */
+/* "60s", "5m", "1h" of --confirm-within in seconds; the complaint is printed. */
 int cli_confirm_within(const char *text, json_t *body);
 /* The same and the message (both may be NULL). */
 int cli_change_options(const char *message, const char *within, json_t *body);

@@ -193,6 +193,8 @@ static void take_remote_diag(const json_t *d)
 		cli_error_diags(&(struct bh_diags){.item = &diag, .n = 1});
 }
 
+/* 400: something in the question is not what it can be, which only the daemon could see. All else
+ * (not there, in conflict, not possible) is a no. */
 static int refused(const struct cli_reply *r)
 {
 	const char *error = cli_str(r->json, "error");
@@ -207,7 +209,7 @@ static int refused(const struct cli_reply *r)
 		cli_error("the daemon answered with status %d", r->status);
 	}
 	cli_error_http(r->status);
-	return CLI_FAILED;
+	return r->status == 400 ? CLI_USAGE : CLI_FAILED;
 }
 
 int cli_ask(struct cli *cli, const char *method, const char *target, const json_t *body,

@@ -108,7 +108,7 @@ bool cli_seconds(const char *text, uint64_t max, uint64_t *ret)
 	static const struct {
 		const char *unit;
 		uint64_t seconds;
-	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+	} units[] = {{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
 	size_t digits = strspn(text, "0123456789");
 	char bh_autofree *number = bh_xstrndup(text, digits);
 	uint64_t n = 0;

@@ -123,7 +123,7 @@ def test_images_and_siblings(lab):
     need(f"siblings: {running}", running == ["c"])
     need("an address nobody knows", "nobody" in lab.cli("impact", "192.0.2.200"))
     bad = lab.cli("impact", "A B", check=False)
-    need(f"{bad}", bad.returncode == 1 and "neither an address" in bad.stderr)
+    need(f"{bad}", bad.returncode == 2 and "neither an address" in bad.stderr)
 
 
 def test_all_that_a_feed_lists(lab):

@@ -201,6 +201,7 @@ static void test_changes(void **state BH_UNUSED)
 	expect("mode set learn --selector 'tier in (db)' --for 2h -o json", 0, "\"for\": 7200", "");
 	assert_non_null(strstr(last.out, "\"selector\": \"tier in (db)\""));
 	expect("mode set learn --for 0", 2, "", "--for takes a time such as 30m");
+	expect("mode set learn --for 30", 2, "", "such as 30m, 2h or 7d"); /* 30 what? */
 	expect("mode set learn --for 367d", 2, "", "up to 366d");
 	expect("mode clear --namespace shop --selector 'a=b&c' -o json", 0,
 		"\"selector\": \"a=b&c\"", "{\"warning\":{\"message\":\"nobody \\\\x1b[31m\"}}\n");
@@ -296,7 +297,7 @@ static void test_reports(void **state BH_UNUSED)
 	expect("report rules-unused --format html", 0, "+ingress &lt;i&gt; peer 1", "");
 	expect_json("-o json report rules-unused --since 90d", "rules_total");
 
-	expect("report access --since 9", 1, "", "could not be made: disk \\x1b[31m");
+	expect("report access --since 9s", 1, "", "could not be made: disk \\x1b[31m");
 	expect("report access --since never", 2, "", "--since takes a time");
 	expect("report rules-unused --format pdf", 2, "", "--format takes csv or html");
 }

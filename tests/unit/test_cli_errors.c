@@ -211,6 +211,9 @@ static void test_json_errors(void **state BH_UNUSED)
 	json_t *e = expect_error("workload show nobody -o json", 1, "no workload is called nobody");
 	assert_true(json_integer_value(json_object_get(e, "http_status")) >= 400);
 	json_decref(e);
+	e = expect_error("learn review widen bad --role r -o json", 2, "cidr must be a block");
+	assert_int_equal(json_integer_value(json_object_get(e, "http_status")), 400);
+	json_decref(e);
 	/* asked wrongly: also before -o was read, in each way to write it */
 	static const char *const wrong[] = {"ps --frob -o json", "-ojson ps --frob",
 		"ps --frob --output=json", "ps -o table --frob --output json"};

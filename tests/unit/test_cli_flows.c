@@ -111,7 +111,7 @@ static void test_drift(void **state BH_UNUSED)
 		"");
 	assert_non_null(strstr(last.out, "10.0.0.2 -> 203.0.113.9  0 of 3 do it too\n"));
 	expect("drift --fail-on new-edge", 1, "shop/web-1", "");
-	expect("drift --fail-on new-edge --since 60", 0, "nothing deviates", "");
+	expect("drift --fail-on new-edge --since 60s", 0, "nothing deviates", "");
 	expect("drift --since 2h -o json", 0, "\"asked\": 7200", "");
 	expect("drift --fail-on all", 2, "", "--fail-on takes new-edge");
 	expect("drift --since soon", 2, "", "--since takes a time");
@@ -135,6 +135,8 @@ static void test_learn_review(void **state BH_UNUSED)
 	expect_asked("learn review reject --namespace shop -o json",
 		"{\"action\":\"reject\",\"namespace\":\"shop\"}");
 	expect("learn review widen", 2, "", "widen needs a CIDR");
+	expect("learn review widen bad --role r", 2, "",
+		"cidr must be a block"); /* says the daemon */
 	expect("learn review -o json", 2, "", "needs an action");
 	/* One by one: what is no answer is asked again, an end of input ends it. */
 	expect("learn review --role r <<E\nx\nw bad\nw 203.0.113.0/24\nE\n", 0,
@@ -185,7 +187,7 @@ static void test_learn(void **state BH_UNUSED)
 	run("learn export");
 	assert_string_equal(last.out, "# namespace - role - evidence 1\nkind: NetworkPolicy\n");
 	expect_json("learn export -o json", "yaml");
-	expect("learn export --role ''", 1, "", "role is empty");
+	expect("learn export --role ''", 2, "", "role is empty");
 }
 
 int main(void)
