@@ -360,7 +360,7 @@ int bh_http_fetch_start(struct bh_http_request *r, const struct bh_http_opts *o)
 {
 	struct bh_http_opts mine = *o;
 	char bh_autofree *ca = NULL;
-	if (r->data || o->opened || o->body || o->http2 || o->keep || !is_good(o))
+	if (r->data || o->wanted || o->opened || o->body || o->http2 || o->keep || !is_good(o))
 		return -EINVAL;
 	if (o->ca_file && !(ca = read_ca(o->ca_file))) {
 		bh_http_finish_later(

@@ -49,7 +49,8 @@ static int on_value(http_parser *p, const char *s, size_t n)
 static bool is_too_large(const struct bh_http_request *r)
 {
 	uint64_t n = r->parser.content_length; /* UINT64_MAX: not said */
-	return !r->data && n != UINT64_MAX && n > r->max_bytes && r->status != 304;
+	size_t max = r->sieve ? BH_HTTP_MAX_SIEVED : r->max_bytes;
+	return !r->data && n != UINT64_MAX && n > max && r->status != 304;
 }
 
 static int on_head(http_parser *p)

@@ -11,6 +11,8 @@
 #include "http/headers.h"
 #include "http/private.h"
 
+#define NO_JSON "the answer is not JSON, or is cut off"
+
 static void free_request(struct bh_http_request *r)
 {
 	if (r->protocol)
@@ -18,6 +20,9 @@ static void free_request(struct bh_http_request *r)
 	bh_http_forget_headers(r);
 	bh_buf_finish(&r->headers);
 	bh_buf_finish(&r->body);
+	if (r->sieve)
+		bh_sieve_finish(r->sieve);
+	free(r->sieve);
 	bh_buf_finish(&r->name);
 	bh_buf_finish(&r->value);
 	free(r->later_message);
@@ -70,11 +75,22 @@ static void end(struct bh_http_request *r)
 	uv_close((uv_handle_t *)&r->timer, on_timer_closed);
 }
 
+static bool successful(const struct bh_http_request *r)
+{
+	return r->status >= 200 && r->status < 300;
+}
+
 void bh_http_finish(struct bh_http_request *r, int err, const char *message)
 {
 	if (r->over)
 		return;
 	end(r);
+	bool sieved = r->sieve && successful(r);
+	if (sieved && !err && bh_sieve_end(r->sieve) < 0) {
+		err = -EPROTO;
+		message = NO_JSON;
+	}
+	const struct bh_buf *body = sieved ? &r->sieve->out : &r->body;
 	struct bh_http_result res = {
 		.err = err,
 		.message = !err                  ? ""
@@ -82,8 +98,8 @@ void bh_http_finish(struct bh_http_request *r, int err, const char *message)
 			   : message && *message ? message
 						 : strerror(-err),
 		.status = r->status,
-		.body = r->body.s ? r->body.s : "",
-		.len = r->body.len,
+		.body = body->s ? body->s : "",
+		.len = body->len,
 		.content_type = r->content_type,
 		.etag = r->etag,
 		.last_modified = r->last_modified,
@@ -184,17 +200,21 @@ bool bh_http_on_header(struct bh_http_request *r, const char *name, size_t name_
 	return !r->over;
 }
 
-static bool successful(const struct bh_http_request *r)
-{
-	return r->status >= 200 && r->status < 300;
-}
-
 bool bh_http_on_head_end(struct bh_http_request *r)
 {
 	if (r->opened && !r->opened_called && successful(r)) {
 		r->opened_called = true;
 		r->opened(r->arg);
 	}
+	return !r->over;
+}
+
+static bool sieve(struct bh_http_request *r, const char *p, size_t n)
+{
+	r->sieved += n;
+	int err = r->sieved > BH_HTTP_MAX_SIEVED ? -EFBIG : bh_sieve_feed(r->sieve, p, n);
+	if (err)
+		bh_http_finish(r, err == -EFBIG ? err : -EPROTO, NO_JSON);
 	return !r->over;
 }
 
@@ -208,8 +228,11 @@ bool bh_http_on_body(struct bh_http_request *r, const char *p, size_t n)
 			bh_http_finish(r, -ECANCELED, NULL);
 		return !r->over;
 	}
-	size_t max = r->data ? BH_HTTP_MAX_ERROR_BODY : r->max_bytes;
-	if (n > max - r->body.len && !r->data) {
+	if (r->sieve && successful(r))
+		return sieve(r, p, n);
+	bool cut = r->data || r->sieve; /* the beginning of an error will do */
+	size_t max = cut ? BH_HTTP_MAX_ERROR_BODY : r->max_bytes;
+	if (n > max - r->body.len && !cut) {
 		bh_http_finish(r, -EFBIG, NULL);
 		return false;
 	}
@@ -271,6 +294,10 @@ static struct bh_http_request *new_request(struct bh_http *h, const struct bh_ht
 	r->opened = o->opened;
 	r->keep = o->keep;
 	r->max_bytes = o->max_bytes ? o->max_bytes : BH_HTTP_DEFAULT_MAX;
+	if (o->wanted) {
+		r->sieve = bh_xcalloc(1, sizeof(*r->sieve));
+		bh_sieve_init(r->sieve, o->wanted, r->max_bytes);
+	}
 	r->timeout = o->timeout_ms;
 	r->connect_timeout = o->connect_timeout_ms ? o->connect_timeout_ms : 10000;
 	r->idle_timeout = o->idle_timeout_s * 1000;

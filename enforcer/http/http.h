@@ -12,12 +12,15 @@
 #include <bulkhead/util.h>
 #include <uv.h>
 
+#include "http/sieve.h"
+
 struct bh_http; /* one per loop */
 int bh_http_open(uv_loop_t *loop, struct bh_http **ret);
 void bh_http_close(
 	struct bh_http *h); /* cancels everything without callbacks; frees after the loop ran */
 
 #define BH_HTTP_MAX_KEPT 2
+#define BH_HTTP_MAX_SIEVED (256u << 20)
 
 struct bh_http_opts {
 	const char *url;
@@ -25,6 +28,10 @@ struct bh_http_opts {
 	 */
 	const char *unix_socket;
 	size_t max_bytes; /* of the body; more fails with -EFBIG (not for streams); 0 = 16 MiB */
+	/* Non-NULL: a 2xx answer is JSON, of which this is kept, and max_bytes is of that (of the
+	 * whole BH_HTTP_MAX_SIEVED). Borrowed until the request is over. Not for streams, not TCP.
+	 */
+	const struct bh_sieve_path *wanted;
 	long timeout_ms; /* whole request; 0 = none (streams) */
 	long connect_timeout_ms; /* 0 = 10 s */
 	long idle_timeout_s; /* abort when slower than 1 byte/s for so long; 0 = none */

@@ -61,6 +61,8 @@ struct bh_http_request {
 	long status;
 	size_t max_bytes, header_bytes;
 	bool opened_called;
+	struct bh_sieve *sieve; /* NULL: everything is kept */
+	size_t sieved; /* bytes that went into it */
 	struct bh_buf body;
 	char *content_type, *etag, *last_modified;
 	const char *const *keep;

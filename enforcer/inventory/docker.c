@@ -40,12 +40,13 @@ static struct bh_http_opts options(const struct bh_docker *d, const char *url)
 	};
 }
 
-int bh_docker_get(struct bh_docker *d, const char *path,
+int bh_docker_get(struct bh_docker *d, const char *path, const struct bh_sieve_path *wanted,
 	void (*done)(const struct bh_http_result *r, void *arg), void *arg,
 	struct bh_http_request **ret)
 {
 	bh_autofree char *url = bh_xasprintf("http://docker%s", path);
 	struct bh_http_opts o = options(d, url);
+	o.wanted = wanted;
 	return bh_http_get(d->http, &o, NULL, done, arg, ret);
 }
 
@@ -99,6 +100,12 @@ static char *remedy(const struct bh_docker *d, int err)
 	}
 }
 
+static void next_line(struct bh_docker *d)
+{
+	bh_sieve_finish(&d->event);
+	bh_sieve_init(&d->event, bh_docker_event_wanted, BH_DOCKER_MAX_EVENT);
+}
+
 static void drop_connection(struct bh_docker *d)
 {
 	bh_http_cancel(BH_TAKE_PTR(d->stream));
@@ -106,8 +113,8 @@ static void drop_connection(struct bh_docker *d)
 	bh_docker_stop_asking(d);
 	uv_timer_stop(&d->wait);
 	uv_timer_stop(&d->refresh);
-	bh_buf_finish(&d->line);
-	d->skip_line = d->list_again = false;
+	next_line(d);
+	d->list_again = false;
 }
 
 static void on_wait(uv_timer_t *t)
@@ -192,7 +199,7 @@ static void ask_list(struct bh_docker *d)
 		uv_timer_stop(&d->wait);
 		d->phase = BH_DOCKER_LISTING;
 	}
-	int err = bh_docker_get(d, "/containers/json", on_list, d, &d->list);
+	int err = bh_docker_get(d, "/containers/json", bh_docker_list_wanted, on_list, d, &d->list);
 	if (err)
 		lost(d, err, strerror(-err));
 }
@@ -204,57 +211,45 @@ static void on_opened(void *arg)
 		ask_list(d);
 }
 
-/* False: the connection is gone. */
-static bool take_event(struct bh_docker *d, const char *line, size_t n)
+/* All of a line has come. 0, −errno: it is no event. */
+static int take_event(struct bh_docker *d, struct bh_fault *fault)
 {
 	bh_docker_id id;
-	struct bh_fault fault;
-	while (n > 0 && (line[n - 1] == '\r' || line[n - 1] == ' '))
-		n--;
-	if (n == 0)
-		return true;
-	int r = bh_docker_parse_event(line, n, id, &fault);
-	if (r < 0) {
-		bh_autofree char *why = bh_xasprintf("event stream: %s", fault.text);
-		lost(d, r, why);
-		return false;
-	}
+	if (bh_sieve_untouched(&d->event))
+		return 0;
+	if (bh_sieve_end(&d->event) < 0)
+		return bh_faulty(fault, -EINVAL, "not JSON");
+	int r = bh_docker_parse_event(d->event.out.s, d->event.out.len, id, fault);
 	if (r > 0 && (d->entries.n < 2 * BH_DOCKER_MAX_CONTAINERS || bh_idmap_get(&d->entries, id)))
 		bh_docker_ask(d, id);
-	return true;
+	return r < 0 ? r : 0;
 }
 
-/* Too long to be kept: nobody knows whom it was about, so all are asked about. */
-static void give_up_line(struct bh_docker *d)
+static int take_part(struct bh_docker *d, const char *p, size_t n, struct bh_fault *fault)
 {
-	bh_buf_finish(&d->line);
-	d->skip_line = true;
-	d->list_again = true;
-	if (d->phase >= BH_DOCKER_SYNCING)
-		uv_timer_start(&d->refresh, on_refresh, 0, 0);
+	return bh_sieve_feed(&d->event, p, n) < 0 ? bh_faulty(fault, -EINVAL, "not JSON") : 0;
 }
 
 static int on_chunk(const char *p, size_t n, void *arg)
 {
 	struct bh_docker *d = arg;
+	struct bh_fault fault;
 	while (n > 0) {
 		const char *nl = memchr(p, '\n', n);
 		size_t part = nl ? (size_t)(nl - p) : n;
-		if (!d->skip_line && d->line.len + part > BH_DOCKER_MAX_EVENT)
-			give_up_line(d);
-		if (!d->skip_line)
-			bh_buf_add(&d->line, p, part);
+		int err = take_part(d, p, part, &fault);
+		if (!err && nl)
+			err = take_event(d, &fault);
+		if (err) {
+			bh_autofree char *why = bh_xasprintf("event stream: %s", fault.text);
+			lost(d, err, why);
+			return 1;
+		}
 		if (!nl)
 			break;
+		next_line(d);
 		p += part + 1;
 		n -= part + 1;
-		d->skip_line = false;
-		bh_autofree char *line = NULL;
-		size_t len = d->line.len;
-		if (len > 0)
-			line = bh_buf_take(&d->line);
-		if (line && !take_event(d, line, len))
-			return 1;
 	}
 	bh_docker_pump(d);
 	return 0;
@@ -355,6 +350,7 @@ struct bh_source *bh_source_docker_new_timed(uv_loop_t *loop, struct bh_http *ht
 	d->http = http;
 	d->socket = bh_xstrdup(socket_path);
 	d->timing = *timing;
+	next_line(d);
 	uv_timer_init(loop, &d->wait);
 	uv_timer_init(loop, &d->retry);
 	uv_timer_init(loop, &d->refresh);

@@ -10,8 +10,8 @@
 #include "inventory/idmap.h"
 
 #define BH_DOCKER_IN_FLIGHT 8
-#define BH_DOCKER_MAX_BODY (16u << 20)
-#define BH_DOCKER_MAX_EVENT (1u << 20) /* one line; its labels are in it */
+#define BH_DOCKER_MAX_BODY (8u << 20) /* of what is kept of an answer */
+#define BH_DOCKER_MAX_EVENT (64u << 10) /* of one line */
 #define BH_DOCKER_MAX_IMAGES 4096 /* digests remembered */
 
 /* Milliseconds. */
@@ -72,9 +72,8 @@ struct bh_docker {
 	unsigned failures; /* of the connection, in a row */
 	uint64_t live_since; /* loop time */
 	struct bh_http_request *stream, *list;
-	struct bh_buf line; /* of the stream, so far */
-	bool skip_line; /* too long: up to its end */
-	bool list_again; /* an event could not be read */
+	struct bh_sieve event; /* the stream's line, so far */
+	bool list_again; /* when the list that is asked for has come */
 	struct bh_idmap entries; /* id → struct bh_docker_entry */
 	struct bh_docker_entry *head, *tail; /* to be asked about */
 	unsigned in_flight;
@@ -88,7 +87,8 @@ struct bh_source *bh_source_docker_new_timed(uv_loop_t *loop, struct bh_http *ht
 	const struct bh_docker_timing *timing);
 
 /* docker.c */
-int bh_docker_get(struct bh_docker *d, const char *path,
+/* `wanted`: what is kept of a good answer. */
+int bh_docker_get(struct bh_docker *d, const char *path, const struct bh_sieve_path *wanted,
 	void (*done)(const struct bh_http_result *r, void *arg), void *arg,
 	struct bh_http_request **ret);
 uint64_t bh_docker_backoff(const struct bh_docker *d, unsigned failures); /* ms */

@@ -204,7 +204,8 @@ static bool ask_image(struct bh_docker_entry *e)
 		return false;
 	const char *known = bh_idmap_get(&d->images, e->answer.image_id);
 	bh_autofree char *path = bh_xasprintf("/images/%s/json", e->answer.image_id);
-	if (!known && bh_docker_get(d, path, on_image, e, &e->request) == 0) {
+	if (!known &&
+		bh_docker_get(d, path, bh_docker_image_wanted, on_image, e, &e->request) == 0) {
 		d->in_flight++;
 		return true;
 	}
@@ -240,7 +241,7 @@ static bool ask_pod(struct bh_docker_entry *e)
 		return false;
 	bh_autofree char *path =
 		bh_xasprintf("%s/pods/%s/json", d->engine->containers, e->answer.pod);
-	int err = bh_docker_get(d, path, on_pod, e, &e->request);
+	int err = bh_docker_get(d, path, bh_docker_pod_wanted, on_pod, e, &e->request);
 	if (!err) {
 		d->in_flight++;
 		return true;
@@ -302,7 +303,8 @@ void bh_docker_pump(struct bh_docker *d)
 		struct bh_docker_entry *e = dequeue(d);
 		bh_autofree char *path =
 			bh_xasprintf("%s/containers/%s/json", d->engine->containers, e->id);
-		int err = bh_docker_get(d, path, on_inspect, e, &e->request);
+		int err = bh_docker_get(
+			d, path, bh_docker_container_wanted, on_inspect, e, &e->request);
 		if (err)
 			bad(e, strerror(-err));
 		else

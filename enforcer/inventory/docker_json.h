@@ -19,6 +19,11 @@
 
 typedef char bh_docker_id[BH_DOCKER_ID_LEN + 1];
 
+/* What the readers below look at in an answer, and no more: the rest is as long as an image likes.
+ */
+extern const struct bh_sieve_path bh_docker_list_wanted[], bh_docker_container_wanted[],
+	bh_docker_pod_wanted[], bh_docker_image_wanted[], bh_docker_event_wanted[];
+
 /* GET /containers/json: the ids, in the engine's order, no two alike. Owned array (free). 0,
  * −EINVAL (no such answer; entries without a good id are faults too), −E2BIG (too many). */
 int bh_docker_parse_list(

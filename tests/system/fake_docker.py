@@ -21,10 +21,17 @@ class Fake:
         self.proc.kill()
         self.proc.wait()
 
+    def all_labels(self):
+        return dict(self.labels, **{"com.docker.compose.project": "shop"})
+
+    def listed(self):
+        """In the list of containers."""
+        return {"Id": self.id, "Names": ["/" + self.name], "State": "running", "Labels": self.all_labels()}
+
     def json(self):
         return {"Id": self.id, "Name": "/" + self.name, "Image": "sha256:" + "ab" * 32,
                 "State": {"Running": True, "Pid": self.proc.pid}, "HostConfig": {"NetworkMode": "bridge"},
-                "Config": {"Image": "shop:1", "Labels": dict(self.labels, **{"com.docker.compose.project": "shop"})},
+                "Config": {"Image": "shop:1", "Labels": self.all_labels()},
                 "NetworkSettings": {"Networks": {"shop": {"IPAddress": self.v4, "GlobalIPv6Address": self.v6}}}}
 
 
@@ -61,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"[" * (1 << 20))
             return
         if self.path == "/containers/json":
-            body = json.dumps([{"Id": i} for i in list(engine.containers)]).encode()
+            body = json.dumps([c.listed() for c in list(engine.containers.values())]).encode()
         elif self.path.startswith("/containers/") and self.path.split("/")[2] in engine.containers:
             body = json.dumps(engine.containers[self.path.split("/")[2]].json()).encode()
         elif self.path.startswith("/images/"):
@@ -122,7 +129,7 @@ class FakeDocker:
             os.unlink(self.sock)
 
     def event(self, action, c):
-        line = json.dumps({"Type": "container", "Action": action, "Actor": {"ID": c.id, "Attributes": {}}}) + "\n"
+        line = json.dumps({"Type": "container", "Action": action, "Actor": {"Attributes": c.all_labels(), "ID": c.id}}) + "\n"
         with self.news:
             self.log.append(line.encode())
             self.news.notify_all()

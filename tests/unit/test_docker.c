@@ -397,7 +397,7 @@ static void test_broken_list(void **state)
 		{FAKE_ANSWER, 200, "[{\"Id\":\"../../etc\"}]", "[0].Id"},
 		{FAKE_ANSWER, 500, "{\"message\":\"boom\"}", "500: boom"},
 		{FAKE_HUGE, 200, "", "larger than allowed"},
-		{FAKE_HUGE_CHUNKED, 200, "", "larger than allowed"},
+		{FAKE_HUGE_CHUNKED, 200, "", "not JSON"},
 		{FAKE_SILENT, 0, NULL, "timed out"},
 		{FAKE_CLOSE, 0, NULL, "retrying in"},
 	};
@@ -445,22 +445,27 @@ static void test_bad_events(void **state)
 	fake_push(w->fake, "{\"Type\":\"container\"\n");
 	UNTIL(&w->s, w->s.syncs == 2);
 	assert_non_null(strstr(w->s.all, "event stream: not JSON"));
-	/* too long to be kept: skipped, everything is asked about again, the stream goes on */
+	/* as long as an image's labels make it: no less an event */
 	w->s.all[0] = '\0';
-	unsigned upserts = w->s.upserts;
+	serve(w, 2);
+	fake_push(w->fake,
+		"{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"Attributes\":{\"l\":\"");
 	bh_autobuf struct bh_buf big = {0};
 	for (unsigned i = 0; i < 1024; i++)
 		bh_buf_printf(&big, "%01024u", i);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 20; i++)
 		fake_push(w->fake, big.s);
-	fake_push(w->fake, "\n");
-	UNTIL(&w->s, w->s.upserts > upserts);
-	assert_int_equal(w->s.syncs, 2);
-	serve(w, 2);
-	push_event(w, "start", 2);
+	bh_autofree char *rest = bh_xasprintf("\"},\"ID\":\"%s\"}}\n", id(2));
+	fake_push(w->fake, rest);
 	UNTIL(&w->s, get(w, 2));
 	assert_int_equal(w->s.syncs, 2);
 	assert_string_equal(w->s.all, "");
+	/* nor is what never ends anything but bounded */
+	fake_push(w->fake, "{\"Type\":");
+	for (unsigned i = 0; i < 3; i++)
+		fake_push(w->fake, big.s);
+	UNTIL(&w->s, w->s.syncs == 3);
+	assert_non_null(strstr(w->s.all, "event stream: not JSON"));
 }
 
 /* A lost event is made good by the list that reload, or time, asks for. */

@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an image says of itself reaches the daemon by the engine's answers: labels without end, texts of
+megabytes. None of it hides its container from the policies, nor anybody else's."""
+from fake_docker import FakeDocker
+from lab import Failure, Suite, wait_for
+
+POLICY = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: mute, namespace: shop}
+spec: {podSelector: {matchLabels: {app: evil}}, policyTypes: [Egress], egress: []}
+"""
+OTHERS = {"mode": "learn", "modes": [{"namespace": "shop", "mode": "enforce"}]}
+
+
+def with_engine(fn):
+    """A node that learns, so that who is not known passes; what is in namespace shop is enforced."""
+    def test(lab):
+        engine = FakeDocker(lab)
+        lab.count = 240
+        try:
+            engine.start()
+            lab.config(sources=[{"docker": engine.sock}, {"static": lab.dir + "/workloads.yaml"}], **OTHERS)
+            lab.policy("mute.yaml", POLICY)
+            fn(lab, engine)
+        finally:
+            engine.close()
+    test.__name__ = fn.__name__
+    return test
+
+
+def known(lab, names):
+    return wait_for(f"{names} are known", lambda: set(names) <= {w["name"] for w in lab.workloads()})
+
+
+def memory(lab, key):
+    for line in open(f"/proc/{lab.daemon.pid}/status"):
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) >> 10
+    raise Failure(f"no {key}")
+
+
+@with_engine
+def test_texts_of_megabytes(lab, engine):
+    """In the list of all containers, in its own answer, and in its events."""
+    target = lab.container("target")
+    target.serve(tcp=[8000])
+    lab.start()
+    big = {"app": "evil", "a": "x" * (20 << 20), "b": "\\\"]}" * (4 << 20)}
+    evil, = engine.run([1], lambda n: big)
+    innocent, = engine.run([2])
+    known(lab, ["c1", "c2"])
+    lab.expect([(evil, target.v4, "tcp", 8000, "drop"), (innocent, target.v4, "tcp", 8000, "open")])
+    # Nor is the list too much at a start: what enforces is in force again at once.
+    lab.stop()
+    lab.start()
+    known(lab, ["c1", "c2"])
+    lab.expect([(evil, target.v4, "tcp", 8000, "drop"), (innocent, target.v4, "tcp", 8000, "open")])
+    if lab.status()["problems"]:
+        raise Failure(lab.cli("status"))
+    if memory(lab, "VmHWM") > 150:
+        raise Failure(f"it took {memory(lab, 'VmHWM')} MiB")
+
+
+if __name__ == "__main__":
+    Suite("h").main(globals())
