@@ -91,3 +91,36 @@ int bh_link_guard_bridges(struct bh_link *l, const struct bh_inventory *inv);
  * be told stays as it was.
  */
 void bh_link_place(struct bh_link *l, const struct bh_inventory *inv, bool anew);
+
+/*
+ * The interfaces of our namespace, for `doctor`: what of them decides whether frames meet the
+ * rules, and what others have put at them that may take frames elsewhere.
+ */
+struct bh_link_seen {
+	unsigned ifindex, master;
+	char name[16];
+	char kind[32]; /* "veth", "bridge"; "" = a device, or loopback */
+	bool elsewhere; /* a veth whose other end is in another namespace */
+	bool xdp; /* a program gets each frame before anything else does */
+	bool classifies; /* has a qdisc that filters hang on: clsact or ingress */
+	bool nf4, nf6; /* a bridge that hands frames to netfilter whatever the namespace's switch
+			  says */
+	bool vlans; /* a bridge that keeps VLANs apart */
+	unsigned vlan; /* of a port: a VLAN whose frames leave by it with their tag on; 0: none */
+};
+struct bh_link_survey {
+	struct bh_link_seen *item; /* by ifindex */
+	size_t n, cap;
+};
+/* 0 or −errno; −EINTR if they would not hold still. */
+int bh_link_survey(struct bh_link *l, struct bh_link_survey *ret);
+void bh_link_survey_finish(struct bh_link_survey *s);
+const struct bh_link_seen *bh_link_seen(const struct bh_link_survey *s, unsigned ifindex);
+
+/* What filters hang on one interface, both ways. */
+struct bh_link_filters {
+	size_t n;
+	char kind[32]; /* of the first: "bpf", "u32" */
+	unsigned redirect; /* ifindex to which one of them sends frames on; 0: none */
+};
+int bh_link_filters(struct bh_link *l, unsigned ifindex, struct bh_link_filters *ret);

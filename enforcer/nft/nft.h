@@ -143,3 +143,48 @@ int bh_nft_counters(struct bh_nft *n, void (*fn)(const struct bh_nft_counter *, 
  */
 int bh_nft_watch_fd(struct bh_nft *n);
 int bh_nft_watch_drain(struct bh_nft *n);
+
+/*
+ * What nf_tables hold in this network namespace, of everybody, for `doctor`: all tables, chains and
+ * flow tables, how many rules each chain has, and of other people's rules those that take packets
+ * past ours. Reads only. Families are NFPROTO_*.
+ */
+enum bh_nft_odd {
+	BH_NFT_NOTRACK, /* a rule by which packets are not tracked (notrack, CT --notrack) */
+	BH_NFT_FWD, /* a rule by which frames leave by another device at once (netdev) */
+	BH_NFT_OFFLOAD, /* a rule that puts flows into a flow table */
+};
+struct bh_nft_survey {
+	struct bh_nft_seen_table {
+		char *name;
+		uint8_t family;
+		uint32_t flags; /* NFT_TABLE_F_* */
+		uint32_t owner; /* port id of a netlink socket; 0: nobody's */
+	} * table;
+	size_t n_tables, cap_tables;
+	struct bh_nft_seen_chain {
+		char *table, *name;
+		uint8_t family;
+		bool base;
+		bool accept; /* its policy */
+		int hook, priority;
+		char *device; /* of a base chain of family netdev, all of them after commas; or NULL
+			       */
+		size_t rules;
+	} * chain; /* sorted */
+	size_t n_chains, cap_chains;
+	struct bh_nft_seen_odd {
+		enum bh_nft_odd what;
+		char *table, *chain;
+		uint8_t family;
+	} * odd;
+	size_t n_odd, cap_odd;
+	bool cut; /* more rules than are looked at (262,144) */
+};
+/* 0 or −errno; −EINTR if the ruleset would not hold still. */
+int bh_nft_survey(struct bh_nft *n, struct bh_nft_survey *ret);
+void bh_nft_survey_finish(struct bh_nft_survey *s);
+const struct bh_nft_seen_chain *bh_nft_seen_chain(const struct bh_nft_survey *s, uint8_t family,
+	const char *table, const char *name); /* NULL if absent */
+bool bh_nft_seen_ours(const char *table, uint8_t family);
+const char *bh_nft_family_name(uint8_t family); /* "inet", "bridge" … */
