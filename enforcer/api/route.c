@@ -24,6 +24,11 @@ static struct bh_answer status(struct bh_core *core, const struct bh_api_call *c
 	return bh_core_status(core);
 }
 
+static struct bh_answer doctor(struct bh_core *core, const struct bh_api_call *call BH_UNUSED)
+{
+	return bh_core_doctor(core);
+}
+
 static struct bh_answer workloads(struct bh_core *core, const struct bh_api_call *call)
 {
 	const char *gone = query(call, "gone");
@@ -293,6 +298,7 @@ static struct bh_answer metrics(struct bh_core *core, const struct bh_api_call *
 
 const struct bh_api_route bh_api_routes[] = {
 	{"GET", "/v1/status", .fn = status},
+	{"GET", "/v1/doctor", .fn = doctor},
 	{"GET", "/v1/workloads",
 		.query = {"selector", "image", "digest", "registry", "namespace", "mode", "gone"},
 		.fn = workloads},

@@ -39,6 +39,7 @@ struct cli {
 	bool tty; /* standard output is a terminal */
 	int columns; /* of it; 0: nothing is cut */
 	bool colour;
+	long timeout_s; /* how long the daemon may take to answer; 0: a minute */
 	/* Of the command, by its index; "" for a given flag. The last one of those that may be
 	 * given several times, which are all in `all`. */
 	const char *opt[CLI_MAX_OPTIONS];
@@ -228,6 +229,13 @@ void cli_add_id(struct cli_table *t, const char *id); /* short if it is a contai
 int cli_replay_fetch(struct cli *cli, json_t *reply);
 void cli_print_replay(struct cli *cli, const json_t *replay); /* nothing, if it is none */
 
+/* --- program.c --- */
+char *cli_daemon_program(
+	void); /* where bulkheadd is: beside this program, in the PATH …; owned, NULL */
+/* Runs it and reads the JSON that it prints. 0 with *ret owned, or −errno; what it complains of
+ * goes to our standard error. */
+int cli_daemon_ask(char **argv, json_t **ret);
+
 /* --- watch.c: until SIGINT, SIGTERM, or nobody reads any more --- */
 void cli_watch_begin(void);
 bool cli_watch_pause(unsigned ms); /* false: it is over */
@@ -235,6 +243,7 @@ bool cli_watch_over(void); /* by a signal */
 
 /* --- the commands, a file per verb --- */
 int cli_status(struct cli *cli, int argc, char **argv);
+int cli_doctor(struct cli *cli, int argc, char **argv);
 int cli_ps(struct cli *cli, int argc, char **argv);
 int cli_workload_show(struct cli *cli, int argc, char **argv);
 int cli_impact(struct cli *cli, int argc, char **argv);

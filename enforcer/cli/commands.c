@@ -5,6 +5,16 @@
 const struct cli_command cli_commands[] = {
 	{"status", "", "Is it enforcing, what is wrong, how does it fail",
 		"Problems come first, each with what to do about it.", 0, 0, {{0}}, cli_status},
+	{"doctor", "", "Is this node really protected: what was seen, what weakens it, what to do",
+		"Reads only. FAIL: what was asked for does not hold; warn: it holds, and protects "
+		"less\n"
+		"than it could; each with what to do. Where no daemon answers, what the kernel "
+		"still\n"
+		"holds is looked at (as root), and the exit status is 3; else 1 if anything "
+		"FAILs.",
+		0, 0,
+		{{0, "config", "FILE", "the daemon's configuration, where no daemon answers"}},
+		cli_doctor},
 	{"ps", "", "List the workloads of this node, and with --all those that are gone",
 		"All filters that are given must hold. Times: \"≤\" it was there when the daemon "
 		"first\n"

@@ -4,50 +4,8 @@
  * running daemon would put the rules back within a second, so it has to be stopped first.
  */
 #include <errno.h>
-#include <limits.h>
 
 #include "cli/cli.h"
-
-static bool executable(const char *path)
-{
-	return access(path, X_OK) == 0;
-}
-
-static void try_in(const char *dir, size_t len, char **ret)
-{
-	if (*ret || len == 0)
-		return;
-	char bh_autofree *path = bh_xasprintf("%.*s/bulkheadd", (int)len, dir);
-	if (executable(path))
-		*ret = BH_TAKE_PTR(path);
-}
-
-/* Beside this program, in the sbin beside its bin, in the PATH, where root's programs are. */
-static char *find_daemon(void)
-{
-	static const char *const others[] = {"/usr/local/sbin", "/usr/sbin", "/sbin"};
-	char self[PATH_MAX];
-	char *found = NULL;
-
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n > 0) {
-		self[n] = '\0';
-		char *slash = strrchr(self, '/');
-		*slash = '\0';
-		try_in(self, strlen(self), &found);
-		char bh_autofree *sbin = bh_xasprintf("%s/../sbin", self);
-		try_in(sbin, strlen(sbin), &found);
-	}
-	for (const char *p = getenv("PATH"); p && *p;) {
-		size_t len = strcspn(p, ":");
-		if (*p == '/')
-			try_in(p, len, &found);
-		p += len + (p[len] == ':');
-	}
-	for (size_t i = 0; i < BH_ARRAY_SIZE(others); i++)
-		try_in(others[i], strlen(others[i]), &found);
-	return found;
-}
 
 int cli_flush(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
@@ -66,7 +24,7 @@ int cli_flush(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 		cli_hint("stop it first: systemctl stop bulkhead; then: bulkhead flush");
 		return CLI_FAILED;
 	}
-	char bh_autofree *daemon = find_daemon();
+	char bh_autofree *daemon = cli_daemon_program();
 	if (!daemon) {
 		cli_error("bulkheadd is not beside this program and not in the PATH");
 		cli_hint("its rules go with: nft delete table inet bulkhead; "

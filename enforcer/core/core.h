@@ -13,6 +13,8 @@
 struct bh_core;
 
 struct bh_answer bh_core_status(struct bh_core *c);
+/* What was looked at, what was seen and what to do about it: see doctor/doctor.h. */
+struct bh_answer bh_core_doctor(struct bh_core *c);
 /* All that are given must hold; NULL: any. See views/filter.h. */
 struct bh_workloads_query {
 	const char *selector, *image, *digest, *registry, *namespace, *mode;

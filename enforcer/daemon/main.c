@@ -10,6 +10,7 @@
 #include "core/files.h"
 #include "core/lifecycle.h"
 #include "core/notify.h"
+#include "daemon/doctor.h"
 #include "nft/nft.h"
 
 #define DEFAULT_CONFIG "/etc/bulkhead/bulkhead.yaml"
@@ -28,12 +29,16 @@ static void usage(FILE *out)
 {
 	fputs("usage: bulkheadd [--config FILE] [--socket PATH]\n"
 	      "       bulkheadd [--config FILE] --check-config | --print-config\n"
+	      "       bulkheadd [--config FILE] --doctor\n"
 	      "       bulkheadd --flush\n"
 	      "\n"
 	      "  --config FILE    configuration; default " DEFAULT_CONFIG ", which may be absent\n"
 	      "  --socket PATH    where the API listens, whatever the configuration says\n"
 	      "  --check-config   read the configuration, report every error, exit\n"
 	      "  --print-config   the configuration with all defaults, as YAML\n"
+	      "  --doctor         what protects this network namespace, and what weakens it, as "
+	      "JSON;\n"
+	      "                   `bulkhead doctor` asks for it where no daemon answers\n"
 	      "  --flush          remove tables inet and bridge bulkhead from this network "
 	      "namespace,\n"
 	      "                   exit\n"
@@ -161,6 +166,7 @@ int main(int argc, char **argv)
 		{"socket", required_argument, NULL, 's'},
 		{"check-config", no_argument, NULL, 'k'},
 		{"print-config", no_argument, NULL, 'p'},
+		{"doctor", no_argument, NULL, 'd'},
 		{"flush", no_argument, NULL, 'f'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -214,5 +220,10 @@ int main(int argc, char **argv)
 	}
 	if (!file && access(DEFAULT_CONFIG, F_OK) == 0)
 		file = DEFAULT_CONFIG;
+	if (action == 'd') {
+		int r = bh_daemon_doctor(conf, file);
+		bh_config_free(conf);
+		return r < 0 ? EXIT_FAILED : EXIT_OK;
+	}
 	return run(conf, file);
 }

@@ -54,6 +54,14 @@ static json_t *actor(const struct bh_core_actor *who)
 		(int)who->pid);
 }
 
+struct bh_answer bh_core_doctor(struct bh_core *c BH_UNUSED)
+{
+	return canned("{'node':'node-1','checks':[{'check':'tables','result':'ok','seen':'there','"
+		      "remedy':null},"
+		      "{'check':'localnet','result':'warn','seen':'route_localnet is 1',"
+		      "'remedy':'sysctl -w x=0'}]}");
+}
+
 struct bh_answer bh_core_status(struct bh_core *c BH_UNUSED)
 {
 	return canned(

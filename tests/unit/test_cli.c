@@ -24,6 +24,22 @@ static void test_status(void **state BH_UNUSED)
 	expect_json("--output=json --socket bh.sock status", "kernel");
 }
 
+static void test_doctor(void **state BH_UNUSED)
+{
+	expect("doctor", 0,
+		"node-1 is protected as it was asked for, which is less than could be: 0 FAIL, 1 "
+		"warn, 0 skip, 1 ok",
+		"");
+	/* what is wrong comes first, with what to do */
+	const char *warn = strstr(last.out, "\nwarn  localnet    route_localnet is 1\n");
+	assert_non_null(warn);
+	assert_non_null(strstr(warn, "> sysctl -w x=0\n"));
+	assert_true(warn < strstr(last.out, "\nok    tables      there\n"));
+	expect_json("-o json doctor", "checks");
+	assert_non_null(strstr(last.out, "\"good\": true"));
+	expect("doctor everything", 2, "", "");
+}
+
 static void test_ps(void **state BH_UNUSED)
 {
 	expect("ps", 0, "0123456789ab  shop", "");
@@ -306,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_status),
+		T(test_doctor),
 		T(test_ps),
 		T(test_ps_filters),
 		T(test_workload_show),
