@@ -80,6 +80,7 @@ struct bh_policy {
 	/* Subject: `pods` in its own namespace (NetworkPolicy), or in those that `namespaces`
 	 * selects (ClusterNetworkPolicy). */
 	struct bh_selector pods, namespaces;
+	int subject_line, subject_column; /* where that stands; 0: it is an error not to */
 	/* By enum bh_direction, from policyTypes: selecting isolates. Never of a
 	 * ClusterNetworkPolicy, which says nothing about flows that its rules do not match. */
 	bool isolates[2];

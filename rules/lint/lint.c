@@ -42,6 +42,10 @@ void bh_lint_warn(
 	int line = p->line, column = p->column;
 	va_list ap;
 
+	if (!at->rule && at->field && p->subject_line) {
+		line = p->subject_line;
+		column = p->subject_column;
+	}
 	if (at->rule && at->rule->line) {
 		line = at->rule->line;
 		column = at->rule->column;

@@ -75,6 +75,7 @@ static bool check_subject(struct bh_lint *l)
 		return false;
 	}
 	bh_autofree char *ns = quoted_selector(&p->namespaces);
+	at.field = np ? NULL : at.field; /* the selector is not to blame */
 	if (np)
 		bh_lint_warn(l, &at, "correct metadata.namespace",
 			"there is no namespace %s, so the policy selects nobody", p->namespace);

@@ -42,7 +42,8 @@ struct bh_lint_at {
 	const struct bh_policy_rule *rule; /* NULL: the policy itself */
 	const struct bh_policy_peer *peer; /* NULL: the rule itself */
 	const struct bh_policy_port *port; /* NULL: not about a port */
-	const char *field; /* behind all that, ".podSelector"; may be NULL */
+	const char *field; /* behind all that, ".podSelector"; of the policy itself, whom it
+			      selects; may be NULL */
 };
 /* lint.c. `remedy` may be NULL. */
 void bh_lint_warn(struct bh_lint *l, const struct bh_lint_at *at, const char *remedy,

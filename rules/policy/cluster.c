@@ -160,6 +160,8 @@ static void read_subject(struct bh_policy_ctx *c, const struct bh_node *spec, st
 		bh_policy_required(c, spec, "subject", "{namespaces: {}} selects every workload");
 	if (!n)
 		return;
+	p->subject_line = n->line;
+	p->subject_column = n->column;
 	size_t at = bh_policy_push(c, "subject");
 	const char *key = bh_policy_one_of(c, n, keys);
 	if (key) {

@@ -129,6 +129,8 @@ void bh_policy_read_spec(struct bh_policy_ctx *c, const struct bh_node *spec, st
 		bh_policy_required(c, spec, "podSelector", "{} selects every workload");
 	if (pods) {
 		size_t at = bh_policy_push(c, "podSelector");
+		p->subject_line = pods->line;
+		p->subject_column = pods->column;
 		bh_policy_read_selector(c, pods, &p->pods);
 		bh_policy_pop(c, at);
 	}

@@ -56,7 +56,7 @@ static void test_policy_warnings(void **state BH_UNUSED)
 	expect("policy check --strict open.yaml", 1, "allows all", "1 warning\n");
 	expect("policy check --strict good.yaml", 0, "", "0 warnings\n");
 	expect("policy check --state world open.yaml good.yaml", 0,
-		"open.yaml:1:1: warning: spec.podSelector: no workload in shop matches app=wbe",
+		"open.yaml:4:21: warning: spec.podSelector: no workload in shop matches app=wbe",
 		"2 warnings\n");
 	expect("policy check --state nothere open.yaml", 1, "allows all", "nothere: No such file");
 	expect("policy check --state good.yaml open.yaml", 1, "good.yaml:1:1: ", "1 error");

@@ -62,7 +62,7 @@ static void test_contradictions_in_place(void **state BH_UNUSED)
 				    "operator: NotIn, values: [a]}]}";
 	char bh_autofree *subject =
 		bh_xasprintf(NP_OF("p", "  podSelector: %s\n  ingress: []\n"), never);
-	WARNS(subject, NULL, "p.yaml:1:1: warning: spec.podSelector: nothing can match");
+	WARNS(subject, NULL, "p.yaml:5:16: warning: spec.podSelector: nothing can match");
 	char bh_autofree *peer = bh_xasprintf(
 		NP("  ingress:\n  - from:\n    - podSelector: %s\n      namespaceSelector: %s\n"),
 		never, never);

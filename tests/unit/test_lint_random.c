@@ -49,6 +49,8 @@ static long index_behind(const char *path, const char *field)
 static bool stands_at(const struct target *t, const struct bh_diag *d)
 {
 	const struct bh_policy *p = t->policy;
+	if (t->direction < 0 && !bh_streq(d->path, "spec"))
+		return p->subject_line == d->line && p->subject_column == d->column;
 	if (t->direction < 0)
 		return p->line == d->line && p->column == d->column;
 	if (t->rule >= p->n_rules[t->direction])

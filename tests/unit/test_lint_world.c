@@ -26,11 +26,14 @@ static const char world[] =
 static void test_subject_of_nobody(void **state BH_UNUSED)
 {
 	WARNS(NP_OF("p", SUBJECT("{app: wbe}")), world,
-		"p.yaml:1:1: warning: spec.podSelector: no workload in shop matches app=wbe");
+		"p.yaml:5:16: warning: spec.podSelector: no workload in shop matches app=wbe");
 	QUIET(NP_OF("p", SUBJECT("{app: wbe}")), NULL);
 	QUIET(NP_OF("p", WEB), world);
 	WARNS(NP_OF("p", SUBJECT("{tier: x}")), world, "no workload in shop matches tier=x");
-	WARNS(NP_OF("p, namespace: shpo", WEB), world, "there is no namespace shpo");
+	WARNS(NP_OF("p, namespace: shpo", WEB), world,
+		"p.yaml:1:1: warning: spec: there is no namespace shpo");
+	WARNS(NP_OF("p", "  podSelector:\n    matchLabels:\n      app: wbe\n"), world,
+		"p.yaml:6:5: warning: spec.podSelector: no workload in shop matches app=wbe");
 	WARNS(NP_OF("p, namespace: empty", "  podSelector: {}\n"), world,
 		"there is no workload in empty");
 	WARNS(NP_OF("p", "  podSelector: {matchExpressions: [{key: app, operator: NotIn, values: "
@@ -43,7 +46,7 @@ static void test_subject_of_nobody(void **state BH_UNUSED)
 			 "[a, db]}]}\n"),
 		world);
 	WARNS(CNP_OF("c", "Admin", "1", "{namespaces: {matchLabels: {env: dev}}}", DENY), world,
-		"spec.subject: no namespace matches env=dev");
+		":12: warning: spec.subject: no namespace matches env=dev");
 	WARNS(CNP_OF("c", "Admin", "1", "{namespaces: {matchLabels: {env: none}}}", DENY), world,
 		"spec.subject: there is no workload in the namespaces env=none");
 	QUIET(CNP(DENY), world);
