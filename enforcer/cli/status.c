@@ -151,6 +151,10 @@ static void print_policies(const json_t *s)
 			cli_num(c, "version"), cli_time(cli_str(c, "deadline"), when),
 			cli_num(c, "seconds_left"), cli_num(c, "back_to"));
 	}
+	const json_t *idle;
+	size_t i;
+	json_array_foreach(json_object_get(p, "idle"), i, idle)
+		line("", "%s", json_string_value(idle) ?: "?");
 	if (cli_str(p, "stale"))
 		line("", "NOT what the directory holds: %s", cli_str(p, "stale"));
 	line("learned",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Policies that select nobody, told to who applies them. */
+/* Policies that select nobody, told to who applies them and who asks how things are. */
 #include "policies/nobody.h"
 
 #include <bulkhead/engine.h>
@@ -43,6 +43,13 @@ static char *means_nobody(const struct bh_inventory *inv, const struct bh_policy
 		q->ref, q->namespace, labels.s ? labels.s : "");
 }
 
+static void say_more(json_t *list, size_t more)
+{
+	char bh_autofree *text = more ? bh_xasprintf("so do %zu more", more) : NULL;
+	if (text)
+		json_array_append_new(list, json_string(text));
+}
+
 json_t *bh_core_policies_of_nobody(const struct bh_core *c, const struct bh_policy_set *set)
 {
 	json_t *list = json_array();
@@ -55,9 +62,23 @@ json_t *bh_core_policies_of_nobody(const struct bh_core *c, const struct bh_poli
 		else if (why)
 			more++;
 	}
-	if (more) {
-		char bh_autofree *text = bh_xasprintf("so do %zu more", more);
-		json_array_append_new(list, json_string(text));
+	say_more(list, more);
+	return list;
+}
+
+json_t *bh_core_idle_policies(const struct bh_core *c)
+{
+	json_t *list = json_array();
+	size_t n = 0, i = 0;
+	if (!c->snap)
+		return list;
+	const struct bh_engine *e = c->snap->engine;
+	size_t bh_autofree *idle = bh_engine_idle_policies(e, &n);
+	for (; i < n && i < WARNINGS_MAX; i++) {
+		char bh_autofree *why = means_nobody(
+			bh_engine_inventory(e), bh_engine_policies(e)->policy[idle[i]]);
+		json_array_append_new(list, json_string(why ?: ""));
 	}
+	say_more(list, n - i);
 	return list;
 }

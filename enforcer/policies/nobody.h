@@ -11,3 +11,5 @@ struct bh_core;
  * and protects nobody. Of a set that is meant for many nodes most may be so: the first ones are
  * named, the others counted. Empty as long as it is not known who is there. */
 json_t *bh_core_policies_of_nobody(const struct bh_core *c, const struct bh_policy_set *set);
+/* The same of those in force, whoever wrote them and whenever who they are about went. Cheap. */
+json_t *bh_core_idle_policies(const struct bh_core *c);

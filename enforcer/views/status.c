@@ -21,6 +21,7 @@
 #include "modes/quarantine.h"
 #include "nft/nft.h"
 #include "policies/confirm.h"
+#include "policies/nobody.h"
 #include "store/store.h"
 #include "threats/load.h"
 #include "verdict/packet.h"
@@ -267,9 +268,10 @@ static json_t *failing_json(const struct bh_core *c)
 
 static json_t *policies_json(struct bh_core *c)
 {
-	return json_pack("{s:I, s:I, s:s, s:s, s:s?, s:o}", "count", (json_int_t)c->policies->n,
-		"generation", (json_int_t)c->generation, "sha256", c->sha256, "directory",
-		c->conf->policies, "stale", c->policies_stale, "confirm", bh_core_confirm_json(c));
+	return json_pack("{s:I, s:I, s:s, s:s, s:s?, s:o, s:o}", "count",
+		(json_int_t)c->policies->n, "generation", (json_int_t)c->generation, "sha256",
+		c->sha256, "directory", c->conf->policies, "stale", c->policies_stale, "confirm",
+		bh_core_confirm_json(c), "idle", bh_core_idle_policies(c));
 }
 
 struct bh_answer bh_core_status(struct bh_core *c)

@@ -52,6 +52,9 @@ size_t bh_engine_policies_of(const struct bh_engine *e, size_t workload, enum bh
 	const struct bh_policy *const **ret);
 /* How many workloads a policy selects. */
 size_t bh_engine_selected(const struct bh_engine *e, const struct bh_policy *p);
+/* Policies that select no workload, by their indexes in the set. Owned; *ret_n: how many. Costs
+ * one walk over the workloads, whatever the policies. */
+size_t *bh_engine_idle_policies(const struct bh_engine *e, size_t *ret_n);
 
 /*
  * A person's explanation, one line per fact, both directions: who the ends are, which policies

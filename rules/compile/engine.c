@@ -146,6 +146,22 @@ size_t bh_engine_selected(const struct bh_engine *e, const struct bh_policy *p)
 	return n;
 }
 
+size_t *bh_engine_idle_policies(const struct bh_engine *e, size_t *ret_n)
+{
+	size_t n = e->plan->policies->n, words = (n + 63) / 64;
+	uint64_t bh_autofree *any = bh_xcalloc(words + 1, sizeof(*any));
+	size_t *idle = bh_xcalloc(n + 1, sizeof(*idle));
+
+	for (size_t i = 0; i < e->inv->n; i++)
+		for (size_t k = 0; k < words; k++)
+			any[k] |= e->class[e->place[i].class]->policy[k];
+	*ret_n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!bh_bit(any, i))
+			idle[(*ret_n)++] = i;
+	return idle;
+}
+
 bool bh_engine_is_derived(const struct bh_engine *e, const struct bh_engine *from)
 {
 	return e->plan == from->plan;

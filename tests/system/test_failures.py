@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an operator's bad day does to the daemon: files and directories removed, replaced and ruined under
 it, and its death in the middle of a change. What is enforced stays enforced, and it says what is wrong."""
-import glob, json, os, random, shutil, signal, subprocess, time
+import glob, json, os, random, re, shutil, signal, subprocess, time
 
 from lab import BULKHEAD, BULKHEADD, TOP, Child, Failure, Suite, run, wait_for
 from traffic import probe
@@ -203,6 +203,14 @@ def test_a_policy_that_selects_nobody_is_told(lab):
             r = lab.cli("policy", *verb, lab.write(name + ".txt", text), check=False)
             if r.returncode or (why not in r.stderr if why else r.stderr):
                 raise Failure(f"policy {verb} of {name}: {r.returncode}, {r.stderr!r}")
+    idle = lab.status()["policies"]["idle"]  # of what is in force, until somebody comes whom it is about
+    if len(idle) != 3 or not all(any(why in t for t in idle) for _, why in wanted.values() if why):
+        raise Failure(f"status: {idle}")
+    if not any(re.match(r" +shop/case selects nobody", line) for line in lab.cli("status").splitlines()):
+        raise Failure("status, for people, does not tell")
+    lab.container("Db", labels={"app": "Db"})
+    lab.static()
+    wait_for("somebody whom it is about", lambda: len(lab.status()["policies"]["idle"]) == 2)
     many = "".join("---\n" + DB.replace("name: db", f"name: n{i}").replace("app: db", "app: x") % "web" for i in range(20))
     told = lab.api("policy", "apply", lab.write("many.txt", many))["warnings"]
     if len(told) != 9 or told[8] != "so do 12 more":

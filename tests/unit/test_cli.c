@@ -19,6 +19,7 @@ static void test_status(void **state BH_UNUSED)
 	assert_non_null(
 		strstr(last.out, "\n  - a.yaml:1:1: one\n      a.yaml:2:1: \\x1b[31mtwo\n"));
 	assert_null(strchr(last.out, '\033')); /* not a terminal: no colour */
+	assert_non_null(strstr(last.out, "\n            shop/x\\x1b[31m selects nobody who"));
 	expect_json("status -o json", "failing");
 	expect_json("-o json status", "kernel");
 	expect_json("--output=json --socket bh.sock status", "kernel");

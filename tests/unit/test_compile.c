@@ -575,6 +575,13 @@ static void test_questions(void **state BH_UNUSED)
 	assert_int_equal(bh_engine_policies_of(s.e, (size_t)db, BH_INGRESS, &list), 1);
 	assert_string_equal(list[0]->name, "db");
 	assert_int_equal(bh_engine_selected(s.e, s.policies->policy[0]), 1);
+	size_t n_idle;
+	size_t bh_autofree *idle = bh_engine_idle_policies(s.e, &n_idle);
+	for (size_t i = 0, k = 0; i < s.policies->n; i++) {
+		bool is_idle = bh_engine_selected(s.e, s.policies->policy[i]) == 0;
+		assert_int_equal(is_idle, k < n_idle && idle[k] == i);
+		k += is_idle;
+	}
 	assert_ptr_equal(bh_engine_policies(s.e), s.policies);
 	assert_ptr_equal(bh_engine_inventory(s.e), s.inv);
 	shop_finish(&s);
