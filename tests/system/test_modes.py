@@ -164,7 +164,7 @@ def test_mode_by_group(lab):
         if line not in text:
             raise Failure(f"explain lacks {line!r}:\n{text}")
     for bad in (["--selector", "tier=a,"], ["--namespace", "a b"], ["--selector", "a=b c"]):
-        if lab.cli("mode", "set", "learn", *bad, check=False).returncode != 1:
+        if lab.cli("mode", "set", "learn", *bad, check=False).returncode != 2:
             raise Failure(f"accepted: {bad}")
     # For a time: over, it is what it was before.
     lab.cli("mode", "set", "learn", "--selector", "tier=db", "--for", "2s")
