@@ -69,12 +69,12 @@ static void print_result(const struct bh_verify_result *r, const json_t *o)
 		return;
 	}
 	printf("good: records %" PRIu64 " to %" PRIu64 " are what was signed, the last time at "
-	       "%s; tree of %" PRIu64 " records, root %s\n",
-		r->first, r->last, cli_time(when, buf), r->end.size, cli_str(o, "tree_root"));
+	       "%s; tree of %" PRIu64 " record%s, root %s\n",
+		r->first, r->last, cli_time(when, buf), r->end.size, bh_plural(r->end.size),
+		cli_str(o, "tree_root"));
 	if (r->tail)
-		printf("%" PRIu64 " records after that %s\n", r->tail,
-			r->live ? "await their signature: bulkheadd is writing the log"
-				: "are not signed");
+		printf("records after that: %" PRIu64 ", %s\n", r->tail,
+			r->live ? "not yet signed: bulkheadd is writing the log" : "not signed");
 	if (!r->pinned)
 		puts("The key is the one beside the log; --pub with one that was kept elsewhere "
 		     "says "

@@ -142,6 +142,7 @@ const char *cli_colour_of(const char *word); /* sgr for a mode, verdict; NULL = 
 const char *cli_str(const json_t *o, const char *key); /* NULL */
 json_int_t cli_num(const json_t *o, const char *key); /* 0 */
 bool cli_flag(const json_t *o, const char *key); /* false */
+const char *cli_plural(const json_t *o, const char *key); /* of the noun behind o[key] */
 
 /* --- table.c --- */
 #define CLI_MAX_COLUMNS 16

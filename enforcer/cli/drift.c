@@ -18,8 +18,9 @@ static void add_drift(struct cli_table *t, const json_t *d)
 	cli_table_addf(
 		t, "%s -> %s", cli_str(flow, "src_addr") ?: "?", cli_str(flow, "dst_addr") ?: "?");
 	if (cli_num(d, "siblings"))
-		cli_table_addf(t, "%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " do it too",
-			cli_num(d, "siblings_alike"), cli_num(d, "siblings"));
+		cli_table_addf(t, "%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " %s it too",
+			cli_num(d, "siblings_alike"), cli_num(d, "siblings"),
+			cli_num(d, "siblings_alike") == 1 ? "does" : "do");
 	else
 		cli_table_add(t, "it has none");
 }

@@ -182,6 +182,6 @@ int cli_feed_refresh(struct cli *cli, int argc, char **argv)
 		cli_print_json(cli, r.json);
 	else if (e == CLI_OK)
 		printf("loading %" JSON_INTEGER_FORMAT " feed%s; see `bulkhead feed list`\n",
-			cli_num(r.json, "started"), cli_num(r.json, "started") == 1 ? "" : "s");
+			cli_num(r.json, "started"), cli_plural(r.json, "started"));
 	return e;
 }

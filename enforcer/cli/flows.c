@@ -92,10 +92,10 @@ static void note_folded(const json_t *reply)
 	const json_t *f = json_object_get(reply, "folded");
 	char last[24];
 	if (json_is_object(f))
-		printf("older: %" JSON_INTEGER_FORMAT " connections, in %" JSON_INTEGER_FORMAT
-		       " rows up to %s, were put together: `bulkhead flows --folded`\n",
-			cli_num(f, "count"), cli_num(f, "rows"),
-			cli_time(cli_str(f, "last_seen"), last));
+		printf("older: %" JSON_INTEGER_FORMAT " connection%s, in %" JSON_INTEGER_FORMAT
+		       " row%s up to %s, put together: `bulkhead flows --folded`\n",
+			cli_num(f, "count"), cli_plural(f, "count"), cli_num(f, "rows"),
+			cli_plural(f, "rows"), cli_time(cli_str(f, "last_seen"), last));
 }
 
 int cli_flows(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)

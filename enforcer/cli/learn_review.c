@@ -51,7 +51,8 @@ static void print_edge(const json_t *e, size_t at, size_t of)
 	printf("\n%zu of %zu: %s -> %s %s", at + 1, of, text[0], text[1], text[2]);
 	if (cli_num(e, "port"))
 		printf("/%" JSON_INTEGER_FORMAT, cli_num(e, "port"));
-	printf("\n   %" JSON_INTEGER_FORMAT " connections from %s to %s", cli_num(e, "connections"),
+	printf("\n   %" JSON_INTEGER_FORMAT " connection%s from %s to %s",
+		cli_num(e, "connections"), cli_plural(e, "connections"),
 		cli_time(cli_str(e, "first_seen"), first), cli_time(cli_str(e, "last_seen"), last));
 	json_array_foreach(json_object_get(e, "images"), i, x)
 	{
@@ -164,7 +165,8 @@ static int review_words(struct cli *cli, int argc, char **argv)
 		return e;
 	}
 	cli_print_edges(cli, r.json);
-	printf("%" JSON_INTEGER_FORMAT " edges changed\n", cli_num(r.json, "changed"));
+	printf("%" JSON_INTEGER_FORMAT " edge%s changed\n", cli_num(r.json, "changed"),
+		cli_plural(r.json, "changed"));
 	print_breadth(r.json);
 	return e;
 }
@@ -195,6 +197,7 @@ int cli_learn_reset(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 	if (e == CLI_OK && cli->json)
 		cli_print_json(cli, r.json);
 	else if (e == CLI_OK)
-		printf("%" JSON_INTEGER_FORMAT " tuples forgotten\n", cli_num(r.json, "forgotten"));
+		printf("%" JSON_INTEGER_FORMAT " tuple%s forgotten\n", cli_num(r.json, "forgotten"),
+			cli_plural(r.json, "forgotten"));
 	return e;
 }

@@ -82,7 +82,7 @@ static void print_reasons(const json_t *reply)
 			printf("%s %s %s", k ? ";" : "", cli_flag(x, "met") ? "+" : "-", text);
 		}
 		if (cli_num(o, "folded"))
-			printf("; - %" JSON_INTEGER_FORMAT " of its edges were put together",
+			printf("; - of its edges put together: %" JSON_INTEGER_FORMAT,
 				cli_num(o, "folded"));
 		putchar('\n');
 	}
@@ -97,21 +97,20 @@ static void print_status(struct cli *cli, const json_t *reply)
 			cli_time(cli_str(reply, "last_new"), last));
 	else
 		puts("nothing was learned yet");
-	printf("%" JSON_INTEGER_FORMAT " tuples: %" JSON_INTEGER_FORMAT " answered (these become "
+	printf("%" JSON_INTEGER_FORMAT " tuple%s: %" JSON_INTEGER_FORMAT " answered (these become "
 	       "rules), %" JSON_INTEGER_FORMAT " unanswered; %" JSON_INTEGER_FORMAT
-	       " flows wait for an answer\n",
-		cli_num(reply, "tuples"), cli_num(reply, "answered"), cli_num(reply, "unanswered"),
-		cli_num(reply, "pending"));
+	       " waiting for an answer\n",
+		cli_num(reply, "tuples"), cli_plural(reply, "tuples"), cli_num(reply, "answered"),
+		cli_num(reply, "unanswered"), cli_num(reply, "pending"));
 	if (cli_num(reply, "folded"))
-		printf("%" JSON_INTEGER_FORMAT
-		       " tuples, the least used and oldest, were PUT TOGETHER "
+		printf("%" JSON_INTEGER_FORMAT " tuple%s, the least used and oldest, PUT TOGETHER "
 		       "into %" JSON_INTEGER_FORMAT " of these: more than %" JSON_INTEGER_FORMAT
 		       " (learn.edges) are not kept one by one\n",
-			cli_num(reply, "folded"), cli_num(reply, "folded_rows"),
-			cli_num(reply, "max"));
+			cli_num(reply, "folded"), cli_plural(reply, "folded"),
+			cli_num(reply, "folded_rows"), cli_num(reply, "max"));
 	if (cli_num(reply, "refused"))
-		printf("%" JSON_INTEGER_FORMAT " tuples were REFUSED: the table is full\n",
-			cli_num(reply, "refused"));
+		printf("%" JSON_INTEGER_FORMAT " tuple%s REFUSED: the table is full\n",
+			cli_num(reply, "refused"), cli_plural(reply, "refused"));
 	putchar('\n');
 	print_roles(cli, reply);
 	putchar('\n');

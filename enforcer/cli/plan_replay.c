@@ -70,23 +70,24 @@ void cli_print_replay(struct cli *cli, const json_t *r)
 	if (!json_is_object(r))
 		return;
 	printf("\nreplayed since %s UTC: %" JSON_INTEGER_FORMAT
-	       " connections in %" JSON_INTEGER_FORMAT
-	       " flows; would be denied: %" JSON_INTEGER_FORMAT " in %" JSON_INTEGER_FORMAT "\n",
+	       " connection%s in %" JSON_INTEGER_FORMAT
+	       " flow%s; would be denied: %" JSON_INTEGER_FORMAT " in %" JSON_INTEGER_FORMAT "\n",
 		cli_time(cli_str(r, "since"), since), cli_num(r, "connections"),
-		cli_num(r, "flows"), cli_num(r, "denied_connections"), cli_num(r, "denied_flows"));
+		cli_plural(r, "connections"), cli_num(r, "flows"), cli_plural(r, "flows"),
+		cli_num(r, "denied_connections"), cli_num(r, "denied_flows"));
 	if (json_array_size(json_object_get(r, "denied")))
 		print_denied(cli, json_object_get(r, "denied"));
 	if (cli_num(r, "unlisted"))
-		printf("INCOMPLETE: %" JSON_INTEGER_FORMAT " more flows would be denied\n",
-			cli_num(r, "unlisted"));
+		printf("INCOMPLETE: %" JSON_INTEGER_FORMAT " more flow%s would be denied\n",
+			cli_num(r, "unlisted"), cli_plural(r, "unlisted"));
 	if (cli_num(r, "unknown"))
 		printf("%" JSON_INTEGER_FORMAT
-		       " flows could not be judged: nothing is recorded of their workloads\n",
-			cli_num(r, "unknown"));
+		       " flow%s could not be judged: nothing is recorded of the workloads\n",
+			cli_num(r, "unknown"), cli_plural(r, "unknown"));
 	if (cli_num(r, "folded"))
-		printf("INCOMPLETE: some of %" JSON_INTEGER_FORMAT
-		       " older connections are of that time; they were put together and cannot be "
+		printf("INCOMPLETE: of %" JSON_INTEGER_FORMAT
+		       " older connection%s, put together, some may be of that time and cannot be "
 		       "replayed (learn.flows)\n",
-			cli_num(r, "folded"));
+			cli_num(r, "folded"), cli_plural(r, "folded"));
 	print_unused(json_object_get(r, "unused"));
 }

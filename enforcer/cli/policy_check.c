@@ -133,23 +133,18 @@ static void print_json(const struct cli *cli, const struct check *c)
 	json_decref(all);
 }
 
-static const char *plural(size_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 /* To people as the last line, also if all is well; a program has it in the answer. */
 static void print_summary(const struct cli *cli, const struct check *c)
 {
 	const struct cli_findings *f = &c->found;
 	char bh_autofree *text =
-		f->errors
-			? bh_xasprintf("%zu file%s: %zu error%s, %zu warning%s", c->files.n,
-				  plural(c->files.n), f->errors, plural(f->errors), f->warnings,
-				  plural(f->warnings))
-			: bh_xasprintf("%zu file%s: %zu polic%s, no error, %zu warning%s",
-				  c->files.n, plural(c->files.n), c->policies,
-				  c->policies == 1 ? "y" : "ies", f->warnings, plural(f->warnings));
+		f->errors ? bh_xasprintf("%zu file%s: %zu error%s, %zu warning%s", c->files.n,
+				    bh_plural(c->files.n), f->errors, bh_plural(f->errors),
+				    f->warnings, bh_plural(f->warnings))
+			  : bh_xasprintf("%zu file%s: %zu polic%s, no error, %zu warning%s",
+				    c->files.n, bh_plural(c->files.n), c->policies,
+				    c->policies == 1 ? "y" : "ies", f->warnings,
+				    bh_plural(f->warnings));
 	if (!cli->json)
 		fprintf(stderr, "%s\n", text);
 	else if (f->errors || (cli->opt[STRICT] && f->warnings))

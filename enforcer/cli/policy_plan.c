@@ -37,8 +37,8 @@ static void print_delta(struct cli *cli, const json_t *reply)
 	}
 	if (cli_flag(d, "truncated"))
 		printf("INCOMPLETE: %" JSON_INTEGER_FORMAT
-		       " more pairs of roles may change; there are too many to look at\n",
-			cli_num(d, "skipped"));
+		       " more pair%s of roles may change: too much to look at\n",
+			cli_num(d, "skipped"), cli_plural(d, "skipped"));
 	else if (json_array_size(edges) == 0)
 		puts("nothing opens and nothing closes for the workloads that are there now");
 }

@@ -82,7 +82,8 @@ void cli_report_daemon_facts(struct cli_report *r, const json_t *reply)
 			: "");
 	if (cli_num(reply, "uncounted"))
 		cli_report_fact(r, "INCOMPLETE",
-			"%" N " allowed flows were not recorded one by one: too many at once",
+			"allowed flows not recorded one by one, for they were too many at once: "
+			"%" N,
 			cli_num(reply, "uncounted"));
 	add_versions(r, json_object_get(reply, "versions"));
 }
@@ -166,13 +167,11 @@ static char *did_note(const json_t *reply)
 	if (cli_num(reply, "denied"))
 		bh_buf_printf(&b, " Denied besides: %" N ".", cli_num(reply, "denied"));
 	if (cli_num(reply, "unlisted"))
-		bh_buf_printf(&b,
-			" INCOMPLETE: %" N " connections are of more pairs than are "
-			"shown.",
-			cli_num(reply, "unlisted"));
+		bh_buf_printf(&b, " INCOMPLETE: %" N " connection%s of more pairs than are shown.",
+			cli_num(reply, "unlisted"), cli_plural(reply, "unlisted"));
 	if (cli_num(reply, "unnamed"))
-		bh_buf_printf(&b, " %" N " connections were of workloads of which nothing is kept.",
-			cli_num(reply, "unnamed"));
+		bh_buf_printf(&b, " %" N " connection%s of workloads of which nothing is kept.",
+			cli_num(reply, "unnamed"), cli_plural(reply, "unnamed"));
 	return bh_buf_take(&b);
 }
 

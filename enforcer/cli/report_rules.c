@@ -88,7 +88,7 @@ int cli_report_rules(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 				"the rule as it stands now.")}},
 		.sections = 1};
 	cli_report_daemon_facts(&r, reply);
-	cli_report_fact(&r, "Rules", "%zu of %zu were used in the period%s", used, total,
+	cli_report_fact(&r, "Rules", "%zu of %zu used in the period%s", used, total,
 		cli_num(reply, "omitted") ? "; INCOMPLETE: there are more" : "");
 	add_rules(&r.section[0], json_object_get(reply, "rules"));
 	cli_report_print(cli, &r, form);

@@ -93,15 +93,16 @@ static void print_kernel(const json_t *s)
 	char when[24];
 
 	line("kernel",
-		"table %s, queue %s, bridged traffic %s; %" JSON_INTEGER_FORMAT " commits, last %s",
+		"table %s, queue %s, bridged traffic %s; %" JSON_INTEGER_FORMAT
+		" commit%s, last %s",
 		cli_str(k, "table") ?: "?", cli_str(k, "queue") ?: "?",
 		cli_flag(k, "bridge_nf") ? "filtered" : "NOT FILTERED", cli_num(k, "commits"),
-		cli_time(cli_str(k, "last_commit"), when));
+		cli_plural(k, "commits"), cli_time(cli_str(k, "last_commit"), when));
 	if (cli_str(k, "last_error"))
 		line("", "last commit FAILED: %s", cli_str(k, "last_error"));
 	if (cli_num(t, "max"))
-		line("", "tracks %" JSON_INTEGER_FORMAT " flows of at most %" JSON_INTEGER_FORMAT,
-			cli_num(t, "entries"), cli_num(t, "max"));
+		line("", "tracks %" JSON_INTEGER_FORMAT " flow%s of at most %" JSON_INTEGER_FORMAT,
+			cli_num(t, "entries"), cli_plural(t, "entries"), cli_num(t, "max"));
 	line("workloads",
 		"%" JSON_INTEGER_FORMAT ": %" JSON_INTEGER_FORMAT " enforced, %" JSON_INTEGER_FORMAT
 		" audited, %" JSON_INTEGER_FORMAT " learning, %" JSON_INTEGER_FORMAT
@@ -117,15 +118,13 @@ static void print_quarantine(const json_t *s)
 	json_int_t absent = cli_num(q, "absent");
 	if (cli_num(q, "entries") == 0)
 		return;
-	if (absent)
-		line("quarantine",
-			"%" JSON_INTEGER_FORMAT " workloads cut off, %" JSON_INTEGER_FORMAT
-			" entries of absent ones; `bulkhead quarantine list`",
-			cli_num(q, "workloads"), absent);
-	else
-		line("quarantine",
-			"%" JSON_INTEGER_FORMAT " workloads cut off; `bulkhead quarantine list`",
-			cli_num(q, "workloads"));
+	char bh_autofree *waiting =
+		absent ? bh_xasprintf(", %" JSON_INTEGER_FORMAT " more when %s back", absent,
+				 absent == 1 ? "it is" : "they are")
+		       : bh_xstrdup("");
+	line("quarantine",
+		"%" JSON_INTEGER_FORMAT " workload%s cut off%s; `bulkhead quarantine list`",
+		cli_num(q, "workloads"), cli_plural(q, "workloads"), waiting);
 }
 
 static void print_policies(const json_t *s)
@@ -158,8 +157,8 @@ static void print_policies(const json_t *s)
 	if (cli_str(p, "stale"))
 		line("", "NOT what the directory holds: %s", cli_str(p, "stale"));
 	line("learned",
-		"%" JSON_INTEGER_FORMAT " tuples, %" JSON_INTEGER_FORMAT " answered, last new %s",
-		cli_num(l, "tuples"), cli_num(l, "answered"),
+		"%" JSON_INTEGER_FORMAT " tuple%s, %" JSON_INTEGER_FORMAT " answered, last new %s",
+		cli_num(l, "tuples"), cli_plural(l, "tuples"), cli_num(l, "answered"),
 		cli_time(cli_str(l, "last_new"), when));
 }
 
@@ -171,16 +170,18 @@ static void print_sources(const json_t *s)
 	json_array_foreach(list, i, o)
 	{
 		const char *message = cli_str(o, "message");
-		line(i ? "" : "sources", "%s: %s%s, %" JSON_INTEGER_FORMAT " containers%s%s",
+		line(i ? "" : "sources", "%s: %s%s, %" JSON_INTEGER_FORMAT " container%s%s%s",
 			cli_str(o, "name") ?: "?", cli_flag(o, "ok") ? "connected" : "FAILED",
 			cli_flag(o, "synced") ? "" : ", not synced", cli_num(o, "containers"),
-			message && *message ? "; " : "", message ? message : "");
+			cli_plural(o, "containers"), message && *message ? "; " : "",
+			message ? message : "");
 	}
 	const json_t *f = json_object_get(s, "feeds");
 	line("feeds",
 		"%" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
-		" indicators, %" JSON_INTEGER_FORMAT " stale",
-		cli_num(f, "count"), cli_num(f, "indicators"), cli_num(f, "stale"));
+		" indicator%s, %" JSON_INTEGER_FORMAT " stale",
+		cli_num(f, "count"), cli_num(f, "indicators"), cli_plural(f, "indicators"),
+		cli_num(f, "stale"));
 }
 
 static void print_sinks(const json_t *a)
@@ -214,20 +215,23 @@ static void print_queues(const json_t *s)
 	const json_t *k = json_object_get(s, "cache"), *p = json_object_get(s, "pace");
 	if (k)
 		line("cache",
-			"%" JSON_INTEGER_FORMAT " verdicts in the kernel, %" JSON_INTEGER_FORMAT
-			" packets decided there",
-			cli_num(k, "entries"), cli_num(k, "hits"));
+			"%" JSON_INTEGER_FORMAT " verdict%s in the kernel, %" JSON_INTEGER_FORMAT
+			" packet%s decided there",
+			cli_num(k, "entries"), cli_plural(k, "entries"), cli_num(k, "hits"),
+			cli_plural(k, "hits"));
 	if (p && cli_num(p, "packets"))
 		line("paced",
-			"%" JSON_INTEGER_FORMAT " sources in the last minute, %" JSON_INTEGER_FORMAT
-			" packets decided before the queue",
-			cli_num(p, "sources"), cli_num(p, "packets"));
+			"%" JSON_INTEGER_FORMAT
+			" source%s in the last minute, %" JSON_INTEGER_FORMAT
+			" packet%s decided before the queue",
+			cli_num(p, "sources"), cli_plural(p, "sources"), cli_num(p, "packets"),
+			cli_plural(p, "packets"));
 	const json_t *a = json_object_get(s, "audit");
 	line("audit log",
-		"%s: %" JSON_INTEGER_FORMAT " records, %" JSON_INTEGER_FORMAT
-		" events aggregated, %" JSON_INTEGER_FORMAT " lost",
-		cli_str(a, "path") ?: "-", cli_num(a, "sequence"), cli_num(a, "aggregated"),
-		cli_num(a, "lost"));
+		"%s: %" JSON_INTEGER_FORMAT " record%s, %" JSON_INTEGER_FORMAT
+		" event%s aggregated, %" JSON_INTEGER_FORMAT " lost",
+		cli_str(a, "path") ?: "-", cli_num(a, "sequence"), cli_plural(a, "sequence"),
+		cli_num(a, "aggregated"), cli_plural(a, "aggregated"), cli_num(a, "lost"));
 	line("", "signed up to %" JSON_INTEGER_FORMAT "; key %s", cli_num(a, "signed"),
 		cli_str(a, "key") ?: "-");
 	print_sinks(a);

@@ -173,3 +173,8 @@ bool cli_flag(const json_t *o, const char *key)
 {
 	return json_is_true(json_object_get(o, key));
 }
+
+const char *cli_plural(const json_t *o, const char *key)
+{
+	return bh_plural((uint64_t)cli_num(o, key));
+}

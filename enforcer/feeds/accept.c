@@ -116,8 +116,8 @@ static char *note_of(
 		return NULL;
 	char bh_autofree *place = place_of(f, first);
 	if (ind->rejected)
-		return bh_xasprintf("%zu lines left out; the first remark: %s%s", ind->rejected,
-			place, first->what);
+		return bh_xasprintf("%zu line%s left out; the first remark: %s%s", ind->rejected,
+			bh_plural(ind->rejected), place, first->what);
 	return bh_xasprintf("%s%s%s%s", place, first->what, first->remedy ? "; " : "",
 		first->remedy ? first->remedy : "");
 }

@@ -21,8 +21,8 @@ static char *describe_cut(const struct bh_feed_input *in)
 	struct bh_buf b = {0};
 	if (!in->subtracted)
 		return NULL;
-	bh_buf_printf(&b, "%zu entries cut, as they are private, special or this node's own:",
-		in->subtracted);
+	bh_buf_printf(&b, "%zu entr%s cut, private, special or this node's own:", in->subtracted,
+		in->subtracted == 1 ? "y" : "ies");
 	for (size_t i = 0; i < in->subtracted && i < EXAMPLES; i++) {
 		char text[BH_INDICATOR_STRLEN];
 		bh_buf_printf(&b, "%s %s (line %u)", i ? "," : "",

@@ -97,6 +97,11 @@ void bh_buf_finish(struct bh_buf *b);
 uint64_t bh_hash(const void *p, size_t n, uint64_t seed);
 uint64_t bh_hash_str(const char *s, uint64_t seed); /* includes the terminating NUL */
 
+/* What ends the noun behind a number: "1 edge", "2 edges". */
+static inline const char *bh_plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
 static inline bool bh_streq(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);

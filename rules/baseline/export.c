@@ -103,7 +103,7 @@ static void put_evidence(const struct bh_export_roles *roles, size_t role, const
 	char text[64];
 	bh_buf_str(out, "  annotations:\n");
 	snprintf(text, sizeof(text), "%llu tuple%s", (unsigned long long)r->tuples,
-		r->tuples == 1 ? "" : "s");
+		bh_plural(r->tuples));
 	put_annotation("learned-from", text, out);
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)r->connections);
 	put_annotation("connections", text, out);
@@ -144,7 +144,8 @@ static void put_comment(
 		bh_buf_printf(out, " in %s", bh_prefix_format(&e->block, block));
 	bh_buf_printf(out, " (");
 	if (e->folded)
-		bh_buf_printf(out, "%llu edges: ", (unsigned long long)e->folded);
+		bh_buf_printf(
+			out, "%llu edge%s: ", (unsigned long long)e->folded, bh_plural(e->folded));
 	bh_buf_printf(out, "%s)\n", e->unsayable);
 }
 

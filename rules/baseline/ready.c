@@ -65,8 +65,8 @@ void bh_ready_judge(const struct bh_ready_facts *f, struct bh_ready *ret)
 	bh_duration_format((int64_t)f->learned_s, text);
 	add(&r, seen, "observed for %s", text);
 	if (talks)
-		add(&r, true, "%zu edges, %llu connections", f->edges,
-			(unsigned long long)f->connections);
+		add(&r, true, "%zu edge%s, %llu connection%s", f->edges, bh_plural(f->edges),
+			(unsigned long long)f->connections, bh_plural(f->connections));
 	else
 		add(&r, false, "no answered connection was seen");
 	add(&r, day, "%u of 24 hours of a day seen", f->hours);
@@ -76,13 +76,14 @@ void bh_ready_judge(const struct bh_ready_facts *f, struct bh_ready *ret)
 		add(&r, long_quiet, "nothing new for %s", text);
 	}
 	if (started)
-		add(&r, true, "%llu starts of a container seen", (unsigned long long)f->starts);
+		add(&r, true, "%llu start%s of a container seen", (unsigned long long)f->starts,
+			bh_plural(f->starts));
 	else
 		add(&r, false,
 			"no start of another container seen: what it does then is not known");
 	if (f->unanswered)
-		add(&r, false, "%zu edges were never answered: they become no rules",
-			f->unanswered);
+		add(&r, false, "%zu edge%s without any answer: no rules come of that",
+			f->unanswered, bh_plural(f->unanswered));
 
 	if (!seen || (!talks && !day))
 		r.level = BH_READY_HARDLY_SEEN;

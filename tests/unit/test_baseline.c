@@ -549,8 +549,9 @@ static void test_export_folded(void **state BH_UNUSED)
 		strstr(text, "# learned, but cannot be said: egress to others-ipv4, tcp/443 in "
 			     "203.0.113.0/24 (2 "
 			     "edges: too many to be kept one by one; widen them to a block)\n"));
-	assert_non_null(strstr(text, "# learned, but cannot be said: egress to shop/db, tcp (1 "
-				     "edges: of too many ports to be kept)\n"));
+	assert_non_null(
+		strstr(text, "# learned, but cannot be said: egress to shop/db, tcp (1 edge: "
+			     "of too many ports to be kept)\n"));
 	assert_non_null(strstr(text, "learned-from: \"3 tuples\""));
 	assert_non_null(strstr(text, "  egress: []\n"));
 	t[0].is_widened = true;
@@ -872,7 +873,7 @@ static void test_ready(void **state BH_UNUSED)
 	expect_level(f, BH_READY_HARDLY_SEEN, "- no answered");
 	f = good;
 	f.unanswered = 3;
-	expect_level(f, BH_READY_READY, "- 3 edges were never answered");
+	expect_level(f, BH_READY_READY, "- 3 edges without any answer");
 	f = good;
 	f.learned_s = 30 * 86400; /* watched for longer: longer quiet is asked for */
 	expect_level(f, BH_READY_USABLE, "- nothing new for 2d00h");

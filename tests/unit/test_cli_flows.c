@@ -127,7 +127,7 @@ static void test_learn_review(void **state BH_UNUSED)
 		"{\"namespace\":\"a b\",\"role\":\"r\",\"review\":\"none\",\"limit\":20000}");
 	if (getuid() != 0)
 		skip();
-	expect("learn review accept 0123", 0, "1 edges changed", "warning: it is wide");
+	expect("learn review accept 0123", 0, "1 edge changed", "warning: it is wide");
 	assert_non_null(strstr(last.out, "the block has 256 addresses"));
 	expect_asked("learn review widen 203.0.113.0/24 0123 4567 --role r --selector a=b -o json",
 		"{\"action\":\"widen\",\"cidr\":\"203.0.113.0/24\",\"edges\":[\"0123\",\"4567\"],"
