@@ -13,19 +13,17 @@ struct bh_api_limits bh_api_limits = {.lifetime_ms = 30000, .idle_s = 10, .reade
 
 #define MEMORY_PER_CONNECTION ((size_t)64 << 10) /* headers and write buffer */
 
-static void run(struct bh_api *a);
-
 static void on_poll(uv_poll_t *p, int status BH_UNUSED, int events BH_UNUSED)
 {
-	run(p->data);
+	bh_api_run(p->data);
 }
 
 static void on_timer(uv_timer_t *t)
 {
-	run(t->data);
+	bh_api_run(t->data);
 }
 
-static void run(struct bh_api *a)
+void bh_api_run(struct bh_api *a)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
@@ -105,8 +103,8 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **state,
 
 static struct MHD_Daemon *start_mhd(struct bh_api *a, int fd)
 {
-	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, bh_api_request, a,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		bh_api_request, a, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned)BH_API_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
 		bh_api_limits.idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_PER_CONNECTION,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_NOTIFY_COMPLETED,
@@ -157,13 +155,15 @@ int bh_api_start(uv_loop_t *loop, struct bh_core *core, const char *path, struct
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(a->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 	uv_timer_init(loop, &a->timer);
 	uv_timer_init(loop, &a->reaper);
-	a->timer.data = a->reaper.data = a->poll.data = a;
+	uv_timer_init(loop, &a->turn);
+	a->timer.data = a->reaper.data = a->turn.data = a->poll.data = a;
 	int e = uv_poll_init(loop, &a->poll, info->epoll_fd);
 	if (e < 0) {
 		MHD_stop_daemon(a->mhd);
 		bh_api_unlisten(path, dev, ino);
 		close_handle(a, (uv_handle_t *)&a->timer);
 		close_handle(a, (uv_handle_t *)&a->reaper);
+		close_handle(a, (uv_handle_t *)&a->turn);
 		return e;
 	}
 	uv_poll_start(&a->poll, UV_READABLE, on_poll);
@@ -177,8 +177,10 @@ void bh_api_stop(struct bh_api *a)
 		return;
 	uv_poll_stop(&a->poll); /* before MHD closes the descriptor under it */
 	bh_api_unlisten(a->path, a->dev, a->ino);
+	bh_api_turns_end(a);
 	MHD_stop_daemon(a->mhd);
 	close_handle(a, (uv_handle_t *)&a->poll);
 	close_handle(a, (uv_handle_t *)&a->timer);
 	close_handle(a, (uv_handle_t *)&a->reaper);
+	close_handle(a, (uv_handle_t *)&a->turn);
 }

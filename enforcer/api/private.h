@@ -24,6 +24,9 @@ struct bh_api_conn { /* one accepted socket */
 	uint64_t started; /* uv_now() */
 	struct bh_core_actor who;
 	bool known; /* SO_PEERCRED answered */
+	struct MHD_Connection *suspended; /* until its turn; NULL = it does not wait */
+	struct bh_api_conn *next_waiting;
+	bool turn; /* it has waited */
 };
 
 struct bh_api {
@@ -39,7 +42,18 @@ struct bh_api {
 	struct bh_api_conn *conns;
 	unsigned n_readers;
 	bool closed_one; /* in this run */
+	struct bh_api_conn *waiting, *last_waiting; /* readers, in the order of their turns */
+	uint64_t readers_at; /* uv_hrtime(): not before is another reader answered */
+	uv_timer_t turn;
 };
+void bh_api_run(struct bh_api *a); /* what MHD has to do */
+
+/* --- turn.c --- */
+/* May it be answered now? Else it is suspended, and the request's callback comes again. */
+bool bh_api_turn(struct bh_api *a, struct bh_api_conn *c, struct MHD_Connection *mhd);
+/* It was answered; `began`: uv_hrtime(). */
+void bh_api_turn_over(struct bh_api *a, const struct bh_api_conn *c, uint64_t began);
+void bh_api_turns_end(struct bh_api *a); /* nobody is suspended afterwards; before MHD stops */
 
 /* --- listen.c --- */
 /* A listening unix socket at path, 0660 and group bulkhead if there is one. −errno. */

@@ -63,7 +63,7 @@ static struct bh_answer too_large(void)
 	return bh_answer_error(413, NULL, "the body is larger than %u MiB", BH_API_MAX_BODY >> 20);
 }
 
-static const struct bh_api_conn *peer(struct MHD_Connection *c)
+static struct bh_api_conn *peer(struct MHD_Connection *c)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -131,6 +131,12 @@ static enum MHD_Result collect(struct request *r, const char *data, size_t *size
 	return MHD_YES;
 }
 
+/* Its peer has been hung up on meanwhile. */
+static bool is_late(const struct bh_api *a, const struct bh_api_conn *c)
+{
+	return uv_now(a->loop) - c->started >= bh_api_limits.lifetime_ms;
+}
+
 static struct bh_answer call(struct bh_api *a, struct MHD_Connection *c, struct request *r)
 {
 	struct bh_api_call args = {
@@ -161,7 +167,9 @@ enum MHD_Result bh_api_request(void *cls, struct MHD_Connection *c, const char *
 	const char *method, const char *version BH_UNUSED, const char *data, size_t *size,
 	void **state)
 {
+	struct bh_api *a = cls;
 	struct request *r = *state;
+	struct bh_api_conn *who = peer(c);
 	bool responded;
 
 	if (!r) {
@@ -172,7 +180,16 @@ enum MHD_Result bh_api_request(void *cls, struct MHD_Connection *c, const char *
 		return MHD_NO;
 	if (*size > 0)
 		return collect(r, data, size);
-	return respond(c, r->too_large ? too_large() : call(cls, c, r), NULL);
+	if (r->too_large)
+		return respond(c, too_large(), NULL);
+	if (!who || is_late(a, who))
+		return MHD_NO;
+	if (!bh_api_turn(a, who, c))
+		return MHD_YES;
+	uint64_t began = uv_hrtime();
+	enum MHD_Result ok = respond(c, call(a, c, r), NULL);
+	bh_api_turn_over(a, who, began);
+	return ok;
 }
 
 void bh_api_request_done(void *cls BH_UNUSED, struct MHD_Connection *c BH_UNUSED, void **state,

@@ -354,6 +354,66 @@ static void test_readers_are_limited(void **state BH_UNUSED)
 	}
 }
 
+/* All at once; how many were answered. */
+static int ask_dear(int n)
+{
+	static const char request[] = "GET /v1/impact?what=dear HTTP/1.1\r\nHost: x\r\n\r\n";
+	int fd[48], answered = 0;
+	for (int i = 0; i < n; i++) {
+		fd[i] = dial();
+		put(fd[i], request, sizeof(request) - 1);
+	}
+	for (int i = 0; i < n; i++) {
+		struct reply r = take(fd[i]);
+		answered += r.status == 200;
+		reply_finish(&r);
+	}
+	return answered;
+}
+
+/* Thirty answers that take 50 ms each are under way: root's is between two of them. */
+static void test_root_does_not_wait_for_readers(void **state BH_UNUSED)
+{
+	if (getuid() != 0)
+		skip();
+	assert_int_equal(chmod(path, 0666), 0);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(setuid(65534) < 0 ? 99 : ask_dear(30));
+	usleep(200000);
+	for (int i = 0; i < 5; i++) {
+		struct timespec from, to;
+		clock_gettime(CLOCK_MONOTONIC, &from);
+		expect("GET", "/v1/status", NULL, 200, "node-1");
+		clock_gettime(CLOCK_MONOTONIC, &to);
+		assert_true(
+			(to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 <
+			400);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0); /* they are still under way */
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 30);
+}
+
+/* Who has no time left to wait is hung up on, and leaves nothing behind. */
+static void test_readers_wait_for_so_long(void **state BH_UNUSED)
+{
+	if (getuid() != 0)
+		skip();
+	assert_int_equal(chmod(path, 0666), 0);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(setuid(65534) < 0 ? 99 : ask_dear(48));
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_in_range(WEXITSTATUS(status), 20, 47); /* 4 s are 40 turns */
+	for (int i = 0; i < 60; i++)
+		expect("GET", "/v1/status", NULL, 200, "node-1");
+}
+
 static void test_large_bodies(void **state BH_UNUSED)
 {
 	if (getuid() != 0)
@@ -510,6 +570,8 @@ int main(void)
 		T(test_errors),
 		T(test_only_root_changes),
 		T(test_readers_are_limited),
+		T(test_root_does_not_wait_for_readers),
+		T(test_readers_wait_for_so_long),
 		T(test_large_bodies),
 		T(test_slow_clients),
 		T(test_many_connections),
