@@ -139,6 +139,7 @@ static void read_either(struct conf_ctx *x, const struct bh_node *doc, const cha
 static void read_flat(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const unselected[] = {"allow", "deny", NULL};
+	static const char *const image_labels[] = {"count", "ignore", NULL};
 	static const char *const host[] = {"allow", "policy", NULL};
 	static const char *const deny[] = {"drop", "reject", NULL};
 	static const char *const owner[] = {"auto", "never", NULL};
@@ -151,6 +152,7 @@ static void read_flat(struct conf_ctx *x, const struct bh_node *doc)
 			x->c->mode = (enum bh_mode)i;
 	}
 	read_either(x, doc, "unselected", unselected, &x->c->unselected_deny);
+	read_either(x, doc, "image_labels", image_labels, &x->c->image_labels_ignore);
 	read_either(x, doc, "host", host, &x->c->host_policy);
 	read_either(x, doc, "deny", deny, &x->c->reject);
 	read_either(x, doc, "table_owner", owner, &x->c->table_owner_never);
@@ -244,8 +246,8 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
 		"table_owner", "policies", "state", "socket", "sources", "namespace_labels",
-		"namespaces", "nodes", "feeds", "feed_allow", "feed_exceptions", "audit", "queue",
-		"pace", "history", "drift", "learn", NULL};
+		"image_labels", "namespaces", "nodes", "feeds", "feed_allow", "feed_exceptions",
+		"audit", "queue", "pace", "history", "drift", "learn", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);

@@ -92,6 +92,7 @@ struct bh_config {
 	struct bh_source_conf *sources;
 	size_t n_sources;
 	char **namespace_labels; /* NULL-terminated; NULL: bh_namespace_labels */
+	bool image_labels_ignore; /* image_labels: count */
 	struct bh_namespace_conf *namespaces; /* namespaces: {} */
 	size_t n_namespaces;
 	struct bh_node_conf *nodes; /* nodes: {} */

@@ -270,6 +270,7 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 	put_field(out, "socket", c->socket);
 	put_sources(out, c);
 	put_namespace_labels(out, c);
+	bh_buf_printf(out, "image_labels: %s\n", c->image_labels_ignore ? "ignore" : "count");
 	put_namespaces(out, c);
 	put_nodes(out, c);
 	put_feeds(out, c);

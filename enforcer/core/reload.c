@@ -55,6 +55,8 @@ static const char *needs_restart(const struct bh_config *a, const struct bh_conf
 		return "table_owner";
 	if (a->sources_auto != b->sources_auto || a->n_sources != b->n_sources)
 		return "sources";
+	if (a->image_labels_ignore != b->image_labels_ignore)
+		return "image_labels";
 	for (size_t i = 0; i < a->n_sources; i++)
 		if (a->sources[i].kind != b->sources[i].kind ||
 			!bh_streq(a->sources[i].path, b->sources[i].path))

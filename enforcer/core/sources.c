@@ -38,11 +38,15 @@ _Static_assert(BH_ARRAY_SIZE(usual) <= 32, "found is a set of bits");
 static struct bh_source *new_source(
 	struct bh_core *c, enum bh_source_kind kind, const char *path, bool found)
 {
+	struct bh_source *s;
 	switch (kind) {
 	case BH_SOURCE_DOCKER:
-		return bh_source_docker_new(c->loop, c->http, path);
 	case BH_SOURCE_PODMAN:
-		return bh_source_podman_new(c->loop, c->http, path);
+		s = kind == BH_SOURCE_DOCKER ? bh_source_docker_new(c->loop, c->http, path)
+					     : bh_source_podman_new(c->loop, c->http, path);
+		if (c->conf->image_labels_ignore)
+			bh_source_ignore_image_labels(s);
+		return s;
 	case BH_SOURCE_CRI:
 		return bh_source_cri_new(c->loop, c->http, path, found);
 	default:

@@ -58,7 +58,8 @@ static void begin_string(struct bh_sieve *s, enum bh_sieve_at at)
 static int end_key(struct bh_sieve *s)
 {
 	s->at = BH_SIEVE_COLON;
-	s->match = s->cut ? NULL : find(s->open[s->depth - 1].below, s->key, s->len, false);
+	bool usual = !s->cut && !memchr(s->key, '\\', s->len);
+	s->match = !usual ? NULL : find(s->open[s->depth - 1].below, s->key, s->len, false);
 	if (!s->match)
 		return 0;
 	int r = put_next(s);

@@ -21,7 +21,8 @@ struct bh_sieve_path {
 
 #define BH_SIEVE_DEPTH 8 /* of what is kept */
 #define BH_SIEVE_MAX_SKIPPED 2048 /* depth of what is not; deeper is taken for no JSON */
-#define BH_SIEVE_MAX_KEY 2048 /* bytes as spelt; members with longer ones are left out */
+#define BH_SIEVE_MAX_KEY                                                                           \
+	2048 /* bytes; members with longer ones, or escapes in them, are left out */
 #define BH_SIEVE_MAX_STRING 4096 /* bytes as spelt; longer ones are cut between two characters */
 #define BH_SIEVE_MAX_TOKEN 64 /* of a number; no JSON if it is longer */
 

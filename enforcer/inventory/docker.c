@@ -274,7 +274,7 @@ static void connect_engine(struct bh_docker *d)
 	o.timeout_ms = 0;
 	o.opened = on_opened;
 	d->phase = BH_DOCKER_OPENING;
-	bh_idmap_finish(&d->images, free);
+	bh_idmap_finish(&d->images, bh_docker_image_drop);
 	int err = bh_http_get(d->http, &o, on_chunk, on_stream_end, d, &d->stream);
 	if (err)
 		lost(d, err, strerror(-err));
@@ -313,7 +313,7 @@ void bh_docker_free(struct bh_source *s)
 	struct bh_docker *d = (struct bh_docker *)s;
 	drop_connection(d);
 	bh_idmap_finish(&d->entries, bh_docker_entry_free);
-	bh_idmap_finish(&d->images, free);
+	bh_idmap_finish(&d->images, bh_docker_image_drop);
 	free(d->socket);
 	free(d->base.name);
 	uv_close((uv_handle_t *)&d->wait, on_closed);
@@ -357,6 +357,11 @@ struct bh_source *bh_source_docker_new_timed(uv_loop_t *loop, struct bh_http *ht
 	d->wait.data = d->retry.data = d->refresh.data = d;
 	d->handles = 3;
 	return &d->base;
+}
+
+void bh_source_ignore_image_labels(struct bh_source *s)
+{
+	((struct bh_docker *)s)->ignore_image_labels = true;
 }
 
 struct bh_source *bh_source_docker_new(

@@ -78,7 +78,8 @@ struct bh_docker {
 	struct bh_docker_entry *head, *tail; /* to be asked about */
 	unsigned in_flight;
 	size_t awaited, failing; /* entries */
-	struct bh_idmap images; /* image id → digest */
+	struct bh_idmap images; /* image id → struct bh_docker_image */
+	bool ignore_image_labels;
 };
 
 /* As bh_source_docker_new and bh_source_podman_new, with other times (tests). */
@@ -107,4 +108,5 @@ void bh_docker_ask_entry(struct bh_docker_entry *e, bool awaited);
 void bh_docker_pump(struct bh_docker *d); /* starts what may be in flight; ends the sync */
 void bh_docker_stop_asking(struct bh_docker *d); /* cancels; keeps the good answers */
 void bh_docker_entry_free(void *entry);
+void bh_docker_image_drop(void *image); /* one of `images` */
 void bh_docker_on_retry(uv_timer_t *t);

@@ -166,10 +166,50 @@ void bh_docker_on_retry(uv_timer_t *t)
 	bh_docker_pump(d);
 }
 
-/* An image that came from no registry is named by its own id, which is a digest too. */
-static char *own_digest(const struct bh_docker_entry *e)
+void bh_docker_image_drop(void *image)
 {
-	return bh_xasprintf("sha256:%s", e->answer.image_id);
+	bh_docker_image_finish(image);
+	free(image);
+}
+
+static bool wants_image_labels(const struct bh_docker_entry *e)
+{
+	return e->docker->ignore_image_labels ||
+	       e->answer.container->labels.n > BH_DOCKER_MAX_LABELS;
+}
+
+/* All is known that the answer waited for. */
+static void settle(struct bh_docker_entry *e, const struct bh_docker_image *image)
+{
+	struct bh_container *c = e->answer.container;
+	struct bh_fault fault;
+	bool ignore = e->docker->ignore_image_labels;
+	if (bh_docker_settle_labels(&c->labels, &image->labels, ignore, &fault) < 0) {
+		clear_answer(e);
+		bad(e, fault.text);
+		return;
+	}
+	/* An image that came from no registry is named by its own id, which is a digest too. */
+	if (!c->digest && e->answer.image_id[0])
+		c->digest = image->digest ? bh_xstrdup(image->digest)
+					  : bh_xasprintf("sha256:%s", e->answer.image_id);
+	good(e);
+}
+
+/* Labels are remembered only where each of its containers needs them, and not beyond measure. */
+static void remember(struct bh_docker *d, const char *id, const struct bh_docker_image *image)
+{
+	if (d->ignore_image_labels && image->labels.n > BH_DOCKER_MAX_LABELS)
+		return;
+	if (d->images.n >= BH_DOCKER_MAX_IMAGES)
+		bh_idmap_finish(&d->images, bh_docker_image_drop);
+	struct bh_docker_image *copy = bh_xcalloc(1, sizeof(*copy));
+	copy->digest = bh_xstrdup(image->digest);
+	if (d->ignore_image_labels)
+		bh_labels_copy(&copy->labels, &image->labels);
+	void *old = bh_idmap_set(&d->images, id, copy);
+	if (old)
+		bh_docker_image_drop(old);
 }
 
 static void on_image(const struct bh_http_result *r, void *arg)
@@ -177,40 +217,49 @@ static void on_image(const struct bh_http_result *r, void *arg)
 	struct bh_docker_entry *e = arg;
 	struct bh_docker *d = e->docker;
 	struct bh_fault fault;
-	char *digest = NULL;
+	struct bh_docker_image image = {0};
 	e->request = NULL;
 	d->in_flight--;
 	int err = bh_docker_check(r, &fault);
 	if (!err)
-		err = bh_docker_parse_image(r->body, r->len, &digest, &fault);
-	if (!digest)
-		digest = own_digest(e);
+		err = bh_docker_parse_image(r->body, r->len, &image, &fault);
 	/* A failure is not remembered, unless it is that the image was deleted. */
-	if (!err || r->status == 404) {
-		if (d->images.n >= BH_DOCKER_MAX_IMAGES)
-			bh_idmap_finish(&d->images, free);
-		free(bh_idmap_set(&d->images, e->answer.image_id, bh_xstrdup(digest)));
+	bool known = !err || r->status == 404;
+	if (known)
+		remember(d, e->answer.image_id, &image);
+	if (known || !wants_image_labels(e)) {
+		settle(e, &image);
+	} else {
+		clear_answer(e);
+		bad(e, fault.text);
 	}
-	e->answer.container->digest = digest;
-	good(e);
+	bh_docker_image_finish(&image);
 	bh_docker_pump(d);
 }
 
-/* True: the answer waits for it. */
-static bool ask_image(struct bh_docker_entry *e)
+/* Asks about its image, where that has to be known; else the answer is complete. */
+static void ask_image(struct bh_docker_entry *e)
 {
+	static const struct bh_docker_image nothing;
 	struct bh_docker *d = e->docker;
-	if (!e->answer.image_id[0] || e->answer.container->digest)
-		return false;
-	const char *known = bh_idmap_get(&d->images, e->answer.image_id);
-	bh_autofree char *path = bh_xasprintf("/images/%s/json", e->answer.image_id);
-	if (!known &&
-		bh_docker_get(d, path, bh_docker_image_wanted, on_image, e, &e->request) == 0) {
-		d->in_flight++;
-		return true;
+	const char *id = e->answer.image_id;
+	bool labels = wants_image_labels(e);
+	const struct bh_docker_image *known = bh_idmap_get(&d->images, id);
+	if (!id[0] || (e->answer.container->digest && !labels) ||
+		(known && (!labels || d->ignore_image_labels))) {
+		settle(e, known ? known : &nothing);
+		return;
 	}
-	e->answer.container->digest = known ? bh_xstrdup(known) : own_digest(e);
-	return false;
+	bh_autofree char *path = bh_xasprintf("/images/%s/json", id);
+	int err = bh_docker_get(d, path, bh_docker_image_wanted, on_image, e, &e->request);
+	if (!err) {
+		d->in_flight++;
+	} else if (labels) {
+		clear_answer(e);
+		bad(e, strerror(-err));
+	} else {
+		settle(e, &nothing);
+	}
 }
 
 static void on_pod(const struct bh_http_result *r, void *arg)
@@ -228,7 +277,7 @@ static void on_pod(const struct bh_http_result *r, void *arg)
 		clear_answer(e);
 		bad(e, fault.text);
 	} else {
-		good(e);
+		ask_image(e); /* a pod has none: its labels are its own */
 	}
 	bh_docker_pump(d);
 }
@@ -268,8 +317,8 @@ static void on_inspect(const struct bh_http_result *r, void *arg)
 		bad(e, fault.text);
 	else if (!e->answer.container)
 		gone(e);
-	else if (!ask_pod(e) && !ask_image(e))
-		good(e);
+	else if (!ask_pod(e))
+		ask_image(e);
 	bh_docker_pump(d);
 }
 

@@ -71,6 +71,18 @@ int bh_docker_parse_list(
 	return 0;
 }
 
+/* With '?' for NULs: nothing that a selector could name, but no reason to know nothing of it.
+ * Owned. */
+static char *label_value(const json_t *v)
+{
+	size_t n = json_string_length(v);
+	bh_autofree char *s = bh_xmemdup(json_string_value(v), n + 1);
+	for (size_t i = 0; i < n; i++)
+		if (!s[i])
+			s[i] = '?';
+	return bh_reply_bounded(s, BH_DOCKER_MAX_LABEL_VALUE);
+}
+
 static int take_labels(const json_t *of, struct bh_labels *ret, struct bh_fault *f)
 {
 	json_t *labels = json_object_get(of, "Labels");
@@ -86,13 +98,10 @@ static int take_labels(const json_t *of, struct bh_labels *ret, struct bh_fault 
 			continue;
 		if (!json_is_string(v))
 			return bh_faulty(f, -EINVAL, "label %s is not a string", key);
-		const char *value = bh_reply_text(v);
-		if (!value)
-			return bh_faulty(f, -EINVAL, "label %s holds a NUL character", key);
-		if (ret->n == BH_DOCKER_MAX_LABELS)
+		if (ret->n == BH_DOCKER_MAX_HEARD_LABELS)
 			return bh_faulty(f, -E2BIG, "more than %d labels; remove some",
-				BH_DOCKER_MAX_LABELS);
-		bh_autofree char *cut = bh_reply_bounded(value, BH_DOCKER_MAX_LABEL_VALUE);
+				BH_DOCKER_MAX_HEARD_LABELS);
+		bh_autofree char *cut = label_value(v);
 		bh_labels_set(ret, key, cut);
 	}
 	return 0;
@@ -270,14 +279,28 @@ int bh_podman_parse_pod(const char *text, size_t len, const char *id, struct bh_
 	return 0;
 }
 
-int bh_docker_parse_image(const char *text, size_t len, char **ret_digest, struct bh_fault *fault)
+void bh_docker_image_finish(struct bh_docker_image *i)
+{
+	free(i->digest);
+	bh_labels_finish(&i->labels);
+	*i = (struct bh_docker_image){0};
+}
+
+int bh_docker_parse_image(
+	const char *text, size_t len, struct bh_docker_image *ret, struct bh_fault *fault)
 {
 	bh_autojson json_t *j = NULL;
+	struct bh_docker_image image = {0};
 	int err = bh_reply_json(text, len, &j, fault);
 	if (err)
 		return err;
 	if (!json_is_object(j))
 		return bh_faulty(fault, -EINVAL, "the image is not an object");
+	err = take_labels(json_object_get(j, "Config"), &image.labels, fault);
+	if (err) {
+		bh_docker_image_finish(&image);
+		return err;
+	}
 	const char *first = NULL, *digest = NULL;
 	json_t *list = json_object_get(j, "RepoDigests");
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -288,7 +311,8 @@ int bh_docker_parse_image(const char *text, size_t len, char **ret_digest, struc
 			digest = d;
 		}
 	}
-	*ret_digest = bh_xstrdup(digest);
+	image.digest = bh_xstrdup(digest);
+	*ret = image;
 	return 0;
 }
 

@@ -11,7 +11,8 @@
 #define BH_DOCKER_ID_LEN 64 /* hex digits */
 #define BH_DOCKER_SHORT_ID 12 /* as the engine itself prints it */
 #define BH_DOCKER_MAX_CONTAINERS 16384 /* in one list */
-#define BH_DOCKER_MAX_LABELS 256
+#define BH_DOCKER_MAX_LABELS 256 /* of a workload */
+#define BH_DOCKER_MAX_HEARD_LABELS 8192 /* of one answer, its image's among them */
 #define BH_DOCKER_MAX_LABEL_VALUE 4096 /* bytes; longer values are cut, selectors stop at 63 */
 #define BH_DOCKER_MAX_NAME 255
 #define BH_DOCKER_MAX_IMAGE 512
@@ -37,9 +38,8 @@ struct bh_docker_container {
 };
 /*
  * `id` is the one that was asked for: an answer about another is a fault. Labels whose key the
- * Kubernetes syntax does not allow are left out, as no selector can name them; more than
- * BH_DOCKER_MAX_LABELS of the others are a fault (−E2BIG): leaving some out could take a workload
- * out of the policy that selects it. 0, −EINVAL, −E2BIG.
+ * Kubernetes syntax does not allow are left out, as no selector can name them; those of the image
+ * are among the others: bh_docker_settle_labels. 0, −EINVAL, −E2BIG (too many of them).
  *
  * What Podman answers of its own has the same shape, and the digest of the image too. A container
  * that only holds a pod's namespaces has no image: those of the pod's others count.
@@ -51,9 +51,26 @@ int bh_docker_parse_container(const char *text, size_t len, const char *runtime,
 int bh_podman_parse_pod(const char *text, size_t len, const char *id, struct bh_container *to,
 	struct bh_fault *fault);
 
-/* GET /images/ID/json: the digest of RepoDigests (the first in order), "sha256:…"; NULL if the
- * image came from no registry. Owned. */
-int bh_docker_parse_image(const char *text, size_t len, char **ret_digest, struct bh_fault *fault);
+/* GET /images/ID/json. Owned; zero-initialised is one of which nothing is known. */
+struct bh_docker_image {
+	char *digest; /* of RepoDigests, the first in order, "sha256:…"; NULL: from no registry */
+	struct bh_labels labels; /* bounded as a container's */
+};
+int bh_docker_parse_image(
+	const char *text, size_t len, struct bh_docker_image *ret, struct bh_fault *fault);
+void bh_docker_image_finish(struct bh_docker_image *i);
+
+/*
+ * An engine tells of a container's own labels and its image's as if they were the same; its image's
+ * are those that the image has with the same value. With `ignore` they do not count, but for those
+ * of compose: it puts the names of project and service on the images that it builds, too, and is
+ * known by a label of its own that none has. Else they count as far as there is room beside the
+ * container's own ones, of which more than BH_DOCKER_MAX_LABELS are a fault: leaving one out could
+ * take a workload out of the policy that selects it. (An image gains nothing by labels that are
+ * left out: it might as well not have had them.) 0, −E2BIG, which changes nothing.
+ */
+int bh_docker_settle_labels(
+	struct bh_labels *l, const struct bh_labels *image, bool ignore, struct bh_fault *fault);
 
 /* One line of GET /events: the container whose state may have changed. 1 = there is one, 0 = the
  * event is of no interest, −EINVAL. */

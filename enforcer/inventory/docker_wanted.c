@@ -23,6 +23,7 @@ const struct bh_sieve_path bh_docker_container_wanted[] = {{"Id", NULL}, {"Name"
 	{NULL, NULL}};
 const struct bh_sieve_path bh_docker_pod_wanted[] = {
 	{"Id", NULL}, {"Name", NULL}, {"Labels", each}, {NULL, NULL}};
-const struct bh_sieve_path bh_docker_image_wanted[] = {{"RepoDigests", digests}, {NULL, NULL}};
+const struct bh_sieve_path bh_docker_image_wanted[] = {
+	{"RepoDigests", digests}, {"Config", config}, {NULL, NULL}};
 const struct bh_sieve_path bh_docker_event_wanted[] = {
 	{"Type", NULL}, {"Action", NULL}, {"Actor", actor}, {NULL, NULL}};

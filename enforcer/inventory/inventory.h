@@ -86,6 +86,9 @@ struct bh_source { /* first member of every implementation */
 
 struct bh_source *bh_source_docker_new(
 	uv_loop_t *loop, struct bh_http *http, const char *socket_path);
+/* Of a source of Docker's or Podman's, before its start: labels that a container has from its image
+ * do not count. */
+void bh_source_ignore_image_labels(struct bh_source *s);
 /* The rootful service of Podman 4 or later; a pod is one workload with the pod's name and labels.
  */
 struct bh_source *bh_source_podman_new(

@@ -39,7 +39,7 @@ static void check_container(const struct bh_docker_container *d)
 	must(strcmp(c->id, ID) == 0 && c->pid > 0 && c->netns_path);
 	must(c->name[0] && strlen(c->name) <= BH_DOCKER_MAX_NAME && !strchr(c->name, '/'));
 	must(!c->image || strlen(c->image) <= BH_DOCKER_MAX_IMAGE);
-	must(c->labels.n <= BH_DOCKER_MAX_LABELS);
+	must(c->labels.n <= BH_DOCKER_MAX_HEARD_LABELS);
 	for (size_t i = 0; i < c->labels.n; i++) {
 		must(!bh_label_key_check(c->labels.item[i].key));
 		must(strlen(c->labels.item[i].value) <= BH_DOCKER_MAX_LABEL_VALUE);
@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bh_fault f = {0};
 	struct bh_docker_container c = {0};
 	bh_docker_id id = "", *list = NULL;
-	char *digest = NULL;
+	struct bh_docker_image image = {0};
 	size_t n = 0;
 	int r = bh_docker_parse_container(text, size, "docker", ID, &c, &f);
 	if (r)
@@ -76,18 +76,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < n; i++)
 		must(is_id(list[i]) && (i == 0 || strcmp(list[i - 1], list[i]) < 0));
 	free(list);
-	r = bh_docker_parse_image(text, size, &digest, &f);
+	r = bh_docker_parse_image(text, size, &image, &f);
 	if (r)
 		check_fault(r, &f);
-	must(!digest || (strncmp(digest, "sha256:", 7) == 0 && is_id(digest + 7)));
-	free(digest);
+	must(!image.digest ||
+		(strncmp(image.digest, "sha256:", 7) == 0 && is_id(image.digest + 7)));
+	bh_docker_image_finish(&image);
 	struct bh_container *pod = bh_container_new();
 	r = bh_podman_parse_pod(text, size, ID, pod, &f);
 	if (r)
 		check_fault(r, &f);
 	else
 		must(pod->name[0] && strlen(pod->name) <= BH_DOCKER_MAX_NAME &&
-			pod->labels.n <= BH_DOCKER_MAX_LABELS);
+			pod->labels.n <= BH_DOCKER_MAX_HEARD_LABELS);
 	must(!r || (!pod->name && pod->labels.n == 0));
 	bh_container_free(pod);
 	bh_docker_parse_error(text, size, &f);

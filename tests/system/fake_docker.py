@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Docker engine that only answers: containers are network namespaces of the test's, hundreds of
 them in the time that a real engine needs for a few. It can be stopped, started again and made to lie."""
-import json, os, socketserver, subprocess, threading
+import hashlib, json, os, socketserver, subprocess, threading
 from http.server import BaseHTTPRequestHandler
 
 from lab import run
@@ -9,6 +9,8 @@ from lab import run
 
 class Fake:
     """A container: a process in a network namespace, and a veth to the lab's bridge."""
+
+    project, image_labels = "shop", {}
 
     def __init__(self, n, name, labels):
         self.id = f"{n:064x}"
@@ -22,14 +24,18 @@ class Fake:
         self.proc.wait()
 
     def all_labels(self):
-        return dict(self.labels, **{"com.docker.compose.project": "shop"})
+        compose = {"com.docker.compose.project": self.project} if self.project else {}
+        return {**self.image_labels, **self.labels, **compose}
+
+    def image_id(self):
+        return hashlib.sha256(json.dumps(self.image_labels).encode()).hexdigest()
 
     def listed(self):
         """In the list of containers."""
         return {"Id": self.id, "Names": ["/" + self.name], "State": "running", "Labels": self.all_labels()}
 
     def json(self):
-        return {"Id": self.id, "Name": "/" + self.name, "Image": "sha256:" + "ab" * 32,
+        return {"Id": self.id, "Name": "/" + self.name, "Image": "sha256:" + self.image_id(),
                 "State": {"Running": True, "Pid": self.proc.pid}, "HostConfig": {"NetworkMode": "bridge"},
                 "Config": {"Image": "shop:1", "Labels": self.all_labels()},
                 "NetworkSettings": {"Networks": {"shop": {"IPAddress": self.v4, "GlobalIPv6Address": self.v6}}}}
@@ -72,7 +78,9 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path.startswith("/containers/") and self.path.split("/")[2] in engine.containers:
             body = json.dumps(engine.containers[self.path.split("/")[2]].json()).encode()
         elif self.path.startswith("/images/"):
-            body = json.dumps({"RepoDigests": ["shop@sha256:" + "cd" * 32]}).encode()
+            of = next((c for c in list(engine.containers.values()) if c.image_id() == self.path.split("/")[2]), None)
+            body = json.dumps({"RepoDigests": ["shop@sha256:" + "cd" * 32],
+                               "Config": {"Labels": of.image_labels if of else None}}).encode()
         else:
             return self.answer(404, b'{"message": "no such thing"}')
         self.answer(200, body[:len(body) // 2] if lie == "truncated" else body)
@@ -134,9 +142,11 @@ class FakeDocker:
             self.log.append(line.encode())
             self.news.notify_all()
 
-    def run(self, numbers, labels=lambda n: {"app": "web"}):
-        """Starts them all, as fast as it goes."""
+    def run(self, numbers, labels=lambda n: {"app": "web"}, **what):
+        """Starts them all, as fast as it goes. `what`: other attributes of theirs."""
         new = [Fake(n, f"c{n}", labels(n)) for n in numbers]
+        for c in new:
+            vars(c).update(what)
         batch = []
         for c in new:
             while os.readlink(c.netns) == os.readlink("/proc/self/ns/net"):

@@ -63,5 +63,52 @@ def test_texts_of_megabytes(lab, engine):
         raise Failure(f"it took {memory(lab, 'VmHWM')} MiB")
 
 
+@with_engine
+def test_labels_without_end(lab, engine):
+    """An image has more labels than a workload may have, and some that are none: its container's own ones count."""
+    target = lab.container("target")
+    target.serve(tcp=[8000])
+    lab.start()
+    hostile = {f"a{i}": "b" for i in range(3000)} | {"a\0": "x", "zz": "a\0b", "\u202e": "\ud83d\ude00"}
+    evil, = engine.run([1], lambda n: {"app": "evil"}, image_labels=hostile)
+    known(lab, ["c1"])
+    lab.expect([(evil, target.v4, "tcp", 8000, "drop"), (evil, target.v6, "tcp", 8000, "drop")])
+    if lab.status()["problems"]:
+        raise Failure(lab.cli("status"))
+
+
+WEB_ONLY = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: target, namespace: shop}
+spec: {podSelector: {matchLabels: {app: target}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}
+"""
+
+
+@with_engine
+def test_labels_of_an_image(lab, engine):
+    """An image that says of itself that it is web of the shop: it is, unless `image_labels: ignore` says that what
+    images say does not count. What compose makes is in its project in both cases."""
+    target = lab.container("target")
+    target.serve(tcp=[8000])
+    lab.policy("web.yaml", WEB_ONLY)
+    lab.start()
+    claims = {"bulkhead.io/namespace": "shop", "com.docker.compose.project": "shop", "app": "web"}
+    evil, = engine.run([1], lambda n: {}, project=None, image_labels=claims)
+    web, = engine.run([2], lambda n: {"app": "web", "com.docker.compose.config-hash": "ab"},
+                      image_labels={"com.docker.compose.project": "shop"})
+    for ignore in (False, True):
+        if ignore:
+            lab.stop()
+            lab.start(image_labels="ignore", sources=[{"docker": engine.sock}, {"static": lab.dir + "/workloads.yaml"}],
+                      **OTHERS)
+        known(lab, ["c1", "c2"])
+        spaces = {w["name"]: w["namespace"] for w in lab.workloads()}
+        if spaces["c1"] != ("default" if ignore else "shop") or spaces["c2"] != "shop":
+            raise Failure(f"{ignore}: {spaces}")
+        lab.expect([(evil, target.v4, "tcp", 8000, "drop" if ignore else "open"),
+                    (web, target.v4, "tcp", 8000, "open")])
+
+
 if __name__ == "__main__":
     Suite("h").main(globals())

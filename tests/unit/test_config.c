@@ -210,7 +210,7 @@ static void test_sources(void **state BH_UNUSED)
 {
 	struct bh_config *c = parse("/etc/b/f",
 		"sources: [{docker: off}, auto, {podman: 'unix:///p.sock'}, {static: 'off'}]\n"
-		"namespace_labels: [com.example/team, app]\n");
+		"namespace_labels: [com.example/team, app]\nimage_labels: ignore\n");
 	assert_true(c->sources_auto);
 	assert_int_equal(c->n_sources, 3);
 	assert_int_equal(c->sources[0].kind, BH_SOURCE_DOCKER);
@@ -221,6 +221,7 @@ static void test_sources(void **state BH_UNUSED)
 	assert_string_equal(c->namespace_labels[0], "com.example/team");
 	assert_string_equal(c->namespace_labels[1], "app");
 	assert_null(c->namespace_labels[2]);
+	assert_true(c->image_labels_ignore);
 	assert_prints_again(c);
 	bh_config_free(c);
 	c = parse("f", "namespace_labels: []\nsources: [auto]\n");

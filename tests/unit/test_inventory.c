@@ -342,8 +342,6 @@ static void test_container_bad(void **state)
 		"\"Labels\":[]}}",
 		"{\"Id\":\"" ID "\",\"State\":{\"Running\":true,\"Pid\":1},\"Config\":{"
 		"\"Labels\":{\"a\":1}}}",
-		"{\"Id\":\"" ID "\",\"State\":{\"Running\":true,\"Pid\":1},\"Config\":{"
-		"\"Labels\":{\"a\":\"x\\u0000y\"}}}",
 		"{\"Id\":\"" ID "\",\"Id\":\"" ID "\",\"State\":{\"Running\":true,\"Pid\":1}}",
 	};
 	struct bh_docker_container c = {0};
@@ -363,20 +361,82 @@ static void test_labels_bounded(void **state)
 	struct bh_docker_container c = {0};
 	struct bh_fault f;
 	(void)state;
-	for (unsigned n = BH_DOCKER_MAX_LABELS; n <= BH_DOCKER_MAX_LABELS + 1; n++) {
+	for (unsigned n = BH_DOCKER_MAX_HEARD_LABELS; n <= BH_DOCKER_MAX_HEARD_LABELS + 1; n++) {
 		bh_autobuf struct bh_buf b = {0};
 		bh_buf_str(&b, "{\"Id\":\"" ID "\",\"State\":{\"Running\":true,\"Pid\":1},"
 			       "\"Config\":{\"Labels\":{\"not a key\":\"\"");
-		for (unsigned i = 0; i < n; i++)
-			bh_buf_printf(&b, ",\"l%u\":\"%05000u\"", i, i);
+		bh_buf_str(&b, ",\"l0\":\"a\\u0000b\"");
+		for (unsigned i = 1; i < n; i++)
+			bh_buf_printf(&b, ",\"l%u\":\"%0*u\"", i, i < 100 ? 5000 : 1, i);
 		bh_buf_str(&b, "}}}");
 		int r = container(b.s, &c, &f);
-		assert_int_equal(r, n > BH_DOCKER_MAX_LABELS ? -E2BIG : 0);
+		assert_int_equal(r, n > BH_DOCKER_MAX_HEARD_LABELS ? -E2BIG : 0);
 		if (r)
 			continue;
 		assert_int_equal(c.container->labels.n, n);
-		assert_int_equal(strlen(c.container->labels.item[0].value), 4096);
+		assert_int_equal(strlen(bh_labels_get(&c.container->labels, "l7")), 4096);
+		assert_string_equal(bh_labels_get(&c.container->labels, "l0"), "a?b");
 		bh_container_free(BH_TAKE_PTR(c.container));
+	}
+}
+
+static void set_many(struct bh_labels *l, const char *prefix, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		bh_autofree char *key = bh_xasprintf("%s%u", prefix, i);
+		bh_labels_set(l, key, "x");
+	}
+}
+
+/* A container's own labels always count; its image's as far as there is room, or not at all. */
+static void test_labels_of_images(void **state)
+{
+	(void)state;
+	struct bh_labels image = {0}, own = {0};
+	struct bh_fault f;
+	set_many(&image, "a", 300); /* before all others */
+	bh_labels_set(&image, "app", "web");
+	bh_labels_set(&image, "tier", "front");
+	bh_labels_copy(&own, &image);
+	bh_labels_set(&own, "app", "db"); /* given when it was made */
+	set_many(&own, "own", 200);
+	assert_int_equal(bh_docker_settle_labels(&own, &image, false, &f), 0);
+	assert_int_equal(own.n, BH_DOCKER_MAX_LABELS);
+	assert_string_equal(bh_labels_get(&own, "app"), "db");
+	assert_non_null(bh_labels_get(&own, "own199"));
+	assert_null(bh_labels_get(&own, "tier"));
+	bh_labels_set(&own, "tier", "front");
+	assert_int_equal(bh_docker_settle_labels(&own, &image, true, &f), 0);
+	assert_int_equal(own.n, 201);
+	assert_null(bh_labels_get(&own, "tier"));
+	set_many(&own, "more", 56);
+	assert_int_equal(bh_docker_settle_labels(&own, &image, false, &f), -E2BIG);
+	assert_int_equal(own.n, 257);
+	bh_labels_finish(&own);
+	bh_labels_finish(&image);
+}
+
+/* Compose says the same of images that it builds as of containers that it makes. */
+static void test_labels_of_composed_images(void **state)
+{
+	(void)state;
+	static const char project[] = "com.docker.compose.project";
+	static const char hash[] = "com.docker.compose.config-hash";
+	for (int made = 0; made < 3; made++) {
+		struct bh_labels image = {0}, own = {0};
+		struct bh_fault f;
+		bh_labels_set(&image, project, "shop");
+		bh_labels_set(&image, "bulkhead.io/namespace", "shop");
+		if (made == 2) /* an image that claims it */
+			bh_labels_set(&image, hash, "ab12");
+		bh_labels_copy(&own, &image);
+		if (made)
+			bh_labels_set(&own, hash, "ab12");
+		assert_int_equal(bh_docker_settle_labels(&own, &image, true, &f), 0);
+		assert_int_equal(bh_labels_get(&own, project) != NULL, made == 1);
+		assert_null(bh_labels_get(&own, "bulkhead.io/namespace"));
+		bh_labels_finish(&own);
+		bh_labels_finish(&image);
 	}
 }
 
@@ -453,12 +513,13 @@ static void test_image(void **state)
 	struct bh_fault f;
 	(void)state;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++) {
-		bh_autofree char *d = NULL;
+		struct bh_docker_image d = {0};
 		assert_int_equal(
 			bh_docker_parse_image(all[i].json, strlen(all[i].json), &d, &f), 0);
-		assert_true(bh_streq(d, all[i].digest));
+		assert_true(bh_streq(d.digest, all[i].digest));
+		bh_docker_image_finish(&d);
 	}
-	char *d = NULL;
+	struct bh_docker_image d = {0};
 	assert_int_equal(bh_docker_parse_image("[]", 2, &d, &f), -EINVAL);
 }
 
@@ -474,6 +535,8 @@ int main(void)
 		cmocka_unit_test(test_container_networks),
 		cmocka_unit_test(test_container_bad),
 		cmocka_unit_test(test_labels_bounded),
+		cmocka_unit_test(test_labels_of_images),
+		cmocka_unit_test(test_labels_of_composed_images),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_event),
 		cmocka_unit_test(test_image),

@@ -47,6 +47,8 @@ static void test_kept(void **state)
 			"{\"List\":[{\"Id\":\"1\"},7,{},{\"Id\":\"2\"}]}"},
 		{"[{\"a\":\"\\ud83d\\ude00\",\"b\":true},false]",
 			"[{\"a\":\"\\ud83d\\ude00\",\"b\":true},false]"},
+		{"{\"Labels\":{\"a\\u0000\":1,\"\\n\":2,\"b\":\"\\u0000\"}}",
+			"{\"Labels\":{\"b\":\"\\u0000\"}}"},
 		{"{\"id\":1,\"Id \":2,\"I\\u0064\":3,\"Labels\":[{\"a\":1}]}", "{\"Labels\":[]}"},
 	};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
