@@ -13,7 +13,10 @@ const struct cli_command cli_commands[] = {
 		"holds is looked at (as root), and the exit status is 3; else 1 if anything "
 		"FAILs.",
 		0, 0,
-		{{0, "config", "FILE", "the daemon's configuration, where no daemon answers"}},
+		{{0, "config", "FILE", "the daemon's configuration, where no daemon answers"},
+			{0, "prove", NULL,
+				"show with packets, in network namespaces of its own, what this "
+				"kernel does"}},
 		cli_doctor},
 	{"ps", "", "List the workloads of this node, and with --all those that are gone",
 		"All filters that are given must hold. Times: \"≤\" it was there when the daemon "

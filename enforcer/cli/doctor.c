@@ -139,11 +139,23 @@ static int finish(
 	return unreached ? unreached : fails ? CLI_FAILED : CLI_OK;
 }
 
+static int prove(const struct cli *cli)
+{
+	static char name[] = "bulkheadd", option[] = "--prove";
+	char *argv[] = {name, option, NULL};
+	json_t *checks = json_array();
+	bool answered = ask_program(argv, checks);
+	int r = finish(cli, checks, NULL, true, 0);
+	return answered ? r : CLI_FAILED;
+}
+
 int cli_doctor(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 {
 	struct cli_reply cli_autoreply r = {0};
-	json_t *checks = json_array();
 
+	if (cli->opt[1])
+		return prove(cli);
+	json_t *checks = json_array();
 	cli->timeout_s = ANSWER_S;
 	int e = cli_try(cli, "GET", "/v1/doctor", NULL, &r);
 	if (e == -EACCES || e == -EPERM) {

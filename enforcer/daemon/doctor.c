@@ -7,6 +7,7 @@
 #include "doctor/doctor.h"
 #include "link/link.h"
 #include "nft/nft.h"
+#include "prove/prove.h"
 
 /* Base chains are the same for everybody, and so of a world in which nobody lives. */
 static struct bh_ruleset *base_chains(void)
@@ -24,6 +25,14 @@ static struct bh_ruleset *base_chains(void)
 	return rs;
 }
 
+static void print(json_t *checks) /* takes them */
+{
+	json_t *o = json_pack("{s:o}", "checks", checks);
+	json_dumpf(o, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(o);
+}
+
 int bh_daemon_doctor(const struct bh_config *conf, const char *file)
 {
 	struct bh_doctor d = {.conf = conf, .conf_file = file};
@@ -38,13 +47,18 @@ int bh_daemon_doctor(const struct bh_config *conf, const char *file)
 		struct bh_ruleset *rules = base_chains();
 		d.rules = rules;
 		bh_doctor_node(&d, checks);
-		json_t *o = json_pack("{s:o}", "checks", checks);
-		json_dumpf(o, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(o);
+		print(checks);
 		bh_ruleset_free(rules);
 	}
 	bh_link_close(d.link);
 	bh_nft_close(d.nft);
+	return r;
+}
+
+int bh_daemon_prove(void)
+{
+	json_t *checks = json_array();
+	int r = bh_prove(NULL, checks);
+	print(checks);
 	return r;
 }

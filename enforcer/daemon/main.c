@@ -30,6 +30,7 @@ static void usage(FILE *out)
 	fputs("usage: bulkheadd [--config FILE] [--socket PATH]\n"
 	      "       bulkheadd [--config FILE] --check-config | --print-config\n"
 	      "       bulkheadd [--config FILE] --doctor\n"
+	      "       bulkheadd --prove\n"
 	      "       bulkheadd --flush\n"
 	      "\n"
 	      "  --config FILE    configuration; default " DEFAULT_CONFIG ", which may be absent\n"
@@ -42,6 +43,9 @@ static void usage(FILE *out)
 	      "  --flush          remove tables inet and bridge bulkhead from this network "
 	      "namespace,\n"
 	      "                   exit\n"
+	      "  --prove          show with packets, in namespaces of its own, what this kernel "
+	      "does, "
+	      "as JSON\n"
 	      "  --version, --help\n"
 	      "\n"
 	      "SIGTERM and SIGINT stop it; the rules stay in the kernel and go on protecting.\n"
@@ -167,6 +171,7 @@ int main(int argc, char **argv)
 		{"check-config", no_argument, NULL, 'k'},
 		{"print-config", no_argument, NULL, 'p'},
 		{"doctor", no_argument, NULL, 'd'},
+		{"prove", no_argument, NULL, 'r'},
 		{"flush", no_argument, NULL, 'f'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
@@ -205,6 +210,8 @@ int main(int argc, char **argv)
 	}
 	if (action == 'f')
 		return flush();
+	if (action == 'r')
+		return bh_daemon_prove() < 0 ? EXIT_FAILED : EXIT_OK;
 	struct bh_config *conf = load_config(file ? file : DEFAULT_CONFIG, file != NULL);
 	if (!conf)
 		return EXIT_FAILED;

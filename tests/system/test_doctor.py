@@ -450,5 +450,24 @@ def test_no_daemon(lab):
         lab.daemon.send_signal(signal.SIGCONT)
 
 
+def test_the_proof(lab):
+    """By the command, with no daemon; where it may not be made it says so."""
+    path = {"PATH": os.path.dirname(BULKHEADD) + ":" + os.environ["PATH"]}
+    before = node(lab, "nft list ruleset; ip link; cat /proc/sys/net/bridge/bridge-nf-call-iptables")
+    ask = ["nsenter", f"--net=/run/netns/{lab.node}"]
+    r = subprocess.run(ask + [BULKHEAD, "doctor", "--prove"], env=path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if r.returncode or not r.stdout.startswith("This kernel does what the rules say: 0 FAIL"):
+        raise Failure(r.stdout)
+    for words in ("no rule, from A to B's tcp/81 by IPv4: nothing came", "on the same connection, when the rule has gone: nothing came"):
+        if words not in r.stdout:
+            raise Failure(f"{words}: " + r.stdout)
+    if before != node(lab, "nft list ruleset; ip link; cat /proc/sys/net/bridge/bridge-nf-call-iptables"):
+        raise Failure("something is left where it was started")
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    r = subprocess.run(ask + nobody + [BULKHEAD, "doctor", "--prove"], env=path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if r.returncode != 1 or "sudo bulkhead doctor --prove" not in r.stdout:
+        raise Failure(f"nobody: {r.returncode} {r.stdout}")
+
+
 if __name__ == "__main__":
     Suite("doc").main(globals())
