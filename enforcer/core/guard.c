@@ -56,11 +56,16 @@ void bh_core_bridges(struct bh_core *c)
 		return;
 	const struct bh_inventory *inv = bh_engine_inventory(c->snap->engine);
 	bh_link_place(c->link, inv, c->bridge_ticks++ % PLACE_EVERY == 0);
-	int r = bh_link_guard_bridges(c->link, inv);
-	if (r > 0)
+	struct bh_link_guarded done;
+	bh_link_guard_bridges(c->link, inv, &done);
+	if (done.bridges)
 		bh_audit_event(c->audit, "sysctl", "success",
 			"bridges learn nothing any more from frames that no rule sees", NULL,
-			json_pack("{s:i}", "bridges", r));
+			json_pack("{s:i}", "bridges", done.bridges));
+	if (done.ports)
+		bh_audit_event(c->audit, "sysctl", "success",
+			"no workload becomes the root of a bridge's spanning tree", NULL,
+			json_pack("{s:i}", "ports", done.ports));
 }
 
 /* Somebody else changed or flushed our table: put it back, on record. */

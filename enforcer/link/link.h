@@ -80,10 +80,15 @@ int bh_link_enable_bridge_nf(void);
 
 /*
  * Tells the bridges that workloads hang on to learn nothing from frames to the groups reserved for
- * bridges, which no rule sees (the option no_linklocal_learn). The number of those changed, or
- * −errno of one that could not be.
+ * bridges, which no rule sees (the option no_linklocal_learn), and where a bridge speaks the
+ * spanning tree protocol, that no workload becomes its root (root_block of their ports). 0, or
+ * −errno of one that could not be told; *ret: how many were changed.
  */
-int bh_link_guard_bridges(struct bh_link *l, const struct bh_inventory *inv);
+struct bh_link_guarded {
+	int bridges, ports;
+};
+int bh_link_guard_bridges(
+	struct bh_link *l, const struct bh_inventory *inv, struct bh_link_guarded *ret);
 
 /*
  * Tells the bridges behind which port each workload's MAC is, so that they neither forget it nor
