@@ -34,8 +34,8 @@ const struct cli_command cli_commands[] = {
 			{'o', "output", "table|wide|json|yaml", "how to print the answer"}},
 		cli_ps},
 	{"workload show", "WORKLOAD", "Show everything known of one workload, running or gone",
-		"Namespace/name, name, or the beginning of an id. Of those that are gone the last\n"
-		"that was called so.",
+		"Namespace/name, name, either with the compose service for the name, or the\n"
+		"beginning of an id. Of those that are gone the last that was called so.",
 		1, 1, {{'o', "output", "table|json|yaml", "how to print the answer"}},
 		cli_workload_show},
 	{"impact", "ADDRESS|CIDR|FEED|IMAGE|DIGEST",

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Which workload a word means, for every command that takes one: an id, "namespace/name", a name,
- * or the beginning of an id; the first of these readings that means anything decides. Where it
- * means several they are listed, where it means none the nearest names are.
+ * either with the compose service for the name, or the beginning of an id; the first of these
+ * readings that means anything decides. Where it means several they are listed, where it means none
+ * the nearest names are.
  */
 #include "history/resolve.h"
 

@@ -186,8 +186,10 @@ int bh_inventory_find(const struct bh_inventory *inv, const struct bh_workload *
 const struct bh_namespace *bh_inventory_namespace(const struct bh_inventory *inv, const char *name);
 bool bh_inventory_in_network(const struct bh_inventory *inv, const struct bh_addr *a);
 /*
- * "ns/name", "name", an id or a unique prefix (4+) of one. Index, or -ENOENT, or -ENOTUNIQ when
- * several match (up to `max` of their indexes go to `match`, *n_match says how many there are).
+ * An id, "ns/name", "name", the same with the compose service for the name, or a unique prefix (4+)
+ * of an id; the first of these readings that anybody has decides. Index, or -ENOENT, or -ENOTUNIQ
+ * when several match (up to `max` of their indexes go to `match`, *n_match says how many there
+ * are).
  */
 int bh_inventory_resolve(const struct bh_inventory *inv, const char *what, uint32_t *match,
 	size_t max, size_t *n_match);

@@ -68,6 +68,26 @@ static bool is_name(const struct bh_workload *w, const char *what)
 	return bh_streq(w->name, what);
 }
 
+/* Who writes compose files thinks of services; their containers are called shop-web-1. */
+static const char *service_of(const struct bh_workload *w)
+{
+	return bh_labels_get(&w->labels, "com.docker.compose.service");
+}
+
+static bool is_full_service(const struct bh_workload *w, const char *what)
+{
+	const char *service = service_of(w);
+	size_t n = w->namespace ? strlen(w->namespace) : 0;
+	return service && *service && n && strncmp(w->namespace, what, n) == 0 && what[n] == '/' &&
+	       strcmp(service, what + n + 1) == 0;
+}
+
+static bool is_service(const struct bh_workload *w, const char *what)
+{
+	const char *service = service_of(w);
+	return service && *service && strcmp(service, what) == 0;
+}
+
 static bool is_id_prefix(const struct bh_workload *w, const char *what)
 {
 	size_t n = strlen(what);
@@ -80,7 +100,7 @@ int bh_inventory_resolve(const struct bh_inventory *inv, const char *what, uint3
 	size_t max, size_t *n_match)
 {
 	static bool (*const readings[])(const struct bh_workload *, const char *) = {
-		is_id, is_full_name, is_name, is_id_prefix};
+		is_id, is_full_name, is_name, is_full_service, is_service, is_id_prefix};
 	for (size_t r = 0; r < BH_ARRAY_SIZE(readings); r++) {
 		size_t n = 0, first = 0;
 		for (size_t i = 0; i < inv->n; i++) {

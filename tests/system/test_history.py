@@ -259,13 +259,22 @@ def test_names(lab):
     lab.container("web2", namespace="other").name = "web"
     lab.container("front", labels={"com.docker.compose.service": "front"}).name = "shop-front-1"
     lab.start()
-    wait_for("all", lambda: len(lab.workloads()) == 4)
+    for n in (1, 2):
+        lab.container(f"back{n}", labels={"com.docker.compose.service": "back"}).name = f"shop-back-{n}"
+    lab.static()
+    wait_for("all", lambda: len(lab.workloads()) == 6)
+    for word in ("shop/front", "front"):  # what the compose file calls it
+        need(word, workload(lab, word)["name"] == "shop-front-1")
+    lab.cli("quarantine", "add", "front")
+    need("by its service", [q["workload"] for q in lab.api("quarantine", "list")["quarantine"]] == ["shop/shop-front-1"])
+    lab.cli("quarantine", "rm", "shop/front")
+    need("let out", lab.api("quarantine", "list")["quarantine"] == [])
     for argv in (["workload", "show"], ["quarantine", "add"]):
         for word, status, texts in (
                 ("web", 1, ["several", "other/web (static:other/web)", "shop/web (static:shop/web)"]),
                 ("databse", 1, ["no workload is called databse", "did you mean shop/database?"]),
                 ("shop/wep", 1, ["did you mean shop/web"]),
-                ("shop/front", 1, ["did you mean shop/shop-front-1? `bulkhead ps` lists them"]), ("data", 1, ["did you mean shop/database?"]),
+                ("shop/frnt", 1, ["did you mean shop/shop-front-1? `bulkhead ps` lists them"]), ("back", 1, ["several", "shop/shop-back-1"]), ("data", 1, ["did you mean shop/database?"]),
                 ("qqqqqqq", 1, ["no workload is called qqqqqqq; `bulkhead ps`"])):
             r = lab.cli(*argv, word, check=False)
             need(f"{argv} {word}: {r}", r.returncode == status and all(t in r.stderr for t in texts))
@@ -280,7 +289,7 @@ def test_names(lab):
     need(shown, "in force since" in shown and "beacons" in shown)
     lab.remove("database")
     lab.static()
-    wait_for("without it", lambda: len(lab.workloads()) == 3)
+    wait_for("without it", lambda: len(lab.workloads()) == 5)
     r = lab.cli("quarantine", "add", "database", check=False)
     need(f"{r}", r.returncode == 1 and "shop/database is gone since" in r.stderr)
     need("gone, and found", workload(lab, "database")["state"] == "gone" and

@@ -100,6 +100,44 @@ static void test_inventory_owner(void **state BH_UNUSED)
 	bh_inventory_unref(inv);
 }
 
+static void in_service(
+	struct bh_inventory *inv, const char *ns, const char *name, const char *service)
+{
+	struct bh_workload *w = workload(ns, name, name, 0, "");
+	bh_labels_set(&w->labels, "com.docker.compose.service", service);
+	bh_inventory_add(inv, w);
+}
+
+/* What compose files call a container; never before what it is called itself. */
+static void test_resolve_service(void **state BH_UNUSED)
+{
+	struct bh_inventory *inv = bh_inventory_new();
+	uint32_t match[2];
+	size_t n;
+	in_service(inv, "blog", "blog-web-1", "web");
+	in_service(inv, "shop", "db", "web");
+	in_service(inv, "shop", "shop-api-1", "api");
+	in_service(inv, "shop", "shop-api-2", "api");
+	in_service(inv, "shop", "shop-front-1", "front");
+	in_service(inv, "shop", "shop-odd-1", "db");
+	in_service(inv, "shop", "shop-none-1", "");
+	bh_inventory_seal(inv);
+	int front = bh_inventory_resolve(inv, "shop/shop-front-1", NULL, 0, NULL);
+	assert_true(front >= 0);
+	assert_int_equal(bh_inventory_resolve(inv, "shop/front", match, 2, &n), front);
+	assert_int_equal(bh_inventory_resolve(inv, "front", match, 2, &n), front);
+	assert_int_equal(bh_inventory_resolve(inv, "blog/front", match, 2, &n), -ENOENT);
+	assert_int_equal(bh_inventory_resolve(inv, "shop/api", match, 2, &n), -ENOTUNIQ);
+	assert_int_equal(n, 2);
+	assert_int_equal(bh_inventory_resolve(inv, "web", match, 2, &n), -ENOTUNIQ);
+	assert_int_equal(bh_inventory_resolve(inv, "blog/web", match, 2, &n), 0);
+	assert_int_equal(bh_inventory_resolve(inv, "db", match, 2, &n), 1);
+	assert_int_equal(bh_inventory_resolve(inv, "shop/db", match, 2, &n), 1);
+	assert_int_equal(bh_inventory_resolve(inv, "shop/", match, 2, &n), -ENOENT);
+	assert_int_equal(bh_inventory_resolve(inv, "", match, 2, &n), -ENOENT);
+	bh_inventory_unref(inv);
+}
+
 static void test_inventory_namespaces(void **state BH_UNUSED)
 {
 	struct bh_inventory *inv = bh_inventory_ref(sample());
@@ -282,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_inventory_owner),
 		cmocka_unit_test(test_inventory_namespaces),
 		cmocka_unit_test(test_inventory_resolve),
+		cmocka_unit_test(test_resolve_service),
 		cmocka_unit_test(test_inventory_empty_and_large),
 		cmocka_unit_test(test_workload_copy),
 		cmocka_unit_test(test_workload_claims),
