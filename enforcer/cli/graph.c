@@ -36,18 +36,28 @@ static json_t *numbers(const json_t *nodes)
 	return o;
 }
 
+/* " 87 allowed, 2 denied": whatever there was of it. */
+static void put_counts(const json_t *e, struct bh_buf *b)
+{
+	static const char *const what[][2] = {
+		{"allowed", "allowed"}, {"would_deny", "would be denied"}, {"denied", "denied"}};
+	const char *comma = "";
+	for (size_t i = 0; i < BH_ARRAY_SIZE(what); i++) {
+		if (!cli_num(e, what[i][0]))
+			continue;
+		bh_buf_printf(b, "%s %" JSON_INTEGER_FORMAT " %s", comma, cli_num(e, what[i][0]),
+			what[i][1]);
+		comma = ",";
+	}
+}
+
 static char *label_of(const json_t *e)
 {
 	struct bh_buf b = {0};
 	bh_buf_str(&b, cli_str(e, "protocol") ?: "?");
 	if (cli_num(e, "port"))
 		bh_buf_printf(&b, "/%" JSON_INTEGER_FORMAT, cli_num(e, "port"));
-	bh_buf_printf(&b, " %" JSON_INTEGER_FORMAT "x",
-		cli_num(e, "allowed") + cli_num(e, "would_deny") + cli_num(e, "denied"));
-	if (cli_num(e, "denied") || cli_num(e, "would_deny"))
-		bh_buf_printf(&b, " (%" JSON_INTEGER_FORMAT " %s)",
-			cli_num(e, "denied") ?: cli_num(e, "would_deny"),
-			cli_num(e, "denied") ? "denied" : "would be denied");
+	put_counts(e, &b);
 	const json_t *v = json_object_get(e, "volume");
 	char bytes[16];
 	if (json_is_object(v))
@@ -68,10 +78,14 @@ static void put_dot(const char *text)
 	putchar('"');
 }
 
+/* Two colours are two lines side by side. */
 static const char *colour(const json_t *e)
 {
 	const char *v = cli_str(e, "verdict");
-	return bh_streq(v, "deny") ? "red" : bh_streq(v, "would-deny") ? "orange" : "black";
+	return bh_streq(v, "deny")         ? "red"
+	       : bh_streq(v, "mixed")      ? "\"black:red\""
+	       : bh_streq(v, "would-deny") ? "orange"
+					   : "black";
 }
 
 static void print_dot(const json_t *reply)
@@ -119,6 +133,20 @@ static void put_mermaid(const char *text)
 	}
 }
 
+/* Whoever is denied is red, beside what is allowed too; links go by their number. */
+static void print_link_styles(const json_t *edges)
+{
+	const json_t *e;
+	size_t i;
+	json_array_foreach(edges, i, e)
+	{
+		if (cli_num(e, "denied"))
+			printf("  linkStyle %zu stroke:#c22\n", i);
+		else if (cli_num(e, "would_deny"))
+			printf("  linkStyle %zu stroke:#b60\n", i);
+	}
+}
+
 static void print_mermaid(const json_t *reply)
 {
 	const json_t *nodes = json_object_get(reply, "nodes"), *e;
@@ -137,10 +165,11 @@ static void print_mermaid(const json_t *reply)
 		char bh_autofree *label = label_of(e);
 		printf("  n%" JSON_INTEGER_FORMAT " %s|\"",
 			cli_num(number, cli_str(e, "src") ?: ""),
-			bh_streq(cli_str(e, "verdict"), "allow") ? "-->" : "-.->");
+			cli_num(e, "allowed") ? "-->" : "-.->");
 		put_mermaid(label);
 		printf("\"| n%" JSON_INTEGER_FORMAT "\n", cli_num(number, cli_str(e, "dst") ?: ""));
 	}
+	print_link_styles(json_object_get(reply, "edges"));
 	json_decref(number);
 }
 

@@ -198,6 +198,14 @@ static void merge(struct graph *g)
 	g->n = kept;
 }
 
+/* Some of what was tried passed and some did not: no one word of the three would be true. */
+static const char *verdict_of(const struct edge *e)
+{
+	if (e->denied)
+		return e->allowed || e->would_deny ? "mixed" : "deny";
+	return e->would_deny ? "would-deny" : "allow";
+}
+
 static json_t *edge_json(const struct edge *e)
 {
 	char proto[4];
@@ -205,9 +213,7 @@ static json_t *edge_json(const struct edge *e)
 		e->dst, "protocol", bh_proto_name(e->proto, proto), "port", e->port, "learned",
 		e->learned, "allowed", (json_int_t)e->allowed, "would_deny",
 		(json_int_t)e->would_deny, "denied", (json_int_t)e->denied, "verdict",
-		e->denied       ? "deny"
-		: e->would_deny ? "would-deny"
-				: "allow");
+		verdict_of(e));
 	json_object_set_new(o, "volume", bh_core_volume_json(&e->volume));
 	json_object_set_new(o, "last_seen", bh_clock_json(e->last));
 	return o;

@@ -257,7 +257,9 @@ struct bh_answer bh_core_graph(struct bh_core *c BH_UNUSED)
 		"{'src':'x/</"
 		"script><b>&\\u0022]\\u001b[31m;','dst':'203.0.113.9','protocol':'icmp',"
 		"'port':0,'learned':false,'allowed':0,'would_deny':0,'denied':3,'bytes':0,"
-		"'verdict':'deny','last_seen':null}]}");
+		"'verdict':'deny','last_seen':null},{'src':'shop/web','dst':'203.0.113.9',"
+		"'protocol':'tcp','port':443,'learned':true,'allowed':87,'would_deny':0,"
+		"'denied':2,'verdict':'mixed','last_seen':null}]}");
 }
 
 struct bh_answer bh_core_drift(struct bh_core *c BH_UNUSED, uint64_t since_s)

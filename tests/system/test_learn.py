@@ -365,6 +365,10 @@ def test_drift_and_graph(lab):
     for form, begin in (("dot", "digraph"), ("mermaid", "flowchart"), ("html", "<!DOCTYPE html>")):
         if not lab.cli("graph", "-o", form).startswith(begin):
             raise Failure(f"graph -o {form}")
+    lab.cli("mode", "set", "audit")  # what was denied passes now, and neither is forgotten
+    lab.expect([(w1, api.v4, "tcp", 22, "open")])
+    ssh = lambda: next(e for e in lab.api("graph")["edges"] if (e["src"], e["port"]) == ("shop/web", 22))
+    wait_for("both of it", lambda: ssh()["verdict"] == "mixed" and ssh()["would_deny"] == 1 and ssh()["denied"] >= 2)
 
 
 def test_quarantine_by_itself(lab):

@@ -87,11 +87,18 @@ static void test_graph(void **state BH_UNUSED)
 	expect("graph", 0, "tcp/5432  allow    7", "");
 	assert_null(strchr(last.out, '\033'));
 	expect("graph -o dot", 0, "n1 [label=\"x/</script><b>&\\\"]\\\\x1b[31m;\"];\n", "");
-	assert_non_null(strstr(last.out, "n0 -> n1 [color=black, label=\"tcp/5432 7x\"];\n"));
-	assert_non_null(strstr(last.out, "n1 -> n2 [color=red, label=\"icmp 3x (3 denied)\"];\n"));
+	assert_non_null(
+		strstr(last.out, "n0 -> n1 [color=black, label=\"tcp/5432 7 allowed\"];\n"));
+	assert_non_null(strstr(last.out, "n1 -> n2 [color=red, label=\"icmp 3 denied\"];\n"));
+	assert_non_null(strstr(last.out,
+		"n0 -> n2 [color=\"black:red\", label=\"tcp/443 87 allowed, 2 denied\"];\n"));
 	expect("graph -o mermaid", 0,
 		"  n1[\"x/#60;/script#62;#60;b#62;#38;#34;#93;#92;x1b#91;31m#59;\"]\n", "");
-	assert_non_null(strstr(last.out, "  n0 -->|\"tcp/5432 7x\"| n1\n"));
+	assert_non_null(strstr(last.out, "  n0 -->|\"tcp/5432 7 allowed\"| n1\n"));
+	assert_non_null(strstr(last.out, "  n1 -.->|\"icmp 3 denied\"| n2\n"));
+	assert_non_null(strstr(last.out, "  n0 -->|\"tcp/443 87 allowed#44; 2 denied\"| n2\n"));
+	assert_non_null(strstr(last.out, "  linkStyle 1 stroke:#c22\n  linkStyle 2 stroke:#c22\n"));
+	expect("graph", 0, "tcp/443   mixed    87       0           2", "");
 	expect_json("graph -o json", "edges");
 	expect("graph -o html", 0, "<!DOCTYPE html>", "");
 	/* The page's own two scripts, and nothing that came from a name. */
