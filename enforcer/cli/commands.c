@@ -261,9 +261,13 @@ const struct cli_command cli_commands[] = {
 		{{'f', "follow", NULL, "go on with what comes"},
 			{'n', "lines", "N", "how many of the past, up to 10000; 20"}},
 		cli_audit_tail},
-	{"audit verify", "FILE…", "Show that an audit log is what was written",
-		"Reads the log's files (one, or those of several rotations) and, beside them,\n"
-		"FILE.checkpoints and the log's .keys. Needs neither the daemon nor root. Exits "
+	{"audit verify", "[FILE…]", "Show that an audit log is what was written",
+		"Reads the log's files (one, or those of several rotations; without FILE all of "
+		"the\n"
+		"log of the daemon that answers, else of /var/log/bulkhead/audit.jsonl) and, "
+		"beside\n"
+		"them, FILE.checkpoints and the log's .keys. Needs neither the daemon nor root. "
+		"Exits "
 		"with\n"
 		"0: good; 1: a record was changed, removed, added or moved; 2: records are missing "
 		"at\n"
@@ -271,7 +275,7 @@ const struct cli_command cli_commands[] = {
 		"the\n"
 		"end off; 1 also for files that cannot be read. Prints the first bad record's "
 		"number.",
-		1, -1,
+		0, -1,
 		{{0, "pub", "KEY", "the public key (or a file with it), kept elsewhere"},
 			{0, "anchor", "NOTE", "a file with a checkpoint that was kept elsewhere"},
 			{0, "allow-tail", NULL,

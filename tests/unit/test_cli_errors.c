@@ -77,6 +77,9 @@ static void test_unreachable(void **state BH_UNUSED)
 	write_file("good.yaml", good);
 	expect("policy check good.yaml", 0, "", "1 policy");
 	expect("version", 0, "0.1.0", "");
+	/* needs no daemon: looks where the log is as a rule */
+	if (access("/var/log/bulkhead/audit.jsonl", F_OK) < 0)
+		expect("audit verify", 1, "", "/var/log/bulkhead/audit.jsonl: No such file");
 	/* a socket without a listener, something that is no socket, no permission */
 	server = fake_server_start(sock);
 	assert_true(server > 0);
