@@ -289,7 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_usage),
-		ALONE(test_completions),
+		T(test_completions),
 		ALONE(test_unreachable),
 		ALONE(test_strange_servers),
 		T(test_flush),
