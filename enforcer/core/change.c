@@ -2,6 +2,8 @@
 /* What a change changed, for its record: policies by name, lines of the configuration. */
 #include "core/change.h"
 
+#include <bulkhead/url.h>
+
 #include "answer/digest.h"
 #include "config/config.h"
 
@@ -58,7 +60,8 @@ static void add_lines(json_t *list, const char *sign, const char *text, const ch
 		size_t n = strcspn(text, "\n");
 		if (!has_line(other, text, n) && json_array_size(list) < SHOWN_MAX) {
 			char bh_autofree *line = bh_xasprintf("%s%.*s", sign, (int)n, text);
-			json_array_append_new(list, json_string(line));
+			char bh_autofree *shown = bh_url_without_secrets(line);
+			json_array_append_new(list, json_string(shown));
 		}
 		text += n + (text[n] ? 1 : 0);
 	}

@@ -7,6 +7,7 @@
  */
 #include "feeds/manager.h"
 
+#include <bulkhead/url.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <strings.h>
@@ -282,6 +283,7 @@ struct bh_feed *bh_feed_new(struct bh_feeds *mgr, const struct bh_feed_conf *con
 	struct bh_feed *f = bh_xcalloc(1, sizeof(*f));
 	f->mgr = mgr;
 	conf_copy(&f->conf, conf);
+	f->shown_url = bh_url_without_secrets(conf->url);
 	f->local = local_path(conf->url);
 	f->data = bh_feed_data_new(NULL);
 	if (fit_for_file(conf->name))
@@ -320,6 +322,8 @@ void bh_feed_reconfigure(struct bh_feed *f, const struct bh_feed_conf *conf)
 	conf_finish(&f->conf);
 	conf_copy(&f->conf, conf);
 	free(f->local);
+	free(f->shown_url);
+	f->shown_url = bh_url_without_secrets(conf->url);
 	f->local = local_path(conf->url);
 	if (other_source)
 		f->meta.sha256[0] = '\0'; /* no validators, no comparison of size */
@@ -335,6 +339,7 @@ static void on_closed(uv_handle_t *h)
 	bh_feed_data_unref(f->data);
 	bh_feed_meta_finish(&f->meta);
 	free(f->keep_path);
+	free(f->shown_url);
 	free(f->local);
 	free(f->failure);
 	free(f->note);

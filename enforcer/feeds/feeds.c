@@ -20,7 +20,7 @@ static void fill_status(const struct bh_feed *f, struct bh_feed_status *ret)
 {
 	*ret = (struct bh_feed_status){
 		.name = f->conf.name,
-		.url = f->conf.url,
+		.url = f->shown_url,
 		.action = f->conf.alert_only ? "alert" : "block",
 		.direction = direction_name(f->conf.directions),
 		.format = f->format_read ? f->format_read : "",

@@ -78,6 +78,7 @@ struct bh_feed {
 	struct bh_feeds *mgr; /* NULL once it was dropped and waits for its handles to close */
 	struct bh_feed_conf conf; /* owned copies */
 	char *keep_path; /* NULL when the name is not fit for a file name */
+	char *shown_url; /* without what is secret in it */
 	char *local; /* path; NULL = http(s) */
 	uv_timer_t timer; /* the next check */
 	uv_fs_event_t watch; /* `local`, or its directory */

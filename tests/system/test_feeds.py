@@ -258,5 +258,29 @@ def test_https_feed(lab):
     wait_for("feed loaded", lambda: lab.status()["feeds"]["indicators"] == 2)
 
 
+def test_keys_in_urls_are_not_shown(lab):
+    """Neither to the group, nor to who gets the audit log."""
+    r, w = os.pipe()
+    lab.children.append(Child(lab.out, _web, [
+        [200, "text/plain", "203.0.113.200\n203.0.113.201\n"], [200, "text/html", "<html>login</html>"]], w))
+    os.read(r, 1)
+    url = "http://reader:hunter2@192.0.2.2:8000/list?key=hunter3"
+    lab.start(mode="learn", feeds=[{"name": "web", "url": url}])
+    wait_for("feed loaded", lambda: lab.status()["feeds"]["indicators"] == 2)
+    lab.cli("feed", "refresh", "web")
+    wait_for("the HTML page refused", lambda: lab.audited("feed.refused"))
+    lab.cli("feed", "add", "mine", url.replace("3", "5"))
+    lab.config(mode="learn", feeds=[{"name": "web", "url": url.replace("3", "4")}])
+    wait_for("the change is recorded", lambda: lab.audited("reload"))
+    said = [lab.cli("-o", "json", *x) for x in (["status"], ["feed", "list"], ["feed", "show", "web"], ["feed", "show", "mine"])]
+    said += [lab.cli(*x) for x in (["status"], ["feed", "list"], ["feed", "show", "web"])]
+    said += [open(lab.dir + "/audit.jsonl").read(), lab.daemon_log()]
+    for text in said:
+        if "hunter" in text:
+            raise Failure(text)
+    if "http://…@192.0.2.2:8000/list?…" not in said[4] + said[5] + said[6]:
+        raise Failure(said[6])
+
+
 if __name__ == "__main__":
     Suite("f").main(globals())

@@ -10,6 +10,7 @@
 
 #include <bulkhead/diag.h>
 #include <bulkhead/flow.h>
+#include <bulkhead/url.h>
 
 static void test_labels(void **state BH_UNUSED)
 {
@@ -275,6 +276,28 @@ static void test_diags(void **state BH_UNUSED)
 	bh_diags_finish(&d);
 }
 
+static void test_urls_without_secrets(void **state BH_UNUSED)
+{
+	static const struct {
+		const char *url, *shown;
+	} all[] = {
+		{"https://feeds.example/drop.txt", "https://feeds.example/drop.txt"},
+		{"/etc/feeds/a?b@c", "/etc/feeds/a?b@c"},
+		{"http://user:word@host:8000/list", "http://…@host:8000/list"},
+		{"http://a@b@host?k=v#x", "http://…@host?…"},
+		{"https://host/a@b/c?key=1&to=http://u:p@x", "https://host/a@b/c?…"},
+		{"+  url: \"https://h/?key=1\"", "+  url: \"https://h/?…\""},
+		{"from https://h?a to http://u@h/b now", "from https://h?… to http://…@h/b now"},
+		{"://", "://"},
+		{"", ""},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++) {
+		char bh_autofree *shown = bh_url_without_secrets(all[i].url);
+		assert_string_equal(shown, all[i].shown);
+	}
+	assert_null(bh_url_without_secrets(NULL));
+}
+
 static void test_names(void **state BH_UNUSED)
 {
 	char buf[4];
@@ -308,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_diag_text),
 		cmocka_unit_test(test_diags),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_urls_without_secrets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
