@@ -172,10 +172,16 @@ void bh_docker_image_drop(void *image)
 	free(image);
 }
 
-static bool wants_image_labels(const struct bh_docker_entry *e)
+/* Without them its own are not known. */
+static bool needs_image_labels(const struct bh_docker_entry *e)
 {
 	return e->docker->ignore_image_labels ||
 	       e->answer.container->labels.n > BH_DOCKER_MAX_LABELS;
+}
+
+static bool wants_image_labels(const struct bh_docker_entry *e)
+{
+	return needs_image_labels(e) || bh_docker_labels_crowded(&e->answer.container->labels);
 }
 
 /* All is known that the answer waited for. */
@@ -227,7 +233,7 @@ static void on_image(const struct bh_http_result *r, void *arg)
 	bool known = !err || r->status == 404;
 	if (known)
 		remember(d, e->answer.image_id, &image);
-	if (known || !wants_image_labels(e)) {
+	if (known || !needs_image_labels(e)) {
 		settle(e, &image);
 	} else {
 		clear_answer(e);
@@ -254,7 +260,7 @@ static void ask_image(struct bh_docker_entry *e)
 	int err = bh_docker_get(d, path, bh_docker_image_wanted, on_image, e, &e->request);
 	if (!err) {
 		d->in_flight++;
-	} else if (labels) {
+	} else if (needs_image_labels(e)) {
 		clear_answer(e);
 		bad(e, strerror(-err));
 	} else {

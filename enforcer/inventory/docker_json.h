@@ -12,6 +12,7 @@
 #define BH_DOCKER_SHORT_ID 12 /* as the engine itself prints it */
 #define BH_DOCKER_MAX_CONTAINERS 16384 /* in one list */
 #define BH_DOCKER_MAX_LABELS 256 /* of a workload */
+#define BH_DOCKER_MAX_LABEL_BYTES (16u << 10) /* keys and values; own ones may have more */
 #define BH_DOCKER_MAX_HEARD_LABELS 8192 /* of one answer, its image's among them */
 #define BH_DOCKER_MAX_LABEL_VALUE 4096 /* bytes; longer values are cut, selectors stop at 63 */
 #define BH_DOCKER_MAX_NAME 255
@@ -59,6 +60,9 @@ struct bh_docker_image {
 int bh_docker_parse_image(
 	const char *text, size_t len, struct bh_docker_image *ret, struct bh_fault *fault);
 void bh_docker_image_finish(struct bh_docker_image *i);
+
+/* More than count, in number or in bytes: settling matters even where an image's labels count. */
+bool bh_docker_labels_crowded(const struct bh_labels *l);
 
 /*
  * An engine tells of a container's own labels and its image's as if they were the same; its image's

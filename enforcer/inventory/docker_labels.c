@@ -30,22 +30,49 @@ static bool made_by_compose(const struct bh_labels *l, const struct bh_labels *i
 	return false;
 }
 
+static size_t size_of(const struct bh_label *l)
+{
+	return strlen(l->key) + strlen(l->value);
+}
+
+bool bh_docker_labels_crowded(const struct bh_labels *l)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < l->n; i++)
+		bytes += size_of(&l->item[i]);
+	return l->n > BH_DOCKER_MAX_LABELS || bytes > BH_DOCKER_MAX_LABEL_BYTES;
+}
+
+/* In the order in which they count. */
+enum rank { OWN, SELECTABLE, TEXT, RANKS };
+
+static enum rank rank_of(const struct bh_labels *image, bool compose, const struct bh_label *l)
+{
+	if (!is_images(image, l) || (compose && is_composes(l)))
+		return OWN;
+	return bh_label_value_check(l->value) ? TEXT : SELECTABLE;
+}
+
 int bh_docker_settle_labels(
 	struct bh_labels *l, const struct bh_labels *image, bool ignore, struct bh_fault *fault)
 {
 	struct bh_labels kept = {0};
 	bool compose = made_by_compose(l, image);
-	if (l->n <= BH_DOCKER_MAX_LABELS && !ignore)
+	size_t bytes = 0;
+	if (!ignore && !bh_docker_labels_crowded(l))
 		return 0;
-	for (int inherited = 0; inherited <= !ignore; inherited++)
+	for (enum rank rank = OWN; rank < (ignore ? SELECTABLE : RANKS); rank++)
 		for (size_t i = 0; i < l->n; i++) {
 			const struct bh_label *x = &l->item[i];
-			bool theirs = is_images(image, x) && !(compose && is_composes(x));
-			if (theirs != (inherited == 1))
+			size_t size = size_of(x);
+			bool room = kept.n < BH_DOCKER_MAX_LABELS &&
+				    (rank == OWN || bytes + size <= BH_DOCKER_MAX_LABEL_BYTES);
+			if (rank_of(image, compose, x) != rank)
 				continue;
-			if (kept.n < BH_DOCKER_MAX_LABELS) {
+			if (room) {
 				bh_labels_set(&kept, x->key, x->value);
-			} else if (!theirs) {
+				bytes += size;
+			} else if (rank == OWN) {
 				bh_labels_finish(&kept);
 				return bh_faulty(fault, -E2BIG,
 					"more than %d labels beside its image's; remove some",
