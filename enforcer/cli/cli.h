@@ -152,6 +152,7 @@ struct cli_table {
 	size_t columns;
 	int width[CLI_MAX_COLUMNS]; /* grows; kept between flushes */
 	bool hidden[CLI_MAX_COLUMNS];
+	bool left_out[CLI_MAX_COLUMNS]; /* hidden, although something stands there */
 	char **cell;
 	size_t n, cap;
 	bool headed;

@@ -36,7 +36,7 @@ const struct cli_command cli_commands[] = {
 	{"workload show", "WORKLOAD", "Show everything known of one workload, running or gone",
 		"Namespace/name, name, either with the compose service for the name, or the\n"
 		"beginning of an id. Of those that are gone the last that was called so.",
-		1, 1, {{'o', "output", "table|json|yaml", "how to print the answer"}},
+		1, 1, {{'o', "output", "table|wide|json|yaml", "how to print the answer"}},
 		cli_workload_show},
 	{"impact", "ADDRESS|CIDR|FEED|IMAGE|DIGEST",
 		"Say which containers had to do with it, running or gone",
@@ -46,7 +46,8 @@ const struct cli_command cli_commands[] = {
 		"often;\n"
 		"and what of the same image runs now. Twelve hexadecimal digits, or sha256: and "
 		"some, are a digest.",
-		1, 1, {{'o', "output", "table|json|yaml", "how to print the answer"}}, cli_impact},
+		1, 1, {{'o', "output", "table|wide|json|yaml", "how to print the answer"}},
+		cli_impact},
 	{"flows", "", "List the flows seen, newest last, with the verdict and the rule behind it",
 		"With -f and -o json each flow is one line. -f ends with Ctrl-C.", 0, 0,
 		{{'f', "follow", NULL, "go on with what comes"},
@@ -59,7 +60,8 @@ const struct cli_command cli_commands[] = {
 		"needs "
 		"nothing\n"
 		"else: open it in a browser and search.",
-		0, 0, {{'o', "output", "table|json|dot|mermaid|html", "how to print the answer"}},
+		0, 0,
+		{{'o', "output", "table|wide|json|dot|mermaid|html", "how to print the answer"}},
 		cli_graph},
 	{"drift", "",
 		"Who does what no rule in force allows, and whether others of its image do it too",

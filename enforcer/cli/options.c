@@ -3,7 +3,7 @@
 #include "cli/cli.h"
 
 static const struct cli_option global[] = {
-	{'o', "output", "table|json", "how to print the answer"},
+	{'o', "output", "table|wide|json", "how to print the answer"},
 	{0, "socket", "PATH", "the daemon's socket (or BULKHEAD_SOCKET); " CLI_DEFAULT_SOCKET},
 	{'h', "help", NULL, "this text"},
 };

@@ -2,13 +2,19 @@
 /*
  * Tables with columns as wide as their widest cell, counted in columns of the terminal. On a
  * terminal that is narrower than the table, columns in which nothing stands are left out, then the
- * widest ones are cut in the middle of their cells. The last one is never cut: it may be a
- * sentence, and wraps. Whoever reads a pipe, or asks for `-o wide`, gets everything.
+ * widest ones are cut in the middle of their cells, then those left out that matter least, and the
+ * end names them. The last one is never cut: it may be a sentence, and wraps. Whoever reads a pipe,
+ * or asks for `-o wide`, gets everything.
  */
 #include "cli/cli.h"
 
 #define NARROWEST 12 /* no column is cut to less */
 #define WHOLE 19 /* one that is no wider is not cut: a time, a word, an address */
+
+/* Of all tables, what matters least first. */
+static const char *const least[] = {"SENT", "RECEIVED", "DURATION", "FIRST SEEN", "SUBTRACTED",
+	"REJECTED", "SHA", "UID", "LEARNED", "IMAGES", "HOURS", "DAYS", "STARTS", "VETH", "ROLE",
+	"ROWS", "FIRST FLOW", "MODE", "LAST SEEN", "LOADED", "ID"};
 
 void cli_table_init(struct cli_table *t, const struct cli *cli, const char *const *head, size_t n)
 {
@@ -130,17 +136,38 @@ static bool narrow(struct cli_table *t, const bool *whole)
 	return true;
 }
 
+/* The next of those that matter least, from *next on. */
+static bool leave_out(struct cli_table *t, size_t *next)
+{
+	while (*next < BH_ARRAY_SIZE(least)) {
+		const char *name = least[(*next)++];
+		for (size_t i = 0; i < t->columns; i++)
+			if (!t->hidden[i] && bh_streq(t->head[i], name) && last_shown(t) > 0) {
+				t->hidden[i] = t->left_out[i] = true;
+				return true;
+			}
+	}
+	return false;
+}
+
 static void fit(struct cli_table *t, bool complete)
 {
 	bool whole[CLI_MAX_COLUMNS];
+	int width[CLI_MAX_COLUMNS];
 	if (t->cli->columns == 0 || bh_streq(t->cli->format, "wide") || excess(t) <= 0)
 		return;
 	if (complete && !t->headed)
 		hide_empty(t);
 	for (size_t i = 0; i < t->columns; i++)
 		whole[i] = t->width[i] <= WHOLE;
-	while (excess(t) > 0 && narrow(t, whole))
-		;
+	memcpy(width, t->width, sizeof(width));
+	for (size_t next = 0;;) {
+		while (excess(t) > 0 && narrow(t, whole))
+			;
+		if (excess(t) <= 0 || t->headed || !leave_out(t, &next))
+			return;
+		memcpy(t->width, width, sizeof(width));
+	}
 }
 
 /* The last column is not padded: no blanks at the ends of lines. */
@@ -178,9 +205,22 @@ void cli_table_flush(struct cli_table *t)
 	print_rows(t, false);
 }
 
+static void tell_left_out(const struct cli_table *t)
+{
+	const char *comma = "left out: ";
+	for (size_t i = 0; i < t->columns; i++)
+		if (t->left_out[i]) {
+			printf("%s%s", comma, t->head[i]);
+			comma = ", ";
+		}
+	if (*comma == ',')
+		puts("; -o wide shows all");
+}
+
 void cli_table_finish(struct cli_table *t)
 {
 	print_rows(t, true);
+	tell_left_out(t);
 	free(t->cell);
 	t->cell = NULL;
 }

@@ -89,7 +89,7 @@ static void test_ps_filters(void **state BH_UNUSED)
 	expect("ps -o xml", 2, "", "-o takes table|wide|json|yaml, not \"xml\"");
 	expect("ps -o ''", 2, "", "-o takes");
 	expect("ps -o 'table|wide'", 2, "", "-o takes");
-	expect("-o wide flows", 2, "", "-o takes table|json, not \"wide\"");
+	expect("-o yaml flows", 2, "", "-o takes table|wide|json, not \"yaml\"");
 	expect("ps --help", 0, "-o, --output table|wide|json|yaml", "");
 }
 

@@ -34,7 +34,7 @@ static void test_usage(void **state BH_UNUSED)
 	expect("audit verify /nonexistent", 1, "", "/nonexistent: No such file");
 	expect("ps --frob", 2, "", "unknown option --frob");
 	expect("ps -o", 2, "", "needs table|wide|json|yaml");
-	expect("flows -o", 2, "", "needs table|json");
+	expect("flows -o", 2, "", "needs table|wide|json");
 	expect("ps --help=x", 2, "", "takes no value");
 	expect("version", 0, "bulkhead 0.1.0\n", "");
 	expect("--version", 0, "bulkhead 0.1.0\n", "");

@@ -82,6 +82,35 @@ static size_t count(const char *text, const char *word)
 }
 
 /* Each form writes a name so that it ends nothing but itself. */
+/* On a terminal of so many columns; what it prints ends its lines as terminals want it. */
+static void run_on_terminal(int columns, const char *args)
+{
+	char bh_autofree *cmd = bh_xasprintf(
+		"@env NO_COLOR=1 script -qec 'stty cols %d; \"%s\" %s' /dev/null </dev/null",
+		columns, binary(), args);
+	expect(cmd, 0, "SOURCE", "");
+}
+
+/* A table fits: what matters least is left out, and named; all of it is to be had. */
+static void test_narrow_terminal(void **state BH_UNUSED)
+{
+	run_on_terminal(80, "graph");
+	for (char *save, *l = strtok_r(last.out, "\r\n", &save); l;
+		l = strtok_r(NULL, "\r\n", &save))
+		if (strlen(l) > 80 + 4) /* "…" takes three bytes, twice */
+			fail_msg("%zu bytes: %s", strlen(l), l);
+	run_on_terminal(80, "graph");
+	assert_non_null(strstr(last.out, "left out: LEARNED, LAST SEEN; -o wide shows all"));
+	assert_non_null(strstr(last.out, "VERDICT"));
+	run_on_terminal(80, "graph -o wide");
+	assert_non_null(strstr(last.out, "LAST SEEN"));
+	assert_null(strstr(last.out, "left out"));
+	run_on_terminal(200, "graph");
+	assert_null(strstr(last.out, "left out"));
+	expect("graph", 0, "LAST SEEN", "");
+	assert_null(strstr(last.out, "left out"));
+}
+
 static void test_graph(void **state BH_UNUSED)
 {
 	expect("graph", 0, "tcp/5432  allow    7", "");
@@ -109,7 +138,7 @@ static void test_graph(void **state BH_UNUSED)
 	assert_non_null(strstr(last.out, "\\u003c/script\\u003e\\u003cb\\u003e\\u0026"));
 	assert_null(strstr(last.out, "http-equiv=\"refresh"));
 	assert_null(strstr(last.out, "src=\"http"));
-	expect("graph -o svg", 2, "", "-o takes table|json|dot|mermaid|html");
+	expect("graph -o svg", 2, "", "-o takes table|wide|json|dot|mermaid|html");
 }
 
 static void test_drift(void **state BH_UNUSED)
@@ -205,6 +234,7 @@ int main(void)
 		T(test_learn),
 		T(test_learn_review),
 		T(test_graph),
+		T(test_narrow_terminal),
 		T(test_drift),
 		T(test_learn_watch),
 	};

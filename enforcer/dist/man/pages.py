@@ -44,7 +44,7 @@ def command(program, name):
     out = [".SS " + escape(usage.removeprefix("usage: bulkhead ")), *prose(about)]
     for line in options.splitlines():
         m = OPTION.match(line)
-        if m and line.split()[:3] != ["-o,", "--output", "table|json"] and m.group(2) not in ("--socket", "--help"):
+        if m and line.split()[:3] != ["-o,", "--output", "table|wide|json"] and m.group(2) not in ("--socket", "--help"):
             out += option(*m.groups())
     return out
 
