@@ -53,6 +53,8 @@ static const struct kind kinds[] = {
 	{"flows.stopped", true, 73, {"process", "network"}, "info"},
 	{"flows.resumed", false, 47, {"process", "network"}, "info"},
 	{"conntrack.full", true, 73, {"network"}, "info"},
+	{"conntrack.crowded", true, 73, {"network"}, "info"},
+	{"conntrack.eased", false, 47, {"network"}, "info"},
 	{"scan", true, 47, {"network", "intrusion_detection"}, "info"},
 	{"identity.refused", true, 73, {"network", "intrusion_detection"}, "info"},
 	{"threat-seen-before", true, 47, {"network", "intrusion_detection"}, "info"},

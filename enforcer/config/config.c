@@ -200,6 +200,20 @@ static void read_pace(struct conf_ctx *x, const struct bh_node *map, const char 
 		x->c->pace_burst = (uint32_t)v;
 }
 
+static void read_crowding(struct conf_ctx *x, const struct bh_node *map, const char *path)
+{
+	static const char *const keys[] = {"share", NULL};
+	bh_autofree char *share = NULL;
+	int64_t v;
+
+	if (bh_read_map(&x->r, map, path) < 0)
+		return;
+	bh_read_known_keys(&x->r, map, path, keys);
+	const struct bh_node *n = conf_field(map, path, "share", false, &share);
+	if (n && bh_read_int(&x->r, n, share, 1, 100, &v) == 0)
+		x->c->crowding_share = (uint32_t)v;
+}
+
 static void read_history(struct conf_ctx *x, const struct bh_node *map, const char *path)
 {
 	static const char *const keys[] = {"keep", "max", NULL};
@@ -247,7 +261,7 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
 		"table_owner", "policies", "state", "socket", "sources", "namespace_labels",
 		"image_labels", "namespaces", "nodes", "feeds", "feed_allow", "feed_exceptions",
-		"audit", "queue", "pace", "history", "drift", "learn", NULL};
+		"audit", "queue", "pace", "crowding", "history", "drift", "learn", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);
@@ -263,6 +277,7 @@ static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 		{"audit", conf_read_audit},
 		{"queue", read_queue},
 		{"pace", read_pace},
+		{"crowding", read_crowding},
 		{"history", read_history},
 		{"drift", conf_read_drift},
 		{"learn", read_learn},
@@ -298,6 +313,7 @@ static struct bh_config *defaults(void)
 	c->queue_length = 16384;
 	c->pace_rate = 1000;
 	c->pace_burst = 2000;
+	c->crowding_share = 12;
 	c->history_keep_s = 30 * 86400;
 	c->drift_within_s = 60;
 	c->history_max = 100000;

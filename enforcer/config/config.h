@@ -120,6 +120,8 @@ struct bh_config {
 	/* What a single source may ask the daemon: packets per second, and how many at once. */
 	uint32_t pace_rate; /* pace.rate: 1000, 0 (no limit)..1000000 */
 	uint32_t pace_burst; /* pace.burst: 2000, 1..1000000 */
+	/* What one workload may hold of connection tracking while that is crowded, percent. */
+	uint32_t crowding_share; /* crowding.share: 12, 1..100 (no limit) */
 	/* Workloads that are gone: so long and so many of them are kept. */
 	/* drift.quarantine: who is cut off by itself. */
 	uint32_t drift_peers; /* denied_peers: 0 (off)..64 distinct ones… */

@@ -293,4 +293,5 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 		c->drift_peers, (unsigned long long)c->drift_within_s,
 		c->drift_feed_hit ? "true" : "false");
 	bh_buf_printf(out, "pace:\n  rate: %u\n  burst: %u\n", c->pace_rate, c->pace_burst);
+	bh_buf_printf(out, "crowding:\n  share: %u\n", c->crowding_share);
 }

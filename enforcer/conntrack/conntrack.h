@@ -46,6 +46,10 @@ int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *)
 struct bh_ct_found;
 int bh_ct_find(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
 	size_t *ret_seen, struct bh_ct_found **ret);
+/* Ends before the end of the table when fn has made *stop true. Then the kernel has more to say,
+ * and the handle is good for nothing but closing. */
+int bh_ct_find_until(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
+	const bool *stop, size_t *ret_seen, struct bh_ct_found **ret);
 void bh_ct_found_keep(/* only those for which fn returns true */
 	struct bh_ct_found *f, bool (*fn)(const struct bh_flow *, void *), void *arg);
 int bh_ct_delete(struct bh_ct *ct, const struct bh_ct_found *f);

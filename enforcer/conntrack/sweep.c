@@ -25,6 +25,7 @@ struct bh_ct_found {
 struct sweep {
 	bool (*fn)(const struct bh_ct_entry *, void *);
 	void *arg;
+	const bool *stop; /* may be NULL */
 	size_t seen;
 	struct bh_ct_found *found;
 };
@@ -50,8 +51,9 @@ static int step(const struct nlmsghdr *nlh, uint32_t question BH_UNUSED, void *a
 		return 1;
 	if (nlh->nlmsg_type == NLMSG_ERROR)
 		return e ? e->error : -EBADMSG;
-	visit(arg, nlh);
-	return 0;
+	struct sweep *s = arg;
+	visit(s, nlh);
+	return s->stop && *s->stop;
 }
 
 static int walk(struct bh_ct *ct, struct sweep *s)
@@ -112,10 +114,11 @@ void bh_ct_found_free(struct bh_ct_found *f)
 	free(f);
 }
 
-int bh_ct_find(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
-	size_t *ret_seen, struct bh_ct_found **ret)
+int bh_ct_find_until(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
+	const bool *stop, size_t *ret_seen, struct bh_ct_found **ret)
 {
-	struct sweep s = {.fn = fn, .arg = arg, .found = bh_xcalloc(1, sizeof(*s.found))};
+	struct sweep s = {
+		.fn = fn, .arg = arg, .stop = stop, .found = bh_xcalloc(1, sizeof(*s.found))};
 	int rc = walk(ct, &s);
 	if (rc < 0) {
 		bh_ct_found_free(s.found);
@@ -125,6 +128,12 @@ int bh_ct_find(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *),
 		*ret_seen = s.seen;
 	*ret = s.found;
 	return 0;
+}
+
+int bh_ct_find(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
+	size_t *ret_seen, struct bh_ct_found **ret)
+{
+	return bh_ct_find_until(ct, fn, arg, NULL, ret_seen, ret);
 }
 
 void bh_ct_found_keep(struct bh_ct_found *f, bool (*fn)(const struct bh_flow *, void *), void *arg)

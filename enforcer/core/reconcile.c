@@ -20,6 +20,7 @@
 #include "core/sources.h"
 #include "core/state.h"
 #include "flows/cache.h"
+#include "flows/crowding.h"
 #include "flows/ends.h"
 #include "flows/passed.h"
 #include "history/history.h"
@@ -125,10 +126,11 @@ static struct bh_snapshot *build_snapshot(struct bh_core *c)
 	return s;
 }
 
-static struct bh_ruleset *emit(struct bh_core *c, const struct bh_snapshot *s)
+static struct bh_emit_opts emit_opts(
+	struct bh_core *c, const struct bh_snapshot *s, const struct bh_emit_crowding *crowding)
 {
 	const struct bh_nft_caps *caps = bh_nft_get_caps(c->nft);
-	struct bh_emit_opts opts = {
+	return (struct bh_emit_opts){
 		.queue_unmatched = c->conf->queue_base,
 		.queue_observed = (uint16_t)(c->conf->queue_base + BH_QUEUE_OBSERVED),
 		.queue_hold = (uint16_t)(c->conf->queue_base + BH_QUEUE_HOLD),
@@ -140,9 +142,9 @@ static struct bh_ruleset *emit(struct bh_core *c, const struct bh_snapshot *s)
 		.stopped = s->stopped,
 		.names = bh_core_names_wanted(c),
 		.names_group = c->conf->queue_base,
+		.crowding = crowding,
 		.feed_sets = &c->feed_load.sets,
 	};
-	return bh_engine_emit(s->engine, &opts);
 }
 
 /* Nothing known of what the kernel holds, or somebody changed it: it has to be made whole. */
@@ -189,7 +191,9 @@ static int rebuild(struct bh_core *c, const struct bh_ruleset *to, struct bh_nft
 
 static int commit_all(struct bh_core *c, const struct bh_snapshot *s, struct bh_nft_error *err)
 {
-	struct bh_ruleset *to = emit(c, s);
+	struct bh_emit_crowding crowding = bh_core_crowding_list(c, s->engine);
+	const struct bh_emit_opts opts = emit_opts(c, s, &crowding);
+	struct bh_ruleset *to = bh_engine_emit(s->engine, &opts);
 	struct bh_diff diff = {0};
 	if (!c->installed)
 		bh_core_echo_recall(c, to);
@@ -202,12 +206,60 @@ static int commit_all(struct bh_core *c, const struct bh_snapshot *s, struct bh_
 		bh_core_passed_forget(c);
 	}
 	if (r < 0) {
+		bh_crowding_list_free(&crowding);
 		bh_ruleset_free(to);
 		return r;
 	}
+	bh_crowding_list_free(&c->crowding.in_force);
+	c->crowding.in_force = crowding;
 	bh_ruleset_free(c->installed);
 	c->installed = to;
 	return r;
+}
+
+/* The rules of who holds too much of conntrack, and no others: at once, since the table is filling,
+ * and without what follows a change of what is allowed. */
+static int commit_crowding(struct bh_core *c, const struct bh_emit_crowding *list)
+{
+	const struct bh_engine *e = c->snap->engine;
+	const struct bh_emit_opts was = emit_opts(c, c->snap, &c->crowding.in_force),
+				  is = emit_opts(c, c->snap, list);
+	struct bh_ruleset *from = bh_engine_emit_crowding(e, &was),
+			  *to = bh_engine_emit_crowding(e, &is);
+	struct bh_nft_error err = {0};
+	struct bh_diff diff = {0};
+	int r = send_diff(c, from, to, &diff, &err);
+	if (r > 0)
+		bh_ruleset_patch(c->installed, &diff);
+	bh_diff_finish(&diff);
+	bh_ruleset_free(from);
+	bh_ruleset_free(to);
+	c->commits += r > 0;
+	return r;
+}
+
+void bh_core_crowding_commit(struct bh_core *c)
+{
+	struct bh_crowding *x = &c->crowding;
+	if (!c->installed || !c->snap || (x->n == 0 && x->in_force.n == 0))
+		return;
+	struct bh_emit_crowding list = bh_core_crowding_list(c, c->snap->engine);
+	if (bh_crowding_list_equal(&list, &x->in_force)) {
+		bh_crowding_list_free(&list);
+		return;
+	}
+	bh_core_crowding_count(c);
+	if (c->options_changed || commit_crowding(c, &list) < 0) { /* all of it, and its errors */
+		bh_crowding_list_free(&list);
+		c->options_changed = true;
+		if (!uv_is_active((uv_handle_t *)&c->retry_timer))
+			bh_core_schedule(c);
+		return;
+	}
+	if (list.n == 0 || x->in_force.n == 0 || list.rate != x->in_force.rate)
+		x->counted = 0; /* the rule that counts is another */
+	bh_crowding_list_free(&x->in_force);
+	x->in_force = list;
 }
 
 /* −errno with c->commit_error set, or the number of changes sent. */
@@ -232,6 +284,7 @@ static int commit(struct bh_core *c, const struct bh_snapshot *s)
 static void after_commit(struct bh_core *c, int changes)
 {
 	bh_core_echo_refresh(c);
+	bh_core_crowding_commit(c); /* their addresses may be others' now */
 	if (changes > 0) {
 		c->commits++;
 		c->last_commit = bh_clock_now();

@@ -98,6 +98,7 @@ static void start_handles(struct bh_core *c)
 	bh_core_ends_init(c);
 	bh_core_pace_init(c);
 	bh_core_revoke_init(c);
+	bh_core_crowding_init(c);
 	uv_poll_init(c->loop, &c->nft_poll, bh_nft_watch_fd(c->nft));
 	c->reconcile_timer.data = c->tick.data = c->retry_timer.data = c;
 	c->confirm_timer.data = c;

@@ -11,6 +11,7 @@
 #include "core/pulse.h"
 #include "flows/answered.h"
 #include "flows/cache.h"
+#include "flows/crowding.h"
 #include "flows/diverted.h"
 #include "flows/ends.h"
 #include "flows/flows.h"
@@ -108,6 +109,7 @@ struct bh_core {
 	struct bh_ends ends;
 	struct bh_pace pace;
 	struct bh_tracking tracking;
+	struct bh_crowding crowding;
 	struct bh_forgeries forged;
 	struct bh_departed departed;
 	struct bh_revoking revoking;

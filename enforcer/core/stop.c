@@ -67,6 +67,7 @@ void bh_core_stop(struct bh_core *c)
 			while (bh_core_events_take(c))
 				;
 			bh_core_pace_stop(c);
+			bh_core_crowding_stop(c);
 			bh_core_tracking_stop(c);
 			bh_core_cache_read(c);
 			bh_core_passed_read(c);
@@ -86,6 +87,7 @@ void bh_core_stop(struct bh_core *c)
 			(uv_handle_t *)&c->cache.send_timer, (uv_handle_t *)&c->cache.read_timer,
 			(uv_handle_t *)&c->passed.timer, (uv_handle_t *)&c->answers.timer,
 			(uv_handle_t *)&c->ends.timer, (uv_handle_t *)&c->pace.timer,
+			(uv_handle_t *)&c->crowding.timer, (uv_handle_t *)&c->crowding.thread.done,
 			(uv_handle_t *)&c->replay_timer, (uv_handle_t *)&c->report_timer};
 		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
 			close_handle(all[i]);
@@ -143,6 +145,7 @@ void bh_core_free(struct bh_core *c)
 	bh_core_passed_finish(c);
 	bh_core_ends_finish(c);
 	bh_core_pace_finish(c);
+	bh_core_crowding_finish(c);
 	bh_core_tracking_finish(c);
 	bh_core_forged_finish(c);
 	free(c->departed.addr);

@@ -5,50 +5,40 @@
 #include "audit/audit.h"
 #include "conntrack/conntrack.h"
 #include "core/state.h"
+#include "flows/crowding.h"
 
 #define CROWDED(t) ((uint64_t)(t)->entries * 10 >= (uint64_t)(t)->max * 9) /* max 0: may be */
 #define REPORT_US 60000000
 #define RECENT_US 60000000 /* for so long status tells of drops */
-#define COUNT_US 60000000 /* a walk through a full table takes some tenths of a second */
 
-struct census {
-	const struct bh_inventory *inv;
-	size_t *n; /* by workload */
-};
-
-static bool count_one(const struct bh_ct_entry *e, void *arg)
+static char *name_of(const struct bh_inventory *inv, size_t i)
 {
-	struct census *s = arg;
-	int owner = bh_inventory_owner(s->inv, &e->flow.src);
-
-	if (owner >= 0)
-		s->n[owner]++;
-	return false; /* none is deleted */
+	return bh_xasprintf("%s/%s", inv->workload[i]->namespace, inv->workload[i]->name);
 }
 
-/* Who opened the most. */
-static void take_census(struct bh_core *c)
+/* Who opened the most, and whom most of what others opened is to. */
+void bh_core_tracking_counted(struct bh_core *c, const struct bh_census *s)
 {
 	struct bh_tracking *t = &c->tracking;
-	struct census s = {.inv = bh_engine_inventory(c->snap->engine)};
-	size_t most = 0;
+	const struct bh_inventory *inv = bh_engine_inventory(s->snap->engine);
+	size_t most = 0, to = 0;
 
-	t->counted_at = bh_clock_now();
-	free(t->who);
-	t->who = NULL;
-	if (s.inv->n == 0)
-		return;
-	s.n = bh_xcalloc(s.inv->n, sizeof(*s.n));
-	if (bh_ct_sweep(c->ct, count_one, &s, NULL) == 0) {
-		for (size_t i = 1; i < s.inv->n; i++)
-			if (s.n[i] > s.n[most])
-				most = i;
-		t->whose = s.n[most];
-		if (t->whose > 0)
-			t->who = bh_xasprintf("%s/%s", s.inv->workload[most]->namespace,
-				s.inv->workload[most]->name);
+	free(BH_TAKE_PTR(t->who));
+	free(BH_TAKE_PTR(t->target));
+	t->others = s->others;
+	t->whose = t->to_target = 0;
+	for (size_t i = 1; i < inv->n; i++) {
+		most = s->of[i].flows > s->of[most].flows ? i : most;
+		to = s->towards[i] > s->towards[to] ? i : to;
 	}
-	free(s.n);
+	if (inv->n > 0 && s->of[most].flows > 0) {
+		t->whose = s->of[most].flows;
+		t->who = name_of(inv, most);
+	}
+	if (inv->n > 0 && s->towards[to] > 0) {
+		t->to_target = s->towards[to];
+		t->target = name_of(inv, to);
+	}
 }
 
 static void report(struct bh_core *c, int64_t now)
@@ -68,13 +58,14 @@ static void report(struct bh_core *c, int64_t now)
 
 /* The kernel counts others too, such as the second SYN of a connection whose first waited for the
  * daemon beside it: where there was room before and is now, it was not for want of that. */
-static bool read_fill(struct bh_core *c, int64_t now)
+void bh_core_tracking_look(struct bh_core *c)
 {
 	struct bh_tracking *t = &c->tracking;
+	int64_t now = bh_clock_now();
 	struct bh_ct_fill f;
 
 	if (bh_ct_fill(c->ct, &f) < 0)
-		return false;
+		return;
 	bool counts = t->known && f.dropped > t->kernel && (CROWDED(t) || CROWDED(&f));
 	uint64_t more = counts ? f.dropped - t->kernel : 0;
 	t->known = true;
@@ -85,7 +76,7 @@ static bool read_fill(struct bh_core *c, int64_t now)
 	t->untold += more;
 	if (more > 0)
 		t->dropped_at = now;
-	return true;
+	bh_core_crowding_look(c, &f, more > 0);
 }
 
 static bool due(int64_t since, int64_t every, int64_t now)
@@ -98,11 +89,8 @@ void bh_core_tracking_tick(struct bh_core *c)
 	struct bh_tracking *t = &c->tracking;
 	int64_t now = bh_clock_now();
 
-	if (!read_fill(c, now))
-		return;
-	bool crowded = t->untold > 0 || (t->max > 0 && CROWDED(t));
-	if (crowded && c->snap && due(t->counted_at, COUNT_US, now))
-		take_census(c);
+	bh_core_tracking_look(c);
+	bh_core_crowding_tick(c);
 	if (t->untold > 0 && due(t->told_at, REPORT_US, now))
 		report(c, now);
 }
@@ -115,8 +103,8 @@ void bh_core_tracking_stop(struct bh_core *c)
 
 void bh_core_tracking_finish(struct bh_core *c)
 {
-	free(c->tracking.who);
-	c->tracking.who = NULL;
+	free(BH_TAKE_PTR(c->tracking.who));
+	free(BH_TAKE_PTR(c->tracking.target));
 }
 
 static void add_problem(const struct bh_tracking *t, const char *what, json_t *problems)
@@ -126,6 +114,10 @@ static void add_problem(const struct bh_tracking *t, const char *what, json_t *p
 	bh_buf_printf(&b, "connection tracking is %s (%u of %u flows)", what, t->entries, t->max);
 	if (t->who)
 		bh_buf_printf(&b, ", %zu of them opened by %s", t->whose, t->who);
+	if (t->others > t->whose)
+		bh_buf_printf(&b, ", %zu by the outside or the node", t->others);
+	if (t->others > t->whose && t->target)
+		bh_buf_printf(&b, " (most of them to %s)", t->target);
 	bh_buf_str(&b, "; net.netfilter.nf_conntrack_max is the limit");
 	json_array_append_new(problems, json_string(b.s));
 }
@@ -148,6 +140,10 @@ json_t *bh_core_tracking_json(const struct bh_core *c, json_t *problems)
 		t->who ? json_pack(
 				 "{s:s, s:I}", "workload", t->who, "entries", (json_int_t)t->whose)
 		       : json_null());
+	json_object_set_new(o, "others",
+		json_pack("{s:I, s:s?, s:I}", "entries", (json_int_t)t->others, "most_to",
+			t->target, "entries_to", (json_int_t)t->to_target));
+	json_object_set_new(o, "crowding", bh_core_crowding_json(c, problems));
 	return o;
 }
 
@@ -169,4 +165,5 @@ void bh_core_tracking_metrics(const struct bh_core *c, struct bh_buf *b)
 	one(b, "max", "gauge", "Flows that it tracks at most.", t->max);
 	one(b, "dropped_total", "counter",
 		"Packets that it dropped for want of room since the start.", t->dropped);
+	bh_core_crowding_metrics(c, b);
 }

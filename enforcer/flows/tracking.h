@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct bh_core;
+struct bh_census;
 struct bh_buf;
 
 struct bh_tracking {
@@ -18,13 +19,17 @@ struct bh_tracking {
 	uint64_t kernel; /* its counter of drops when it was read last */
 	uint64_t dropped; /* packets, for want of room, since the daemon's start */
 	uint64_t untold; /* of these */
-	int64_t dropped_at, told_at, counted_at; /* µs since the epoch; 0: never */
+	int64_t dropped_at, told_at; /* µs since the epoch; 0: never */
 	char *who; /* the workload that most flows are of: "shop/web"; owned; NULL: none, not known
 		    */
 	size_t whose; /* flows of it, when they were counted */
+	size_t others, to_target; /* then: of nobody here, and of these to… */
+	char *target; /* …the workload that most of them are to; owned; NULL: none */
 };
 
-/* Once a second: reads, and puts drops on record, once a minute while they go on. */
+void bh_core_tracking_look(struct bh_core *c); /* how full is it now? */
+void bh_core_tracking_counted(struct bh_core *c, const struct bh_census *s);
+/* Once a second: looks, and puts drops on record, once a minute while they go on. */
 void bh_core_tracking_tick(struct bh_core *c);
 void bh_core_tracking_stop(struct bh_core *c); /* tells all that is counted */
 void bh_core_tracking_finish(struct bh_core *c);

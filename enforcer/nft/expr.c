@@ -220,14 +220,19 @@ static void match_fragment(struct nftnl_rule *r, struct bh_nft_known *known, uin
 	add_cmp(r, NFT_CMP_EQ, &present, sizeof(present));
 }
 
-static void match_ct_bits(struct nftnl_rule *r, uint32_t key, uint32_t bits)
+static void match_ct(struct nftnl_rule *r, uint32_t key, uint32_t bits, uint32_t cmp)
 {
 	static const uint32_t zero;
 	struct nftnl_expr *e = bh_nft_add_expr(r, "ct");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, NFT_REG_1);
 	bh_nft_add_mask(r, &bits, sizeof(bits), NFT_REG_1);
-	add_cmp(r, NFT_CMP_NEQ, &zero, sizeof(zero));
+	add_cmp(r, cmp, &zero, sizeof(zero));
+}
+
+static void match_ct_bits(struct nftnl_rule *r, uint32_t key, uint32_t bits)
+{
+	match_ct(r, key, bits, NFT_CMP_NEQ);
 }
 
 static void match_ct_reply(struct nftnl_rule *r)
@@ -443,6 +448,9 @@ int bh_nft_add_match(struct nftnl_rule *r, const struct bh_match *m, struct bh_n
 		return 0;
 	case BH_MATCH_CT_CONFIRMED:
 		match_ct_bits(r, NFT_CT_STATUS, IPS_CONFIRMED);
+		return 0;
+	case BH_MATCH_CT_UNCONFIRMED:
+		match_ct(r, NFT_CT_STATUS, IPS_CONFIRMED, NFT_CMP_EQ);
 		return 0;
 	case BH_MATCH_CT_REPLY:
 		match_ct_reply(r);

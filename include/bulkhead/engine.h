@@ -64,6 +64,14 @@ size_t *bh_engine_idle_policies(const struct bh_engine *e, size_t *ret_n);
 void bh_engine_explain(const struct bh_engine *e, const struct bh_flow *f, struct bh_buf *out);
 
 /* The kernel's ruleset of this artefact (returns owned). See ruleset.h and rules/compile/emit.c. */
+struct bh_emit_crowding {
+	struct bh_crowding_addr {
+		struct bh_addr addr;
+		const char *who; /* "shop/web"; borrowed */
+	} * item;
+	size_t n;
+	uint32_t rate; /* new flows per second, and at once; 0: none */
+};
 #define BH_CACHE_DENY_S 10 /* how long the kernel answers for the daemon, seconds */
 #define BH_ECHO_S 86400 /* and denies the way back of a flow that was cut */
 #define BH_CACHE_ALLOW_S 60
@@ -81,6 +89,10 @@ struct bh_emit_opts {
 	/* What one source may send to each of the ends that queue: packets per second, and how many
 	 * at once. 0: no limit. */
 	uint32_t pace_rate, pace_burst;
+	/* Addresses that hold too much of connection tracking: of them nothing new, or so many
+	 * flows a second each. None: the rules know nothing of it. Changes base chains. May be
+	 * NULL. */
+	const struct bh_emit_crowding *crowding;
 	/* Threat feeds: merged, disjoint, normalised. Single addresses may be separated by the
 	 * caller (bh_emit puts ranges of one address into the hash sets). May be NULL. */
 	const struct bh_ranges *feeds;
@@ -88,6 +100,9 @@ struct bh_emit_opts {
 	const struct bh_emit_feeds *feed_sets;
 };
 struct bh_ruleset *bh_engine_emit(const struct bh_engine *e, const struct bh_emit_opts *opts);
+/* Of that only what opts->crowding has a part in, to compare two of them. */
+struct bh_ruleset *bh_engine_emit_crowding(
+	const struct bh_engine *e, const struct bh_emit_opts *opts);
 /*
  * What differs between the rulesets of an engine and of one derived from it, emitted with the same
  * options: two rulesets (owned) that hold the differing parts only, for bh_ruleset_diff.

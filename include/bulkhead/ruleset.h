@@ -96,6 +96,8 @@ enum bh_match_kind {
 	BH_MATCH_CT_UNKNOWN, /* ct state invalid,new: no packet of a flow that is known */
 	BH_MATCH_CT_DNAT, /* ct status dnat: its destination was rewritten */
 	BH_MATCH_CT_CONFIRMED, /* ct status confirmed: not the first packet of its flow */
+	BH_MATCH_CT_UNCONFIRMED, /* ct status ! confirmed: the first packet, and conntrack knows it
+				  */
 	BH_MATCH_CT_REPLY, /* ct direction reply */
 	BH_MATCH_SADDR_SET, /* ip|ip6 saddr [!=] @name */
 	BH_MATCH_DADDR_SET, /* ip|ip6 daddr [!=] @name */

@@ -176,6 +176,8 @@ static struct bh_chain *base_chain(struct bh_emit *m, const char *name, enum bh_
 	struct bh_rule *r = bh_chain_add(c, NULL);
 	bh_rule_match(r, BH_MATCH_CT_ESTABLISHED);
 	r->action = BH_ACT_ACCEPT;
+	if (hook != BH_HOOK_OUTPUT)
+		bh_emit_crowding_jump(m, c);
 	emit_related_jump(c, IPPROTO_ICMP);
 	emit_related_jump(c, IPPROTO_ICMPV6);
 	emit_mid_stream(c);
@@ -292,6 +294,7 @@ struct bh_ruleset *bh_engine_emit(const struct bh_engine *e, const struct bh_emi
 	bh_emit_threats(&m);
 	bh_emit_names(&m);
 	emit_stopped(&m);
+	bh_emit_crowding(&m);
 	bh_emit_ends(&m);
 	bh_emit_guard(&m);
 	bh_emit_surroundings(&m);
@@ -301,6 +304,17 @@ struct bh_ruleset *bh_engine_emit(const struct bh_engine *e, const struct bh_emi
 		if (e->members[i])
 			bh_emit_group(&use, e->group[i]);
 	bh_emit_use_finish(&use);
+	bh_ruleset_seal(m.rs);
+	return m.rs;
+}
+
+struct bh_ruleset *bh_engine_emit_crowding(
+	const struct bh_engine *e, const struct bh_emit_opts *opts)
+{
+	struct bh_emit m = {e, opts, bh_ruleset_new()};
+	emit_forward(&m);
+	emit_host(&m, "input", BH_HOOK_INPUT);
+	bh_emit_crowding(&m);
 	bh_ruleset_seal(m.rs);
 	return m.rs;
 }

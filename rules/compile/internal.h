@@ -457,6 +457,10 @@ void bh_emit_node_sets(struct bh_ruleset *rs, const struct bh_engine *e);
 void bh_emit_ports(
 	struct bh_ruleset *rs, const struct bh_engine *e, const uint32_t *which, size_t n);
 
+/* emit_crowding.c. _jump: for the source of what is not established. Nothing without crowding. */
+void bh_emit_crowding_jump(const struct bh_emit *m, struct bh_chain *c);
+void bh_emit_crowding(const struct bh_emit *m);
+
 /* emit_feeds.c. _threat: looks at one address of the packets of a base chain */
 void bh_emit_threat(struct bh_chain *c, enum bh_match_kind kind);
 void bh_emit_threats(const struct bh_emit *m);

@@ -170,6 +170,7 @@ static const char *const word[] = {
 	[BH_MATCH_CT_UNKNOWN] = "ct state invalid,new",
 	[BH_MATCH_CT_DNAT] = "ct status dnat",
 	[BH_MATCH_CT_CONFIRMED] = "ct status confirmed",
+	[BH_MATCH_CT_UNCONFIRMED] = "ct status ! confirmed",
 	[BH_MATCH_CT_REPLY] = "ct direction reply",
 	[BH_MATCH_IP6_FRAGMENT] = "exthdr frag exists",
 	[BH_MATCH_IIF_LO] = "iifname \"lo\"",

@@ -133,6 +133,7 @@ static bool matches(struct sim *s, const struct bh_match *m)
 	case BH_MATCH_CT_REPLY:
 	case BH_MATCH_CT_CONFIRMED: /* every packet is the first of its flow */
 		return false;
+	case BH_MATCH_CT_UNCONFIRMED:
 	case BH_MATCH_CT_UNKNOWN:
 		return !s->p->established;
 	case BH_MATCH_CT_DNAT:

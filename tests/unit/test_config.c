@@ -41,7 +41,8 @@ static void assert_prints_again(const struct bh_config *c)
 static void test_defaults(void **state BH_UNUSED)
 {
 	static const char *const texts[] = {NULL, "", "# nothing\n", "---\n", "{}", "modes:\n",
-		"sources:\nnamespaces:\nnodes:\nfeeds:\naudit:\nqueue:\npace:\nhistory:\nlearn:\n",
+		"sources:\nnamespaces:\nnodes:\nfeeds:\naudit:\nqueue:\npace:\ncrowding:\nhistory:"
+		"\nlearn:\n",
 		"sources: auto\n"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++) {
 		struct bh_config *c = parse("/etc/bulkhead/bulkhead.yaml", texts[i]);
@@ -62,6 +63,7 @@ static void test_defaults(void **state BH_UNUSED)
 		assert_int_equal(c->queue_length, 16384);
 		assert_int_equal(c->pace_rate, 1000);
 		assert_int_equal(c->pace_burst, 2000);
+		assert_int_equal(c->crowding_share, 12);
 		assert_int_equal(c->history_keep_s, 30 * 86400);
 		assert_int_equal(c->history_max, 100000);
 		assert_int_equal(c->learn_edges, 200000);
@@ -114,6 +116,7 @@ static const char everything[] =
 	"'tcp://[::1]:514', format: ocsf}]}\n"
 	"queue: {base: 65533, length: 256}\n"
 	"pace: {rate: 0, burst: 1}\n"
+	"crowding: {share: 25}\n"
 	"history: {keep: 1s, max: 100}\n"
 	"learn: {edges: 1000, flows: 2000000, names: 0, volume: false}\n";
 
@@ -181,6 +184,7 @@ static void test_everything(void **state BH_UNUSED)
 	assert_int_equal(c->queue_length, 256);
 	assert_int_equal(c->pace_rate, 0);
 	assert_int_equal(c->pace_burst, 1);
+	assert_int_equal(c->crowding_share, 25);
 	assert_int_equal(c->history_keep_s, 1);
 	assert_int_equal(c->history_max, 100);
 	assert_int_equal(c->learn_names, 0);
@@ -374,6 +378,9 @@ static void test_mistakes(void **state BH_UNUSED)
 		{"queue: {length: 0400}\n", 1, 17, "queue.length", "whole number"},
 		{"pace: {rate: 1000001}\n", 1, 14, "pace.rate", "from 0 to 1000000"},
 		{"pace: {burst: 0}\n", 1, 15, "pace.burst", "from 1 to 1000000"},
+		{"crowding: {share: 0}\n", 1, 19, "crowding.share", "from 1 to 100"},
+		{"crowding: {share: 101}\n", 1, 19, "crowding.share", "from 1 to 100"},
+		{"crowding: {rate: 1}\n", 1, 12, "crowding", "unknown field"},
 		{"pace: {speed: 1}\n", 1, 8, "pace", "unknown field"},
 		{"history: {keep: 0d}\n", 1, 17, "history.keep", "from 1s to 3650d"},
 		{"history: {keep: 3651d}\n", 1, 17, "history.keep", "from 1s to 3650d"},

@@ -5,7 +5,8 @@
  * the difference before committing it.
  *
  * A workload's label "golden-mode" sets its mode. Words after the case's name are options:
- * unselected-deny, host-policy, reject, no-queue, feeds, names, stopped.
+ * unselected-deny, host-policy, reject, no-queue, feeds, names, stopped,
+ * paced, refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +54,14 @@ static char *render(const struct bh_scenario *c)
 		.names = strstr(c->name, " names"),
 		.names_group = 48620,
 		.feeds = &feeds};
+	struct bh_crowding_addr addr[2] = {{.who = "shop/web"}, {.who = "shop/web"}};
+	struct bh_emit_crowding crowding = {addr, 2, strstr(c->name, " paced") ? 263 : 0};
 	struct bh_buf out = {0};
+	if (strstr(c->name, " paced") || strstr(c->name, " refused")) {
+		assert_int_equal(bh_addr_parse("10.77.0.2", &addr[0].addr), 0);
+		assert_int_equal(bh_addr_parse("fd00:77::2", &addr[1].addr), 0);
+		emit.crowding = &crowding;
+	}
 	if (strstr(c->name, " feeds")) {
 		add_feed(&feeds, "192.0.2.66", "192.0.2.66");
 		add_feed(&feeds, "198.51.100.0", "198.51.100.255");

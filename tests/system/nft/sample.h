@@ -68,6 +68,7 @@ static inline void add_forward(struct bh_ruleset *rs)
 	r = rule(c, BH_ACT_DROP, "mid-stream");
 	match(r, BH_MATCH_CT_UNKNOWN);
 	match(r, BH_MATCH_TCP_NOT_SYN);
+	match(rule(c, BH_ACT_DROP, "first of its flow"), BH_MATCH_CT_UNCONFIRMED);
 	match_ports(rule(c, BH_ACT_ACCEPT, NULL), BH_MATCH_ICMPV6_TYPES, 58, 2, nd);
 	match_ports(rule(c, BH_ACT_ACCEPT, NULL), BH_MATCH_ICMPV6_TYPES, 58, 1, one);
 	match_set(rule(c, BH_ACT_DROP, NULL), BH_MATCH_PAIR_SET, BH_IPV4, "pass_4");
@@ -139,6 +140,7 @@ static const char sample_text[] =
 	"\t\ttype filter hook forward priority filter - 10; policy accept;\n"
 	"\t\tct state established counter accept comment \"established\"\n"
 	"\t\tct state invalid,new tcp flags != syn / fin,syn,rst,ack drop comment \"mid-stream\"\n"
+	"\t\tct status ! confirmed drop comment \"first of its flow\"\n"
 	"\t\ticmpv6 type { nd-router-solicit, nd-neighbor-solicit } accept\n"
 	"\t\ticmpv6 type nd-neighbor-advert accept\n"
 	"\t\tip saddr . ip daddr @pass_4 drop\n"
