@@ -41,43 +41,63 @@ static char *directory_of(const char *file)
 	return !slash ? bh_xstrdup(".") : bh_xstrndup(file, slash == file ? 1 : slash - file);
 }
 
-/* How many complaints. others: what the mode may not give to anybody but the owner, who has to be
- * root or who runs this. */
+enum whose {
+	ROOTS, /* nobody else is meant to change it */
+	SOMEBODYS, /* it may be a user's or a group's by intent; not everybody's */
+	SECRET, /* nor to read it */
+};
+
+/* How many complaints. */
 static size_t check_mode(
-	const struct bh_doctor_look *k, const char *path, mode_t others, const char *means)
+	const struct bh_doctor_look *k, const char *path, enum whose whose, const char *means)
 {
 	struct stat st;
 	if (lstat(path, &st) < 0 || S_ISLNK(st.st_mode))
 		return 0; /* not there: nobody changes it */
 	bool owner = st.st_uid == 0 || st.st_uid == geteuid();
-	if (owner && !(st.st_mode & others))
+	if (owner && !(st.st_mode & (whose == SECRET ? 0077 : 0022)))
 		return 0;
+	enum bh_health h =
+		whose == SOMEBODYS && !(st.st_mode & 0002) ? BH_HEALTH_WARN : BH_HEALTH_FAIL;
 	char bh_autofree *how =
-		owner ? bh_xasprintf("chmod go-%s %s", others & 0044 ? "rwx" : "w", path)
+		owner ? bh_xasprintf("chmod go-%s %s", whose == SECRET ? "rwx" : "w", path)
 		      : bh_xasprintf("chown root %s", path);
 	if (owner)
-		bh_finding(k->checks, "permissions", BH_HEALTH_FAIL, how, "%s has mode %03o: %s",
-			path, (unsigned)st.st_mode & 0777, means);
+		bh_finding(k->checks, "permissions", h, how, "%s has mode %03o: %s", path,
+			(unsigned)st.st_mode & 0777, means);
 	else
-		bh_finding(k->checks, "permissions", BH_HEALTH_FAIL, how,
-			"%s belongs to uid %u: %s", path, (unsigned)st.st_uid, means);
+		bh_finding(k->checks, "permissions", h, how, "%s belongs to uid %u: %s", path,
+			(unsigned)st.st_uid, means);
 	return 1;
 }
 
+static const char enforced[] = "others than root can change what is enforced";
+
 static size_t check_policies(const struct bh_doctor_look *k, const char *dir)
 {
-	const char *means = "others than root can change what is enforced";
-	size_t told = check_mode(k, dir, 0022, means), looked = 0;
+	size_t told = check_mode(k, dir, SOMEBODYS, enforced), looked = 0;
 	DIR *d = opendir(dir);
 	for (struct dirent *e; d && told < TOLD_MAX && looked++ < FILES_MAX && (e = readdir(d));) {
 		if (e->d_name[0] == '.')
 			continue;
 		char bh_autofree *path = bh_xasprintf("%s/%s", dir, e->d_name);
-		told += check_mode(k, path, 0022, means);
+		told += check_mode(k, path, SOMEBODYS, enforced);
 	}
 	if (d)
 		closedir(d);
 	return told;
+}
+
+/* Who asks needs no more than to be let in: root alone may change things. */
+static size_t check_socket(const struct bh_doctor_look *k, const char *path)
+{
+	struct stat st;
+	if (!k->d->daemon || lstat(path, &st) < 0 || !(st.st_mode & 0007))
+		return 0;
+	char bh_autofree *how = bh_xasprintf("chmod o= %s", path);
+	bh_finding(k->checks, "permissions", BH_HEALTH_FAIL, how,
+		"%s has mode %03o: everybody may look", path, (unsigned)st.st_mode & 0777);
+	return 1;
 }
 
 static void check_permissions(const struct bh_doctor_look *k)
@@ -87,13 +107,11 @@ static void check_permissions(const struct bh_doctor_look *k)
 	char bh_autofree *log = directory_of(c->audit_path);
 	size_t told = check_policies(k, c->policies);
 	if (k->d->conf_file)
-		told += check_mode(
-			k, k->d->conf_file, 0022, "others than root can change what is enforced");
-	told += check_mode(k, c->state, 0022, "others than root can change modes and quarantines");
-	told += check_mode(k, key, 0077, "others than root can sign audit records");
-	told += check_mode(k, log, 0022, "others than root can remove the audit log");
-	if (k->d->daemon)
-		told += check_mode(k, c->socket, 0007, "everybody may look");
+		told += check_mode(k, k->d->conf_file, SOMEBODYS, enforced);
+	told += check_mode(k, c->state, ROOTS, "others than root can change modes and quarantines");
+	told += check_mode(k, key, SECRET, "others than root can sign audit records");
+	told += check_mode(k, log, SOMEBODYS, "others than root can remove the audit log");
+	told += check_socket(k, c->socket);
 	if (!told)
 		bh_finding(k->checks, "permissions", BH_HEALTH_OK, NULL,
 			"configuration, policies, state and log are root's; the signing key is "

@@ -16,6 +16,8 @@ enum bh_health bh_doctor_fill(uint64_t entries, uint64_t max)
 
 enum bh_health bh_doctor_room(uint64_t available, uint64_t size)
 {
+	if (size == 0)
+		return BH_HEALTH_OK; /* a file system that does not say */
 	if (available < MIB)
 		return BH_HEALTH_FAIL;
 	return available < 64 * MIB || available < size / 50 ? BH_HEALTH_WARN : BH_HEALTH_OK;

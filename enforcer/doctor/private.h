@@ -30,7 +30,8 @@ long bh_doctor_number(const char *path);
 
 /* Of a table with room for max; 0: not known. Nearly full from nine tenths on. */
 enum bh_health bh_doctor_fill(uint64_t entries, uint64_t max);
-/* Bytes: under 1 MiB nothing goes on; under 64 MiB, or a fiftieth, soon. */
+/* Bytes: under 1 MiB nothing goes on; under 64 MiB, or a fiftieth, soon. size
+ * 0: not known. */
 enum bh_health bh_doctor_room(uint64_t available, uint64_t size);
 /* Seconds since the epoch. newest: of what is known to be past; 0: nothing is. */
 enum bh_health bh_doctor_time(int64_t now, int64_t newest, bool synchronised);

@@ -50,6 +50,15 @@ mkdir -p /run/list && echo 203.0.113.66 >/run/list/list
 nsenter --net=/run/netns/$1 python3 -m http.server -d /run/list 8000 >/dev/null 2>&1 &"""
 
 
+def doctor(m, code, fails):
+    """The checks that FAIL; none was skipped."""
+    rc, out = m.ask("bulkhead", "-o", "json", "doctor")
+    checks = json.loads(out)["checks"]
+    if rc != code or [c["check"] for c in checks if c["result"] == "fail"] != fails or \
+            [c for c in checks if c["result"] == "skip"]:
+        raise Failure(f"doctor: exit {rc}: " + json.dumps([c for c in checks if c["result"] != "ok"], indent=1))
+
+
 @with_machine
 def test_started_by_systemd(lab, m):
     web, db, rogue = (lab.container(n) for n in ("web", "db", "rogue"))
@@ -81,6 +90,7 @@ def test_started_by_systemd(lab, m):
     decided = [(web, db.v4, "tcp", 5432, "open"), (web, db.v6, "tcp", 5432, "open"),
                (rogue, db.v4, "tcp", 5432, "drop"), (rogue, db.v6, "tcp", 5432, "drop")]
     lab.expect(decided)
+    doctor(m, 0, [])  # under its restrictions it can look at all of it
     m.sh("bulkhead", "quarantine", "add", "shop/web")
     lab.expect([(web, db.v4, "tcp", 5432, "drop")])
     m.sh("bulkhead", "quarantine", "rm", "shop/web")
@@ -101,6 +111,7 @@ def test_started_by_systemd(lab, m):
     if code != 1 or "stop" not in out:
         raise Failure(f"flush beside the daemon: {code} {out}")
     m.sh("systemctl", "stop", "bulkhead")
+    doctor(m, 3, ["daemon"])  # the rules stay
     lab.expect(decided)
     code, out = m.ask("sh", "-c", "bulkhead audit verify --allow-tail /var/log/bulkhead/audit.jsonl")
     if code != 3:  # good, but without an anchor

@@ -25,7 +25,8 @@ static void test_fill(void **state BH_UNUSED)
 
 static void test_room(void **state BH_UNUSED)
 {
-	assert_int_equal(bh_doctor_room(0, 0), BH_HEALTH_FAIL);
+	assert_int_equal(bh_doctor_room(0, 0), BH_HEALTH_OK);
+	assert_int_equal(bh_doctor_room(0, 8 * MIB), BH_HEALTH_FAIL);
 	assert_int_equal(bh_doctor_room(MIB - 1, 8 * MIB), BH_HEALTH_FAIL);
 	assert_int_equal(bh_doctor_room(MIB, 8 * MIB), BH_HEALTH_WARN);
 	assert_int_equal(bh_doctor_room(64 * MIB, 1024 * MIB), BH_HEALTH_OK);
