@@ -27,7 +27,7 @@ void cli_help(const struct cli_command *list, size_t n, FILE *out)
 	      "  --socket PATH        the daemon's socket (or BULKHEAD_SOCKET); " CLI_DEFAULT_SOCKET
 	      "\n"
 	      "\n`bulkhead COMMAND --help` says more about each.\n"
-	      "Exit codes: 0 done, 1 the answer is no or it failed, 2 wrong usage, 3 the daemon\n"
+	      "Exit codes: 0 done, 1 the answer is no or it failed, 2 asked wrongly, 3 the daemon\n"
 	      "does not answer. With -o json each line of standard error is an object, an error\n"
 	      "{\"error\": {\"message\", \"exit\", \"hint\", \"http_status\", \"diagnostics\"}}.\n",
 		out);
