@@ -55,19 +55,27 @@ static void begin_string(struct bh_sieve *s, enum bh_sieve_at at)
 	s->escape = s->high = s->cut = false;
 }
 
+/* As it is spelt: its escapes are escaped once more, so that whatever it says it can be read. */
+static int put_key(struct bh_sieve *s)
+{
+	int r = put(s, "\"", 1);
+	for (size_t i = 0; i < s->len && !r; i++) {
+		bool special = s->key[i] == '\\' || s->key[i] == '"';
+		r = special ? put(s, "\\", 1) : 0;
+		if (!r)
+			r = put(s, &s->key[i], 1);
+	}
+	return r ? r : put(s, "\":", 2);
+}
+
 static int end_key(struct bh_sieve *s)
 {
 	s->at = BH_SIEVE_COLON;
-	bool usual = !s->cut && !memchr(s->key, '\\', s->len);
-	s->match = !usual ? NULL : find(s->open[s->depth - 1].below, s->key, s->len, false);
+	s->match = s->cut ? NULL : find(s->open[s->depth - 1].below, s->key, s->len, false);
 	if (!s->match)
 		return 0;
 	int r = put_next(s);
-	if (!r)
-		r = put(s, "\"", 1);
-	if (!r)
-		r = put(s, s->key, s->len);
-	return r ? r : put(s, "\":", 2);
+	return r ? r : put_key(s);
 }
 
 static int end_string(struct bh_sieve *s)
@@ -86,7 +94,7 @@ static int hex_digit(struct bh_sieve *s, char c)
 	uint32_t v = (uint32_t)(at - digits);
 	s->code = s->code << 4 | (v < 16 ? v : v - 6);
 	if (--s->hex == 0)
-		s->high = (s->code & 0xfc00) == 0xd800;
+		s->high = !s->high && (s->code & 0xfc00) == 0xd800; /* halves make no chain */
 	return 0;
 }
 

@@ -13,7 +13,8 @@
 
 /* A member by its name as the text spells it, any one ("*"), or the elements of an array ("[]").
  * A list ends with a NULL key; the first that fits counts. Without `below` a scalar is kept as it
- * is, of an object or array only its brackets. */
+ * is, of an object or array only its brackets. A name that any one has is kept as it is spelt: one
+ * with escapes is another one than it was, but still no other's. */
 struct bh_sieve_path {
 	const char *key;
 	const struct bh_sieve_path *below;
@@ -21,8 +22,7 @@ struct bh_sieve_path {
 
 #define BH_SIEVE_DEPTH 8 /* of what is kept */
 #define BH_SIEVE_MAX_SKIPPED 2048 /* depth of what is not; deeper is taken for no JSON */
-#define BH_SIEVE_MAX_KEY                                                                           \
-	2048 /* bytes; members with longer ones, or escapes in them, are left out */
+#define BH_SIEVE_MAX_KEY 2048 /* bytes as spelt; members with longer ones are left out */
 #define BH_SIEVE_MAX_STRING 4096 /* bytes as spelt; longer ones are cut between two characters */
 #define BH_SIEVE_MAX_TOKEN 64 /* of a number; no JSON if it is longer */
 

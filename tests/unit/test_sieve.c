@@ -48,7 +48,8 @@ static void test_kept(void **state)
 		{"[{\"a\":\"\\ud83d\\ude00\",\"b\":true},false]",
 			"[{\"a\":\"\\ud83d\\ude00\",\"b\":true},false]"},
 		{"{\"Labels\":{\"a\\u0000\":1,\"\\n\":2,\"b\":\"\\u0000\"}}",
-			"{\"Labels\":{\"b\":\"\\u0000\"}}"},
+			"{\"Labels\":{\"a\\\\u0000\":1,\"\\\\n\":2,\"b\":\"\\u0000\"}}"},
+		{"{\"Labels\":{\"\\\\\\\"\":1}}", "{\"Labels\":{\"\\\\\\\\\\\\\\\"\":1}}"},
 		{"{\"id\":1,\"Id \":2,\"I\\u0064\":3,\"Labels\":[{\"a\":1}]}", "{\"Labels\":[]}"},
 	};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
@@ -85,8 +86,8 @@ static void fill(struct bh_buf *b, const char *what, size_t n)
 static void test_bounds(void **state)
 {
 	(void)state;
-	static const char *const what[] = {
-		"a", "\xc3\xa4", "\xf0\x9f\x98\x80", "\\n", "\\u00e4", "\\ud83d\\ude00"};
+	static const char *const what[] = {"a", "\xc3\xa4", "\xf0\x9f\x98\x80", "\\n", "\\u00e4",
+		"\\ud83d\\ude00", "\\ud83d\\ud83d"};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(what); i++) {
 		size_t n = 3 * BH_SIEVE_MAX_STRING / strlen(what[i]);
 		struct bh_buf bh_autobuf b = {0}, bh_autobuf want = {0};
