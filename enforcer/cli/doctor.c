@@ -86,6 +86,15 @@ static void print_one(const struct cli *cli, const json_t *o, int result)
 	}
 }
 
+/* Where the proof could not be set up nothing is said of the kernel. */
+static bool unmade(const json_t *checks)
+{
+	const json_t *o;
+	size_t i;
+	json_array_foreach(checks, i, o) if (bh_streq(cli_str(o, "check"), "setup")) return true;
+	return false;
+}
+
 static void print_all(const struct cli *cli, const json_t *checks, const char *node, bool proof)
 {
 	size_t fails = count(checks, FAIL), warns = count(checks, WARN),
@@ -95,9 +104,10 @@ static void print_all(const struct cli *cli, const json_t *checks, const char *n
 	size_t i;
 
 	if (proof)
-		printf("%s", fails   ? "This kernel does NOT do what the rules say"
-			     : skips ? "Not all could be proved here"
-				     : "This kernel does what the rules say");
+		printf("%s", unmade(checks) ? "It could not be proved what this kernel does"
+			     : fails        ? "This kernel does NOT do what the rules say"
+			     : skips        ? "Not all could be proved here"
+					    : "This kernel does what the rules say");
 	else if (node)
 		printf("%s is %s", name,
 			fails   ? "NOT protected as it should be"

@@ -7,6 +7,20 @@ const char *bh_health_name(enum bh_health health)
 	return name[health];
 }
 
+/* Names of interfaces and files can be any bytes. */
+static json_t *text_of(const char *s)
+{
+	char bh_autofree *copy = bh_xstrdup(s);
+	for (char *p = copy; *p; p++)
+		if (*p == '\n' || *p == '\r')
+			*p = ' ';
+	json_t *text = json_string(copy);
+	for (char *p = copy; !text && *p; p++)
+		if ((unsigned char)*p > '~')
+			*p = '?';
+	return text ? text : json_string(copy);
+}
+
 void bh_finding(json_t *checks, const char *check, enum bh_health health, const char *remedy,
 	const char *fmt, ...)
 {
@@ -15,14 +29,9 @@ void bh_finding(json_t *checks, const char *check, enum bh_health health, const 
 	va_start(ap, fmt);
 	vsnprintf(seen, sizeof(seen), fmt, ap);
 	va_end(ap);
-	json_t *o = json_pack("{s:s, s:s, s:s?}", "check", check, "result", bh_health_name(health),
-		"remedy", remedy);
-	/* Names of interfaces and files can be any bytes. */
-	for (char *p = seen; *p; p++)
-		if (*p == '\n' || *p == '\r')
-			*p = ' ';
-	json_t *text = json_string(seen);
-	json_object_set_new(o, "seen", text ? text : json_string("(what is no text)"));
+	json_t *o =
+		json_pack("{s:s, s:s, s:o, s:o}", "check", check, "result", bh_health_name(health),
+			"remedy", remedy ? text_of(remedy) : json_null(), "seen", text_of(seen));
 	json_array_append_new(checks, o);
 }
 

@@ -133,7 +133,7 @@ static void workloads(struct bh_core *c, json_t *checks)
 
 static void policies(struct bh_core *c, json_t *checks)
 {
-	json_t *list = bh_core_policies_of_nobody(c, c->policies), *o;
+	json_t *list = bh_core_idle_policies(c), *o;
 	size_t i;
 	json_array_foreach(list, i, o) bh_finding(checks, "policies", BH_HEALTH_WARN,
 		"bulkhead ps -o wide: the labels there are", "%s", json_string_value(o));

@@ -353,6 +353,15 @@ def test_files(lab):
     os.chown(lab.dir + "/state", 0, 0)
     os.utime(lab.dir + "/audit.jsonl", (time.time() + 3600,) * 2)
     wants(lab, "clock", "fail", "s behind the newest record", code=1)
+    os.rename(lab.dir + "/policies/all.yaml", lab.dir + "/elsewhere")
+    os.symlink(lab.dir + "/elsewhere", lab.dir + "/policies/all.yaml")
+    wants(lab, "permissions", "ok")
+    os.chmod(lab.dir + "/elsewhere", 0o646)
+    wants(lab, "permissions", "fail", "all.yaml has mode 646", code=1)
+    odd = lab.dir.encode() + b"/policies/b\xe4r.yaml"  # no text: it is told of all the same
+    os.unlink(lab.dir + "/policies/all.yaml")
+    os.rename(lab.dir + "/elsewhere", odd)
+    wants(lab, "permissions", "fail", "b?r.yaml has mode 646", code=1)
 
 
 def test_room(lab):
@@ -431,7 +440,8 @@ def test_the_proof(lab):
         raise Failure("something is left where it was started")
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     r = subprocess.run(ask + nobody + [BULKHEAD, "doctor", "--prove"], env=path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if r.returncode != 1 or "sudo bulkhead doctor --prove" not in r.stdout:
+    if r.returncode != 1 or "sudo bulkhead doctor --prove" not in r.stdout or \
+            not r.stdout.startswith("It could not be proved"):
         raise Failure(f"nobody: {r.returncode} {r.stdout}")
 
 

@@ -49,15 +49,19 @@ static void test_findings(void **state BH_UNUSED)
 	bh_finding(checks, "a", BH_HEALTH_FAIL, "do it", "device %s", "x\ny");
 	bh_finding(checks, "a", BH_HEALTH_OK, NULL, "no text: \xff");
 	bh_finding(checks, "b", BH_HEALTH_WARN, NULL, "%3000s|", "long");
-	assert_int_equal(json_array_size(checks), 3);
+	bh_finding(checks, "b", BH_HEALTH_WARN, "chmod go-w b\xe4r\nx", "b\xe4r");
+	assert_int_equal(json_array_size(checks), 4);
 	assert_int_equal(bh_findings_count(checks, BH_HEALTH_FAIL), 1);
 	assert_int_equal(bh_findings_count(checks, BH_HEALTH_SKIP), 0);
 	const json_t *o = json_array_get(checks, 0);
 	assert_string_equal(json_string_value(json_object_get(o, "seen")), "device x y");
 	assert_string_equal(json_string_value(json_object_get(o, "remedy")), "do it");
 	o = json_array_get(checks, 1);
-	assert_non_null(json_string_value(json_object_get(o, "seen")));
+	assert_string_equal(json_string_value(json_object_get(o, "seen")), "no text: ?");
 	assert_true(json_is_null(json_object_get(o, "remedy")));
+	o = json_array_get(checks, 3);
+	assert_string_equal(json_string_value(json_object_get(o, "seen")), "b?r");
+	assert_string_equal(json_string_value(json_object_get(o, "remedy")), "chmod go-w b?r x");
 	json_decref(checks);
 }
 
