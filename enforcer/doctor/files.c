@@ -47,18 +47,30 @@ enum whose {
 	SECRET, /* nor to read it */
 };
 
+static bool by_owner(const struct stat *st)
+{
+	return st->st_uid == 0 || st->st_uid == geteuid();
+}
+
+static enum bh_health judge_mode(const char *path, enum whose whose)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return BH_HEALTH_OK; /* not there: nobody changes it */
+	if (by_owner(&st) && !(st.st_mode & (whose == SECRET ? 0077 : 0022)))
+		return BH_HEALTH_OK;
+	return whose == SOMEBODYS && !(st.st_mode & 0002) ? BH_HEALTH_WARN : BH_HEALTH_FAIL;
+}
+
 /* How many complaints. */
 static size_t check_mode(
 	const struct bh_doctor_look *k, const char *path, enum whose whose, const char *means)
 {
 	struct stat st;
-	if (stat(path, &st) < 0)
-		return 0; /* not there: nobody changes it */
-	bool owner = st.st_uid == 0 || st.st_uid == geteuid();
-	if (owner && !(st.st_mode & (whose == SECRET ? 0077 : 0022)))
+	enum bh_health h = judge_mode(path, whose);
+	if (h == BH_HEALTH_OK || stat(path, &st) < 0)
 		return 0;
-	enum bh_health h =
-		whose == SOMEBODYS && !(st.st_mode & 0002) ? BH_HEALTH_WARN : BH_HEALTH_FAIL;
+	bool owner = by_owner(&st);
 	char bh_autofree *how =
 		owner ? bh_xasprintf("chmod go-%s %s", whose == SECRET ? "rwx" : "w", path)
 		      : bh_xasprintf("chown root %s", path);
@@ -76,16 +88,19 @@ static const char enforced[] = "others than root can change what is enforced";
 static size_t check_policies(const struct bh_doctor_look *k, const char *dir)
 {
 	size_t told = check_mode(k, dir, SOMEBODYS, enforced), looked = 0;
+	size_t fails = 0, warns = 0; /* many of the one hide none of the other */
 	DIR *d = opendir(dir);
-	for (struct dirent *e; d && told < TOLD_MAX && looked++ < FILES_MAX && (e = readdir(d));) {
+	for (struct dirent *e; d && looked++ < FILES_MAX && (e = readdir(d));) {
 		if (e->d_name[0] == '.')
 			continue;
 		char bh_autofree *path = bh_xasprintf("%s/%s", dir, e->d_name);
-		told += check_mode(k, path, SOMEBODYS, enforced);
+		enum bh_health h = judge_mode(path, SOMEBODYS);
+		if (h == BH_HEALTH_FAIL ? fails++ < TOLD_MAX : h && warns++ < TOLD_MAX)
+			check_mode(k, path, SOMEBODYS, enforced);
 	}
 	if (d)
 		closedir(d);
-	return told;
+	return told + fails + warns;
 }
 
 /* Who asks needs no more than to be let in: root alone may change things. */

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#define TOLD_MAX 8
+
 static const struct bh_doctor_port *port_of(const struct bh_doctor_look *k, const char *devices)
 {
 	for (const char *p = devices; p && *p;) {
@@ -68,13 +70,29 @@ static bool legacy_raw(const char *path)
 	return false;
 }
 
+static bool is_same(const struct bh_nft_seen_odd *a, const struct bh_nft_seen_odd *b)
+{
+	return a->what == b->what && a->family == b->family && bh_streq(a->table, b->table) &&
+	       bh_streq(a->chain, b->chain);
+}
+
+/* fails: what is a hole, else what is to be known; many of these hide none of those. Of a chain
+ * once. How many there are. */
+static size_t tell_all(const struct bh_doctor_look *k, bool fails)
+{
+	const struct bh_nft_seen_odd *o = k->nft.odd;
+	size_t told = 0;
+	for (size_t i = 0; i < k->nft.n_odd && told < TOLD_MAX; i++)
+		if ((o[i].what == BH_NFT_FWD) == fails && (i == 0 || !is_same(&o[i - 1], &o[i])))
+			told += tell(k, &o[i]);
+	return told;
+}
+
 void bh_doctor_others(const struct bh_doctor_look *k)
 {
-	size_t others = 0, told = 0;
+	size_t others = 0, told = tell_all(k, true) + tell_all(k, false);
 	for (size_t i = 0; i < k->nft.n_tables; i++)
 		others += !bh_nft_seen_ours(k->nft.table[i].name, k->nft.table[i].family);
-	for (size_t i = 0; i < k->nft.n_odd && told < 8; i++)
-		told += tell(k, &k->nft.odd[i]);
 	if (k->nft.cut)
 		bh_finding(k->checks, "others", BH_HEALTH_SKIP, "nft list ruleset",
 			"not all rules of others were looked at: there are too many");

@@ -9,50 +9,67 @@ static const char *of(const struct bh_doctor_port *p)
 	return p->whose ? p->whose : "somebody";
 }
 
+/* What was told of, and what there was besides: many of one kind hide none of another. */
+struct told {
+	size_t fails, warns, shaped;
+};
+
 /* A device of kind ifb hands frames back to where they came from: shaping, no way around. */
-static void tell_redirect(const struct bh_doctor_look *k, const struct bh_doctor_port *p,
-	const struct bh_link_filters *f, const char *look)
+static bool is_ifb(const struct bh_link_seen *l)
 {
-	const struct bh_link_seen *to = bh_link_seen(&k->links, f->redirect);
-	if (to && bh_streq(to->kind, "ifb"))
-		bh_finding(k->checks, "programs", BH_HEALTH_OK, NULL,
-			"filters at %s, of %s, shape by %s, which hands frames back", p->name,
-			of(p), to->name);
-	else
+	return l && bh_streq(l->kind, "ifb");
+}
+
+static void tell_filters(const struct bh_doctor_look *k, const struct bh_doctor_port *p,
+	const struct bh_link_filters *f, struct told *t)
+{
+	char bh_autofree *look = bh_xasprintf(
+		"tc filter show dev %s ingress; tc filter show dev %s egress", p->name, p->name);
+	const struct bh_link_seen *to = NULL;
+	bool away = false;
+
+	for (size_t i = 0; i < f->n_to && !away; i++) {
+		to = bh_link_seen(&k->links, f->to[i]);
+		away = !is_ifb(to);
+	}
+	if (away && t->fails++ < TOLD_MAX)
 		bh_finding(k->checks, "programs", BH_HEALTH_FAIL, look,
 			"a filter (%s) at %s, of %s, sends frames on to %s: they meet no rule",
 			f->kind, p->name, of(p), to ? to->name : "another device");
+	if (f->n > f->sending && t->warns++ < TOLD_MAX)
+		bh_finding(k->checks, "programs", BH_HEALTH_WARN, look,
+			"%zu filter%s (%s) at %s, of %s, get frames first: what they send on meets "
+			"no rule",
+			f->n, f->n == 1 ? "" : "s", f->kind, p->name, of(p));
+	else if (to && !away && t->shaped++ < TOLD_MAX)
+		bh_finding(k->checks, "programs", BH_HEALTH_OK, NULL,
+			"filters at %s, of %s, shape by %s, which hands frames back", p->name,
+			of(p), to->name);
 }
 
-static bool check_port(const struct bh_doctor_look *k, const struct bh_doctor_port *p)
+static void check_port(
+	const struct bh_doctor_look *k, const struct bh_doctor_port *p, struct told *t)
 {
 	const struct bh_link_seen *l = bh_link_seen(&k->links, p->ifindex);
 	struct bh_link_filters f = {0};
-	bool clean = true;
 
-	if (!l)
-		return true; /* it just went */
-	if (l->xdp) {
+	if (l && l->xdp && t->warns++ < TOLD_MAX) {
 		char bh_autofree *look = bh_xasprintf(
 			"ip -d link show dev %s; ip link set dev %s xdp off", p->name, p->name);
 		bh_finding(k->checks, "programs", BH_HEALTH_WARN, look,
 			"an XDP program at %s, of %s, gets frames first: what it sends on meets no "
 			"rule",
 			p->name, of(p));
-		clean = false;
 	}
-	if (!l->classifies || bh_link_filters(k->d->link, p->ifindex, &f) < 0 || !f.n)
-		return clean;
-	char bh_autofree *look = bh_xasprintf(
-		"tc filter show dev %s ingress; tc filter show dev %s egress", p->name, p->name);
-	if (f.redirect)
-		tell_redirect(k, p, &f, look);
-	else
-		bh_finding(k->checks, "programs", BH_HEALTH_WARN, look,
-			"%zu filter%s (%s) at %s, of %s, get frames first: what they send on meets "
-			"no rule",
-			f.n, f.n == 1 ? "" : "s", f.kind, p->name, of(p));
-	return false;
+	if (l && l->classifies && bh_link_filters(k->d->link, p->ifindex, &f) == 0 && f.n)
+		tell_filters(k, p, &f, t);
+}
+
+static void tell_more(const struct bh_doctor_look *k, enum bh_health h, size_t n)
+{
+	if (n > TOLD_MAX)
+		bh_finding(k->checks, "programs", h, "tc filter show dev, of each veth",
+			"and as much at %zu veths more", n - TOLD_MAX);
 }
 
 static bool localnet(const char *name)
@@ -86,10 +103,12 @@ static void check_localnet(const struct bh_doctor_look *k)
 
 void bh_doctor_ports(const struct bh_doctor_look *k)
 {
-	size_t odd = 0;
-	for (size_t i = 0; i < k->ports.n && odd < TOLD_MAX; i++)
-		odd += !check_port(k, &k->ports.item[i]);
-	if (!odd)
+	struct told t = {0};
+	for (size_t i = 0; i < k->ports.n; i++)
+		check_port(k, &k->ports.item[i], &t);
+	tell_more(k, BH_HEALTH_FAIL, t.fails);
+	tell_more(k, BH_HEALTH_WARN, t.warns);
+	if (!t.fails && !t.warns && !t.shaped)
 		bh_finding(k->checks, "programs", BH_HEALTH_OK, NULL,
 			"no XDP program and no filter of tc at the %zu veth%s of workloads",
 			k->ports.n, k->ports.n == 1 ? "" : "s");

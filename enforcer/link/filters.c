@@ -53,10 +53,20 @@ static unsigned redirect(const struct nlattr *action)
 	return m.eaction == TCA_EGRESS_REDIR || m.eaction == TCA_INGRESS_REDIR ? m.ifindex : 0;
 }
 
+static void note_redirect(struct bh_link_filters *ret, unsigned to)
+{
+	for (size_t i = 0; i < ret->n_to; i++)
+		if (ret->to[i] == to)
+			return;
+	if (ret->n_to < BH_LINK_MAX_REDIRECTS)
+		ret->to[ret->n_to++] = to;
+}
+
 static void read_actions(
 	const char *kind, const struct nlattr *options, struct bh_link_filters *ret)
 {
 	const struct nlattr *list = NULL, *a;
+	bool sends = false;
 
 	for (size_t i = 0; i < BH_ARRAY_SIZE(known); i++)
 		if (bh_streq(known[i].kind, kind))
@@ -66,8 +76,10 @@ static void read_actions(
 		{
 			unsigned to = redirect(a);
 			if (to)
-				ret->redirect = to;
+				note_redirect(ret, to);
+			sends |= to != 0;
 		}
+	ret->sending += sends;
 }
 
 static void on_filter(const struct nlmsghdr *nlh, void *arg)

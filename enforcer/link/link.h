@@ -123,9 +123,12 @@ void bh_link_survey_finish(struct bh_link_survey *s);
 const struct bh_link_seen *bh_link_seen(const struct bh_link_survey *s, unsigned ifindex);
 
 /* What filters hang on one interface, both ways. */
+#define BH_LINK_MAX_REDIRECTS 16
 struct bh_link_filters {
 	size_t n;
 	char kind[32]; /* of the first: "bpf", "u32" */
-	unsigned redirect; /* ifindex to which one of them sends frames on; 0: none */
+	size_t sending; /* those of them that send frames on to another device */
+	unsigned to[BH_LINK_MAX_REDIRECTS]; /* which: ifindexes, no two alike */
+	size_t n_to; /* further ones are not remembered */
 };
 int bh_link_filters(struct bh_link *l, unsigned ifindex, struct bh_link_filters *ret);

@@ -77,21 +77,23 @@ static bool selected(const struct bh_engine *e, size_t i)
 	return bh_engine_isolated(e, i, BH_INGRESS) || bh_engine_isolated(e, i, BH_EGRESS);
 }
 
-/* Somebody believes that it is isolated, and it is not. */
-static void out_of_reach(const struct bh_engine *e, json_t *checks)
+/* meant: somebody believes that it is isolated, and it is not. */
+static void out_of_reach(const struct bh_engine *e, bool meant, json_t *checks)
 {
 	const struct bh_inventory *inv = bh_engine_inventory(e);
-	for (size_t i = 0, told = 0; i < inv->n && told < NAMED_MAX; i++) {
+	size_t n = 0;
+	for (size_t i = 0; i < inv->n; i++) {
 		const struct bh_workload *w = inv->workload[i];
-		if (!w->unenforceable)
+		if (!w->unenforceable || selected(e, i) != meant || n++ >= NAMED_MAX)
 			continue;
-		told++;
-		bool meant = selected(e, i);
 		bh_finding(checks, "reach", meant ? BH_HEALTH_FAIL : BH_HEALTH_WARN,
 			"give it a network of its own, on a bridge (not host, macvlan or ipvlan)",
 			"%s/%s can't be governed: %s%s", w->namespace, w->name, w->unenforceable,
 			meant ? "; policies select it, and do nothing" : "");
 	}
+	if (n > NAMED_MAX)
+		bh_finding(checks, "reach", meant ? BH_HEALTH_FAIL : BH_HEALTH_WARN,
+			"bulkhead ps: their column MODE", "and %zu more", n - NAMED_MAX);
 }
 
 static void workloads(struct bh_core *c, json_t *checks)
@@ -112,7 +114,8 @@ static void workloads(struct bh_core *c, json_t *checks)
 		else
 			enforced++;
 	}
-	out_of_reach(e, checks);
+	out_of_reach(e, true, checks);
+	out_of_reach(e, false, checks);
 	if (observed.n)
 		bh_finding(checks, "mode", BH_HEALTH_WARN,
 			"bulkhead learn status; bulkhead policy plan --since 7d; bulkhead mode set "

@@ -147,7 +147,16 @@ def test_other_peoples_rules(lab):
     node(lab, "nft 'add chain inet x raw { type filter hook prerouting priority -300; }; add rule inet x raw notrack'")
     wants(lab, "untracked", "warn", "chain raw of table inet x", code=0)
     lab.expect([(a, b.v4, "tcp", 80, "drop")])  # what a rule allows is not answered
-    node(lab, "nft delete table inet x")
+    for i in range(9):  # each chain once; and they hide nothing of what follows
+        node(lab, f"nft 'add chain inet x raw{i} {{ type filter hook prerouting priority -300; }}; "
+                  f"add rule inet x raw{i} ip daddr 192.0.2.77 notrack; add rule inet x raw{i} ip daddr 192.0.2.78 notrack'")
+    told = [c["seen"] for c in of(wants(lab, "untracked", "warn"), "untracked")]
+    if len(told) != 8 or len(set(told)) != 8:
+        raise Failure(f"{told}")
+    node(lab, f"nft 'add table netdev y; add chain netdev y a {{ type filter hook ingress device \"{a.host_if}\" priority 9; }}; "
+              f"add rule netdev y a ip daddr 192.0.2.77 fwd to {b.host_if}'")
+    wants(lab, "shortcuts", "fail", "chain a of table netdev y", code=1)
+    node(lab, "nft delete table netdev y; nft delete table inet x")
     lab.expect([(a, b.v4, "tcp", 80, "open")])
     node(lab, f"nft 'add table netdev x; add chain netdev x in {{ type filter hook ingress device \"up0\" priority 0; }}; "
               "add rule netdev x in fwd to up0'")
@@ -179,6 +188,13 @@ def test_programs_at_veths(lab):
     node(lab, "ip link add ifb0 type ifb")
     tc(f"filter add dev {a.host_if} ingress {u32} flowid 1:1 action mirred egress redirect dev ifb0")
     wants(lab, "programs", "ok", "shape by ifb0", code=0)
+    tc(f"filter add dev {a.host_if} egress protocol all prio 1 bpf bytecode '1,6 0 0 4294967295,' flowid 1:1")
+    wants(lab, "programs", "warn", f"2 filters (", code=0)  # one that shapes hides no other
+    tc(f"filter del dev {a.host_if} egress")
+    tc(f"filter del dev {a.host_if} ingress")
+    tc(f"filter add dev {a.host_if} ingress protocol ip prio 1 u32 match u32 0 0 action mirred egress redirect dev {b.host_if}")
+    tc(f"filter add dev {a.host_if} ingress protocol ip prio 2 u32 match u32 0 0 action mirred egress redirect dev ifb0")
+    wants(lab, "programs", "fail", f"sends frames on to {b.host_if}", code=1)
     tc(f"filter del dev {a.host_if} ingress")
     if lab.forge(a, a.v4, b, 5009):
         raise Failure("a denied datagram came through")
@@ -291,9 +307,15 @@ def test_who_is_out_of_reach(lab):
     lab.write("workloads.yaml", json.dumps(w))
     lab.start(mode="enforce", host="policy")
     wants(lab, "reach", "fail", "shop/hostly can't be governed: shares the host's network; policies select it", code=1)
-    w["workloads"][-1]["namespace"] = "other"
+    w["workloads"][-1:-1] = [{**w["workloads"][-1], "name": f"h{i}", "namespace": "another"} for i in range(9)]
     lab.write("workloads.yaml", json.dumps(w))
-    wait_for("it is another's", lambda: of(doctor(lab)[0], "reach", "warn"), 5)
+    wait_for("they are there", lambda: of(doctor(lab)[0], "reach", "warn"), 5)
+    wants(lab, "reach", "warn", "and 1 more")
+    wants(lab, "reach", "fail", "shop/hostly", code=1)  # many that are nobody's concern hide it not
+    w["workloads"][-1]["namespace"] = "other"
+    w["workloads"] = [x for x in w["workloads"] if x["namespace"] != "another"]
+    lab.write("workloads.yaml", json.dumps(w))
+    wait_for("it is another's", lambda: not of(doctor(lab)[0], "reach", "fail"), 5)
     wants(lab, "reach", "warn", "other/hostly can't be governed", code=0)
 
 
@@ -351,8 +373,20 @@ def test_files(lab):
     os.chown(lab.dir + "/state", 65534, 65534)
     wants(lab, "permissions", "fail", "belongs to uid 65534", code=1)
     os.chown(lab.dir + "/state", 0, 0)
-    os.utime(lab.dir + "/audit.jsonl", (time.time() + 3600,) * 2)
-    wants(lab, "clock", "fail", "s behind the newest record", code=1)
+    def ahead():  # until the daemon writes its next record
+        os.utime(lab.dir + "/audit.jsonl", (time.time() + 3600,) * 2)
+        checks, rc = doctor(lab)
+        return rc == 1 and [c for c in of(checks, "clock", "fail") if "s behind the newest record" in c["seen"]]
+    wait_for("the clock is behind", ahead, 5)
+    for i in range(20):  # a user's own, by intent; they hide nothing
+        lab.write(f"policies/{i}.yaml", "")
+        os.chown(lab.dir + f"/policies/{i}.yaml", 65534, 65534)
+    os.chmod(lab.dir + "/policies/all.yaml", 0o646)
+    wants(lab, "permissions", "warn", ".yaml belongs to uid 65534")
+    wants(lab, "permissions", "fail", "all.yaml has mode 646", code=1)
+    for i in range(20):
+        os.unlink(lab.dir + f"/policies/{i}.yaml")
+    os.chmod(lab.dir + "/policies/all.yaml", 0o644)
     os.rename(lab.dir + "/policies/all.yaml", lab.dir + "/elsewhere")
     os.symlink(lab.dir + "/elsewhere", lab.dir + "/policies/all.yaml")
     wants(lab, "permissions", "ok")
