@@ -70,8 +70,9 @@ bool bh_docker_labels_crowded(const struct bh_labels *l);
  * of compose: it puts the names of project and service on the images that it builds, too, and is
  * known by a label of its own that none has. Else they count as far as there is room beside the
  * container's own ones, of which more than BH_DOCKER_MAX_LABELS are a fault: leaving one out could
- * take a workload out of the policy that selects it. (An image gains nothing by labels that are
- * left out: it might as well not have had them.) 0, −E2BIG, which changes nothing.
+ * take a workload out of the policy that selects it. What is left out of an image's could be one
+ * that the container was given with the same value; its place, by compose or namespace, is not.
+ * 0, −E2BIG, which changes nothing.
  */
 int bh_docker_settle_labels(
 	struct bh_labels *l, const struct bh_labels *image, bool ignore, struct bh_fault *fault);

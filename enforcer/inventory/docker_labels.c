@@ -18,13 +18,14 @@ static bool is_composes(const struct bh_label *l)
 	return false;
 }
 
-/* By a hash of the service's configuration, which it gives containers and no image. */
+/* By what it gives containers and no image has: a hash of the service's configuration, which who
+ * knows the compose file can compute, and the id of the image, which none can hold itself. */
 static bool made_by_compose(const struct bh_labels *l, const struct bh_labels *image)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		const char *dot = strrchr(l->item[i].key, '.');
-		if (is_composes(&l->item[i]) && bh_streq(dot, ".config-hash") &&
-			!is_images(image, &l->item[i]))
+		bool its = bh_streq(dot, ".config-hash") || bh_streq(dot, ".image");
+		if (its && is_composes(&l->item[i]) && !is_images(image, &l->item[i]))
 			return true;
 	}
 	return false;
@@ -43,14 +44,25 @@ bool bh_docker_labels_crowded(const struct bh_labels *l)
 	return l->n > BH_DOCKER_MAX_LABELS || bytes > BH_DOCKER_MAX_LABEL_BYTES;
 }
 
+/* Whose it is: an image that has the value that it was given must not crowd it out. */
+static bool is_place(const struct bh_label *l)
+{
+	static const char *const key[] = {"bulkhead.io/namespace", "com.docker.compose.project",
+		"com.docker.compose.service", "io.podman.compose.project"};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(key); i++)
+		if (bh_streq(l->key, key[i]))
+			return true;
+	return false;
+}
+
 /* In the order in which they count. */
-enum rank { OWN, SELECTABLE, TEXT, RANKS };
+enum rank { OWN, PLACE, SELECTABLE, TEXT, RANKS };
 
 static enum rank rank_of(const struct bh_labels *image, bool compose, const struct bh_label *l)
 {
 	if (!is_images(image, l) || (compose && is_composes(l)))
 		return OWN;
-	return bh_label_value_check(l->value) ? TEXT : SELECTABLE;
+	return bh_label_value_check(l->value) ? TEXT : is_place(l) ? PLACE : SELECTABLE;
 }
 
 int bh_docker_settle_labels(
@@ -61,7 +73,7 @@ int bh_docker_settle_labels(
 	size_t bytes = 0;
 	if (!ignore && !bh_docker_labels_crowded(l))
 		return 0;
-	for (enum rank rank = OWN; rank < (ignore ? SELECTABLE : RANKS); rank++)
+	for (enum rank rank = OWN; rank < (ignore ? PLACE : RANKS); rank++)
 		for (size_t i = 0; i < l->n; i++) {
 			const struct bh_label *x = &l->item[i];
 			size_t size = size_of(x);

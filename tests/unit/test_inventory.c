@@ -444,22 +444,46 @@ static void test_labels_of_composed_images(void **state)
 	(void)state;
 	static const char project[] = "com.docker.compose.project";
 	static const char hash[] = "com.docker.compose.config-hash";
-	for (int made = 0; made < 3; made++) {
+	static const char of[] = "com.docker.compose.image";
+	for (int made = 0; made < 4; made++) {
 		struct bh_labels image = {0}, own = {0};
 		struct bh_fault f;
 		bh_labels_set(&image, project, "shop");
 		bh_labels_set(&image, "bulkhead.io/namespace", "shop");
-		if (made == 2) /* an image that claims it */
+		if (made >= 2) /* an image that claims it */
 			bh_labels_set(&image, hash, "ab12");
 		bh_labels_copy(&own, &image);
 		if (made)
 			bh_labels_set(&own, hash, "ab12");
+		if (made == 3) /* who knows the hash in advance does not know his own id */
+			bh_labels_set(&own, of, "sha256:" ID);
 		assert_int_equal(bh_docker_settle_labels(&own, &image, true, &f), 0);
-		assert_int_equal(bh_labels_get(&own, project) != NULL, made == 1);
+		assert_int_equal(bh_labels_get(&own, project) != NULL, made == 1 || made == 3);
 		assert_null(bh_labels_get(&own, "bulkhead.io/namespace"));
 		bh_labels_finish(&own);
 		bh_labels_finish(&image);
 	}
+}
+
+/* An image that has what its container was given, and much before it, does not move it. */
+static void test_place_is_not_crowded_out(void **state)
+{
+	(void)state;
+	static const char *const place[] = {"bulkhead.io/namespace", "com.docker.compose.project",
+		"com.docker.compose.service", "io.podman.compose.project"};
+	struct bh_labels image = {0}, own = {0};
+	struct bh_fault f;
+	set_many(&image, "a", 300);
+	set_many(&image, "bulkhead.io/a", 300);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(place); i++)
+		bh_labels_set(&image, place[i], "shop");
+	bh_labels_copy(&own, &image);
+	assert_int_equal(bh_docker_settle_labels(&own, &image, false, &f), 0);
+	assert_int_equal(own.n, BH_DOCKER_MAX_LABELS);
+	for (size_t i = 0; i < BH_ARRAY_SIZE(place); i++)
+		assert_non_null(bh_labels_get(&own, place[i]));
+	bh_labels_finish(&own);
+	bh_labels_finish(&image);
 }
 
 static void test_list(void **state)
@@ -559,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_labels_bounded),
 		cmocka_unit_test(test_labels_of_images),
 		cmocka_unit_test(test_labels_of_composed_images),
+		cmocka_unit_test(test_place_is_not_crowded_out),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_event),
 		cmocka_unit_test(test_image),
