@@ -20,7 +20,9 @@ void bh_http_close(
 	struct bh_http *h); /* cancels everything without callbacks; frees after the loop ran */
 
 #define BH_HTTP_MAX_KEPT 2
-#define BH_HTTP_MAX_SIEVED (256u << 20)
+/* An image of tens of megabytes, some containers of it, and an engine's list of all has hundreds:
+ * it costs no memory, and the time of a request is bounded. */
+#define BH_HTTP_MAX_SIEVED (2048u << 20)
 
 struct bh_http_opts {
 	const char *url;

@@ -149,7 +149,7 @@ static void answer(struct conn *c)
 	if (c->stream)
 		bh_buf_str(&b, "Transfer-Encoding: chunked\r\n\r\n");
 	else if (r->kind == FAKE_HUGE)
-		bh_buf_str(&b, "Content-Length: 1073741824\r\n\r\n");
+		bh_buf_str(&b, "Content-Length: 4294967296\r\n\r\n");
 	else
 		bh_buf_printf(&b, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
 	send_text(c, b.s, b.len, false, r->kind == FAKE_HUGE || r->kind == FAKE_HUGE_CHUNKED);

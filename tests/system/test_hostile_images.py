@@ -64,6 +64,21 @@ def test_texts_of_megabytes(lab, engine):
 
 
 @with_engine
+def test_a_list_of_hundreds_of_megabytes(lab, engine):
+    """Some containers of such an image, and the list of all is longer than anybody would expect: who is there when the
+    daemon starts is known all the same."""
+    big = {"app": "evil", "a": "x" * (40 << 20)}
+    engine.run(range(1, 8), lambda n: big)
+    engine.run([8])
+    lab.start()
+    known(lab, [f"c{n}" for n in range(1, 9)])
+    if lab.status()["problems"]:
+        raise Failure(lab.cli("status"))
+    if memory(lab, "VmHWM") > 150:
+        raise Failure(f"it took {memory(lab, 'VmHWM')} MiB")
+
+
+@with_engine
 def test_labels_without_end(lab, engine):
     """An image has more labels than a workload may have, and some that are none: its container's own ones count."""
     target = lab.container("target")
