@@ -431,9 +431,9 @@ static void look_at_queue(void *arg)
 	char line[256] = "";
 	unsigned num, port, waiting;
 
-	if (o->calls == sent_calls)
+	int calls = o->calls;
+	if (calls == sent_calls)
 		return; /* nothing new was decided */
-	sent_calls = o->calls;
 	FILE *f = fopen("/proc/thread-self/net/netfilter/nfnetlink_queue", "r");
 	while (f && fgets(line, sizeof(line), f))
 		if (sscanf(line, "%u %u %u", &num, &port, &waiting) == 3 && num == plain.num)
@@ -442,6 +442,7 @@ static void look_at_queue(void *arg)
 		fclose(f);
 	else
 		waiting_when_sent = -1000;
+	sent_calls = calls; /* last: the next packet is sent upon it */
 }
 
 static void test_tells_after_the_verdict(void **state)
