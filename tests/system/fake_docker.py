@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.events(engine)
         if lie == "huge":
             self.send_response(200)
-            self.send_header("Content-Length", str(1 << 30))
+            self.send_header("Content-Length", str(4 << 30))
             self.end_headers()
             for _ in range(1 << 10):
                 self.wfile.write(b"[" * (1 << 20))
