@@ -360,7 +360,8 @@ void bh_core_crowding_init(struct bh_core *c)
 	bh_census_thread_init(&c->crowding.thread, c->loop, on_counted, c);
 }
 
-/* The rules stay, and with them who is held back, until the next run has counted. */
+/* The rules stay, and with them who is held back, until the first commit of the next run, which has
+ * yet to count. */
 void bh_core_crowding_stop(struct bh_core *c)
 {
 	struct bh_census got;

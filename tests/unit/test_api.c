@@ -371,8 +371,8 @@ static int ask_dear(int n)
 	return answered;
 }
 
-/* Twenty answers that take 50 ms each, and pauses, are under way: root's five go between. */
-static void test_root_does_not_wait_for_readers(void **state BH_UNUSED)
+/* In a process of nobody's, which exits with how many were answered. */
+static pid_t readers(int n)
 {
 	if (getuid() != 0)
 		skip();
@@ -380,7 +380,14 @@ static void test_root_does_not_wait_for_readers(void **state BH_UNUSED)
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0)
-		_exit(setuid(65534) < 0 ? 99 : ask_dear(20));
+		_exit(setuid(65534) < 0 ? 99 : ask_dear(n));
+	return pid;
+}
+
+/* Twenty answers that take 50 ms each, and pauses, are under way: root's five go between. */
+static void test_root_does_not_wait_for_readers(void **state BH_UNUSED)
+{
+	pid_t pid = readers(20);
 	usleep(200000);
 	for (int i = 0; i < 5; i++)
 		expect("GET", "/v1/status", NULL, 200, "node-1");
@@ -393,13 +400,7 @@ static void test_root_does_not_wait_for_readers(void **state BH_UNUSED)
 /* Who has no time left to wait is hung up on, and leaves nothing behind. */
 static void test_readers_wait_for_so_long(void **state BH_UNUSED)
 {
-	if (getuid() != 0)
-		skip();
-	assert_int_equal(chmod(path, 0666), 0);
-	fflush(NULL);
-	pid_t pid = fork();
-	if (pid == 0)
-		_exit(setuid(65534) < 0 ? 99 : ask_dear(48));
+	pid_t pid = readers(48);
 	int status;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_in_range(WEXITSTATUS(status), 1, 47); /* 4 s are 40 turns at most */
