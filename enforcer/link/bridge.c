@@ -17,19 +17,6 @@
 
 #define NO_LL_LEARN (1u << BR_BOOLOPT_NO_LL_LEARN)
 
-static const struct nlattr *find(const struct nlattr *nest, uint16_t type)
-{
-	const struct nlattr *attr;
-
-	if (nest)
-		mnl_attr_for_each_nested(attr, nest)
-		{
-			if (mnl_attr_get_type(attr) == type)
-				return attr;
-		}
-	return NULL;
-}
-
 /* What `type` of its `part` says; NULL: nothing. */
 static const struct nlattr *find_info(const struct nlmsghdr *nlh, uint16_t part, uint16_t type)
 {
@@ -42,7 +29,7 @@ static const struct nlattr *find_info(const struct nlmsghdr *nlh, uint16_t part,
 		if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
 			info = attr;
 	}
-	return find(find(info, part), type);
+	return bh_link_nested(bh_link_nested(info, part), type);
 }
 
 struct answer {

@@ -21,19 +21,6 @@ static const struct {
 	{"fw", TCA_FW_ACT},
 };
 
-static const struct nlattr *of_nest(const struct nlattr *nest, uint16_t type)
-{
-	const struct nlattr *a;
-
-	if (nest)
-		mnl_attr_for_each_nested(a, nest)
-		{
-			if (mnl_attr_get_type(a) == type)
-				return a;
-		}
-	return NULL;
-}
-
 static const char *text(const struct nlattr *a)
 {
 	return a && mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(a) : NULL;
@@ -44,9 +31,10 @@ static unsigned redirect(const struct nlattr *action)
 {
 	struct tc_mirred m;
 
-	if (!bh_streq(text(of_nest(action, TCA_ACT_KIND)), "mirred"))
+	if (!bh_streq(text(bh_link_nested(action, TCA_ACT_KIND)), "mirred"))
 		return 0;
-	const struct nlattr *parms = of_nest(of_nest(action, TCA_ACT_OPTIONS), TCA_MIRRED_PARMS);
+	const struct nlattr *parms =
+		bh_link_nested(bh_link_nested(action, TCA_ACT_OPTIONS), TCA_MIRRED_PARMS);
 	if (!parms || mnl_attr_get_payload_len(parms) < sizeof(m))
 		return 0;
 	memcpy(&m, mnl_attr_get_payload(parms), sizeof(m));
@@ -70,7 +58,7 @@ static void read_actions(
 
 	for (size_t i = 0; i < BH_ARRAY_SIZE(known); i++)
 		if (bh_streq(known[i].kind, kind))
-			list = of_nest(options, known[i].actions);
+			list = bh_link_nested(options, known[i].actions);
 	if (list)
 		mnl_attr_for_each_nested(a, list)
 		{
@@ -99,7 +87,8 @@ static void on_filter(const struct nlmsghdr *nlh, void *arg)
 			options = a;
 	}
 	/* The head of a priority's list, and u32's tables, are none. */
-	if (!kind || !options || (bh_streq(kind, "u32") && of_nest(options, TCA_U32_DIVISOR)))
+	if (!kind || !options ||
+		(bh_streq(kind, "u32") && bh_link_nested(options, TCA_U32_DIVISOR)))
 		return;
 	if (f->n++ == 0)
 		snprintf(f->kind, sizeof(f->kind), "%s", kind);

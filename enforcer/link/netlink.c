@@ -246,3 +246,16 @@ void bh_addr_infos_finish(struct bh_addr_infos *i)
 	free(i->item);
 	*i = (struct bh_addr_infos){};
 }
+
+const struct nlattr *bh_link_nested(const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	if (nest)
+		mnl_attr_for_each_nested(attr, nest)
+		{
+			if (mnl_attr_get_type(attr) == type)
+				return attr;
+		}
+	return NULL;
+}

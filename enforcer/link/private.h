@@ -76,6 +76,8 @@ typedef void (*bh_link_message_fn)(const struct nlmsghdr *nlh, void *arg);
  * changed while it was read (what fn got is then unusable), −errno.
  */
 int bh_link_request(struct bh_link *l, struct nlmsghdr *nlh, bh_link_message_fn fn, void *arg);
+/* The attribute of that type within one that may be NULL; NULL: none. */
+const struct nlattr *bh_link_nested(const struct nlattr *nest, uint16_t type);
 
 /* The id that our namespace has for the one at fd, BH_NSID_NONE if it has none. 0 or −errno. */
 int bh_link_get_nsid(struct bh_link *l, int fd, int32_t *ret);
