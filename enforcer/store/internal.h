@@ -85,6 +85,13 @@ enum bh_store_stmt {
 	BH_STMT_MAX
 };
 
+/* The copy of what was decided by command. */
+struct bh_keep {
+	bool attached;
+	int error; /* 0, or why it has not all of it (−errno): tried again if it is attached */
+	bool had, taken; /* there was one at the start; it was the later one, and was taken over */
+};
+
 struct bh_store {
 	sqlite3 *db;
 	char *message; /* of the last failure; owned */
@@ -92,7 +99,7 @@ struct bh_store {
 	bool fault; /* something failed since the last one began */
 	bool in_transaction;
 	bool decided; /* the running transaction changes what keep.c keeps */
-	int kept; /* 0, or why there is no copy of that (−errno) */
+	struct bh_keep keep;
 	bool restored; /* from it, at the start */
 	int failed; /* −errno: the running transaction was rolled back; commit reports it */
 	uint64_t changes; /* put into the running transaction */
@@ -105,20 +112,21 @@ struct bh_store {
 };
 
 /* schema.c: opens DIR/bulkhead.db, checks it, brings its schema up to date. 0, 1 (a damaged one was
- * set aside, or there was one and it, or the end of it, is gone) or −errno. *ret_kept: 0, or why
- * there is no copy. */
-int bh_store_open_database(const char *dir, sqlite3 **ret, int *ret_kept, bool *ret_restored);
+ * set aside, or there was one and it, or the end of it, is gone) or −errno. */
+int bh_store_open_database(
+	const char *dir, sqlite3 **ret, struct bh_keep *ret_keep, bool *ret_restored);
 int bh_store_check(sqlite3 *db, const char *sql); /* a quick_check: an SQLite result code */
 /* Makes what is not there, with its mode; what is no file of its own is refused: −ELOOP, −EINVAL.
  */
 int bh_store_make_file(const char *path);
 
 /* keep.c: attaches the copy of what was decided by command, and takes it over where it is the later
- * one
- * (*ret_taken), or makes it again. *ret_had: there was one. Without room or rights for it −errno,
- * and it is not attached. Both stay as they were then. */
-int bh_store_keep_open(sqlite3 *db, const char *dir, bool *ret_taken, bool *ret_had);
-int bh_store_keep_save(sqlite3 *db); /* in the running transaction: an SQLite result code */
+ * one, or makes it again. −errno: it is the later one, and the disk does not let it be taken over;
+ * both are as they were. */
+int bh_store_keep_open(sqlite3 *db, const char *dir, struct bh_keep *ret);
+/* In the running transaction: it decides. An SQLite result code. */
+int bh_store_keep_count(sqlite3 *db);
+int bh_store_keep_save(sqlite3 *db); /* outside of one: makes the copy again; −errno */
 
 /* store.c */
 int bh_store_errno(sqlite3 *db, int rc); /* −errno of an SQLite result code */

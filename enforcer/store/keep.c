@@ -3,8 +3,9 @@
  * What people decided by command, a second time: modes and quarantines, in DIR/bulkhead.keep. The
  * database is large and written all the time; when it is damaged or gone, what was learned and
  * recorded can be collected again, but a node in mode enforce must not come up in another mode, nor
- * let a quarantined workload out. The copy is attached, and changes in the transaction that changes
- * the original.
+ * let a quarantined workload out. The copy is attached, and written when the database's transaction
+ * is on disk, in one of its own: SQLite commits files one by one where one has a write-ahead log,
+ * so that of a transaction over both one half could stay, although whoever asked was refused.
  */
 #include "store/internal.h"
 
@@ -40,13 +41,13 @@ static int attach_anyhow(sqlite3 *db, const char *path)
 	return unlink(path) < 0 ? -errno : attach(db, path);
 }
 
-/* All or nothing of a transaction. */
+/* All or nothing of a transaction: an SQLite result code. */
 static int run_whole(sqlite3 *db, const char *sql)
 {
 	int rc = run(db, sql);
 	if (rc != SQLITE_OK && !sqlite3_get_autocommit(db))
 		run(db, "ROLLBACK");
-	return bh_store_errno(db, rc);
+	return rc;
 }
 
 /* One number; −1: there is no such table, or the disk says no. */
@@ -72,43 +73,55 @@ static int compare(sqlite3 *db, bool *ret_had)
 	return copy > own ? 1 : copy < own ? -1 : 0;
 }
 
-int bh_store_keep_open(sqlite3 *db, const char *dir, bool *ret_taken, bool *ret_had)
+static int take(sqlite3 *db)
 {
-	char bh_autofree *path = bh_xasprintf("%s/bulkhead.keep", dir);
-	int r = attach_anyhow(db, path);
-	int which = r < 0 ? 0 : compare(db, ret_had);
-
-	/* One of another version may have other columns: that is as if there were none. */
-	if (r == 0 && which > 0) {
-		*ret_taken =
-			run_whole(db, "BEGIN IMMEDIATE;"
-				      "DELETE FROM main.mode; DELETE FROM main.quarantine;"
-				      "INSERT INTO main.mode SELECT * FROM keep.mode;"
-				      "INSERT INTO main.quarantine SELECT * FROM keep.quarantine;"
-				      "INSERT OR REPLACE INTO main.value SELECT * FROM keep.value;"
-				      "COMMIT;") == 0;
-		*ret_had = *ret_taken;
-	}
-	if (r == 0 && (which < 0 || !*ret_had))
-		r = run_whole(db, "BEGIN IMMEDIATE; DROP TABLE IF EXISTS keep.mode;"
-				  "DROP TABLE IF EXISTS keep.quarantine;"
-				  "DROP TABLE IF EXISTS keep.value;"
-				  "CREATE TABLE keep.mode AS SELECT * FROM main.mode;"
-				  "CREATE TABLE keep.quarantine AS SELECT * FROM main.quarantine;"
-				  "CREATE TABLE keep.value AS SELECT * FROM main.value"
-				  " WHERE name = 'decision';"
-				  "COMMIT;");
-	if (r < 0)
-		run(db, "DETACH keep");
-	return r;
+	return run_whole(db, "BEGIN IMMEDIATE;"
+			     "DELETE FROM main.mode; DELETE FROM main.quarantine;"
+			     "INSERT INTO main.mode SELECT * FROM keep.mode;"
+			     "INSERT INTO main.quarantine SELECT * FROM keep.quarantine;"
+			     "INSERT OR REPLACE INTO main.value SELECT * FROM keep.value;"
+			     "COMMIT;");
 }
 
 int bh_store_keep_save(sqlite3 *db)
 {
+	int rc = run_whole(db, "BEGIN; DROP TABLE IF EXISTS keep.mode;"
+			       "DROP TABLE IF EXISTS keep.quarantine;"
+			       "DROP TABLE IF EXISTS keep.value;"
+			       "CREATE TABLE keep.mode AS SELECT * FROM main.mode;"
+			       "CREATE TABLE keep.quarantine AS SELECT * FROM main.quarantine;"
+			       "CREATE TABLE keep.value AS SELECT * FROM main.value"
+			       " WHERE name = 'decision';"
+			       "COMMIT;");
+	return bh_store_errno(db, rc);
+}
+
+int bh_store_keep_count(sqlite3 *db)
+{
 	return run(db, "INSERT OR REPLACE INTO main.value (name, value) SELECT 'decision', 1 +"
-		       " (SELECT coalesce(max(value), 0) FROM main.value WHERE name = 'decision');"
-		       "DELETE FROM keep.mode; DELETE FROM keep.quarantine; DELETE FROM keep.value;"
-		       "INSERT INTO keep.mode SELECT * FROM main.mode;"
-		       "INSERT INTO keep.quarantine SELECT * FROM main.quarantine;"
-		       "INSERT INTO keep.value SELECT * FROM main.value WHERE name = 'decision';");
+		       " (SELECT coalesce(max(value), 0) FROM main.value WHERE name = 'decision')");
+}
+
+int bh_store_keep_open(sqlite3 *db, const char *dir, struct bh_keep *ret)
+{
+	char bh_autofree *path = bh_xasprintf("%s/bulkhead.keep", dir);
+	struct bh_keep k = {.error = attach_anyhow(db, path)};
+	int which = k.error < 0 ? 0 : compare(db, &k.had);
+
+	k.attached = k.error == 0;
+	if (which > 0) {
+		int rc = take(db);
+		/* One of another version may have other columns: that is as if there were none. But
+		 * where the disk is the matter, what was decided must be forgotten for no reason.
+		 */
+		if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_ERROR)
+			return bh_store_errno(db, rc);
+		k.had = k.taken = rc == SQLITE_OK;
+	}
+	if (k.attached && (which < 0 || !k.had))
+		k.error = bh_store_keep_save(db);
+	if (!k.attached)
+		run(db, "DETACH keep");
+	*ret = k;
+	return 0;
 }

@@ -314,16 +314,20 @@ static int open_or_replace(const char *path, sqlite3 **ret)
 	return r < 0 ? r : 1;
 }
 
-int bh_store_open_database(const char *dir, sqlite3 **ret, int *ret_kept, bool *ret_restored)
+int bh_store_open_database(
+	const char *dir, sqlite3 **ret, struct bh_keep *ret_keep, bool *ret_restored)
 {
 	char bh_autofree *path = bh_xasprintf("%s/bulkhead.db", dir);
-	bool taken = false, had = false;
+	sqlite3 *db = NULL;
 	int r = make_directory(dir);
 	if (r == 0)
-		r = open_or_replace(path, ret);
-	if (r < 0)
-		return r;
-	*ret_kept = bh_store_keep_open(*ret, dir, &taken, &had);
-	*ret_restored = taken || (r == 1 && had);
-	return r == 1 || taken;
+		r = open_or_replace(path, &db);
+	int e = r < 0 ? r : bh_store_keep_open(db, dir, ret_keep);
+	if (e < 0) {
+		sqlite3_close(db);
+		return e;
+	}
+	*ret = db;
+	*ret_restored = ret_keep->taken || (r == 1 && ret_keep->had);
+	return r == 1 || ret_keep->taken;
 }

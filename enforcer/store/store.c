@@ -142,7 +142,7 @@ int bh_store_fail(struct bh_store *s, int rc)
 		if (!sqlite3_get_autocommit(s->db))
 			sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 		lost = s->changes;
-		s->in_transaction = false;
+		s->in_transaction = s->decided = false;
 		s->changes = 0;
 		s->failed = err;
 		s->losses++;
@@ -256,6 +256,13 @@ int bh_store_begin(struct bh_store *s)
 	return r;
 }
 
+/* What was decided is on disk, and stands: whether its copy can be written does not change that. */
+static void copy_decisions(struct bh_store *s, bool decided)
+{
+	if (s->keep.attached && (decided || s->keep.error < 0))
+		s->keep.error = bh_store_keep_save(s->db);
+}
+
 int bh_store_commit(struct bh_store *s)
 {
 	sqlite3_stmt *st;
@@ -264,10 +271,13 @@ int bh_store_commit(struct bh_store *s)
 		s->failed = 0; /* reported; the message of the failure still stands */
 		return r;
 	}
-	if (!s->in_transaction)
+	if (!s->in_transaction) {
+		copy_decisions(s, false);
 		return 0;
-	if (s->decided && s->kept == 0) {
-		int rc = bh_store_keep_save(s->db);
+	}
+	bool decided = s->decided;
+	if (decided) {
+		int rc = bh_store_keep_count(s->db);
 		r = rc == SQLITE_OK ? 0 : bh_store_fail(s, rc);
 	}
 	if (r == 0)
@@ -279,6 +289,7 @@ int bh_store_commit(struct bh_store *s)
 		s->in_transaction = s->decided = false;
 		s->changes = 0;
 		s->unwell = s->fault;
+		copy_decisions(s, decided);
 	}
 	return r; /* −EBUSY leaves the transaction open: a later commit tries again */
 }
@@ -336,7 +347,7 @@ bool bh_store_has_changes(const struct bh_store *s)
 
 int bh_store_kept(const struct bh_store *s)
 {
-	return s->kept;
+	return s->keep.error;
 }
 
 bool bh_store_restored(const struct bh_store *s)
@@ -347,13 +358,14 @@ bool bh_store_restored(const struct bh_store *s)
 int bh_store_open(const char *dir, struct bh_store **ret)
 {
 	sqlite3 *db;
+	struct bh_keep keep = {0};
 	bool restored = false;
-	int kept, r = bh_store_open_database(dir, &db, &kept, &restored);
+	int r = bh_store_open_database(dir, &db, &keep, &restored);
 	if (r < 0)
 		return r;
 	struct bh_store *s = bh_xcalloc(1, sizeof(*s));
 	s->db = db;
-	s->kept = kept;
+	s->keep = keep;
 	s->restored = restored;
 	start_sequence(s, r == 1);
 	count_rows(s);

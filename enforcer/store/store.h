@@ -22,7 +22,9 @@
 struct bh_store;
 int bh_store_open(const char *dir, struct bh_store **ret);
 bool bh_store_restored(const struct bh_store *s); /* modes and quarantines, from the copy */
-int bh_store_kept(const struct bh_store *s); /* 0, or −errno: why there is no copy of them */
+/* 0, or −errno: why what was decided last has no copy. Commits try again, but for one that could
+ * not even be opened. */
+int bh_store_kept(const struct bh_store *s);
 void bh_store_close(struct bh_store *s); /* commits; NULL is fine */
 const char *bh_store_message(const struct bh_store *s);
 /* The same until something was committed again; then, and before any failure, NULL. Borrowed until

@@ -104,8 +104,8 @@ static void other_problems(struct bh_core *c, json_t *list)
 						    : "are forgotten: set them again");
 	if (bh_store_kept(c->store) < 0)
 		problem(list,
-			"%s/bulkhead.keep: %s; modes and quarantines have no second copy until the "
-			"next start",
+			"%s/bulkhead.keep: %s; modes and quarantines that were set last have no "
+			"second copy",
 			c->conf->state, strerror(-bh_store_kept(c->store)));
 	if (c->config_error)
 		problem(list, "the configuration file is not what is in force: %s",

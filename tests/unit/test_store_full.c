@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "lib/store_dir.h"
@@ -173,12 +174,141 @@ static void test_lost_transaction_is_reported(void **state BH_UNUSED)
 	assert_int_equal(in_child(sticky_failure), 0);
 }
 
+/* --- what is decided by command, and its copy --- */
+
+static void fill_up(size_t leave)
+{
+	static const char page[4096] = "";
+	char bh_autofree *ballast = path_of("ballast");
+	int fd = open(ballast, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	struct stat st;
+
+	while (write(fd, page, sizeof(page)) == sizeof(page))
+		;
+	if (fstat(fd, &st) < 0 || st.st_size < (off_t)leave ||
+		ftruncate(fd, st.st_size - (off_t)leave) < 0)
+		_exit(99);
+	close(fd);
+}
+
+static void find_mode(const struct bh_mode_row *m, void *arg)
+{
+	*(int64_t *)arg = m->set_at;
+}
+
+static int64_t decided(struct bh_store *s)
+{
+	int64_t at = -1;
+	bh_store_load_modes(s, find_mode, &at);
+	return at;
+}
+
+/* Decides with so little room, and dies. Exit status: 1 = it was refused. */
+static int decide_and_die(int64_t which, size_t leave)
+{
+	pid_t pid = fork();
+	int status;
+	if (pid == 0) {
+		const struct bh_mode_row m = {.scope = (char *)"", .set_at = which};
+		struct bh_store *s;
+		if (bh_store_open(dir, &s) != 0)
+			_exit(2);
+		fill_up(leave);
+		int r = bh_store_put_mode(s, &m);
+		int c = bh_store_commit(s);
+		_exit(r < 0 || c < 0);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+}
+
+/* However much room there is: what was refused is not in force later, nor is what was said undone.
+ */
+static int decide_with_every_room(void)
+{
+	char bh_autofree *ballast = path_of("ballast");
+	int64_t is = -1;
+	int refused = 0;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("bh-test", dir, "tmpfs", 0, "size=1m") < 0)
+		return 77;
+	for (int64_t i = 0; i < 48; i++) {
+		struct bh_store *s;
+		int r = decide_and_die(i, (size_t)(i / 2) * 4096);
+		if (r > 1)
+			return 10 + r;
+		is = r == 0 ? i : is;
+		refused += r;
+		for (int full = 1; full >= 0;
+			full--) { /* nor is there any need of room to see it */
+			if (!full)
+				unlink(ballast);
+			if (bh_store_open(dir, &s) != 0)
+				return full ? 1 : 2;
+			if (decided(s) != is)
+				return 3;
+			if (!full && (bh_store_commit(s) != 0 || bh_store_kept(s) != 0))
+				return 4;
+			bh_store_close(s);
+		}
+	}
+	return refused > 0 && refused < 48 ? 0 : 5;
+}
+
+static void test_refused_is_refused(void **state BH_UNUSED)
+{
+	int r = in_child(decide_with_every_room);
+	if (r == 77)
+		skip();
+	assert_int_equal(r, 0);
+}
+
+/* The database is gone, and the disk is full: that is no reason to forget. */
+static int nothing_is_forgotten(void)
+{
+	char bh_autofree *db = path_of("bulkhead.db"), bh_autofree *ballast = path_of("ballast");
+	struct bh_store *s;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("bh-test", dir, "tmpfs", 0, "size=1m") < 0)
+		return 77;
+	for (size_t leave = 50; leave < 90; leave++) { /* pages; a new database takes some 60 */
+		if (bh_store_open(dir, &s) < 0 || (leave > 50 && decided(s) != 42))
+			return 1;
+		const struct bh_mode_row m = {.scope = (char *)"", .set_at = 42};
+		if (bh_store_put_mode(s, &m) < 0 || bh_store_commit(s) < 0)
+			return 2;
+		bh_store_close(s);
+		unlink(db);
+		fill_up(leave * 4096);
+		if (bh_store_open(dir, &s) >= 0) {
+			if (decided(s) != 42)
+				return 3;
+			bh_store_close(s);
+		}
+		unlink(ballast);
+		if (leave % 2)
+			unlink(db);
+	}
+	return 0;
+}
+
+static void test_nothing_is_forgotten(void **state BH_UNUSED)
+{
+	int r = in_child(nothing_is_forgotten);
+	if (r == 77)
+		skip();
+	assert_int_equal(r, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_full_disk),
 		TEST(test_file_size_limit),
 		TEST(test_lost_transaction_is_reported),
+		TEST(test_refused_is_refused),
+		TEST(test_nothing_is_forgotten),
 	};
 	return cmocka_run_group_tests_name("store_full", tests, NULL, NULL);
 }
