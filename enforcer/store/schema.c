@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #define SET_ASIDE_MAX 9 /* the last one is replaced, so that a bad disk is not filled with them */
 
@@ -217,9 +218,21 @@ static int migrate(sqlite3 *db)
 	return rc == SQLITE_ERROR ? -EUCLEAN : bh_store_errno(db, rc);
 }
 
-static int prepare_database(sqlite3 *db)
+/* SQLite makes room for the index of its write-ahead log, which is shared memory in a file, by
+ * writing one byte of each 4 KiB. Where blocks are smaller (ext4 of less than 512 MiB) the others
+ * stay holes, and on a full disk whoever touches one is killed by SIGBUS. */
+static bool has_small_blocks(const char *path)
+{
+	struct statfs fs;
+	return statfs(path, &fs) == 0 && fs.f_bsize < 4096;
+}
+
+static int prepare_database(sqlite3 *db, const char *path)
 {
 	sqlite3_busy_timeout(db, 500); /* a person's sqlite3 shell, or a backup */
+	/* Then the index is in memory of our own, and others have to wait until we are gone. */
+	if (has_small_blocks(path))
+		sqlite3_exec(db, "PRAGMA main.locking_mode=EXCLUSIVE", NULL, NULL, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_create_function(db, "bh_addr_key", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL,
@@ -258,7 +271,7 @@ static int open_once(const char *path, sqlite3 **ret)
 		return r;
 	int rc = sqlite3_open_v2(path, &db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-	r = rc == SQLITE_OK ? prepare_database(db) : bh_store_errno(db, rc);
+	r = rc == SQLITE_OK ? prepare_database(db, path) : bh_store_errno(db, rc);
 	if (r < 0) {
 		sqlite3_close(db);
 		return r;
