@@ -33,7 +33,7 @@ int bh_file_read(const char *path, size_t max, char **ret, size_t *ret_len)
 	return 0;
 }
 
-static int sync_dir_of(const char *path)
+int bh_file_sync_directory(const char *path)
 {
 	char bh_autofree *copy = bh_xstrdup(path);
 	int bh_autoclose fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -54,23 +54,36 @@ static int write_all(int fd, const char *text, size_t len)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-int bh_file_write_atomic(const char *path, const char *text, size_t len, unsigned mode)
+/* The leading dot keeps it out of every reader of the directory, ours included. */
+char *bh_file_spare(const char *path)
 {
 	char bh_autofree *copy = bh_xstrdup(path), bh_autofree *copy2 = bh_xstrdup(path);
-	/* The leading dot keeps it out of every reader of the directory, ours included. */
-	char bh_autofree *tmp = bh_xasprintf("%s/.%s.tmp", dirname(copy), basename(copy2));
+	return bh_xasprintf("%s/.%s.tmp", dirname(copy), basename(copy2));
+}
+
+int bh_file_write_spare(const char *path, const char *text, size_t len, unsigned mode)
+{
+	char bh_autofree *spare = bh_file_spare(path);
+	unlink(spare); /* what an earlier run left may be more than a file */
 	int bh_autoclose fd =
-		open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+		open(spare, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;
 	int r = write_all(fd, text, len);
-	if (r == 0 && rename(tmp, path) < 0)
+	if (r < 0)
+		unlink(spare);
+	return r;
+}
+
+int bh_file_write_atomic(const char *path, const char *text, size_t len, unsigned mode)
+{
+	char bh_autofree *spare = bh_file_spare(path);
+	int r = bh_file_write_spare(path, text, len, mode);
+	if (r == 0 && rename(spare, path) < 0) {
 		r = -errno;
-	if (r < 0) {
-		unlink(tmp);
-		return r;
+		unlink(spare);
 	}
-	return sync_dir_of(path);
+	return r < 0 ? r : bh_file_sync_directory(path);
 }
 
 int bh_file_mkdirs(const char *path, unsigned mode)

@@ -61,6 +61,8 @@ struct bh_core {
 	uint64_t generation; /* the version in force */
 	uint64_t version_undo; /* a version that is still to be forgotten; 0 = none */
 	bool version_undoing; /* the store still knows of a change that failed */
+	bool version_writing; /* the files of what is in force are not all written: see versions.h
+			       */
 	struct bh_confirm confirm;
 	char sha256[65];
 	struct bh_mode_override *override;

@@ -20,6 +20,7 @@
 #include "policies/file_set.h"
 #include "policies/nobody.h"
 #include "policies/policies.h"
+#include "policies/versions.h"
 
 struct plan {
 	struct bh_edits edits;
@@ -50,6 +51,10 @@ static bool read_directory(struct bh_core *c, struct plan *p, struct bh_answer *
 	char bh_autofree *where = NULL;
 	struct bh_diags bh_autodiags d = {0};
 	struct bh_policy_parse_opts opts = bh_core_parse_opts(c);
+	if (bh_core_version_unfinished(c, &where)) {
+		*ret_error = bh_answer_error(507, NULL, "%s; nothing was changed", where);
+		return false;
+	}
 	int r = bh_file_set_read(c->conf->policies, &p->files, &where);
 	if (r == -ENOENT) {
 		r = bh_file_mkdirs(c->conf->policies, 0755);

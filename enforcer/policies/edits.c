@@ -4,12 +4,21 @@
 #include "policies/edits.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 
 #include "core/files.h"
+
+static void drop_spare(const struct bh_edit *e)
+{
+	char bh_autofree *spare = bh_file_spare(e->path);
+	unlink(spare);
+}
 
 void bh_edits_finish(struct bh_edits *e)
 {
 	for (size_t i = 0; i < e->n; i++) {
+		drop_spare(&e->edit[i]);
 		free(e->edit[i].path);
 		free(e->edit[i].text);
 		free(e->edit[i].before);
@@ -89,31 +98,76 @@ void bh_edits_between(struct bh_edits *e, struct bh_file_set *dir, const struct 
 	}
 }
 
-static int write_edit(const struct bh_edit *e, bool undo)
+int bh_edits_prepare(struct bh_edits *e, const char **ret_path)
 {
-	const char *text = undo ? e->before : e->text;
-	if (undo ? !e->existed : !text)
-		return unlink(e->path) < 0 && errno != ENOENT ? -errno : 0;
-	return bh_file_write_atomic(e->path, text, undo ? e->before_len : e->len, 0644);
+	for (size_t i = 0; i < e->n; i++) {
+		const struct bh_edit *x = &e->edit[i];
+		int r = x->text ? bh_file_write_spare(x->path, x->text, x->len, 0644) : 0;
+		if (r < 0) {
+			*ret_path = x->path;
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int exchange(const char *spare, const char *path, enum bh_edit_done *ret)
+{
+	if (renameat2(AT_FDCWD, spare, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+		*ret = BH_EDIT_EXCHANGED;
+		return 0;
+	}
+	if (errno != ENOENT && errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	*ret = errno == ENOENT ? BH_EDIT_MADE : BH_EDIT_REPLACED;
+	return rename(spare, path) < 0 ? -errno : 0;
+}
+
+static int carry_out(struct bh_edit *e)
+{
+	char bh_autofree *spare = bh_file_spare(e->path);
+	enum bh_edit_done done = e->text ? BH_EDIT_MADE : BH_EDIT_REMOVED;
+	int r = 0;
+
+	if (e->text && e->existed)
+		r = exchange(spare, e->path, &done);
+	else if (rename(e->text ? spare : e->path, e->text ? e->path : spare) < 0)
+		r = errno == ENOENT && !e->text ? 0 : -errno;
+	if (r == 0)
+		e->done = done;
+	return r;
+}
+
+static void undo(struct bh_edit *e)
+{
+	char bh_autofree *spare = bh_file_spare(e->path);
+	if (e->done == BH_EDIT_EXCHANGED)
+		renameat2(AT_FDCWD, spare, AT_FDCWD, e->path, RENAME_EXCHANGE);
+	else if (e->done == BH_EDIT_REMOVED)
+		rename(spare, e->path);
+	else if (e->done == BH_EDIT_MADE)
+		unlink(e->path);
+	else if (e->done == BH_EDIT_REPLACED)
+		bh_file_write_atomic(e->path, e->before, e->before_len, 0644);
+	e->done = BH_EDIT_NOT;
 }
 
 void bh_edits_undo(struct bh_edits *e)
 {
 	for (size_t i = e->n; i-- > 0;)
-		if (e->edit[i].done)
-			write_edit(&e->edit[i], true);
+		undo(&e->edit[i]);
 }
 
-int bh_edits_write(struct bh_edits *e, const char **ret_path)
+int bh_edits_carry_out(struct bh_edits *e, const char **ret_path)
 {
-	for (size_t i = 0; i < e->n; i++) {
-		int r = write_edit(&e->edit[i], false);
-		if (r < 0) {
-			bh_edits_undo(e);
-			*ret_path = e->edit[i].path;
-			return r;
-		}
-		e->edit[i].done = true;
+	int r = 0;
+	for (size_t i = 0; i < e->n && r == 0; i++) {
+		*ret_path = e->edit[i].path;
+		r = carry_out(&e->edit[i]);
 	}
-	return 0;
+	if (r == 0 && e->n > 0)
+		r = bh_file_sync_directory(e->edit[0].path);
+	if (r < 0)
+		bh_edits_undo(e);
+	return r;
 }

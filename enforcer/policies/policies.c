@@ -126,9 +126,15 @@ static enum bh_install prepare(struct bh_core *c, const struct bh_policy_set *se
 	const struct bh_policy_change *change, bool same, char **ret_why)
 {
 	const char *path;
-	int r = same && is_recorded(c, files)
-			? 0
-			: bh_core_version_record(c, set, files, edits, change, same);
+	/* What takes room comes before the record: once that is on disk, what it says gets done,
+	 * now or at the next start. */
+	int r = edits ? bh_edits_prepare(edits, &path) : 0;
+	if (r < 0) {
+		*ret_why = bh_xasprintf("%s: %s", path, strerror(-r));
+		return BH_INSTALL_FILES;
+	}
+	if (!same || !is_recorded(c, files))
+		r = bh_core_version_record(c, set, files, edits, change, same);
 	/* Nothing changes for the worse if only the places of what is in force are not on record.
 	 */
 	if (r < 0 && !(same && !edits)) {
@@ -136,7 +142,7 @@ static enum bh_install prepare(struct bh_core *c, const struct bh_policy_set *se
 			"%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
 		return BH_INSTALL_STORE;
 	}
-	r = edits ? bh_edits_write(edits, &path) : 0;
+	r = edits ? bh_edits_carry_out(edits, &path) : 0;
 	if (r < 0) {
 		bh_core_version_forget(c, same);
 		*ret_why = bh_xasprintf("%s: %s", path, strerror(-r));
@@ -241,6 +247,14 @@ int bh_core_policies_load(struct bh_core *c, const char *cause)
 	char bh_autofree *where = NULL;
 
 	c->policies_retry = false;
+	if (bh_core_version_unfinished(c, &where)) {
+		c->policies_retry = true;
+		refused(c, cause,
+			bh_xasprintf("%s; that version is in force, and it is tried again", where));
+		if (!c->policies)
+			install_last_good(c);
+		return -EAGAIN;
+	}
 	int r = bh_file_set_read(c->conf->policies, &files, &where);
 	if (r == -ENOENT && !c->policies) {
 		/* No directory yet: no policies, unless there were some before. */

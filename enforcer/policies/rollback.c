@@ -89,8 +89,12 @@ static bool check_directory(struct bh_core *c, struct rollback *r, struct bh_ans
 {
 	char bh_autofree *where = NULL;
 	struct bh_file_set known = {0};
-	int e = bh_file_set_read(c->conf->policies, &r->dir, &where);
 
+	if (bh_core_version_unfinished(c, &where)) {
+		*ret_error = bh_answer_error(507, NULL, "%s; nothing was changed", where);
+		return false;
+	}
+	int e = bh_file_set_read(c->conf->policies, &r->dir, &where);
 	if (e == -ENOENT)
 		e = bh_file_mkdirs(c->conf->policies, 0755);
 	if (e < 0) {

@@ -13,6 +13,7 @@
 #include "answer/clock.h"
 #include "answer/digest.h"
 #include "core/core.h"
+#include "core/files.h"
 #include "core/state.h"
 #include "policies/confirm.h"
 #include "policies/edits.h"
@@ -113,7 +114,7 @@ static int written(struct bh_core *c, int r)
 		r = done;
 	if (r == 0) {
 		c->version_undo = 0;
-		c->version_undoing = false;
+		c->version_undoing = c->version_writing = false;
 	}
 	return r;
 }
@@ -163,6 +164,7 @@ void bh_core_version_forget(struct bh_core *c, bool same)
 
 void bh_core_version_settled(struct bh_core *c)
 {
+	c->version_writing = false;
 	bh_store_put_u64(c->store, WRITING, 0);
 	bh_store_commit(c->store); /* if it can't now, a later one will */
 }
@@ -175,14 +177,22 @@ void bh_core_versions_tick(struct bh_core *c)
 		bh_core_policies_load(c, "directory changed");
 }
 
+static void drop_spares(const struct bh_file_set *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		char bh_autofree *spare = bh_file_spare(s->src[i].file);
+		unlink(spare);
+	}
+}
+
 /* The daemon died while it wrote the files of the version that it had recorded: the rest of them is
  * written. What else is in the directory may be somebody's and stays, where that can be told. */
-static void finish_writing(struct bh_core *c)
+static int finish_writing(struct bh_core *c, char **ret_why)
 {
 	struct bh_file_set dir = {0}, from = {0}, to = {0};
 	struct bh_edits e = {0};
 	char bh_autofree *where = NULL;
-	const char *path;
+	const char *path = c->conf->policies;
 	uint64_t all = 0;
 
 	bh_store_get_u64(c->store, WRITING_ALL, &all);
@@ -196,28 +206,45 @@ static void finish_writing(struct bh_core *c)
 			bh_edits_restore(&e, &dir, &to);
 		else
 			bh_edits_between(&e, &dir, &from, &to);
-		r = bh_edits_write(&e, &path);
+		r = bh_edits_prepare(&e, &path);
 	}
 	if (r == 0)
+		r = bh_edits_carry_out(&e, &path);
+	if (r == 0) {
+		drop_spares(&from);
+		drop_spares(&to);
 		bh_core_version_settled(c);
+	} else {
+		*ret_why = bh_xasprintf("not all files of version %llu could be written: %s: %s",
+			(unsigned long long)c->generation, path, strerror(-r));
+	}
 	bh_edits_finish(&e);
 	bh_file_set_finish(&dir);
 	bh_file_set_finish(&from);
 	bh_file_set_finish(&to);
+	return r;
+}
+
+bool bh_core_version_unfinished(struct bh_core *c, char **ret_why)
+{
+	return c->version_writing && finish_writing(c, ret_why) < 0;
 }
 
 void bh_core_versions_load(struct bh_core *c)
 {
 	struct bh_version v = {0};
 	uint64_t writing = 0;
+	char bh_autofree *why = NULL;
 	bh_store_get_u64(c->store, "policy_generation", &c->generation);
 	if (bh_store_get_version(c->store, c->generation, &v) == 0)
 		snprintf(c->sha256, sizeof(c->sha256), "%s", v.sha256);
 	bh_version_finish(&v);
 	bh_core_confirm_load(c);
 	if (bh_store_get_u64(c->store, WRITING, &writing) == 0 && writing &&
-		writing == c->generation)
-		finish_writing(c);
+		writing == c->generation) {
+		c->version_writing = true;
+		bh_core_version_unfinished(c, &why); /* told when the directory is to be read */
+	}
 }
 
 /* --- what commands see of it --- */

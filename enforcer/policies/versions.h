@@ -18,5 +18,9 @@ int bh_core_version_record(struct bh_core *c, const struct bh_policy_set *set,
 /* Takes back what bh_core_version_record wrote; goes on trying once a second if it can't. */
 void bh_core_version_forget(struct bh_core *c, bool same);
 void bh_core_version_settled(struct bh_core *c); /* the files are all written */
+/* The daemon died while it wrote the files of what is in force, and the rest of them can't be
+ * written now either (*ret_why, owned): what is in the directory is a mixture that nobody asked
+ * for. */
+bool bh_core_version_unfinished(struct bh_core *c, char **ret_why);
 void bh_core_versions_load(struct bh_core *c); /* at the start, before the directory is read */
 void bh_core_versions_tick(struct bh_core *c);
