@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Starting: what the last run left is put in order, and reported, before the first record. */
 #include <sys/stat.h>
+#include <time.h>
 
 #include "audit/private.h"
 
@@ -52,6 +53,20 @@ static int begin_file(struct bh_audit_commit *c, const struct bh_audit_found *f)
 	return bh_audit_seal_sign(&c->seal, c->turn.sequence - c->n_pending, 0, now);
 }
 
+/* When the file's first record was made, for its age; else `otherwise`. */
+static int64_t begun_at(int fd, int64_t otherwise)
+{
+	char text[64] = "";
+	struct tm tm = {0};
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0 ||
+		sscanf(text, "{\"@timestamp\":\"%d-%d-%dT%d:%d:%d", &tm.tm_year, &tm.tm_mon,
+			&tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
+		return otherwise;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	return (int64_t)timegm(&tm) * 1000000;
+}
+
 int bh_audit_commit_recover(struct bh_audit_commit *c, const struct bh_audit_found *f)
 {
 	struct bh_audit_recovery r = {0};
@@ -64,7 +79,7 @@ int bh_audit_commit_recover(struct bh_audit_commit *c, const struct bh_audit_fou
 		c->log.size = fstat(c->log.fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 		c->turn.sequence = r.sequence;
 		c->ended = f->fresh ? 0 : f->last.time;
-		c->turn.file_since = f->fresh ? bh_audit_now() : f->last.time;
+		c->turn.file_since = begun_at(c->log.fd, f->fresh ? bh_audit_now() : f->last.time);
 		if (c->log.size == 0)
 			e = begin_file(c, f);
 	}

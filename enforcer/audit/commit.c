@@ -142,7 +142,7 @@ static int look_after(struct bh_audit_commit *c)
 
 	if (bh_audit_turn_is_due(&c->turn, now))
 		return turn_file(c, false, "the log goes on in a new file");
-	if (c->opts->key_s && now - c->seal.key.made >= (int64_t)c->opts->key_s * 1000000)
+	if (bh_audit_is_old(c->seal.key.made, c->opts->key_s, now))
 		return change_key(c);
 	return 0;
 }

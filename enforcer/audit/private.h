@@ -97,6 +97,7 @@ struct bh_audit_turn {
 char *bh_audit_turn_name(const struct bh_audit_turn *t); /* of the file, once rotated; owned */
 /* What the first record of a new file says of the one before, `name`; NULL: not known. */
 json_t *bh_audit_turn_previous(const struct bh_audit_turn *t, const char *name);
+bool bh_audit_is_old(int64_t since, uint64_t age_s, int64_t now); /* age_s 0: never */
 bool bh_audit_turn_is_due(const struct bh_audit_turn *t, int64_t now);
 /* Each: everything is written and signed. *ret_details for the first record of the new file. */
 int bh_audit_turn_rotate(struct bh_audit_turn *t, int64_t now, json_t **ret_details);

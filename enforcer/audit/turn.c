@@ -15,12 +15,20 @@
 #define NUMBER_DIGITS 12
 #define ROTATED_MAX 4096
 
+/* What is of the future is as old as it is far: a clock that was years ahead for a minute must not
+ * keep a file, or a key, for years. */
+bool bh_audit_is_old(int64_t since, uint64_t age_s, int64_t now)
+{
+	int64_t age = now > since ? now - since : since - now;
+	return age_s && age >= (int64_t)age_s * 1000000;
+}
+
 bool bh_audit_turn_is_due(const struct bh_audit_turn *t, int64_t now)
 {
 	if (t->log->size == 0)
 		return false;
 	return (t->opts->rotate_size && t->log->size >= t->opts->rotate_size) ||
-	       (t->opts->rotate_s && now - t->file_since >= (int64_t)t->opts->rotate_s * 1000000);
+	       bh_audit_is_old(t->file_since, t->opts->rotate_s, now);
 }
 
 static json_t *hex(const uint8_t *p, size_t n)
