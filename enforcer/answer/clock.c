@@ -11,6 +11,13 @@ int64_t bh_clock_now(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+int64_t bh_clock_steady(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 + 1;
+}
+
 void bh_clock_text(int64_t us, char buf[static 32])
 {
 	time_t s = us / 1000000;

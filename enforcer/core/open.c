@@ -54,6 +54,7 @@ void bh_core_identify(struct bh_core *c)
 	c->machine_id = read_line("/etc/machine-id");
 	c->boot_id = read_line("/proc/sys/kernel/random/boot_id");
 	c->started = c->queues_ticked = c->pulse.ticked = bh_clock_now();
+	c->pulse.started = bh_clock_steady();
 }
 
 int bh_core_take_state(struct bh_core *c, char **why)
@@ -138,6 +139,7 @@ int bh_core_open_records(struct bh_core *c, char **why)
 	if ((r = bh_core_names_start(c)) < 0)
 		return fail(
 			why, r, "%s/bulkhead.db: %s", c->conf->state, bh_store_message(c->store));
+	bh_core_clock_load(c);
 	bh_core_versions_load(c);
 	bh_core_modes_load(c);
 	if ((r = bh_core_history_load(c)) < 0)

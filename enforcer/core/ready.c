@@ -18,7 +18,7 @@ void bh_core_ready(struct bh_core *c)
  * nothing new is enforced yet. */
 void bh_core_ready_tick(struct bh_core *c)
 {
-	if (c->told || bh_clock_now() - c->started < PATIENCE_US)
+	if (c->told || bh_clock_steady() - c->pulse.started < PATIENCE_US)
 		return;
 	c->told = true;
 	bh_notify("READY=1\nSTATUS=waiting for a source of workloads; the rules of the run before "

@@ -147,7 +147,7 @@ void bh_core_sources_settings(struct bh_core *c)
 bool bh_core_sources_enough(const struct bh_core *c)
 {
 	return c->ready || bh_inventory_mgr_synced(c->inventory) ||
-	       (!c->earlier && bh_clock_now() - c->started >= PATIENCE_US);
+	       (!c->earlier && bh_clock_steady() - c->pulse.started >= PATIENCE_US);
 }
 
 void bh_core_sources_tick(struct bh_core *c)

@@ -110,7 +110,7 @@ void bh_core_stop(struct bh_core *c)
 			NULL,
 			json_pack("{s:s, s:I}", "cause",
 				c->failed ? "the audit log can't be written" : "asked to", "uptime",
-				(json_int_t)((bh_clock_now() - c->started) / 1000000)));
+				(json_int_t)((bh_clock_steady() - c->pulse.started) / 1000000)));
 }
 
 void bh_core_free(struct bh_core *c)

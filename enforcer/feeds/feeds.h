@@ -189,6 +189,7 @@ void bh_feeds_configure(struct bh_feeds *f, const struct bh_feed_conf *conf, siz
  * anyway, unless the feed is configured otherwise. */
 void bh_feeds_set_protected(struct bh_feeds *f, const struct bh_ranges *protect);
 bool bh_feeds_protects(const struct bh_feeds *f, const struct bh_addr *a);
+void bh_feeds_clock_set(struct bh_feeds *f); /* indicators may have expired by it */
 /* What a source offered is not in force yet. */
 bool bh_feeds_loading(const struct bh_feeds *f);
 /* The same, or a copy for the next start is being written. */

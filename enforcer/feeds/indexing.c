@@ -146,6 +146,11 @@ static void watch_expiry(struct bh_feeds *m)
 			0);
 }
 
+void bh_feeds_clock_set(struct bh_feeds *m)
+{
+	watch_expiry(m);
+}
+
 /* Takes j. */
 static void job_take(struct bh_feeds *m, struct bh_index_job *j)
 {

@@ -110,7 +110,7 @@ static void walk(void *arg)
 	struct bh_ct_found *found = NULL;
 	struct bh_ct *ct = NULL;
 
-	s->began = bh_clock_now();
+	s->began = bh_clock_steady();
 	int r = bh_ct_open(&ct);
 	if (r == 0)
 		r = bh_ct_find_until(ct, on_flow, t, &s->part, &s->seen, &found);
@@ -119,7 +119,7 @@ static void walk(void *arg)
 		r = delete (found);
 	bh_ct_found_free(found);
 	s->err = r < 0 ? r : 0;
-	s->took = bh_clock_now() - s->began;
+	s->took = bh_clock_steady() - s->began;
 	uv_async_send(&t->done);
 }
 

@@ -25,7 +25,7 @@ struct bh_census {
 	size_t seen; /* all of the table */
 	size_t cut; /* deleted, as the quotas said */
 	bool part; /* it ended early: of what is there only so much was counted */
-	int64_t began, took; /* µs since the epoch, µs */
+	int64_t began, took; /* µs since the boot, µs */
 	int err; /* −errno: none of it is known */
 };
 

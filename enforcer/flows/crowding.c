@@ -153,7 +153,7 @@ static void count_in(struct bh_core *c)
 	const struct bh_census *s = &x->last;
 	uint32_t share = bh_core_crowding_share(c);
 
-	if (!s->snap || bh_clock_now() - s->began > STALE_US + s->took)
+	if (!s->snap || bh_clock_steady() - s->began > STALE_US + s->took)
 		return;
 	const struct bh_inventory *inv = bh_engine_inventory(s->snap->engine);
 	for (size_t i = 0; i < inv->n; i++) {
@@ -246,7 +246,7 @@ static bool count_is_due(const struct bh_core *c, const struct bh_ct_fill *f, in
 	if (!is_on(c) ? !bh_crowding_at_least(f, 9, 10) && x->level != BH_CROWDING_CUT
 		      : !bh_crowding_at_least(f, 1, 2) && !held)
 		return false;
-	if (x->last.began < x->risen_at || age < 0)
+	if (x->last.began < x->risen_at)
 		return true;
 	if (x->level == BH_CROWDING_CUT && may_cut(c))
 		return true; /* nobody has room until it is done */
@@ -289,7 +289,7 @@ static void count(struct bh_core *c, const struct bh_ct_fill *f)
 	if (bh_census_begin(&x->thread, c->snap, &t))
 		x->entries = f->entries;
 	else
-		x->last.began = bh_clock_now(); /* another time */
+		x->last.began = bh_clock_steady(); /* another time */
 }
 
 static void on_counted(uv_async_t *a)
@@ -328,7 +328,7 @@ static void on_timer(uv_timer_t *t)
 void bh_core_crowding_look(struct bh_core *c, const struct bh_ct_fill *f, bool dropping)
 {
 	struct bh_crowding *x = &c->crowding;
-	int64_t now = bh_clock_now();
+	int64_t now = bh_clock_steady();
 
 	if (dropping)
 		x->dropped_at = now;

@@ -37,17 +37,17 @@ struct bh_crowding {
 	size_t n, cap;
 	struct bh_emit_crowding in_force; /* as the kernel was told; owned with its texts */
 	struct bh_census last; /* of the last walk; without a snapshot: there is none */
-	int64_t risen_at; /* the level: what was counted before is not enough; µs */
+	int64_t risen_at; /* the level: what was counted before is not enough; µs since the boot */
 	bool fresh; /* nobody has looked at it yet */
 	uint32_t entries; /* in the table, when that was begun */
 	struct bh_census_thread thread;
 	uv_timer_t timer; /* looks more often than the tick */
 	uint32_t ticked; /* entries when the tick looked */
-	int64_t dropped_at; /* when the kernel dropped for want of room; µs, 0: never */
+	int64_t dropped_at; /* when the kernel dropped for want of room; likewise, 0: never */
 	uint64_t counted; /* of the kernel's counter, told already */
 	uint64_t untold; /* packets and flows that no record has yet */
 	uint64_t uncut;
-	int64_t told_at;
+	int64_t told_at; /* likewise */
 	uint64_t packets, cut, times; /* since the start: dropped, ended; who was held back */
 };
 

@@ -46,7 +46,7 @@ static json_t *details(struct bh_core *c, const struct bh_crowder *w)
 
 	json_object_set_new(o, "first", bh_clock_json(w->since));
 	x->untold = x->uncut = 0;
-	x->told_at = bh_clock_now();
+	x->told_at = bh_clock_steady();
 	return o;
 }
 
@@ -79,9 +79,7 @@ void bh_core_crowding_ended(struct bh_core *c, const struct bh_crowder *w)
 void bh_core_crowding_goes_on(struct bh_core *c)
 {
 	struct bh_crowding *x = &c->crowding;
-	int64_t now = bh_clock_now();
-
-	if (x->n == 0 || !x->who[0].told || (now - x->told_at < REPORT_US && now >= x->told_at))
+	if (x->n == 0 || !x->who[0].told || bh_clock_steady() - x->told_at < REPORT_US)
 		return;
 	bh_core_crowding_count(c);
 	tell(c, &x->who[0], "new flows of workloads are held back still");

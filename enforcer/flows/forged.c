@@ -18,7 +18,7 @@ struct bh_forged {
 	const char *set; /* static */
 	struct bh_value value[3];
 	uint64_t packets, told_packets;
-	int64_t seen, told; /* µs since the epoch; 0: never */
+	int64_t seen, told; /* by the steady clock; 0: never */
 };
 
 struct source {
@@ -124,8 +124,8 @@ static void tell(struct bh_core *c, int64_t now)
 	size_t kept = 0, reports = 0;
 	for (size_t i = 0; i < f->n; i++) {
 		struct bh_forged *x = &f->item[i];
-		bool due = x->packets != x->told_packets &&
-			   (now - x->told >= REPORT_US || now < x->told);
+		bool due =
+			x->packets != x->told_packets && (!x->told || now - x->told >= REPORT_US);
 		if (due && reports++ < REPORTS_PER_READ)
 			report(c, x, now);
 		if (x->packets != x->told_packets || now - x->seen < 10 * REPORT_US)
@@ -136,7 +136,7 @@ static void tell(struct bh_core *c, int64_t now)
 
 void bh_core_forged_tick(struct bh_core *c)
 {
-	int64_t now = bh_clock_now();
+	int64_t now = bh_clock_steady();
 	if (!c->snap || !c->installed || c->forged.ticks++ % READ_EVERY)
 		return;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(sources); i++) {

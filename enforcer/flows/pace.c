@@ -23,7 +23,8 @@ struct bh_paced {
 	struct bh_addr addr;
 	uint64_t packets; /* of the kernel's counter, taken already */
 	uint64_t untold;
-	int64_t seen, told; /* µs since the epoch; 0: never */
+	int64_t when; /* it was seen last: µs since the epoch */
+	int64_t seen, told; /* by the steady clock; 0: never */
 };
 
 static struct bh_paced *find(struct bh_pace *p, const struct bh_addr *a)
@@ -65,6 +66,7 @@ static void on_source(const struct bh_nft_elem *el, void *arg)
 		return;
 	s->untold += more;
 	s->seen = r->now;
+	s->when = bh_clock_now();
 	p->packets += more;
 }
 
@@ -78,8 +80,8 @@ static void note_row(struct bh_core *c, const struct bh_paced *s, int owner, boo
 
 	bh_core_end_name(inv, owner, &s->addr, &src);
 	struct bh_flow_row row = {
-		.first_seen = s->seen,
-		.last_seen = s->seen,
+		.first_seen = s->when,
+		.last_seen = s->when,
 		.src = bh_buf_take(&src),
 		.dst = bh_xstrdup("(many)"),
 		.src_addr = bh_xstrdup(bh_addr_format(&s->addr, text)),
@@ -133,7 +135,7 @@ static void tell(struct bh_core *c, int64_t now, bool all)
 
 	for (size_t i = 0; i < p->n; i++) {
 		struct bh_paced *s = &p->source[i];
-		bool due = s->untold && (all || now - s->told >= REPORT_US || now < s->told);
+		bool due = s->untold && (all || !s->told || now - s->told >= REPORT_US);
 		if (due && reports++ < REPORTS_PER_READ) {
 			report(c, s);
 		} else if (due) {
@@ -147,7 +149,8 @@ static void tell(struct bh_core *c, int64_t now, bool all)
 			p->source[kept++] = *s;
 	}
 	p->n = kept;
-	report_rest(c, rest, packets, p->crowded && (all || now - p->crowded_told >= REPORT_US));
+	report_rest(c, rest, packets,
+		p->crowded && (all || !p->crowded_told || now - p->crowded_told >= REPORT_US));
 	if (p->crowded)
 		p->crowded_told = now;
 	p->crowded = false;
@@ -162,7 +165,7 @@ static uint64_t pause_after(uint64_t took_ms)
 
 static void read_and_tell(struct bh_core *c, bool all)
 {
-	int64_t now = bh_clock_now();
+	int64_t now = bh_clock_steady();
 	if (!c->snap || !c->installed || !c->conf->pace_rate)
 		return;
 	for (int v6 = 0; v6 < 2; v6++) {
@@ -192,7 +195,7 @@ static void on_timer(uv_timer_t *t)
 json_t *bh_core_pace_json(const struct bh_core *c)
 {
 	size_t n = 0;
-	int64_t now = bh_clock_now();
+	int64_t now = bh_clock_steady();
 	for (size_t i = 0; i < c->pace.n; i++)
 		n += now - c->pace.source[i].seen < REPORT_US;
 	return json_pack("{s:i, s:i, s:I, s:I}", "rate", (int)c->conf->pace_rate, "burst",

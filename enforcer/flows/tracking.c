@@ -41,7 +41,7 @@ void bh_core_tracking_counted(struct bh_core *c, const struct bh_census *s)
 	}
 }
 
-static void report(struct bh_core *c, int64_t now)
+static void report(struct bh_core *c)
 {
 	struct bh_tracking *t = &c->tracking;
 	json_t *o = json_pack("{s:I, s:I, s:I, s:s?, s:I}", "count", (json_int_t)t->untold,
@@ -53,7 +53,7 @@ static void report(struct bh_core *c, int64_t now)
 		"tracking had no room",
 		NULL, o);
 	t->untold = 0;
-	t->told_at = now;
+	t->told_at = bh_clock_steady();
 }
 
 /* The kernel counts others too, such as the second SYN of a connection whose first waited for the
@@ -61,7 +61,6 @@ static void report(struct bh_core *c, int64_t now)
 void bh_core_tracking_look(struct bh_core *c)
 {
 	struct bh_tracking *t = &c->tracking;
-	int64_t now = bh_clock_now();
 	struct bh_ct_fill f;
 
 	if (bh_ct_fill(c->ct, &f) < 0)
@@ -74,31 +73,33 @@ void bh_core_tracking_look(struct bh_core *c)
 	t->kernel = f.dropped;
 	t->dropped += more;
 	t->untold += more;
-	if (more > 0)
-		t->dropped_at = now;
+	if (more > 0) {
+		t->dropped_at = bh_clock_now();
+		t->dropped_steady = bh_clock_steady();
+	}
 	bh_core_crowding_look(c, &f, more > 0);
 }
 
-static bool due(int64_t since, int64_t every, int64_t now)
+/* since: by the steady clock; 0: never */
+static bool due(int64_t since, int64_t every)
 {
-	return since == 0 || now - since >= every || now < since;
+	return since == 0 || bh_clock_steady() - since >= every;
 }
 
 void bh_core_tracking_tick(struct bh_core *c)
 {
 	struct bh_tracking *t = &c->tracking;
-	int64_t now = bh_clock_now();
 
 	bh_core_tracking_look(c);
 	bh_core_crowding_tick(c);
-	if (t->untold > 0 && due(t->told_at, REPORT_US, now))
-		report(c, now);
+	if (t->untold > 0 && due(t->told_at, REPORT_US))
+		report(c);
 }
 
 void bh_core_tracking_stop(struct bh_core *c)
 {
 	if (c->tracking.untold > 0)
-		report(c, bh_clock_now());
+		report(c);
 }
 
 void bh_core_tracking_finish(struct bh_core *c)
@@ -125,7 +126,7 @@ static void add_problem(const struct bh_tracking *t, const char *what, json_t *p
 json_t *bh_core_tracking_json(const struct bh_core *c, json_t *problems)
 {
 	const struct bh_tracking *t = &c->tracking;
-	bool lately = t->dropped_at != 0 && !due(t->dropped_at, RECENT_US, bh_clock_now());
+	bool lately = t->dropped_at != 0 && !due(t->dropped_steady, RECENT_US);
 
 	if (!t->known)
 		return json_null();

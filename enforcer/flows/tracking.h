@@ -19,7 +19,8 @@ struct bh_tracking {
 	uint64_t kernel; /* its counter of drops when it was read last */
 	uint64_t dropped; /* packets, for want of room, since the daemon's start */
 	uint64_t untold; /* of these */
-	int64_t dropped_at, told_at; /* µs since the epoch; 0: never */
+	int64_t dropped_at; /* µs since the epoch; 0: never */
+	int64_t dropped_steady, told_at; /* µs since the boot; 0: never */
 	char *who; /* the workload that most flows are of: "shop/web"; owned; NULL: none, not known
 		    */
 	size_t whose; /* flows of it, when they were counted */

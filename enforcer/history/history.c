@@ -23,7 +23,7 @@ static void stop(struct bh_history *h, struct bh_history_entry *e, int64_t now)
 	for (size_t i = 0; i < e->n_addrs; i++)
 		if (!e->addr[i].until)
 			e->addr[i].until = e->stopped;
-	e->ended = now;
+	e->ended = bh_clock_steady();
 	h->n_gone++;
 	bh_history_dirty(h, e);
 }

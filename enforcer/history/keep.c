@@ -105,8 +105,9 @@ void bh_core_history_save(struct bh_core *c)
 }
 
 /* Ended ones of which nothing more can come, once they are on disk. */
-static void forget_ended(struct bh_core *c, int64_t now)
+static void forget_ended(struct bh_core *c)
 {
+	int64_t now = bh_clock_steady();
 	struct bh_history *h = &c->history;
 	void **value = bh_idmap_values(&h->by_id);
 	size_t n = h->by_id.n;
@@ -148,7 +149,7 @@ void bh_core_history_tick(struct bh_core *c)
 	int64_t now = bh_clock_now();
 	bh_core_history_save(c);
 	if (c->history.n_gone && c->history.ticks++ % 10 == 0)
-		forget_ended(c, now);
+		forget_ended(c);
 	bh_store_trim_stays(
 		c->store, now - (int64_t)c->conf->history_keep_s * 1000000, c->conf->history_max);
 	tell_alive(c, now);

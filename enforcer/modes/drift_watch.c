@@ -114,7 +114,7 @@ void bh_core_drift_event(struct bh_core *c, const struct bh_event *e)
 	if (e->kind != BH_EVENT_DECISION || e->decision.reason != BH_REASON_UNMATCHED ||
 		!c->conf->drift_peers)
 		return;
-	size_t n = note_peer(source_of(get_watch(c), src->id), &e->flow.dst, e->when,
+	size_t n = note_peer(source_of(get_watch(c), src->id), &e->flow.dst, bh_clock_steady(),
 		(int64_t)c->conf->drift_within_s * 1000000);
 	if (n >= c->conf->drift_peers)
 		make_due(c->drift, src->id,
@@ -145,7 +145,7 @@ static const char *held_back(struct bh_drift_watch *w, const char *id, int64_t n
 static void cut_off(struct bh_core *c, struct bh_drift_watch *w, const struct bh_drift_due *due)
 {
 	struct bh_core_actor daemon = {.uid = geteuid(), .gid = getegid(), .pid = getpid()};
-	int64_t now = bh_clock_now();
+	int64_t now = bh_clock_steady();
 	const char *not = held_back(w, due->id, now);
 	struct bh_answer a = {0};
 	if (!not ) {

@@ -16,7 +16,7 @@ struct bh_event;
 struct bh_drift_source {
 	char *id; /* of the workload */
 	struct bh_addr peer[BH_DRIFT_PEERS]; /* that denied it, the newest last */
-	int64_t at[BH_DRIFT_PEERS]; /* µs */
+	int64_t at[BH_DRIFT_PEERS]; /* µs since the boot */
 	size_t n;
 	int64_t last;
 };
@@ -25,7 +25,7 @@ struct bh_drift_due {
 };
 struct bh_drift_done {
 	char *id;
-	int64_t at; /* µs */
+	int64_t at; /* µs since the boot */
 };
 struct bh_drift_watch {
 	struct bh_drift_source source[BH_DRIFT_SOURCES];

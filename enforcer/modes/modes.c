@@ -5,8 +5,9 @@
  * set last), then one set for the workload's namespace, then the file's `modes` in order, then one
  * set for the node, then the file's `mode`.
  *
- * A mode that was set for a time ends by the loop's clock, so that setting the wall clock back does
- * not make it longer; what is on disk is a wall-clock time, so that it ends while no daemon runs.
+ * A mode that was set for a time ends by the loop's clock, so that setting the wall clock does not
+ * change how long it is; what is on disk is a wall-clock time, so that it ends while no daemon
+ * runs, and is moved with that clock (core/pulse.h).
  */
 #include "modes/modes.h"
 
@@ -43,8 +44,8 @@ static uint64_t end_of(const struct bh_core *c, const struct bh_mode_row *r)
 	int64_t left = r->until - bh_clock_now(), whole = r->until - r->set_at;
 	if (!r->until)
 		return 0;
-	if (left > whole)
-		left = whole; /* the clock was set back meanwhile */
+	if (whole > 0 && left > whole)
+		left = whole; /* the clock was set back before this boot */
 	return uv_now(c->loop) + (left > 0 ? (uint64_t)left / 1000 : 0) + 1;
 }
 
@@ -98,6 +99,15 @@ static void end_one(struct bh_core *c, struct bh_mode_override *o)
 		json_pack("{s:s, s:s, s:s?, s:s}", "scope", *scope ? scope : "node", "from",
 			bh_mode_name(was.mode), "to", was.has_back ? bh_mode_name(was.back) : NULL,
 			"cause", "deadline"));
+}
+
+void bh_core_modes_shift(struct bh_core *c, int64_t step)
+{
+	for (size_t i = 0; i < c->n_overrides; i++) {
+		struct bh_mode_row *r = &c->override[i].row;
+		r->set_at += step;
+		r->until += r->until ? step : 0;
+	}
 }
 
 void bh_core_modes_tick(struct bh_core *c)

@@ -18,6 +18,7 @@ struct bh_mode_override {
 };
 
 void bh_core_modes_load(struct bh_core *c);
+void bh_core_modes_shift(struct bh_core *c, int64_t step); /* the clock was set by so many µs */
 void bh_core_modes_tick(struct bh_core *c); /* those whose time is over */
 void bh_core_modes_finish(struct bh_core *c);
 /* The one with this scope, or NULL. */

@@ -192,6 +192,15 @@ static json_t *change_json(const struct bh_core *c, const struct wanted *w, cons
 	return o;
 }
 
+/* Later than all that are set: the last one set wins, also if the clock is behind since a boot. */
+static int64_t latest(const struct bh_core *c, int64_t now)
+{
+	for (size_t i = 0; i < c->n_overrides; i++)
+		if (c->override[i].row.set_at >= now)
+			now = c->override[i].row.set_at + 1;
+	return now;
+}
+
 struct bh_answer bh_core_mode_set(
 	struct bh_core *c, const json_t *body, const struct bh_core_actor *who)
 {
@@ -206,14 +215,15 @@ struct bh_answer bh_core_mode_set(
 		return bh_answer_error(409, NULL,
 			"%d modes are set already: remove some with `bulkhead mode clear`",
 			OVERRIDES_MAX);
+	int64_t now = bh_clock_now();
 	struct bh_mode_row row = {
 		.scope = scope,
 		.mode = w.mode,
-		.set_at = bh_clock_now(),
+		.set_at = latest(c, now),
 		.uid = who->uid,
 	};
 	if (w.seconds) {
-		row.until = row.set_at + w.seconds * 1000000;
+		row.until = now + w.seconds * 1000000;
 		set_back(before, &row);
 	}
 	const char *from = before        ? bh_mode_name(before->row.mode)

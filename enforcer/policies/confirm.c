@@ -60,6 +60,13 @@ void bh_core_confirm_load(struct bh_core *c)
 	};
 }
 
+void bh_core_confirm_shift(struct bh_core *c, int64_t step)
+{
+	uint64_t deadline = stored(c, "confirm_deadline");
+	if (deadline)
+		bh_store_put_u64(c->store, "confirm_deadline", deadline + (uint64_t)step);
+}
+
 bool bh_core_confirm_pending(const struct bh_core *c, struct bh_answer *ret_error)
 {
 	char by[32];

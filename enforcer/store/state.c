@@ -34,6 +34,20 @@ int bh_store_drop_mode(struct bh_store *s, const char *scope)
 	return bh_store_run(s, st);
 }
 
+int bh_store_shift_modes(struct bh_store *s, int64_t by)
+{
+	sqlite3_stmt *st;
+	int r = bh_store_change(s, BH_STMT_SHIFT_MODES,
+		"UPDATE mode SET set_at = set_at + ?1,"
+		" until = CASE WHEN until > 0 THEN until + ?1 ELSE 0 END",
+		&st);
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(st, 1, by);
+	s->decided = true;
+	return bh_store_run(s, st);
+}
+
 static bool read_mode(sqlite3_stmt *st, struct bh_mode_row *m)
 {
 	const char *mode = (const char *)sqlite3_column_text(st, 1);

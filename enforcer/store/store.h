@@ -203,6 +203,7 @@ struct bh_mode_row {
 	enum bh_mode back;
 };
 int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m); /* replaces */
+int bh_store_shift_modes(struct bh_store *s, int64_t by); /* all times in them; µs */
 int bh_store_drop_mode(struct bh_store *s, const char *scope);
 int bh_store_load_modes(
 	struct bh_store *s, void (*fn)(const struct bh_mode_row *, void *), void *arg);
