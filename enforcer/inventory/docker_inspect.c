@@ -229,9 +229,10 @@ static void on_image(const struct bh_http_result *r, void *arg)
 	int err = bh_docker_check(r, &fault);
 	if (!err)
 		err = bh_docker_parse_image(r->body, r->len, &image, &fault);
-	/* A failure is not remembered, unless it is that the image was deleted. */
+	/* A failure is not remembered, unless it is that the image was deleted; and not that either
+	 * where its labels have to be told from its containers': it may be pulled again. */
 	bool known = !err || r->status == 404;
-	if (known)
+	if (known && !(err && d->ignore_image_labels))
 		remember(d, e->answer.image_id, &image);
 	if (known || !needs_image_labels(e)) {
 		settle(e, &image);

@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
             body = json.dumps([c.listed() for c in list(engine.containers.values())]).encode()
         elif self.path.startswith("/containers/") and self.path.split("/")[2] in engine.containers:
             body = json.dumps(engine.containers[self.path.split("/")[2]].json()).encode()
-        elif self.path.startswith("/images/"):
+        elif self.path.startswith("/images/") and self.path.split("/")[2] not in engine.deleted:
             of = next((c for c in list(engine.containers.values()) if c.image_id() == self.path.split("/")[2]), None)
             body = json.dumps({"RepoDigests": ["shop@sha256:" + "cd" * 32],
                                "Config": {"Labels": of.image_labels if of else None}}).encode()
@@ -113,6 +113,7 @@ class FakeDocker:
     def __init__(self, lab):
         self.lab, self.sock = lab, lab.dir + "/docker.sock"
         self.containers, self.log, self.news = {}, [], threading.Condition()
+        self.deleted = set()  # ids of images that were removed under their containers
         self.lie, self.up, self.server = None, False, None
         run("ip", "-n", lab.node, "addr", "add", "10.77.0.1/16", "dev", "br0")
 

@@ -123,6 +123,17 @@ def test_labels_of_an_image(lab, engine):
             raise Failure(f"{ignore}: {spaces}")
         lab.expect([(evil, target.v4, "tcp", 8000, "drop" if ignore else "open"),
                     (web, target.v4, "tcp", 8000, "open")])
+    # Of an image that is gone nothing is known; once it is pulled again its labels are known again.
+    engine.deleted.add(evil.image_id())
+    lab.stop()
+    lab.start()
+    known(lab, ["c1", "c2"])
+    engine.deleted.clear()
+    engine.run([3], lambda n: {}, project=None, image_labels=claims)
+    known(lab, ["c1", "c2", "c3"])
+    spaces = {w["name"]: w["namespace"] for w in lab.workloads()}
+    if (spaces["c1"], spaces["c3"]) != ("shop", "default"):
+        raise Failure(f"deleted, and pulled again: {spaces}")
 
 
 if __name__ == "__main__":
