@@ -97,6 +97,8 @@ void bh_core_clock_check(struct bh_core *c, int64_t now, int64_t boot)
 	c->pulse.clock_offset = offset;
 	if (!first && is_step(step))
 		tell_step(c, now, step);
+	if (!first && step >= BH_LEAP_US)
+		c->pulse.leapt = boot;
 	if (c->store)
 		move_ends(c, offset);
 }

@@ -12,11 +12,14 @@
 
 struct bh_core;
 
+#define BH_LEAP_US (86400 * INT64_C(1000000)) /* a day */
+
 struct bh_pulse { /* µs since the epoch but for the offset */
 	int64_t ticked, beat;
 	int64_t clock_offset; /* of the clock to the time since boot; 0: not known */
 	int64_t kept_offset, disk_offset; /* the one that ends are by; those on disk */
 	int64_t started; /* since the boot */
+	int64_t leapt; /* since the boot: when it was set forward by a day or more; 0: never */
 };
 
 void bh_core_pulse_tick(struct bh_core *c);

@@ -144,14 +144,21 @@ static void tell_alive(struct bh_core *c, int64_t now)
 		h->told = now;
 }
 
+/* The clock was set forward so far, and so lately, that nothing should be forgotten for its age: it
+ * may be wrong, and be set back soon. */
+static bool is_in_doubt(const struct bh_core *c)
+{
+	return c->pulse.leapt && bh_clock_steady() - c->pulse.leapt < BH_LEAP_US;
+}
+
 void bh_core_history_tick(struct bh_core *c)
 {
 	int64_t now = bh_clock_now();
 	bh_core_history_save(c);
 	if (c->history.n_gone && c->history.ticks++ % 10 == 0)
 		forget_ended(c);
-	bh_store_trim_stays(
-		c->store, now - (int64_t)c->conf->history_keep_s * 1000000, c->conf->history_max);
+	int64_t oldest = now - (int64_t)c->conf->history_keep_s * 1000000;
+	bh_store_trim_stays(c->store, is_in_doubt(c) ? 0 : oldest, c->conf->history_max);
 	tell_alive(c, now);
 }
 

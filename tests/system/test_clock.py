@@ -130,6 +130,16 @@ def test_windows_and_expiry(lab):
     lab.start(env=clock.env())
     clock.step(2.5 * HOUR, seen=False)
     wait_for("the log goes on in another file", lambda: glob.glob(lab.dir + "/audit.jsonl.[0-9]*[0-9]"))
+    # Years ahead, for a moment perhaps: nobody who was here is forgotten for that.
+    lab.remove("p3")
+    lab.static()
+    gone = lambda: any(w["name"] == "p3" for w in lab.api("ps", "--all")["workloads"])
+    wait_for("p3 is gone", lambda: len(lab.workloads()) == 5)
+    clock.step(10 * 365 * 24 * HOUR, seen=False)
+    wait_for("the clock has that", lambda: clock.left(lab.audit()[-1]["@timestamp"]) > -60)
+    time.sleep(2)
+    if not gone():
+        raise Failure("a stay was forgotten")
 
 
 if __name__ == "__main__":
