@@ -9,6 +9,7 @@
 #include "audit/audit.h"
 #include "core/state.h"
 #include "feeds/feeds.h"
+#include "flows/ends.h"
 #include "modes/modes.h"
 #include "policies/confirm.h"
 #include "store/store.h"
@@ -89,6 +90,15 @@ static void tell_step(struct bh_core *c, int64_t now, int64_t step)
 		step > 0 ? "the clock was set forward" : "the clock was set back", NULL, o);
 }
 
+/* The kernel stamps flows with the same clock: what begins now seems to be of before whoever came
+ * lately. */
+static void note_back(struct bh_core *c, int64_t step, int64_t boot)
+{
+	c->pulse.back -= step;
+	c->pulse.back_at = boot;
+	bh_core_ends_set_back(c, step);
+}
+
 void bh_core_clock_check(struct bh_core *c, int64_t now, int64_t boot)
 {
 	int64_t offset = now - boot, step = offset - c->pulse.clock_offset;
@@ -99,6 +109,8 @@ void bh_core_clock_check(struct bh_core *c, int64_t now, int64_t boot)
 		tell_step(c, now, step);
 	if (!first && step >= BH_LEAP_US)
 		c->pulse.leapt = boot;
+	if (!first && step <= -STEP_US)
+		note_back(c, step, boot);
 	if (c->store)
 		move_ends(c, offset);
 }

@@ -19,6 +19,8 @@ struct bh_pulse { /* µs since the epoch but for the offset */
 	int64_t clock_offset; /* of the clock to the time since boot; 0: not known */
 	int64_t kept_offset, disk_offset; /* the one that ends are by; those on disk */
 	int64_t started; /* since the boot */
+	int64_t back,
+		back_at; /* by how much it was set back in all, and when last: since the boot */
 	int64_t leapt; /* since the boot: when it was set forward by a day or more; 0: never */
 };
 

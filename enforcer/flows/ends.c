@@ -287,6 +287,12 @@ void bh_core_ends_state(struct bh_core *c, struct bh_snapshot *s, int64_t since)
 	keep(&c->ends, s, since);
 }
 
+void bh_core_ends_set_back(struct bh_core *c, int64_t step)
+{
+	for (size_t i = 0; i < c->ends.n_past; i++)
+		c->ends.past[i].since += step;
+}
+
 /* --- whether to listen --- */
 
 static bool wants_full(const struct bh_config *conf)

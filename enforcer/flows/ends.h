@@ -50,6 +50,7 @@ void bh_core_ends_finish(struct bh_core *c);
 /* Around a new state: it is in the kernel since `since` (µs); what ended until now is read, while
  * c->snap is still the one before; then, whether ends are wanted at all. */
 void bh_core_ends_state(struct bh_core *c, struct bh_snapshot *s, int64_t since);
+void bh_core_ends_set_back(struct bh_core *c, int64_t step); /* the clock was, by −step µs */
 void bh_core_ends_read(struct bh_core *c);
 void bh_core_ends_follow(struct bh_core *c);
 json_t *bh_core_ends_json(const struct bh_core *c, json_t *problems);

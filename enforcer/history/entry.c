@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A stay as long as it is there: its marks, addresses and images, and where it is found. */
+#include "answer/clock.h"
 #include "core/state.h"
 #include "history/history.h"
 #include "inventory/idmap.h"
@@ -156,6 +157,7 @@ struct bh_history_entry *bh_history_add(struct bh_core *c, struct bh_workload *w
 	e->generation = w->generation;
 	e->mark = bh_history_mark(c, w);
 	e->there = true;
+	e->came = bh_clock_steady();
 	e->older = bh_idmap_set(&c->history.by_id, w->id, e);
 	bh_history_dirty(&c->history, e);
 	return e;

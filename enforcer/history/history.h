@@ -15,7 +15,7 @@ struct bh_history_entry {
 	uint64_t generation; /* of the last network namespace that it was seen with; 0: none */
 	char *mark; /* of the same; see bh_history_mark */
 	int64_t started, stopped; /* µs */
-	int64_t ended; /* when we noticed; µs since the boot */
+	int64_t came, ended; /* when we noticed; µs since the boot */
 	int64_t left; /* µs: since when its network namespace is not seen any more; 0: it is */
 	bool early, dirty, there;
 	bool resumed; /* left open by the run before; nobody has seen it yet */

@@ -96,8 +96,17 @@ bool bh_core_history_had(struct bh_core *c, const struct bh_workload *w, const s
 	int64_t since = e ? had_since(e, a) : 0;
 	if (since <= at)
 		return true;
+	/* The clock was set back since it came: then who else had the address at that time is no
+	 * answer. */
+	int64_t back = e->came < c->pulse.back_at ? c->pulse.back : 0;
+	bool in_doubt = back && since - back <= at;
 	*ret_other = find_holder(c, a, at, number);
-	return !*ret_other && (e->early || since - LATE_US <= at);
+	if (in_doubt && *ret_other) {
+		bh_workload_unref(*ret_other);
+		*ret_other = NULL;
+		return false;
+	}
+	return !*ret_other && (in_doubt || e->early || since - LATE_US <= at);
 }
 
 struct bh_workload *bh_core_history_holder(struct bh_core *c, const struct bh_addr *a, int64_t at)
