@@ -44,7 +44,8 @@ need() {
 	fi
 }
 
-# build DIR [meson options…]: configure if new, compile ($TARGETS, else all).
+# build DIR [meson options…]: configure if new, compile ($TARGETS, else all); ninja is called by
+# $BUILD_WITH, if set.
 build() {
 	local dir=$1 top
 	shift
@@ -56,7 +57,7 @@ build() {
 			return 1
 		}
 	fi
-	ninja -C "$dir" ${TARGETS:-} >>"$dir.log" 2>&1 || {
+	${BUILD_WITH:-} ninja -C "$dir" ${TARGETS:-} >>"$dir.log" 2>&1 || {
 		grep -E 'error|warning|FAILED' "$dir.log" | tail -n 30 >&2
 		echo "the build failed (log: $dir.log)" >&2
 		return 1
