@@ -53,6 +53,11 @@ int bh_ct_find_until(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, vo
 void bh_ct_found_keep(/* only those for which fn returns true */
 	struct bh_ct_found *f, bool (*fn)(const struct bh_flow *, void *), void *arg);
 int bh_ct_delete(struct bh_ct *ct, const struct bh_ct_found *f);
+/*
+ * From now on conntrack takes what these TCP flows send as theirs, whatever their sequence numbers
+ * are: it has not seen all of them (the fast path). Returns how many are still there, or −errno.
+ */
+int bh_ct_relax(struct bh_ct *ct, const struct bh_ct_found *f);
 void bh_ct_found_free(struct bh_ct_found *f); /* NULL is fine */
 
 struct bh_ct_fill {

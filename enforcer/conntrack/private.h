@@ -36,6 +36,22 @@ struct bh_ct_name {
 	uint8_t tuple[BH_CT_TUPLE_MAX]; /* the payload of CTA_TUPLE_ORIG */
 };
 
+struct bh_ct_found {
+	struct bh_ct_found_one {
+		struct bh_ct_name name;
+		struct bh_flow flow;
+	} * item;
+	size_t n, cap;
+};
+
+/* sweep.c: a message about one entry, as long as it returns; what more it says comes behind it. */
+size_t bh_ct_put_name(char *buf, uint16_t what, const struct bh_ct_name *name, uint32_t seq,
+	struct nlmsghdr **ret);
+/* sweep.c: one such message about each. How many of them did something; an entry that is gone is no
+ * error. −errno. */
+int bh_ct_send_found(struct bh_ct *ct, const struct bh_ct_found *f,
+	size_t (*put)(char *buf, const struct bh_ct_name *, uint32_t seq));
+
 /* idle.c */
 void bh_ct_read_timeouts(struct bh_ct_timeouts *t);
 /* µs since the epoch; left: what the message says is left of the flow's timeout, seconds. */

@@ -11,16 +11,8 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
-#define DELETES_PER_SEND 128 /* 128 × 300 bytes stay below the default send buffer */
-#define DELETE_ROOM (BH_CT_TUPLE_MAX + 64)
-
-struct bh_ct_found {
-	struct found {
-		struct bh_ct_name name;
-		struct bh_flow flow;
-	} * item;
-	size_t n, cap;
-};
+#define PER_SEND 128 /* 128 × 300 bytes stay below the default send buffer */
+#define ROOM (BH_CT_TUPLE_MAX + 96)
 
 struct sweep {
 	bool (*fn)(const struct bh_ct_entry *, void *);
@@ -41,7 +33,7 @@ static void visit(struct sweep *s, const struct nlmsghdr *nlh)
 		return;
 	struct bh_ct_found *f = s->found;
 	BH_GROW(f->item, f->n, f->cap);
-	f->item[f->n++] = (struct found){name, e.flow};
+	f->item[f->n++] = (struct bh_ct_found_one){name, e.flow};
 }
 
 static int step(const struct nlmsghdr *nlh, uint32_t question BH_UNUSED, void *arg)
@@ -64,46 +56,66 @@ static int walk(struct bh_ct *ct, struct sweep *s)
 	return bh_ct_request(ct, buf, nlh->nlmsg_len, seq, step, s);
 }
 
-static size_t put_delete(char *buf, const struct bh_ct_name *name, uint32_t seq)
+size_t bh_ct_put_name(char *buf, uint16_t what, const struct bh_ct_name *name, uint32_t seq,
+	struct nlmsghdr **ret)
 {
-	struct nlmsghdr *nlh =
-		bh_ct_message(buf, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, name->family, seq);
+	struct nlmsghdr *nlh = bh_ct_message(buf, what, NLM_F_ACK, name->family, seq);
 	mnl_attr_put(nlh, CTA_TUPLE_ORIG | NLA_F_NESTED, name->len, name->tuple);
 	mnl_attr_put_u32(nlh, CTA_ID, name->id);
 	if (name->has_zone)
 		mnl_attr_put_u16(nlh, CTA_ZONE, name->zone);
+	*ret = nlh;
 	return MNL_ALIGN(nlh->nlmsg_len);
 }
 
-struct deletes {
+static size_t put_delete(char *buf, const struct bh_ct_name *name, uint32_t seq)
+{
+	struct nlmsghdr *nlh;
+	return bh_ct_put_name(buf, IPCTNL_MSG_CT_DELETE, name, seq, &nlh);
+}
+
+struct sent {
 	uint32_t n;
-	size_t deleted; /* those that deleted something */
+	size_t done; /* those that did something */
 };
 
 /* They are answered in their order. */
-static int on_deleted(const struct nlmsghdr *nlh, uint32_t question, void *arg)
+static int on_answer(const struct nlmsghdr *nlh, uint32_t question, void *arg)
 {
-	struct deletes *d = arg;
+	struct sent *s = arg;
 	const struct nlmsgerr *e = bh_ct_error(nlh);
 	if (!e)
 		return 0;
 	if (e->error && e->error != -ENOENT)
 		return e->error;
-	d->deleted += e->error == 0;
-	return question + 1 == d->n;
+	s->done += e->error == 0;
+	return question + 1 == s->n;
 }
 
-static int delete_some(struct bh_ct *ct, const struct found *item, size_t n, size_t *deleted)
+static int send_some(struct bh_ct *ct, const struct bh_ct_found_one *item, size_t n,
+	size_t (*put)(char *, const struct bh_ct_name *, uint32_t), size_t *done)
 {
-	_Alignas(struct nlmsghdr) char buf[DELETES_PER_SEND * DELETE_ROOM];
+	_Alignas(struct nlmsghdr) char buf[PER_SEND * ROOM];
 	size_t len = 0;
 	uint32_t first = ct->seq + 1;
 	for (size_t i = 0; i < n; i++)
-		len += put_delete(buf + len, &item[i].name, ++ct->seq);
-	struct deletes d = {.n = (uint32_t)n};
-	int r = bh_ct_request(ct, buf, len, first, on_deleted, &d);
-	*deleted += d.deleted;
+		len += put(buf + len, &item[i].name, ++ct->seq);
+	struct sent s = {.n = (uint32_t)n};
+	int r = bh_ct_request(ct, buf, len, first, on_answer, &s);
+	*done += s.done;
 	return r;
+}
+
+int bh_ct_send_found(struct bh_ct *ct, const struct bh_ct_found *f,
+	size_t (*put)(char *, const struct bh_ct_name *, uint32_t))
+{
+	size_t done = 0;
+	int rc = 0;
+	for (size_t i = 0; i < f->n && rc == 0; i += PER_SEND) {
+		size_t left = f->n - i;
+		rc = send_some(ct, &f->item[i], left < PER_SEND ? left : PER_SEND, put, &done);
+	}
+	return rc < 0 ? rc : (int)done;
 }
 
 void bh_ct_found_free(struct bh_ct_found *f)
@@ -147,14 +159,7 @@ void bh_ct_found_keep(struct bh_ct_found *f, bool (*fn)(const struct bh_flow *, 
 
 int bh_ct_delete(struct bh_ct *ct, const struct bh_ct_found *f)
 {
-	size_t deleted = 0;
-	int rc = 0;
-	for (size_t i = 0; i < f->n && rc == 0; i += DELETES_PER_SEND) {
-		size_t left = f->n - i;
-		rc = delete_some(ct, &f->item[i], left < DELETES_PER_SEND ? left : DELETES_PER_SEND,
-			&deleted);
-	}
-	return rc < 0 ? rc : (int)deleted;
+	return bh_ct_send_found(ct, f, put_delete);
 }
 
 int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
