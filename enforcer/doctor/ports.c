@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* At the ends of workloads: what gets their frames before the rules do. */
+#include "fastpath/program.h"
 #include "private.h"
 
 #define TOLD_MAX 8
@@ -61,7 +62,8 @@ static void check_port(
 			"rule",
 			p->name, of(p));
 	}
-	if (l && l->classifies && bh_link_filters(k->d->link, p->ifindex, &f) == 0 && f.n)
+	if (l && l->classifies && bh_link_filters(k->d->link, p->ifindex, BH_FAST_NAME, &f) == 0 &&
+		f.n)
 		tell_filters(k, p, &f, t);
 }
 

@@ -88,21 +88,24 @@ static void on_filter(const struct nlmsghdr *nlh, void *arg)
 	}
 	/* The head of a priority's list, and u32's tables, are none. */
 	if (!kind || !options ||
-		(bh_streq(kind, "u32") && bh_link_nested(options, TCA_U32_DIVISOR)))
+		(bh_streq(kind, "u32") && bh_link_nested(options, TCA_U32_DIVISOR)) ||
+		(bh_streq(kind, "bpf") &&
+			bh_streq(text(bh_link_nested(options, TCA_BPF_NAME)), f->except)))
 		return;
 	if (f->n++ == 0)
 		snprintf(f->kind, sizeof(f->kind), "%s", kind);
 	read_actions(kind, options, f);
 }
 
-int bh_link_filters(struct bh_link *l, unsigned ifindex, struct bh_link_filters *ret)
+int bh_link_filters(
+	struct bh_link *l, unsigned ifindex, const char *except, struct bh_link_filters *ret)
 {
 	/* The second is the parent of what `ingress` has, and of clsact's way in. */
 	static const uint32_t parents[] = {TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS),
 		TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), TC_H_MAKE(TC_H_INGRESS, 0)};
 	int r = 0;
 
-	*ret = (struct bh_link_filters){0};
+	*ret = (struct bh_link_filters){.except = except};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(parents) && r == 0; i++) {
 		char buf[256];
 		struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);

@@ -122,7 +122,7 @@ int bh_link_survey(struct bh_link *l, struct bh_link_survey *ret);
 void bh_link_survey_finish(struct bh_link_survey *s);
 const struct bh_link_seen *bh_link_seen(const struct bh_link_survey *s, unsigned ifindex);
 
-/* What filters hang on one interface, both ways. */
+/* What filters hang on one interface, both ways, but for programs of the name `except`. */
 #define BH_LINK_MAX_REDIRECTS 16
 struct bh_link_filters {
 	size_t n;
@@ -130,5 +130,7 @@ struct bh_link_filters {
 	size_t sending; /* those of them that send frames on to another device */
 	unsigned to[BH_LINK_MAX_REDIRECTS]; /* which: ifindexes, no two alike */
 	size_t n_to; /* further ones are not remembered */
+	const char *except;
 };
-int bh_link_filters(struct bh_link *l, unsigned ifindex, struct bh_link_filters *ret);
+int bh_link_filters(
+	struct bh_link *l, unsigned ifindex, const char *except, struct bh_link_filters *ret);

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the program in the kernel (program.bpf.c) and the daemon say to each other: the layout of
+ * the maps. Numbers in the host's byte order, addresses in the network's. Plain types, as both a
+ * compiler for the kernel's machine and one for the processor read this.
+ */
+#pragma once
+
+#include <linux/types.h>
+
+#define BH_FAST_HOMES_MAX 16384 /* addresses of one family */
+#define BH_FAST_ENDING_MAX 16384 /* TCP flows that end */
+/* Also the filter's name at the interfaces, by which a later daemon knows it. */
+#define BH_FAST_NAME "bulkhead_fast"
+
+/* Where an address lives. The key is the address (4 or 16 bytes). */
+struct bh_fast_home {
+	__u32 port; /* ifindex of its veth on the node */
+	__u32 bridge; /* ifindex of the bridge that the veth is a port of */
+	__u8 mac[6];
+	__u16 unused; /* 0: homes are compared as bytes */
+};
+
+/* How long conntrack keeps a flow that is quiet, seconds. tcp 0: nothing takes the fast path. */
+struct bh_fast_settings {
+	__u32 tcp; /* open: net.netfilter.nf_conntrack_tcp_timeout_established */
+	__u32 closing; /* one end sent FIN, or something came after a RST */
+	__u32 reset; /* after RST */
+	__u32 hz; /* jiffies a second */
+	__u32 udp; /* answered, and older than two seconds: nf_conntrack_udp_timeout_stream */
+};
+
+/* Sums of all CPUs at 0 of the map of counts; each CPU has its own. */
+struct bh_fast_counts {
+	__u64 packets, bytes;
+};
+
+/* What bulkhead-fastpath hands over, in this order. */
+enum bh_fast_fd {
+	BH_FAST_PROGRAM,
+	BH_FAST_HOMES4,
+	BH_FAST_HOMES6,
+	BH_FAST_SETTINGS,
+	BH_FAST_COUNTS,
+	BH_FAST_FDS
+};
