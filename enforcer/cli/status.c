@@ -112,6 +112,27 @@ static void print_kernel(const json_t *s)
 	print_out_of_reach(w);
 }
 
+static void print_fast_path(const json_t *s)
+{
+	const json_t *f = json_object_get(s, "fast_path"), *o;
+	size_t i;
+
+	if (!cli_flag(f, "wanted"))
+		return;
+	if (!cli_flag(f, "on")) {
+		line("fast path", "NOT THERE: %s", cli_str(f, "error") ?: "?");
+		return;
+	}
+	line("fast path",
+		"for %" JSON_INTEGER_FORMAT " address%s; %" JSON_INTEGER_FORMAT
+		" packet%s of established flows went from veth to veth",
+		cli_num(f, "addresses"), cli_num(f, "addresses") == 1 ? "" : "es",
+		cli_num(f, "packets"), cli_plural(f, "packets"));
+	json_array_foreach(json_object_get(f, "left_out"), i, o)
+		line("", "not at interface %" JSON_INTEGER_FORMAT ": %s", cli_num(o, "ifindex"),
+			cli_str(o, "reason") ?: "?");
+}
+
 static void print_quarantine(const json_t *s)
 {
 	const json_t *q = json_object_get(s, "quarantine");
@@ -250,6 +271,7 @@ int cli_status(struct cli *cli, int argc BH_UNUSED, char **argv BH_UNUSED)
 	print_problems(cli, r.json);
 	print_failing(r.json);
 	print_kernel(r.json);
+	print_fast_path(r.json);
 	print_quarantine(r.json);
 	print_policies(r.json);
 	print_sources(r.json);

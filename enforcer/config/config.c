@@ -143,7 +143,8 @@ static void read_flat(struct conf_ctx *x, const struct bh_node *doc)
 	static const char *const host[] = {"allow", "policy", NULL};
 	static const char *const deny[] = {"drop", "reject", NULL};
 	static const char *const owner[] = {"auto", "never", NULL};
-	bh_autofree char *mode = NULL, *policies = NULL, *state = NULL, *sock = NULL;
+	bh_autofree char *mode = NULL, *policies = NULL, *state = NULL, *sock = NULL,
+			 *fast_path = NULL;
 	const struct bh_node *n;
 
 	if ((n = conf_field(doc, "", "mode", false, &mode))) {
@@ -156,6 +157,8 @@ static void read_flat(struct conf_ctx *x, const struct bh_node *doc)
 	read_either(x, doc, "host", host, &x->c->host_policy);
 	read_either(x, doc, "deny", deny, &x->c->reject);
 	read_either(x, doc, "table_owner", owner, &x->c->table_owner_never);
+	if ((n = conf_field(doc, "", "fast_path", false, &fast_path)))
+		bh_read_bool(&x->r, n, fast_path, &x->c->fast_path);
 	if ((n = conf_field(doc, "", "policies", false, &policies)))
 		conf_path(x, n, policies, &x->c->policies);
 	if ((n = conf_field(doc, "", "state", false, &state)))
@@ -259,9 +262,10 @@ static void read_learn(struct conf_ctx *x, const struct bh_node *map, const char
 static void read_document(struct conf_ctx *x, const struct bh_node *doc)
 {
 	static const char *const keys[] = {"mode", "modes", "unselected", "host", "deny",
-		"table_owner", "policies", "state", "socket", "sources", "namespace_labels",
-		"image_labels", "namespaces", "nodes", "feeds", "feed_allow", "feed_exceptions",
-		"audit", "queue", "pace", "crowding", "history", "drift", "learn", NULL};
+		"table_owner", "fast_path", "policies", "state", "socket", "sources",
+		"namespace_labels", "image_labels", "namespaces", "nodes", "feeds", "feed_allow",
+		"feed_exceptions", "audit", "queue", "pace", "crowding", "history", "drift",
+		"learn", NULL};
 	static const struct {
 		const char *key;
 		void (*read)(struct conf_ctx *, const struct bh_node *, const char *);

@@ -85,6 +85,7 @@ struct bh_config {
 	bool host_policy; /* host: allow */
 	bool reject; /* deny: drop */
 	bool table_owner_never; /* table_owner: auto */
+	bool fast_path; /* fast_path: false */
 	char *policies; /* policies: /etc/bulkhead/policies */
 	char *state; /* state: /var/lib/bulkhead */
 	char *socket; /* socket: /run/bulkhead/bulkhead.sock */

@@ -265,6 +265,7 @@ void bh_config_print(const struct bh_config *c, struct bh_buf *out)
 	bh_buf_printf(out, "host: %s\n", c->host_policy ? "policy" : "allow");
 	bh_buf_printf(out, "deny: %s\n", c->reject ? "reject" : "drop");
 	bh_buf_printf(out, "table_owner: %s\n", c->table_owner_never ? "never" : "auto");
+	bh_buf_printf(out, "fast_path: %s\n", c->fast_path ? "true" : "false");
 	put_field(out, "policies", c->policies);
 	put_field(out, "state", c->state);
 	put_field(out, "socket", c->socket);

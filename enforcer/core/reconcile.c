@@ -15,6 +15,7 @@
 #include "answer/clock.h"
 #include "audit/audit.h"
 #include "config/config.h"
+#include "core/fast_path.h"
 #include "core/queues.h"
 #include "core/ready.h"
 #include "core/sources.h"
@@ -290,6 +291,7 @@ static void after_commit(struct bh_core *c, int changes)
 		c->last_commit = bh_clock_now();
 		bh_core_revoke(c);
 	}
+	bh_core_fast_path_follow(c);
 	bh_core_queues_recheck(c);
 	if (!c->ready) {
 		c->ready = true;

@@ -6,6 +6,7 @@
 #include "audit/audit.h"
 #include "config/config.h"
 #include "core/change.h"
+#include "core/fast_path.h"
 #include "core/files.h"
 #include "core/lifecycle.h"
 #include "core/reconcile.h"
@@ -131,6 +132,7 @@ void bh_core_reload(struct bh_core *c)
 			bh_config_free(c->conf);
 			c->conf = conf;
 			c->options_changed = true;
+			bh_core_fast_path_again(c);
 			if (moved) {
 				bh_watch_free(c->watch_policies);
 				c->watch_policies = NULL;

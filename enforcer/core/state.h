@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include "core/fast_path.h"
 #include "core/log_failure.h"
 #include "core/pulse.h"
 #include "flows/answered.h"
@@ -114,6 +115,7 @@ struct bh_core {
 	struct bh_crowding crowding;
 	struct bh_forgeries forged;
 	struct bh_departed departed;
+	struct bh_fast_path fast_path;
 	struct bh_revoking revoking;
 	uint64_t departed_flows; /* removed since the start */
 	uint64_t events_lost;

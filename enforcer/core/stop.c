@@ -129,6 +129,7 @@ void bh_core_free(struct bh_core *c)
 	bh_snapshot_unref(c->snap);
 	bh_ruleset_free(c->installed);
 	bh_policy_set_unref(c->policies);
+	bh_core_fast_path_finish(c);
 	bh_ct_close(c->ct);
 	bh_ct_close(c->revoking.ct);
 	if (c->link)

@@ -6,6 +6,7 @@
 #include "analysis/report.h"
 #include "answer/clock.h"
 #include "audit/audit.h"
+#include "core/fast_path.h"
 #include "core/guard.h"
 #include "core/log_failure.h"
 #include "core/pulse.h"
@@ -44,6 +45,7 @@ void bh_core_tick_cb(uv_timer_t *t)
 	bh_core_forged_tick(c);
 	bh_core_bridge_nf(c); /* others switch it off, and runtimes load it long after us */
 	bh_core_bridges(c);
+	bh_core_fast_path_tick(c);
 	bh_core_watches_tick(c);
 	bh_core_versions_tick(c);
 	bh_core_modes_tick(c);

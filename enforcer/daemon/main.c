@@ -11,6 +11,7 @@
 #include "core/lifecycle.h"
 #include "core/notify.h"
 #include "daemon/doctor.h"
+#include "daemon/flush.h"
 #include "nft/nft.h"
 
 #define DEFAULT_CONFIG "/etc/bulkhead/bulkhead.yaml"
@@ -55,19 +56,8 @@ static void usage(FILE *out)
 
 static int flush(void)
 {
-	struct bh_nft *n;
-	int r = bh_nft_open(&n);
-	if (r == 0) {
-		r = bh_nft_taken(n) > 0 ? -EBUSY : bh_nft_flush(n);
-		bh_nft_close(n);
-	}
-	if (r < 0) {
-		fprintf(stderr, "bulkheadd: tables " BH_TABLE ": %s%s\n", strerror(-r),
-			r == -EPERM   ? ": root is needed"
-			: r == -EBUSY ? ": another process owns it: stop bulkheadd first"
-				      : "");
+	if (bh_flush() < 0)
 		return EXIT_FAILED;
-	}
 	puts("tables inet and bridge " BH_TABLE
 	     " are removed: nothing is enforced in this network namespace.");
 	return EXIT_OK;

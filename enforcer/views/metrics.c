@@ -3,6 +3,7 @@
 #include "answer/answer.h"
 #include "audit/audit.h"
 #include "core/core.h"
+#include "core/fast_path.h"
 #include "core/queues.h"
 #include "core/sinks.h"
 #include "core/state.h"
@@ -38,6 +39,7 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 	struct metrics m = {0};
 	struct bh_audit_stats a;
 	struct bh_learn_stats l;
+	struct bh_fast_counts fast;
 	json_t *w = bh_core_workload_counts(c);
 	static const char *const key[] = {"enforce", "audit", "learn", "unenforceable"};
 
@@ -75,6 +77,12 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		"Ends of workloads' flows that conntrack told.", (double)c->ends.seen);
 	gauge(&m.text, "flow_ends_lost_total", "counter",
 		"Ends of the node's flows that were lost.", (double)c->ends.lost);
+	bh_core_fast_path_counts(c, &fast);
+	gauge(&m.text, "fast_path_packets_total", "counter",
+		"Packets of established flows that went from veth to veth, past the bridge.",
+		(double)fast.packets);
+	gauge(&m.text, "fast_path_bytes_total", "counter", "Bytes of those packets.",
+		(double)fast.bytes);
 	gauge(&m.text, "learned_tuples", "gauge", "Baseline tuples that were answered.",
 		(double)l.answered);
 	gauge(&m.text, "policies", "gauge", "Policies in force.", (double)c->policies->n);

@@ -5,6 +5,7 @@
 #include "audit/audit.h"
 #include "config/config.h"
 #include "core/core.h"
+#include "core/fast_path.h"
 #include "core/log_failure.h"
 #include "core/queues.h"
 #include "core/sinks.h"
@@ -297,6 +298,7 @@ struct bh_answer bh_core_status(struct bh_core *c)
 	json_object_set_new(o, "policies", policies_json(c));
 	json_object_set_new(o, "sources", sources_json(c, problems));
 	json_object_set_new(o, "feeds", feeds_json(c, problems));
+	json_object_set_new(o, "fast_path", bh_core_fast_path_json(c, problems));
 	json_object_set_new(o, "learn", learn_json(c));
 	json_object_set_new(o, "queues", bh_core_queues_json(c));
 	json_object_set_new(o, "cache", bh_core_cache_json(c));

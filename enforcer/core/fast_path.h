@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* `fast_path: true`: who takes it, and at which interfaces (fastpath/fastpath.h). */
+#pragma once
+
+#include <jansson.h>
+
+#include "fastpath/fastpath.h"
+
+struct bh_core;
+
+struct bh_fast_path {
+	struct bh_fast *fast; /* NULL: nothing takes it */
+	char *error; /* why it is not there although it is wanted */
+	bool again; /* something went wrong: in a second */
+	bool looked; /* for what an earlier run left at interfaces */
+	struct bh_fast_port {
+		unsigned ifindex, bridge;
+		int plain; /* enum bh_link_plain, or −errno */
+		bool attached;
+	} * port; /* by ifindex */
+	size_t n_ports, next; /* whose turn it is to be looked at again */
+	unsigned ticks;
+};
+
+/* After each commit, and once a second: what the kernel has of it is what the state in force and
+ * the configuration say. Flows that take it no more go on the usual way. */
+void bh_core_fast_path_follow(struct bh_core *c);
+void bh_core_fast_path_tick(struct bh_core *c);
+void bh_core_fast_path_again(struct bh_core *c); /* a failure is no reason not to try any more */
+void bh_core_fast_path_finish(struct bh_core *c); /* what is in the kernel stays */
+/* All 0 where there is none, or it can't be asked. */
+void bh_core_fast_path_counts(const struct bh_core *c, struct bh_fast_counts *ret);
+/* {"wanted", "on", "interfaces", "addresses", "packets", "bytes", "left_out": [{…}], "error"} */
+json_t *bh_core_fast_path_json(struct bh_core *c, json_t *problems);

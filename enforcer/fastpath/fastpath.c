@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The maps of the program, by bpf(2): libbpf is only in what loads it (load.c). */
+#include "fastpath/fastpath.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "fastpath/private.h"
+
+#define CLOSING_S                                                                                  \
+	120 /* nf_conntrack_tcp_timeout_fin_wait and _time_wait, as the kernel has them            \
+	     */
+
+struct bh_fast {
+	int fd[BH_FAST_FDS];
+	struct bh_fast_homes homes; /* what the maps hold */
+	struct bh_fast_settings settings;
+};
+
+static int call(int what, union bpf_attr *attr)
+{
+	return syscall(SYS_bpf, what, attr, sizeof(*attr)) < 0 ? -errno : 0;
+}
+
+static int map_set(int fd, const void *key, const void *value)
+{
+	union bpf_attr attr = {.map_fd = (__u32)fd,
+		.key = (uintptr_t)key,
+		.value = (uintptr_t)value,
+		.flags = BPF_ANY};
+	return call(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+static int map_remove(int fd, const void *key)
+{
+	union bpf_attr attr = {.map_fd = (__u32)fd, .key = (uintptr_t)key};
+	int r = call(BPF_MAP_DELETE_ELEM, &attr);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int map_get(int fd, const void *key, void *value)
+{
+	union bpf_attr attr = {
+		.map_fd = (__u32)fd, .key = (uintptr_t)key, .value = (uintptr_t)value};
+	return call(BPF_MAP_LOOKUP_ELEM, &attr);
+}
+
+/* --- where addresses live --- */
+
+static int map_of(const struct bh_fast *f, const struct bh_addr *a)
+{
+	return f->fd[a->family == BH_IPV4 ? BH_FAST_HOMES4 : BH_FAST_HOMES6];
+}
+
+int bh_fast_set_homes(struct bh_fast *f, struct bh_fast_homes *h)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < f->homes.n && r == 0; i++) {
+		const struct bh_fast_at *was = &f->homes.item[i];
+		const struct bh_fast_home *is = bh_fast_home(h, &was->addr);
+		if (!is || memcmp(is, &was->home, sizeof(*is)) != 0)
+			r = map_remove(map_of(f, &was->addr), was->addr.b);
+	}
+	for (size_t i = 0; i < h->n && r == 0; i++) {
+		const struct bh_fast_at *at = &h->item[i];
+		const struct bh_fast_home *was = bh_fast_home(&f->homes, &at->addr);
+		if (!was || memcmp(was, &at->home, sizeof(*was)) != 0)
+			r = map_set(map_of(f, &at->addr), at->addr.b, &at->home);
+	}
+	if (r < 0)
+		return r;
+	struct bh_fast_homes was = f->homes;
+	f->homes = *h;
+	*h = was;
+	return 0;
+}
+
+const struct bh_fast_homes *bh_fast_in_force(const struct bh_fast *f)
+{
+	return &f->homes;
+}
+
+/* --- times --- */
+
+static uint32_t seconds(const char *name, uint32_t otherwise)
+{
+	char bh_autofree *path = bh_xasprintf("/proc/sys/net/netfilter/nf_conntrack_%s", name);
+	FILE bh_autofclose *f = fopen(path, "re");
+	unsigned v;
+	return f && fscanf(f, "%u", &v) == 1 && v > 0 ? v : otherwise;
+}
+
+/* Coarse clocks go by the kernel's tick. */
+static uint32_t ticks(void)
+{
+	struct timespec t;
+	return clock_getres(CLOCK_MONOTONIC_COARSE, &t) == 0 && t.tv_nsec > 0
+		       ? (uint32_t)((1000000000 + t.tv_nsec / 2) / t.tv_nsec)
+		       : 0;
+}
+
+int bh_fast_set_timeouts(struct bh_fast *f)
+{
+	const uint32_t zero = 0;
+	struct bh_fast_settings s = {
+		.tcp = seconds("tcp_timeout_established", 432000),
+		.reset = seconds("tcp_timeout_close", 10),
+		.udp = seconds("udp_timeout_stream", 120),
+		.hz = ticks(),
+	};
+	/* In jiffies they are to fit a signed 32 bits. */
+	if (s.hz == 0 || s.hz > 10000)
+		return -EOPNOTSUPP;
+	s.tcp = s.tcp < INT32_MAX / 2 / s.hz ? s.tcp : INT32_MAX / 2 / s.hz;
+	s.tcp = s.tcp >= 2 ? s.tcp : 2;
+	s.closing = s.tcp < CLOSING_S ? s.tcp : CLOSING_S;
+	s.reset = s.reset < s.closing ? s.reset : s.closing;
+	if (memcmp(&s, &f->settings, sizeof(s)) == 0)
+		return 0;
+	int r = map_set(f->fd[BH_FAST_SETTINGS], &zero, &s);
+	if (r == 0)
+		f->settings = s;
+	return r;
+}
+
+/* --- what it did --- */
+
+int bh_fast_read_counts(const struct bh_fast *f, struct bh_fast_counts *ret)
+{
+	const uint32_t zero = 0;
+	long cpus = bh_fast_possible_cpus();
+	struct bh_fast_counts bh_autofree *each = NULL;
+
+	*ret = (struct bh_fast_counts){0};
+	if (cpus <= 0)
+		return -EOPNOTSUPP;
+	each = bh_xcalloc((size_t)cpus, sizeof(*each));
+	int r = map_get(f->fd[BH_FAST_COUNTS], &zero, each);
+	for (long i = 0; r == 0 && i < cpus; i++) {
+		ret->packets += each[i].packets;
+		ret->bytes += each[i].bytes;
+	}
+	return r;
+}
+
+/* --- opening and closing --- */
+
+int bh_fast_program(const struct bh_fast *f)
+{
+	return f->fd[BH_FAST_PROGRAM];
+}
+
+int bh_fast_open(struct bh_fast **ret, char **ret_why)
+{
+	struct bh_fast *f = bh_xcalloc(1, sizeof(*f));
+	int r = bh_fast_load(f->fd, ret_why);
+
+	if (r == 0 && (r = bh_fast_set_timeouts(f)) < 0) {
+		*ret_why = bh_xasprintf("its settings can't be made: %s", strerror(-r));
+		for (int i = 0; i < BH_FAST_FDS; i++)
+			close(f->fd[i]);
+	}
+	if (r < 0) {
+		free(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+void bh_fast_close(struct bh_fast *f)
+{
+	if (!f)
+		return;
+	for (int i = 0; i < BH_FAST_FDS; i++)
+		close(f->fd[i]);
+	bh_fast_homes_finish(&f->homes);
+	free(f);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The fast path: a program in the kernel (program.bpf.c) that hands frames of established flows
+ * between two workloads of one bridge from veth to veth. Here it is loaded, told where addresses
+ * live, and asked what it did; who hangs it on interfaces is link/attach.h. What the kernel holds
+ * goes on when the daemon ends, as rules do. One thread.
+ */
+#pragma once
+
+#include <bulkhead/workload.h>
+
+#include "fastpath/program.h"
+
+/* Addresses with where they live, by ascending address. Zero-initialised is empty. */
+struct bh_fast_homes {
+	struct bh_fast_at {
+		struct bh_addr addr;
+		struct bh_fast_home home;
+	} * item;
+	size_t n, cap;
+};
+/*
+ * The addresses that may take it, of a sealed inventory: on bridged veths with a MAC that counts,
+ * of the workload that an address counts for; no link-local and no multicast ones. `want` leaves
+ * workloads out. Of more than BH_FAST_HOMES_MAX of a family the first ones.
+ */
+void bh_fast_find_homes(const struct bh_inventory *inv,
+	bool (*want)(const struct bh_workload *, void *), void *arg, struct bh_fast_homes *ret);
+const struct bh_fast_home *bh_fast_home(const struct bh_fast_homes *h, const struct bh_addr *a);
+void bh_fast_homes_finish(struct bh_fast_homes *h);
+
+struct bh_fast;
+/* Starts bulkhead-fastpath, which loads the program: some tenths of a second, 10 s at most. 0, or
+ * −errno and *ret_why, owned: −EOPNOTSUPP when this build has none. */
+int bh_fast_open(struct bh_fast **ret, char **ret_why);
+void bh_fast_close(struct bh_fast *f); /* what hangs on interfaces goes on; NULL is fine */
+int bh_fast_program(const struct bh_fast *f); /* a descriptor, borrowed */
+
+/* From now on exactly these addresses take it: those that go, or move, are taken out first. 0: the
+ * list is the handle's, and *h the one before; −errno: it is some of the old ones and some of the
+ * new ones, and to be called again. */
+int bh_fast_set_homes(struct bh_fast *f, struct bh_fast_homes *h);
+const struct bh_fast_homes *bh_fast_in_force(const struct bh_fast *f);
+/* conntrack's timeouts of this network namespace, as they are now. 0 or −errno. */
+int bh_fast_set_timeouts(struct bh_fast *f);
+/* What was handed over since the program was loaded. 0 or −errno. */
+int bh_fast_read_counts(const struct bh_fast *f, struct bh_fast_counts *ret);
