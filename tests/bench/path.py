@@ -89,23 +89,26 @@ def queued(lines, labs, what):
 
 def streams(b):
     title("1, 3. TCP throughput of open connections, one a CPU, both ends of it in one thread")
-    labs = [b.none, b.tracking, *b.sizes]
+    labs = [b.none, b.tracking, b.fast, *b.sizes]
     lines = load("stream", labs, rounds=2 * b.rounds, slice=50, threads=2)
     rates(lines, "throughput", b.full.name, "none", AIMS["stream"], "Gbit/s", 1e9, 1)
     rates(lines, "throughput", b.full.name, "tracking", None, "Gbit/s", 1e9, 1)
+    rates(lines, "the same, fast_path: true", b.fast.name, "none", AIMS["stream"], "Gbit/s", 1e9, 1)
     note(saturation(lines))
     flat(lines, b.sizes, "throughput")
 
 
 def connections(b):
     title("2, 3, 5. New TCP connections (connect, a byte each way, reset), one thread a CPU")
-    labs = [b.none, b.tracking, *b.sizes]
+    labs = [b.none, b.tracking, b.fast, *b.sizes]
     before = b.full.recorded()
     lines = load("connect", labs, rounds=b.rounds, slice=b.slice, threads=2)
     rates(lines, "connections", b.full.name, "none", AIMS["connect"], "/s", 1)
     rates(lines, "connections", b.full.name, "tracking", None, "/s", 1)
     rates(lines, "connections", "tracking", "none", None, "/s", 1)
+    rates(lines, "the same, fast_path: true", b.fast.name, "none", AIMS["connect"], "/s", 1)
     latencies(lines, b.full.name, "as many as can be")
+    latencies(lines, b.fast.name, "the same, fast_path: true")
     daemon = Values(l["daemon_cpu"] / l["count"] * 1e6 for l in lines if l["lab"] == b.full.name)
     load_cpu = Values(l["cpu"] / l["count"] * 1e6 for l in lines if l["lab"] == b.full.name)
     note(f"CPU for one connection: the two ends and the way between them {load_cpu.text(1)} µs, "
@@ -145,9 +148,10 @@ def latencies(lines, lab, how):
 def learning(b):
     title("4, 5. The same in learn mode, the tuple learned before")
     time.sleep(0 if b.quick else 2)
-    lines = load("connect", [b.none, b.tracking, b.learn], rounds=b.rounds, slice=b.slice, threads=2)
+    lines = load("connect", [b.none, b.tracking, b.learn, b.learn_fast], rounds=b.rounds, slice=b.slice, threads=2)
     rates(lines, "connections", "learn", "none", AIMS["learn"], "/s", 1)
     rates(lines, "connections", "learn", "tracking", None, "/s", 1)
+    rates(lines, "fast_path: true, volume: false", b.learn_fast.name, "none", AIMS["learn"], "/s", 1)
     queued(lines, [b.learn], "learned already")
     daemon = Values(l["daemon_cpu"] / l["count"] * 1e6 for l in lines if l["lab"] == "learn")
     note(f"CPU of the daemon for one connection {daemon.text(1)} µs; {saturation(lines)}")
@@ -302,8 +306,11 @@ class Bench:
                 self.sizes_by[f"{p}/{w}"] = Lab(f"{p}/{w}".replace("/", "-"), w).start(p)
             self.sizes = [self.sizes_by[f"{p}/{w}"] for p, w in sizes]
             self.full = self.sizes_by["1000/250"]
+            self.fast = Lab("fast", 250).start(1000, more={"fast_path": True})
         if "learn" in parts:
             self.learn = Lab("learn", 10).start(0, mode="learn")
+            self.learn_fast = Lab("learn-fast", 10).start(
+                0, mode="learn", more={"fast_path": True, "learn": {"volume": False}})
         if "flood" in parts:
             self.flooded = Lab("enforcing", 10).start(100)
         if "shares" in parts:

@@ -5,7 +5,7 @@ BUILD_PACKAGES="gcc libc6-dev meson ninja-build pkg-config libnftnl-dev libmnl-d
 libnetfilter-queue-dev libjansson-dev libyaml-dev libuv1-dev libhttp-parser-dev libnghttp2-dev
 libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev nettle-dev libssl-dev libprotobuf-c-dev protobuf-c-compiler"
 DEMO_PACKAGES="nftables iproute2 kmod procps busybox-static curl jq"
-TEST_PACKAGES="libcmocka-dev mandoc conntrack iputils-ping clang clang-format libclang-rt-14-dev python3 iptables docker.io sqlite3 podman runc netavark
+TEST_PACKAGES="libcmocka-dev libbpf-dev mandoc conntrack iputils-ping clang clang-format libclang-rt-14-dev python3 iptables docker.io sqlite3 podman runc netavark
 containerd containernetworking-plugins python3-grpcio
 python3-jsonschema e2fsprogs rsyslog rsyslog-openssl openssl qemu-system-x86 cpio xz-utils
 systemd"

@@ -131,6 +131,8 @@ class Lab:
         base = {"mode": "learn", "policies": self.dir + "/policies", "state": self.dir + "/state",
                 "socket": self.dir + "/bulkhead.sock", "audit": {"path": self.dir + "/audit.jsonl"},
                 "sources": [{"static": self.dir + "/workloads.yaml"}]}
+        if os.environ.get("BULKHEAD_FAST_PATH"):  # does a test hold with it as well?
+            base["fast_path"] = True
         base.update(conf)
         return self.write("bulkhead.yaml", json.dumps(base, indent=1))
 

@@ -120,5 +120,34 @@ def test_started_by_systemd(lab, m):
     lab.expect([(rogue, db.v4, "tcp", 5432, "open")])
 
 
+@with_machine
+def test_fast_path_by_its_drop_in(lab, m):
+    """The unit alone lets the daemon load no program, which is told; the file beside the documentation does."""
+    a, b = lab.container("a"), lab.container("b")
+    b.serve(tcp=[80])
+    m.sh("mkdir", "-p", "/etc/bulkhead")
+    m.write("/etc/bulkhead/workloads.yaml", json.dumps({"workloads": [
+        {"name": c.name, "namespace": "shop", "netns": "/run/netns/" + c.netns} for c in (a, b)]}))
+    m.write("/etc/bulkhead/bulkhead.yaml", "mode: enforce\nfast_path: true\nsources: [{static: workloads.yaml}]\n")
+    m.sh("systemctl", "enable", "--now", "bulkhead")
+    if not any("fast_path" in p for p in m.api("status")["problems"]):
+        raise Failure(m.sh("bulkhead", "status"))
+    m.sh("mkdir", "-p", "/etc/systemd/system/bulkhead.service.d")
+    m.sh("cp", "/usr/local/share/doc/bulkhead/fast-path.conf", "/etc/systemd/system/bulkhead.service.d/")
+    m.sh("systemctl", "daemon-reload")
+    m.sh("systemctl", "restart", "bulkhead")
+    held = lab.hold(a, b.v4, 80)
+    if not all(held.alive() for _ in range(10)):
+        raise Failure("no connection")
+    fast = m.api("status")["fast_path"]
+    if fast["interfaces"] != 2 or fast["packets"] < 10 or m.api("status")["problems"]:
+        raise Failure(m.sh("bulkhead", "status"))
+    doctor(m, 0, [])
+    m.sh("systemctl", "stop", "bulkhead")
+    m.sh("bulkhead", "flush")
+    if not held.alive():
+        raise Failure("the connection was cut")
+
+
 if __name__ == "__main__":
     Suite("u").main(globals())

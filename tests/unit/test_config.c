@@ -47,8 +47,8 @@ static void test_defaults(void **state BH_UNUSED)
 	for (size_t i = 0; i < BH_ARRAY_SIZE(texts); i++) {
 		struct bh_config *c = parse("/etc/bulkhead/bulkhead.yaml", texts[i]);
 		assert_int_equal(c->mode, BH_MODE_LEARN);
-		assert_false(
-			c->unselected_deny || c->host_policy || c->reject || c->table_owner_never);
+		assert_false(c->unselected_deny || c->host_policy || c->reject ||
+			     c->table_owner_never || c->fast_path);
 		assert_string_equal(c->policies, "/etc/bulkhead/policies");
 		assert_string_equal(c->state, "/var/lib/bulkhead");
 		assert_string_equal(c->socket, "/run/bulkhead/bulkhead.sock");
@@ -89,6 +89,7 @@ static const char everything[] =
 	"host: policy\n"
 	"deny: reject\n"
 	"table_owner: never\n"
+	"fast_path: true\n"
 	"policies: policies.d\n"
 	"state: /srv/state\n"
 	"socket: unix:///run/b.sock\n"
@@ -134,7 +135,8 @@ static void test_everything(void **state BH_UNUSED)
 	bh_selector_format(&c->modes[1].selector, &s);
 	assert_string_equal(s.s, "app notin (a,b),!old,tier=db,y=");
 	bh_buf_finish(&s);
-	assert_true(c->unselected_deny && c->host_policy && c->reject && c->table_owner_never);
+	assert_true(c->unselected_deny && c->host_policy && c->reject && c->table_owner_never &&
+		    c->fast_path);
 	assert_string_equal(c->policies, "/etc/b/policies.d");
 	assert_string_equal(c->state, "/srv/state");
 	assert_string_equal(c->socket, "/run/b.sock");
