@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* At the ends of workloads: what gets their frames before the rules do. */
 #include "fastpath/program.h"
+#include "link/tcx.h"
 #include "private.h"
 
 #define TOLD_MAX 8
@@ -53,6 +54,7 @@ static void check_port(
 {
 	const struct bh_link_seen *l = bh_link_seen(&k->links, p->ifindex);
 	struct bh_link_filters f = {0};
+	struct bh_tcx x;
 
 	if (l && l->xdp && t->warns++ < TOLD_MAX) {
 		char bh_autofree *look = bh_xasprintf(
@@ -61,6 +63,15 @@ static void check_port(
 			"an XDP program at %s, of %s, gets frames first: what it sends on meets no "
 			"rule",
 			p->name, of(p));
+	}
+	if (bh_tcx_look(p->ifindex, BH_FAST_NAME, &x) == 0 && x.others > x.nameless &&
+		t->warns++ < TOLD_MAX) {
+		char bh_autofree *look = bh_xasprintf("bpftool net show dev %s", p->name);
+		bh_finding(k->checks, "programs", BH_HEALTH_WARN, look,
+			"%zu BPF program%s at %s, of %s, %s frames first (tcx): what is sent on "
+			"meets no rule",
+			x.others, bh_plural(x.others), p->name, of(p),
+			x.others == 1 ? "gets" : "get");
 	}
 	if (l && l->classifies && bh_link_filters(k->d->link, p->ifindex, BH_FAST_NAME, &f) == 0 &&
 		f.n)

@@ -72,6 +72,7 @@ int bh_tcx_look(unsigned ifindex, const char *name, struct bh_tcx *ret)
 		int bh_autoclose fd = open_named(id[i], name);
 		ret->ours |= fd >= 0;
 		ret->others += fd < 0;
+		ret->nameless += fd == -EPERM;
 	}
 	n = list(ifindex, TCX_EGRESS, id);
 	ret->others += n > 0 ? (size_t)n : 0;

@@ -11,8 +11,9 @@
 struct bh_tcx {
 	bool ours; /* one of the name */
 	size_t others;
+	size_t nameless; /* of them; their names may not be asked for (CAP_SYS_ADMIN) */
 };
-/* Both ways. 0 or −errno (−ENODEV). */
+/* Both ways; nothing is seen without CAP_BPF and CAP_NET_ADMIN. 0 or −errno (−ENODEV). */
 int bh_tcx_look(unsigned ifindex, const char *name, struct bh_tcx *ret);
 /* First of all, or in the place of the one of that name. 0, −EOPNOTSUPP, −errno. */
 int bh_tcx_attach(unsigned ifindex, int program, const char *name);

@@ -208,31 +208,44 @@ def test_programs_at_veths(lab):
     wants(lab, "programs", "fail", f"at {b.host_if}, of shop/b", code=1)
     tc(f"qdisc del dev {b.host_if} ingress")
     wants(lab, "programs", "ok", code=0)
-    held = xdp(lab, b.host_if)
+    held = hang(lab, b.host_if, *XDP)
     wants(lab, "programs", "warn", f"XDP program at {b.host_if}, of shop/b", code=0)
     held.kill()
     wait_for("it is gone with who holds it", lambda: of(doctor(lab)[0], "programs", "ok"), 5)
 
 
-def attach(ifname, ready):
-    """XDP_PASS for every frame (linux/bpf.h), for as long as this process lives."""
+def test_programs_by_tcx(lab):
+    a, b = world(lab)
+    hang(lab, a.host_if, *TCX)
+    wants(lab, "programs", "warn", f"1 BPF program at {a.host_if}, of shop/a, gets frames first (tcx)", code=0)
+    lab.stop()
+    lab.start(fast_path=True)  # its own programs are no finding, and hide no other's
+    wait_for("they are there", lambda: lab.status()["fast_path"]["interfaces"] == 1)
+    wants(lab, "programs", "warn", f"1 BPF program at {a.host_if}", code=0)
+
+
+XDP, TCX = (6, 37, 2), (3, 46, -1)  # linux/bpf.h: the program's type, where it goes, "pass"
+
+
+def attach(ifname, ready, kind, where, answer):
+    """That answer for every frame, for as long as this process lives."""
     bpf = lambda cmd, attr: ctypes.CDLL(None, use_errno=True).syscall(321, cmd, attr, len(attr))
-    code = ctypes.create_string_buffer(struct.pack("<BBhi", 0xB7, 0, 0, 2) + struct.pack("<BBhi", 0x95, 0, 0, 0))
+    code = ctypes.create_string_buffer(struct.pack("<BBhi", 0xB7, 0, 0, answer) + struct.pack("<BBhi", 0x95, 0, 0, 0))
     text = ctypes.create_string_buffer(b"GPL")
-    load = struct.pack("<IIQQIIQII", 6, 2, ctypes.addressof(code), ctypes.addressof(text), 0, 0, 0, 0, 0)
+    load = struct.pack("<IIQQIIQII", kind, 2, ctypes.addressof(code), ctypes.addressof(text), 0, 0, 0, 0, 0)
     prog = bpf(5, load + bytes(64))
-    link = bpf(28, struct.pack("<IIII", max(prog, 0), socket.if_nametoindex(ifname), 37, 0) + bytes(48))
+    link = bpf(28, struct.pack("<IIII", max(prog, 0), socket.if_nametoindex(ifname), where, 0) + bytes(48))
     os.write(ready, b"1" if prog >= 0 and link >= 0 else b"0")
     time.sleep(600)
 
 
-def xdp(lab, ifname):
+def hang(lab, ifname, *what):
     r, w = os.pipe()
-    c = Child(lab.node, attach, ifname, w)
+    c = Child(lab.node, attach, ifname, w, *what)
     lab.children.append(c)
     os.close(w)
     if os.read(r, 1) != b"1":
-        raise Skip("no XDP program can be attached here")
+        raise Skip("no such program can be attached here")
     os.close(r)
     return c
 
