@@ -172,8 +172,12 @@ static void attach(struct bh_core *c, bool anew)
 			int r = bh_link_attach(
 				c->link, p->ifindex, bh_fast_program(x->fast), BH_FAST_NAME);
 			p->attached = r == 0;
-			if (r < 0 && r != -ENODEV) /* it is gone, as its workload will be */
+			if (r == -ENODEV) /* it is gone, as its workload will be */
+				continue;
+			if (r < 0) { /* one of an earlier run goes by what that one knew */
+				p->attached = bh_link_detach(c->link, p->ifindex, BH_FAST_NAME) < 0;
 				p->plain = r;
+			}
 		} else if (p->plain != BH_LINK_PLAIN && p->attached) {
 			p->attached = bh_link_detach(c->link, p->ifindex, BH_FAST_NAME) < 0;
 		}
@@ -189,14 +193,15 @@ static bool between_workloads(const struct bh_ct_entry *e, void *inventory)
 	       bh_inventory_owner(inventory, &e->flow.dst) >= 0;
 }
 
-/* Programs of an earlier run at interfaces that are not to have one, or all of them. */
-static void clear(struct bh_core *c, bool all)
+/* Programs of an earlier run at interfaces that are not to have one, or all of them. Is it known
+ * that there are no others? */
+static bool clear(struct bh_core *c, bool all)
 {
 	struct bh_inventory *inv =
 		(struct bh_inventory *)bh_engine_inventory(c->snap->engine); /* read only */
 	unsigned bh_autofree *at = NULL;
 	int n = bh_link_attached(c->link, BH_FAST_NAME, &at), gone = 0;
-	bool told = false;
+	bool told = false, ok = n >= 0;
 
 	for (int i = 0; i < n; i++) {
 		const struct bh_fast_port *p = find_port(&c->fast_path, at[i]);
@@ -205,7 +210,9 @@ static void clear(struct bh_core *c, bool all)
 		if (!told)
 			relax(c, between_workloads, inv);
 		told = true;
-		gone += bh_link_detach(c->link, at[i], BH_FAST_NAME) > 0;
+		int r = bh_link_detach(c->link, at[i], BH_FAST_NAME);
+		gone += r > 0;
+		ok &= r >= 0;
 	}
 	if (told)
 		relax(c, between_workloads, inv);
@@ -213,21 +220,21 @@ static void clear(struct bh_core *c, bool all)
 		bh_audit_event(c->audit, "fast-path", "success",
 			"established flows go by the bridge and its hooks again", NULL,
 			json_pack("{s:i}", "interfaces", gone));
+	return ok;
 }
 
+/* What an earlier run left would go on by where addresses lived then. */
 static void put_away(struct bh_core *c)
 {
 	struct bh_fast_path *x = &c->fast_path;
 	if (x->fast || !x->looked)
-		clear(c, true);
-	x->looked = true;
+		x->looked = clear(c, true);
+	x->again = !x->looked;
 	bh_fast_close(x->fast);
 	x->fast = NULL;
 	free(x->port);
 	x->port = NULL;
 	x->n_ports = 0;
-	free(x->error);
-	x->error = NULL;
 }
 
 /* Once; after that with the next change of the configuration. */
@@ -243,6 +250,7 @@ static bool open_it(struct bh_core *c)
 		r < 0 ? x->error
 		      : "established flows between workloads of one bridge go from veth to veth",
 		NULL, NULL);
+	x->looked &= r < 0; /* what is still there has other maps */
 	return r == 0;
 }
 
@@ -254,12 +262,12 @@ void bh_core_fast_path_follow(struct bh_core *c)
 
 	if (!inv)
 		return;
-	if (!c->conf->fast_path) {
+	if (!c->conf->fast_path)
+		bh_core_fast_path_again(c);
+	if (!c->conf->fast_path || !open_it(c)) {
 		put_away(c);
 		return;
 	}
-	if (!open_it(c))
-		return;
 	/* The program is wherever it may come to be wanted: putting it there costs packets where
 	 * the kernel has no tcx, and that is better done at a container's start. */
 	bh_fast_find_homes(inv, may_have_it, NULL, &h);
@@ -269,13 +277,14 @@ void bh_core_fast_path_follow(struct bh_core *c)
 	keep_plain(x, &h);
 	int r = set_homes(c, &h);
 	bh_fast_homes_finish(&h);
-	x->again = r < 0;
-	if (r < 0)
+	if (r < 0) {
+		x->again = true;
 		return;
+	}
 	attach(c, !x->looked);
 	if (!x->looked)
-		clear(c, false);
-	x->looked = true;
+		x->looked = clear(c, false);
+	x->again = !x->looked;
 }
 
 /* Some of the interfaces a second: what others do there is no change of ours. */
@@ -294,9 +303,9 @@ static bool look_again(struct bh_core *c)
 void bh_core_fast_path_tick(struct bh_core *c)
 {
 	struct bh_fast_path *x = &c->fast_path;
-	if (!x->fast || !c->snap)
+	if (!c->snap)
 		return;
-	if (x->ticks++ % AGAIN_TICKS == 0)
+	if (x->fast && x->ticks++ % AGAIN_TICKS == 0)
 		bh_fast_set_timeouts(x->fast);
 	if (look_again(c) || x->again)
 		bh_core_fast_path_follow(c);

@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "beside.h"
 
@@ -44,6 +45,27 @@ static int start(const char *program, int socket, pid_t *ret)
 	return -r;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Signals (a reload, a child of somebody else's here that ended) are no answer. */
+static bool answers(int socket)
+{
+	struct pollfd p = {.fd = socket, .events = POLLIN};
+	int64_t until = now_ms() + PATIENCE_MS, left;
+
+	while ((left = until - now_ms()) > 0) {
+		int n = poll(&p, 1, (int)left);
+		if (n >= 0 || errno != EINTR)
+			return n > 0;
+	}
+	return false;
+}
+
 /* Descriptors into fd; or a text into buf, and −ENOSYS. */
 static int receive(int socket, int fd[static BH_FAST_FDS], char *buf, size_t size)
 {
@@ -56,9 +78,8 @@ static int receive(int socket, int fd[static BH_FAST_FDS], char *buf, size_t siz
 		.msg_iovlen = 1,
 		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf)};
-	struct pollfd p = {.fd = socket, .events = POLLIN};
 
-	if (poll(&p, 1, PATIENCE_MS) <= 0)
+	if (!answers(socket))
 		return -ETIMEDOUT;
 	ssize_t got = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
 	buf[got > 0 ? got : 0] = '\0';
