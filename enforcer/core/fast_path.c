@@ -287,6 +287,15 @@ void bh_core_fast_path_follow(struct bh_core *c)
 	x->again = !x->looked;
 }
 
+/* Whoever gives up an address, or gets another's, is not to speak from it for the time that the
+ * commit takes, and what follows it: flows of the next one may begin in between. */
+void bh_core_fast_path_before_commit(struct bh_core *c, const struct bh_inventory *to)
+{
+	struct bh_fast *fast = c->fast_path.fast;
+	if (fast && bh_fast_leave(fast, to) < 0)
+		c->fast_path.again = true;
+}
+
 /* Some of the interfaces a second: what others do there is no change of ours. */
 static bool look_again(struct bh_core *c)
 {

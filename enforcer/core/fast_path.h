@@ -22,6 +22,9 @@ struct bh_fast_path {
 	unsigned ticks;
 };
 
+/* Addresses that are somewhere else in `to`, or nobody's, take it no more: before that is in force.
+ */
+void bh_core_fast_path_before_commit(struct bh_core *c, const struct bh_inventory *to);
 /* After each commit, and once a second: what the kernel has of it is what the state in force and
  * the configuration say. Flows that take it no more go on the usual way. */
 void bh_core_fast_path_follow(struct bh_core *c);

@@ -310,6 +310,7 @@ int bh_core_reconcile(struct bh_core *c)
 	/* What was seen until now is about those who are there until now. */
 	bh_core_cache_before_commit(c);
 	bh_core_passed_before_commit(c, bh_core_departs(from, bh_engine_inventory(s->engine)));
+	bh_core_fast_path_before_commit(c, bh_engine_inventory(s->engine));
 	int64_t began = bh_clock_now();
 	int r = commit(c, s);
 	uv_update_time(c->loop);

@@ -9,13 +9,13 @@
 
 #include "fastpath/private.h"
 
-#define CLOSING_S                                                                                  \
-	120 /* nf_conntrack_tcp_timeout_fin_wait and _time_wait, as the kernel has them            \
-	     */
+/* nf_conntrack_tcp_timeout_fin_wait and _time_wait, as the kernel has them. */
+#define CLOSING_S 120
 
 struct bh_fast {
 	int fd[BH_FAST_FDS];
-	struct bh_fast_homes homes; /* what the maps hold */
+	struct bh_fast_homes homes; /* what the maps hold, no others */
+	bool torn; /* some of them may be missing */
 	struct bh_fast_settings settings;
 };
 
@@ -54,24 +54,59 @@ static int map_of(const struct bh_fast *f, const struct bh_addr *a)
 	return f->fd[a->family == BH_IPV4 ? BH_FAST_HOMES4 : BH_FAST_HOMES6];
 }
 
+static bool same_home(const struct bh_fast_home *a, const struct bh_fast_home *b)
+{
+	return a && memcmp(a, b, sizeof(*b)) == 0;
+}
+
+int bh_fast_leave(struct bh_fast *f, const struct bh_inventory *inv)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < f->homes.n; i++) {
+		const struct bh_fast_at *at = &f->homes.item[i];
+		int err = bh_fast_lives_there(inv, at)
+				  ? -EEXIST
+				  : map_remove(map_of(f, &at->addr), at->addr.b);
+		if (err < 0)
+			f->homes.item[kept++] = *at;
+		if (err < 0 && err != -EEXIST)
+			r = err;
+	}
+	f->homes.n = kept;
+	return r;
+}
+
+/* Those of h that are not in the list, or elsewhere, after some of them could not be entered: else
+ * nobody would know that they are in the map. Removing needs no memory. */
+static void take_back(struct bh_fast *f, const struct bh_fast_homes *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (!same_home(bh_fast_home(&f->homes, &h->item[i].addr), &h->item[i].home))
+			map_remove(map_of(f, &h->item[i].addr), h->item[i].addr.b);
+	f->torn = true;
+}
+
 int bh_fast_set_homes(struct bh_fast *f, struct bh_fast_homes *h)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < f->homes.n && r == 0; i++) {
 		const struct bh_fast_at *was = &f->homes.item[i];
-		const struct bh_fast_home *is = bh_fast_home(h, &was->addr);
-		if (!is || memcmp(is, &was->home, sizeof(*is)) != 0)
+		if (!same_home(bh_fast_home(h, &was->addr), &was->home))
 			r = map_remove(map_of(f, &was->addr), was->addr.b);
 	}
 	for (size_t i = 0; i < h->n && r == 0; i++) {
 		const struct bh_fast_at *at = &h->item[i];
-		const struct bh_fast_home *was = bh_fast_home(&f->homes, &at->addr);
-		if (!was || memcmp(was, &at->home, sizeof(*was)) != 0)
+		if (f->torn || !same_home(bh_fast_home(&f->homes, &at->addr), &at->home))
 			r = map_set(map_of(f, &at->addr), at->addr.b, &at->home);
 	}
-	if (r < 0)
+	if (r < 0) {
+		take_back(f, h);
 		return r;
+	}
+	f->torn = false;
 	struct bh_fast_homes was = f->homes;
 	f->homes = *h;
 	*h = was;
@@ -93,6 +128,14 @@ static uint32_t seconds(const char *name, uint32_t otherwise)
 	return f && fscanf(f, "%u", &v) == 1 && v > 0 ? v : otherwise;
 }
 
+/* Conntrack is told milliseconds (int), and what is left is compared in jiffies (signed 32 bits). A
+ * second less than that would never be kept up: below two, it is two. */
+static uint32_t bounded(uint32_t s, uint32_t hz)
+{
+	uint32_t most = INT32_MAX / (hz > 500 ? 2 * hz : 1000);
+	return s < 2 ? 2 : s < most ? s : most;
+}
+
 /* Coarse clocks go by the kernel's tick. */
 static uint32_t ticks(void)
 {
@@ -111,11 +154,10 @@ int bh_fast_set_timeouts(struct bh_fast *f)
 		.udp = seconds("udp_timeout_stream", 120),
 		.hz = ticks(),
 	};
-	/* In jiffies they are to fit a signed 32 bits. */
 	if (s.hz == 0 || s.hz > 10000)
 		return -EOPNOTSUPP;
-	s.tcp = s.tcp < INT32_MAX / 2 / s.hz ? s.tcp : INT32_MAX / 2 / s.hz;
-	s.tcp = s.tcp >= 2 ? s.tcp : 2;
+	s.tcp = bounded(s.tcp, s.hz);
+	s.udp = bounded(s.udp, s.hz);
 	s.closing = s.tcp < CLOSING_S ? s.tcp : CLOSING_S;
 	s.reset = s.reset < s.closing ? s.reset : s.closing;
 	if (memcmp(&s, &f->settings, sizeof(s)) == 0)

@@ -26,6 +26,8 @@ struct bh_fast_homes {
  */
 void bh_fast_find_homes(const struct bh_inventory *inv,
 	bool (*want)(const struct bh_workload *, void *), void *arg, struct bh_fast_homes *ret);
+/* Does the address live there, by this sealed inventory? */
+bool bh_fast_lives_there(const struct bh_inventory *inv, const struct bh_fast_at *at);
 const struct bh_fast_home *bh_fast_home(const struct bh_fast_homes *h, const struct bh_addr *a);
 void bh_fast_homes_finish(struct bh_fast_homes *h);
 
@@ -36,9 +38,11 @@ int bh_fast_open(struct bh_fast **ret, char **ret_why);
 void bh_fast_close(struct bh_fast *f); /* what hangs on interfaces goes on; NULL is fine */
 int bh_fast_program(const struct bh_fast *f); /* a descriptor, borrowed */
 
+/* Addresses that do not live there any more are taken out. 0 or −errno: some may still be in. */
+int bh_fast_leave(struct bh_fast *f, const struct bh_inventory *inv);
 /* From now on exactly these addresses take it: those that go, or move, are taken out first. 0: the
- * list is the handle's, and *h the one before; −errno: it is some of the old ones and some of the
- * new ones, and to be called again. */
+ * list is the handle's, and *h the one before; −errno: it is some of the old ones, none that are
+ * new, and to be called again. */
 int bh_fast_set_homes(struct bh_fast *f, struct bh_fast_homes *h);
 const struct bh_fast_homes *bh_fast_in_force(const struct bh_fast *f);
 /* conntrack's timeouts of this network namespace, as they are now. 0 or −errno. */

@@ -68,6 +68,23 @@ void bh_fast_find_homes(const struct bh_inventory *inv,
 	keep_single(ret);
 }
 
+bool bh_fast_lives_there(const struct bh_inventory *inv, const struct bh_fast_at *at)
+{
+	int i = bh_inventory_owner(inv, &at->addr);
+	const struct bh_workload *w = i >= 0 ? inv->workload[i] : NULL;
+
+	for (size_t k = 0; w && k < w->n_ifaces; k++) {
+		const struct bh_interface *f = &w->iface[k];
+		if (f->host_ifindex != at->home.port || f->bridge_ifindex != at->home.bridge ||
+			memcmp(f->mac, at->home.mac, sizeof(at->home.mac)) != 0)
+			continue;
+		for (size_t a = 0; a < f->n_addrs; a++)
+			if (bh_addr_eq(&f->addr[a], &at->addr))
+				return true;
+	}
+	return false;
+}
+
 const struct bh_fast_home *bh_fast_home(const struct bh_fast_homes *h, const struct bh_addr *a)
 {
 	const struct bh_fast_at key = {.addr = *a};

@@ -107,8 +107,34 @@ static void test_homes(void **state BH_UNUSED)
 	bh_inventory_unref(inv);
 }
 
+/* Whoever moves leaves: by interface, bridge, MAC, owner, or for good. */
+static void test_lives_there(void **state BH_UNUSED)
+{
+	static const struct {
+		const char *addr;
+		unsigned port, bridge;
+		uint8_t mac5;
+		bool there;
+	} c[] = {{"10.0.0.3", 7, 3, 7, true}, {"fd00::3", 7, 3, 7, true},
+		{"10.0.0.15", 15, 3, 15, true}, {"10.0.0.3", 9, 3, 9, false}, /* the thief */
+		{"10.0.0.3", 8, 3, 7, false}, {"10.0.0.3", 7, 4, 7, false},
+		{"10.0.0.3", 7, 3, 8, false}, {"10.0.0.15", 16, 3, 0, false},
+		{"10.0.0.1", 9, 3, 9, false}, {"10.0.0.99", 7, 3, 7, false}};
+	struct bh_inventory *inv = sample();
+
+	for (size_t i = 0; i < BH_ARRAY_SIZE(c); i++) {
+		struct bh_fast_at at = {.addr = addr(c[i].addr),
+			.home = {.port = c[i].port,
+				.bridge = c[i].bridge,
+				.mac = {2, 0, 0, 0, 0, c[i].mac5}}};
+		assert_int_equal(bh_fast_lives_there(inv, &at), c[i].there);
+	}
+	bh_inventory_unref(inv);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_homes)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_homes), cmocka_unit_test(test_lives_there)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
