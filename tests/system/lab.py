@@ -47,9 +47,17 @@ class Lab:
         self.node, self.out = self.prefix + "-node", self.prefix + "-out"
         self.dir = tempfile.mkdtemp(prefix="bulkhead-test-")
         self.children, self.containers, self.daemon, self.helds = [], {}, None, []
+        self.made = []  # network namespaces
         self.count = 1
         self.evidence_checked = True  # a test that breaks the log itself says no
         os.makedirs(self.dir + "/policies")
+        try:
+            self.wire()
+        except BaseException:
+            self.close()
+            raise
+
+    def wire(self):
         self.netns(self.node)
         self.netns(self.out)
         run("ip", "-n", self.node, "link", "add", "up0", "type", "veth", "peer", "name", "eth0",
@@ -83,6 +91,7 @@ class Lab:
 
     def netns(self, name):
         """Without duplicate address detection: link-local addresses work at once."""
+        self.made.append(name)
         run("ip", "netns", "add", name)
         self.sh(name, "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0")
 
@@ -326,7 +335,7 @@ class Lab:
             self.daemon.wait()
         for c in self.children:
             c.kill()
-        for ns in [c.netns for c in self.containers.values()] + [self.out, self.node]:
+        for ns in reversed(self.made):  # all, whatever a test that failed had made of its containers
             run("ip", "netns", "del", ns, check=False)
         shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -337,9 +346,17 @@ class Suite:
     def __init__(self, tag):
         self.tag = tag
 
+    def stopped(self, number, _frame):
+        """Once: what was made is taken away on the way out."""
+        for s in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(s, signal.SIG_IGN)
+        sys.exit(128 + number)
+
     def main(self, namespace):
         only = sys.argv[1:]
         passed = failed = 0
+        for s in (signal.SIGTERM, signal.SIGINT):  # also where the latter is ignored, as beside a shell
+            signal.signal(s, self.stopped)
         for name, fn in list(namespace.items()):
             if not name.startswith("test_") or (only and name not in only):
                 continue
