@@ -131,8 +131,11 @@ static int carry_out(struct bh_edit *e)
 
 	if (e->text && e->existed)
 		r = exchange(spare, e->path, &done);
-	else if (rename(e->text ? spare : e->path, e->text ? e->path : spare) < 0)
-		r = errno == ENOENT && !e->text ? 0 : -errno;
+	else if (rename(e->text ? spare : e->path, e->text ? e->path : spare) < 0) {
+		if (errno != ENOENT || e->text)
+			return -errno;
+		done = BH_EDIT_NOT; /* it is gone already */
+	}
 	if (r == 0)
 		e->done = done;
 	return r;
@@ -154,8 +157,14 @@ static void undo(struct bh_edit *e)
 
 void bh_edits_undo(struct bh_edits *e)
 {
-	for (size_t i = e->n; i-- > 0;)
+	bool any = false;
+	for (size_t i = e->n; i-- > 0;) {
+		any = any || e->edit[i].done;
 		undo(&e->edit[i]);
+	}
+	/* Before the record of the version goes: else a power cut leaves the files without it. */
+	if (any)
+		bh_file_sync_directory(e->edit[0].path);
 }
 
 int bh_edits_carry_out(struct bh_edits *e, const char **ret_path)
