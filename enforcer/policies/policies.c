@@ -227,6 +227,8 @@ static int install_directory(struct bh_core *c, struct bh_policy_set *set,
 	}
 	if (c->confirm.version && c->policies) { /* nothing new */
 		bh_policy_set_unref(set);
+		if (!c->confirm.expired)
+			bh_core_policies_stale(c, NULL);
 		return 0;
 	}
 	enum bh_install how = bh_core_policies_install(c, set, files, NULL, &change, &why);

@@ -101,6 +101,32 @@ def test_half_written_version_on_a_full_disk(lab):
             raise Failure(f"versions: {versions(lab)}")
 
 
+def test_half_written_on_trial(lab):
+    """The same of a version that awaits its confirmation: it is finished as soon as there is room."""
+    with tmpfs(lab, "policies") as policies:
+        web, api, db = shop(lab, mode="enforce")
+        lab.cli("policy", "apply", lab.write("api.yaml", (DB % "api").replace("name: db", "name: second")))
+        os.unlink(policies + "/db.yaml")
+        wait_for("it is gone", lambda: len(versions(lab)) == 3)
+        lab.cli("policy", "apply", "--confirm-within", "1h", lab.write("web.yaml", (DB % "web").replace("name: db", "name: second")))
+        lab.stop(signal.SIGKILL)
+        with sqlite3.connect(lab.dir + "/state/bulkhead.db") as s:
+            s.execute("INSERT OR REPLACE INTO value (name, value) VALUES ('policy_writing', 4)")
+        os.unlink(policies + "/shop.second.yaml")  # as if it had not come so far
+        fill(policies)
+        lab.start()
+        lab.expect(only(web, api, db))
+        wait_for("status says it", lambda: any("not all files of version 4 could be written" in p
+                                               for p in lab.status()["problems"]))
+        os.unlink(policies + "/filler")
+        wait_for("it is finished", lambda: os.path.exists(policies + "/shop.second.yaml"))
+        wait_for("status says that too", lambda: not lab.status()["problems"])
+        lab.cli("policy", "confirm")
+        lab.expect(only(web, api, db))
+        if versions(lab)[0] != 4:
+            raise Failure(f"versions: {versions(lab)}")
+
+
 def test_start_on_a_full_disk_with_small_blocks(lab):
     """ext4 of less than 512 MiB has blocks of 1 KiB."""
     image = lab.dir + "/disk.img"
