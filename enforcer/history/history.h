@@ -55,6 +55,7 @@ struct bh_workload *bh_core_history_holder(struct bh_core *c, const struct bh_ad
 void bh_core_started_json(const struct bh_core *c, const struct bh_workload *w, json_t *o);
 
 /* --- keep.c --- */
+int64_t bh_core_history_seen(struct bh_core *c); /* when a run was there last; µs, 0: not known */
 int bh_core_history_load(struct bh_core *c); /* what the run before left open */
 void bh_core_history_save(struct bh_core *c); /* what changed, into the store's transaction */
 void bh_core_history_tick(struct bh_core *c);

@@ -36,11 +36,15 @@ static bool resume(const struct bh_stay *y, void *core)
 	return true;
 }
 
-int bh_core_history_load(struct bh_core *c)
+int64_t bh_core_history_seen(struct bh_core *c)
 {
 	uint64_t seen = 0;
-	if (bh_store_get_u64(c->store, ALIVE, &seen) == 0)
-		c->history.seen = (int64_t)seen;
+	return bh_store_get_u64(c->store, ALIVE, &seen) == 0 ? (int64_t)seen : 0;
+}
+
+int bh_core_history_load(struct bh_core *c)
+{
+	c->history.seen = bh_core_history_seen(c);
 	return bh_store_list_stays(c->store, BH_STAY_OPEN, NULL, SIZE_MAX, resume, c);
 }
 

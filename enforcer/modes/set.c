@@ -210,6 +210,7 @@ struct bh_answer bh_core_mode_set(
 
 	if (!read_wanted(body, &w, &error) || !read_scope(w.ns, w.selector, &scope, &error))
 		return error;
+	bh_core_clock_look(c);
 	const struct bh_mode_override *before = bh_core_mode_find(c, scope);
 	if (!before && c->n_overrides >= OVERRIDES_MAX)
 		return bh_answer_error(409, NULL,

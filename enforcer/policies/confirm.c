@@ -67,6 +67,13 @@ void bh_core_confirm_shift(struct bh_core *c, int64_t step)
 		bh_store_put_u64(c->store, "confirm_deadline", deadline + (uint64_t)step);
 }
 
+void bh_core_confirm_rebase(struct bh_core *c, int64_t now)
+{
+	uint64_t deadline = stored(c, "confirm_deadline"), within = stored(c, "confirm_within");
+	if (deadline > (uint64_t)now + within)
+		bh_store_put_u64(c->store, "confirm_deadline", (uint64_t)now + within);
+}
+
 bool bh_core_confirm_pending(const struct bh_core *c, struct bh_answer *ret_error)
 {
 	char by[32];

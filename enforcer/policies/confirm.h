@@ -21,6 +21,8 @@ struct bh_confirm { /* version 0: there is none */
 int bh_core_confirm_put(struct bh_core *c, const struct bh_confirm *what);
 /* Into the running transaction: the deadline on disk moves by so many µs. */
 void bh_core_confirm_shift(struct bh_core *c, int64_t step);
+/* Likewise: one that began after `now` (µs) begins now. */
+void bh_core_confirm_rebase(struct bh_core *c, int64_t now);
 void bh_core_confirm_load(struct bh_core *c); /* from the store */
 void bh_core_confirm_start(struct bh_core *c); /* after the version is in force: the time runs */
 json_t *bh_core_confirm_json(const struct bh_core *c); /* null if there is nothing to confirm */

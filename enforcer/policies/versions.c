@@ -128,6 +128,7 @@ int bh_core_version_record(struct bh_core *c, const struct bh_policy_set *set,
 		src[i] = files->src[i];
 		src[i].file = base_name(src[i].file);
 	}
+	bh_core_clock_look(c);
 	/* What others have put and cannot be written is not to fail us, nor to be lost with us. */
 	bh_store_commit(c->store);
 	int r = same ? bh_store_put_version_files(c->store, c->generation, src, files->n)
@@ -173,7 +174,7 @@ void bh_core_versions_tick(struct bh_core *c)
 {
 	if (c->version_undoing)
 		forget(c);
-	if (c->policies_retry && !c->confirm.version)
+	if (c->policies_retry && (!c->confirm.version || c->version_writing))
 		bh_core_policies_load(c, "directory changed");
 }
 

@@ -48,6 +48,21 @@ int bh_store_shift_modes(struct bh_store *s, int64_t by)
 	return bh_store_run(s, st);
 }
 
+int bh_store_rebase_modes(struct bh_store *s, int64_t now)
+{
+	sqlite3_stmt *st;
+	int r = bh_store_change(s, BH_STMT_REBASE_MODES,
+		"UPDATE mode SET set_at = set_at - late.by,"
+		" until = CASE WHEN until > 0 THEN until - late.by ELSE 0 END"
+		" FROM (SELECT max(set_at) - ?1 AS by FROM mode) AS late WHERE set_at > ?1",
+		&st);
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(st, 1, now);
+	s->decided = true;
+	return bh_store_run(s, st);
+}
+
 static bool read_mode(sqlite3_stmt *st, struct bh_mode_row *m)
 {
 	const char *mode = (const char *)sqlite3_column_text(st, 1);

@@ -204,6 +204,8 @@ struct bh_mode_row {
 };
 int bh_store_put_mode(struct bh_store *s, const struct bh_mode_row *m); /* replaces */
 int bh_store_shift_modes(struct bh_store *s, int64_t by); /* all times in them; µs */
+/* Those that were set after `now` (µs) are moved together, so that the last one was set now. */
+int bh_store_rebase_modes(struct bh_store *s, int64_t now);
 int bh_store_drop_mode(struct bh_store *s, const char *scope);
 int bh_store_load_modes(
 	struct bh_store *s, void (*fn)(const struct bh_mode_row *, void *), void *arg);

@@ -154,8 +154,8 @@ class Lab:
         if not os.path.exists(self.dir + "/workloads.yaml"):
             self.static()
         self.log = open(self.dir + "/daemon.log", "a")
-        env = dict(os.environ, **(env or {}), ASAN_OPTIONS="abort_on_error=1:detect_leaks=1:log_path=" + self.dir + "/asan",
-                   UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+        asan = "abort_on_error=1:detect_leaks=1:verify_asan_link_order=0:log_path=" + self.dir + "/asan"
+        env = dict(os.environ, **(env or {}), ASAN_OPTIONS=asan, UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
         self.daemon = subprocess.Popen(
             ["nsenter", f"--net=/run/netns/{self.node}", BULKHEADD, "--config",
              file or self.dir + "/bulkhead.yaml"],

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Steps of the clock, by a clock of the test's own: what goes on record of them. */
+/* Steps of the clock, by a clock of the test's own: what goes on record of them, and what they do
+ * to ends on disk. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +8,13 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "answer/clock.h"
 #include "audit/audit.h"
 #include "core/state.h"
+#include "store/store.h"
 
 #define SECOND INT64_C(1000000)
 #define DAWN (INT64_C(1800000000) * SECOND) /* 2027-01-15T08:00:00Z */
@@ -97,11 +103,97 @@ static void test_steps(void **state BH_UNUSED)
 	json_decref(list);
 }
 
+/* --- ends on disk --- */
+
+static int setup_store(void **state)
+{
+	int r = setup(state);
+	return r < 0 ? r : bh_store_open(dir, &c.store);
+}
+
+static int teardown_store(void **state)
+{
+	bh_store_close(c.store);
+	bh_audit_close(BH_TAKE_PTR(c.audit));
+	return teardown(state);
+}
+
+static void put_mode(const char *scope, int64_t set_at, int64_t until)
+{
+	const struct bh_mode_row m = {.scope = (char *)scope, .set_at = set_at, .until = until};
+	assert_int_equal(bh_store_put_mode(c.store, &m), 0);
+	assert_int_equal(bh_store_commit(c.store), 0);
+}
+
+struct times {
+	int64_t set_at, until;
+};
+
+static void take_times(const struct bh_mode_row *m, void *arg)
+{
+	struct times *t = arg;
+	t[*m->scope != '\0'] = (struct times){m->set_at, m->until};
+}
+
+static void expect_times(const char *when, int64_t got, int64_t want)
+{
+	if (got < want - 10 * SECOND || got > want + 10 * SECOND)
+		fail_msg("%s: %lld s too late", when, (long long)(got - want) / SECOND);
+}
+
+/* The disk was full at the start, so that what the clock was by is not on it: that is no step. */
+static void test_nothing_noted(void **state BH_UNUSED)
+{
+	struct rlimit before, none;
+	struct times t[2];
+	int64_t now = bh_clock_now(), boot = bh_clock_steady(), hour = 3600 * SECOND;
+
+	put_mode("", now, now + hour);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){1, before.rlim_max};
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	bh_core_clock_load(&c);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_non_null(bh_store_trouble(c.store));
+
+	bh_core_clock_check(&c, now + SECOND, boot + SECOND);
+	bh_store_load_modes(c.store, take_times, t);
+	expect_times("no step", t[0].until, now + hour);
+	bh_core_clock_check(&c, now + hour, boot + 2 * SECOND);
+	bh_core_clock_check(&c, now + hour, boot + 2 * SECOND);
+	bh_store_load_modes(c.store, take_times, t);
+	expect_times("a step", t[0].until, now + 2 * hour);
+}
+
+/* A machine without a clock of its own boots in the past, and is told the time later. */
+static void test_behind_since_the_boot(void **state BH_UNUSED)
+{
+	struct times t[2];
+	int64_t now = bh_clock_now(), boot = bh_clock_steady(), hour = 3600 * SECOND;
+	int64_t year = 365 * 24 * hour;
+
+	put_mode("", now + year, now + year + 3 * hour);
+	put_mode("shop", now + year + 2 * hour, now + year + 3 * hour);
+	bh_core_clock_load(&c);
+	bh_store_load_modes(c.store, take_times, t);
+	expect_times("the last one was set now", t[1].set_at, now);
+	expect_times("and the first before", t[0].set_at, now - 2 * hour);
+	expect_times("it has an hour", t[1].until, now + hour);
+	expect_times("and the first one too", t[0].until, now + hour);
+	bh_core_clock_check(&c, now + year, boot);
+	bh_store_load_modes(c.store, take_times, t);
+	expect_times("told the time", t[1].until, now + year + hour);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_step, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_noted, setup_store, teardown_store),
+		cmocka_unit_test_setup_teardown(
+			test_behind_since_the_boot, setup_store, teardown_store),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
