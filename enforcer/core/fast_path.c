@@ -40,11 +40,6 @@ static bool may_have_it(const struct bh_workload *w, void *arg BH_UNUSED)
 	return bh_workload_governable(w);
 }
 
-static bool wants(const struct bh_workload *w, void *core)
-{
-	return bh_workload_governable(w) && !is_counted(core, w);
-}
-
 /* --- handing back --- */
 
 struct leaving {
@@ -154,12 +149,18 @@ static void follow_ports(struct bh_core *c, const struct bh_fast_homes *h)
 	free(was.port);
 }
 
-static void keep_plain(const struct bh_fast_path *x, struct bh_fast_homes *h)
+/* Those whose interface is such, and of whom nothing is wanted that conntrack would have to see. */
+static void keep_wanted(
+	const struct bh_core *c, const struct bh_inventory *inv, struct bh_fast_homes *h)
 {
 	size_t n = 0;
-	for (size_t i = 0; i < h->n; i++)
-		if (find_port(x, h->item[i].home.port)->plain == BH_LINK_PLAIN)
-			h->item[n++] = h->item[i];
+	for (size_t i = 0; i < h->n; i++) {
+		const struct bh_fast_at *at = &h->item[i];
+		int owner = bh_inventory_owner(inv, &at->addr);
+		if (find_port(&c->fast_path, at->home.port)->plain == BH_LINK_PLAIN && owner >= 0 &&
+			!is_counted(c, inv->workload[owner]))
+			h->item[n++] = *at;
+	}
 	h->n = n;
 }
 
@@ -254,16 +255,21 @@ static bool open_it(struct bh_core *c)
 	return r == 0;
 }
 
-void bh_core_fast_path_follow(struct bh_core *c)
+/* A commit of something else than workloads costs nothing here. What does not change of them is the
+ * same object. */
+static bool is_followed(const struct bh_fast_path *x, const struct bh_inventory *inv)
+{
+	const struct bh_inventory *was = x->followed;
+	return was && !x->again && was->n == inv->n && bh_inventory_same_frame(was, inv) &&
+	       (inv->n == 0 ||
+		       memcmp(was->workload, inv->workload, inv->n * sizeof(*inv->workload)) == 0);
+}
+
+static void follow(struct bh_core *c, const struct bh_inventory *inv)
 {
 	struct bh_fast_path *x = &c->fast_path;
-	const struct bh_inventory *inv = c->snap ? bh_engine_inventory(c->snap->engine) : NULL;
 	struct bh_fast_homes h;
 
-	if (!inv)
-		return;
-	if (!c->conf->fast_path)
-		bh_core_fast_path_again(c);
 	if (!c->conf->fast_path || !open_it(c)) {
 		put_away(c);
 		return;
@@ -272,9 +278,7 @@ void bh_core_fast_path_follow(struct bh_core *c)
 	 * the kernel has no tcx, and that is better done at a container's start. */
 	bh_fast_find_homes(inv, may_have_it, NULL, &h);
 	follow_ports(c, &h);
-	bh_fast_homes_finish(&h);
-	bh_fast_find_homes(inv, wants, c, &h);
-	keep_plain(x, &h);
+	keep_wanted(c, inv, &h);
 	int r = set_homes(c, &h);
 	bh_fast_homes_finish(&h);
 	if (r < 0) {
@@ -287,13 +291,26 @@ void bh_core_fast_path_follow(struct bh_core *c)
 	x->again = !x->looked;
 }
 
+void bh_core_fast_path_follow(struct bh_core *c)
+{
+	struct bh_fast_path *x = &c->fast_path;
+	struct bh_inventory *inv =
+		c->snap ? (struct bh_inventory *)bh_engine_inventory(c->snap->engine) : NULL;
+
+	if (!inv || is_followed(x, inv))
+		return;
+	follow(c, inv);
+	bh_inventory_unref(x->followed);
+	x->followed = bh_inventory_ref(inv);
+}
+
 /* Whoever gives up an address, or gets another's, is not to speak from it for the time that the
  * commit takes, and what follows it: flows of the next one may begin in between. */
 void bh_core_fast_path_before_commit(struct bh_core *c, const struct bh_inventory *to)
 {
 	struct bh_fast *fast = c->fast_path.fast;
-	if (fast && bh_fast_leave(fast, to) < 0)
-		c->fast_path.again = true;
+	if (fast && bh_fast_leave(fast, to) != 0)
+		c->fast_path.again = true; /* the commit may fail */
 }
 
 /* Some of the interfaces a second: what others do there is no change of ours. */
@@ -316,7 +333,8 @@ void bh_core_fast_path_tick(struct bh_core *c)
 		return;
 	if (x->fast && x->ticks++ % AGAIN_TICKS == 0)
 		bh_fast_set_timeouts(x->fast);
-	if (look_again(c) || x->again)
+	x->again |= look_again(c);
+	if (x->again)
 		bh_core_fast_path_follow(c);
 }
 
@@ -324,11 +342,13 @@ void bh_core_fast_path_again(struct bh_core *c)
 {
 	free(c->fast_path.error);
 	c->fast_path.error = NULL;
+	c->fast_path.again = true;
 }
 
 void bh_core_fast_path_finish(struct bh_core *c)
 {
 	bh_fast_close(c->fast_path.fast);
+	bh_inventory_unref(c->fast_path.followed);
 	free(c->fast_path.port);
 	free(c->fast_path.error);
 }

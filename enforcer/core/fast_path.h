@@ -11,7 +11,8 @@ struct bh_core;
 struct bh_fast_path {
 	struct bh_fast *fast; /* NULL: nothing takes it */
 	char *error; /* why it is not there although it is wanted */
-	bool again; /* something went wrong: in a second */
+	struct bh_inventory *followed; /* by which it is what it is; a reference, or NULL */
+	bool again; /* all of it once more, in a second: something else changed, or went wrong */
 	bool looked; /* for what an earlier run left at interfaces */
 	struct bh_fast_port {
 		unsigned ifindex, bridge;

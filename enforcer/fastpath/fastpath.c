@@ -74,6 +74,7 @@ int bh_fast_leave(struct bh_fast *f, const struct bh_inventory *inv)
 		if (err < 0 && err != -EEXIST)
 			r = err;
 	}
+	r = r < 0 ? r : (int)(f->homes.n - kept);
 	f->homes.n = kept;
 	return r;
 }
@@ -88,18 +89,29 @@ static void take_back(struct bh_fast *f, const struct bh_fast_homes *h)
 	f->torn = true;
 }
 
+/* Of an ascending list, asked for ascending addresses. */
+static const struct bh_fast_home *next_home(
+	const struct bh_fast_homes *h, size_t *at, const struct bh_addr *a)
+{
+	while (*at < h->n && bh_addr_cmp(&h->item[*at].addr, a) < 0)
+		++*at;
+	return *at < h->n && bh_addr_eq(&h->item[*at].addr, a) ? &h->item[*at].home : NULL;
+}
+
 int bh_fast_set_homes(struct bh_fast *f, struct bh_fast_homes *h)
 {
+	size_t k = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < f->homes.n && r == 0; i++) {
 		const struct bh_fast_at *was = &f->homes.item[i];
-		if (!same_home(bh_fast_home(h, &was->addr), &was->home))
+		if (!same_home(next_home(h, &k, &was->addr), &was->home))
 			r = map_remove(map_of(f, &was->addr), was->addr.b);
 	}
+	k = 0;
 	for (size_t i = 0; i < h->n && r == 0; i++) {
 		const struct bh_fast_at *at = &h->item[i];
-		if (f->torn || !same_home(bh_fast_home(&f->homes, &at->addr), &at->home))
+		if (!same_home(next_home(&f->homes, &k, &at->addr), &at->home) || f->torn)
 			r = map_set(map_of(f, &at->addr), at->addr.b, &at->home);
 	}
 	if (r < 0) {

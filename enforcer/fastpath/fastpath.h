@@ -38,7 +38,8 @@ int bh_fast_open(struct bh_fast **ret, char **ret_why);
 void bh_fast_close(struct bh_fast *f); /* what hangs on interfaces goes on; NULL is fine */
 int bh_fast_program(const struct bh_fast *f); /* a descriptor, borrowed */
 
-/* Addresses that do not live there any more are taken out. 0 or −errno: some may still be in. */
+/* Addresses that do not live there any more are taken out: how many, or −errno: some are in still.
+ */
 int bh_fast_leave(struct bh_fast *f, const struct bh_inventory *inv);
 /* From now on exactly these addresses take it: those that go, or move, are taken out first. 0: the
  * list is the handle's, and *h the one before; −errno: it is some of the old ones, none that are
