@@ -201,8 +201,9 @@ static bool clear(struct bh_core *c, bool all)
 	struct bh_inventory *inv =
 		(struct bh_inventory *)bh_engine_inventory(c->snap->engine); /* read only */
 	unsigned bh_autofree *at = NULL;
-	int n = bh_link_attached(c->link, BH_FAST_NAME, &at), gone = 0;
-	bool told = false, ok = n >= 0;
+	bool told = false, unseen = false;
+	int n = bh_link_attached(c->link, BH_FAST_NAME, &at, &unseen), gone = 0;
+	bool ok = n >= 0;
 
 	for (int i = 0; i < n; i++) {
 		const struct bh_fast_port *p = find_port(&c->fast_path, at[i]);
@@ -221,6 +222,8 @@ static bool clear(struct bh_core *c, bool all)
 		bh_audit_event(c->audit, "fast-path", "success",
 			"established flows go by the bridge and its hooks again", NULL,
 			json_pack("{s:i}", "interfaces", gone));
+	if (ok)
+		bh_core_fast_left_looked(c, all, unseen);
 	return ok;
 }
 
@@ -285,6 +288,7 @@ static void follow(struct bh_core *c, const struct bh_inventory *inv)
 		x->again = true;
 		return;
 	}
+	bh_core_fast_left_note(c);
 	attach(c, !x->looked);
 	if (!x->looked)
 		x->looked = clear(c, false);
@@ -386,10 +390,10 @@ json_t *bh_core_fast_path_json(struct bh_core *c, json_t *problems)
 	for (size_t i = 0; i < x->n_ports; i++)
 		ports += x->port[i].attached;
 	bh_core_fast_path_counts(c, &n);
+	bh_core_fast_left_problem(c, problems);
 	if (x->error) {
-		char bh_autofree *text = bh_xasprintf("fast_path: true, but there is none: %s; all "
-						      "flows go by the bridge and its hooks",
-			x->error);
+		char bh_autofree *text = bh_xasprintf("fast_path: true, but there is none: %s%s",
+			x->error, x->left ? "" : "; all flows go by the bridge and its hooks");
 		json_array_append_new(problems, json_string(text));
 	}
 	return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:o, s:s?}", "wanted", c->conf->fast_path,

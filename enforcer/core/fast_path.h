@@ -14,6 +14,7 @@ struct bh_fast_path {
 	struct bh_inventory *followed; /* by which it is what it is; a reference, or NULL */
 	bool again; /* all of it once more, in a second: something else changed, or went wrong */
 	bool looked; /* for what an earlier run left at interfaces */
+	bool noted, left; /* that there are programs; it left some that can't be seen */
 	struct bh_fast_port {
 		unsigned ifindex, bridge;
 		int plain; /* enum bh_link_plain, or −errno */
@@ -35,4 +36,9 @@ void bh_core_fast_path_finish(struct bh_core *c); /* what is in the kernel stays
 /* All 0 where there is none, or it can't be asked. */
 void bh_core_fast_path_counts(const struct bh_core *c, struct bh_fast_counts *ret);
 /* {"wanted", "on", "interfaces", "addresses", "packets", "bytes", "left_out": [{…}], "error"} */
+/* fast_left.c: before programs are put at interfaces; after it was looked for them, to take them
+ * away (`all`), and some may not have been seen. */
+void bh_core_fast_left_note(struct bh_core *c);
+void bh_core_fast_left_looked(struct bh_core *c, bool all, bool unseen);
+void bh_core_fast_left_problem(const struct bh_core *c, json_t *problems);
 json_t *bh_core_fast_path_json(struct bh_core *c, json_t *problems);

@@ -38,10 +38,11 @@ static int take_programs(void)
 {
 	struct bh_link *l = NULL;
 	unsigned bh_autofree *at = NULL;
+	bool unseen = false;
 	int r = bh_link_open(&l), n = 0, err = 0;
 
 	if (r == 0)
-		r = n = bh_link_attached(l, BH_FAST_NAME, &at);
+		r = n = bh_link_attached(l, BH_FAST_NAME, &at, &unseen);
 	if (n > 0)
 		hand_back();
 	for (int i = 0; i < n; i++) {
@@ -51,7 +52,7 @@ static int take_programs(void)
 	if (n > 0)
 		hand_back(); /* those that came to be established meanwhile */
 	bh_link_close(l);
-	return r < 0 ? r : err;
+	return r < 0 ? r : unseen ? -EPERM : err;
 }
 
 int bh_flush(void)

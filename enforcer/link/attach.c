@@ -259,21 +259,23 @@ int bh_link_detach(struct bh_link *l, unsigned ifindex, const char *name)
 	return r < 0 ? r : n > 0;
 }
 
-int bh_link_attached(struct bh_link *l, const char *name, unsigned **ret)
+int bh_link_attached(struct bh_link *l, const char *name, unsigned **ret, bool *ret_unseen)
 {
 	struct bh_link_survey s = {0};
 	struct filters f;
-	struct bh_tcx x;
+	struct bh_tcx x = {0};
 	size_t n = 0, cap = 0;
 	unsigned *list = NULL;
 	int r = bh_link_survey(l, &s);
 
+	*ret_unseen = false;
 	for (size_t i = 0; r == 0 && i < s.n; i++) {
 		if (!bh_streq(s.item[i].kind, "veth"))
 			continue;
 		r = look(l, s.item[i].ifindex, name, &f);
 		if (r == 0)
 			r = bh_tcx_look(s.item[i].ifindex, name, &x);
+		*ret_unseen |= r == 0 && x.unseen;
 		if (r == -ENODEV) /* it just went */
 			r = 0;
 		else if (r == 0 && (f.ours || x.ours)) {

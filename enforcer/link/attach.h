@@ -29,5 +29,6 @@ int bh_link_attach(struct bh_link *l, unsigned ifindex, int program, const char 
 /* Takes that of this name away, and the qdisc for it if nothing else is at it. 1; 0: there was
  * none; −errno. */
 int bh_link_detach(struct bh_link *l, unsigned ifindex, const char *name);
-/* The interfaces that have one of this name: owned (free), ascending; their number or −errno. */
-int bh_link_attached(struct bh_link *l, const char *name, unsigned **ret);
+/* The interfaces that have one of this name: owned (free), ascending; their number or −errno.
+ * *ret_unseen: there may be more, which this process has no right to see (bpf). */
+int bh_link_attached(struct bh_link *l, const char *name, unsigned **ret, bool *ret_unseen);

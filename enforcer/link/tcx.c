@@ -66,12 +66,14 @@ int bh_tcx_look(unsigned ifindex, const char *name, struct bh_tcx *ret)
 	int n = list(ifindex, TCX_INGRESS, id);
 
 	*ret = (struct bh_tcx){0};
+	ret->unseen = n == -EPERM;
 	if (n < 0)
 		return n == -EPERM ? 0 : n; /* nor could one be put there */
 	for (int i = 0; i < n; i++) {
 		int bh_autoclose fd = open_named(id[i], name);
 		ret->ours |= fd >= 0;
 		ret->others += fd < 0;
+		ret->unseen |= fd == -EPERM;
 		ret->nameless += fd == -EPERM;
 	}
 	n = list(ifindex, TCX_EGRESS, id);

@@ -11,6 +11,7 @@
 struct bh_tcx {
 	bool ours; /* one of the name */
 	size_t others;
+	bool unseen; /* there may be more: no right to ask (CAP_SYS_ADMIN, bpf) */
 	size_t nameless; /* of them; their names may not be asked for (CAP_SYS_ADMIN) */
 };
 /* Both ways; nothing is seen without CAP_BPF and CAP_NET_ADMIN. 0 or −errno (−ENODEV). */

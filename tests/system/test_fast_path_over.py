@@ -35,6 +35,41 @@ def test_there_is_none_any_more(lab):
     settle(lab, 3)
 
 
+def without(lab, rights):
+    by(lab, f"exec setpriv --bounding-set={rights} --inh-caps={rights} {BULKHEADD} \"$@\"")
+
+
+def left(lab):
+    return any("put at interfaces may be there" in p for p in lab.status()["problems"])
+
+
+def test_without_the_right(lab):
+    """Switched off, and the unit's drop-in taken away at once: where the daemon can't see what is at the interfaces any
+    more it says so, and nothing where there never was any."""
+    lab.container("web")
+    without(lab, "-sys_admin,-bpf,-perfmon")
+    try:
+        lab.start(mode="enforce", fast_path=False)
+        if left(lab):
+            raise Failure("there never was one")
+        lab.stop()
+        lab_module.BULKHEADD = BULKHEADD
+        lab.start(mode="enforce", fast_path=True)
+        settle(lab, 1)
+        lab.stop()
+        for wanted, rights in ((False, "-sys_admin,-bpf,-perfmon"), (True, "-sys_admin,-bpf,-perfmon"), (True, "-sys_admin")):
+            without(lab, rights)
+            lab.start(mode="enforce", fast_path=wanted)
+            if left(lab) != (attached(lab) > 0):  # without tcx no such right is needed to take them away
+                raise Failure(f"{attached(lab)} interfaces have it, {lab.status()['problems']}")
+            lab.stop()
+    finally:
+        lab_module.BULKHEADD = BULKHEADD
+    lab.start(mode="enforce", fast_path=False)
+    if attached(lab) or left(lab) or os.path.exists(lab.dir + "/state/fast-path"):
+        raise Failure(f"{attached(lab)}, {lab.status()['problems']}")
+
+
 def test_signals_are_no_answer(lab):
     """The configuration is read again and again while the program is loaded."""
     lab.container("web")
