@@ -73,14 +73,14 @@ void bh_core_nft_cb(uv_poll_t *p, int status, int events BH_UNUSED)
 {
 	struct bh_core *c = p->data;
 	int n = bh_nft_watch_drain(c->nft);
-	int64_t now = bh_clock_now();
+	int64_t now = bh_clock_steady();
 
 	if (status < 0) /* lost notices are an error of the socket, which stops the polling */
 		uv_poll_start(p, UV_READABLE, bh_core_nft_cb);
 	if (n == 0 || !c->installed)
 		return;
 	int r = bh_core_rebuild(c);
-	if (n > 0 && now - c->last_tamper > TAMPER_PAUSE_US)
+	if (n > 0 && (!c->last_tamper || now - c->last_tamper > TAMPER_PAUSE_US))
 		bh_audit_event(c->audit, "tamper", r < 0 ? "failure" : "success",
 			"table inet " BH_TABLE " was changed by another program and was put back",
 			NULL, json_pack("{s:i}", "messages", n));

@@ -83,7 +83,7 @@ struct bh_core {
 	bool bridge_nf;
 	unsigned bridge_ticks;
 	char *bridge_nf_error;
-	int64_t last_tamper;
+	int64_t last_tamper; /* µs since the boot; 0: never */
 	bool sources_ok;
 	uint32_t found; /* places where `sources: auto` found one */
 	bool earlier; /* the rules of an earlier run were there at the start */

@@ -99,7 +99,7 @@ void bh_core_cache_offer(struct bh_core *c, const struct bh_event *e)
 		return;
 	struct bh_cached *x = bh_mirror_find(&k->mirror, &e->flow);
 	if (x) {
-		if (!x->sent || e->when - x->sent_at < UNHEARD_US)
+		if (!x->sent || bh_clock_steady() - x->sent_at < UNHEARD_US)
 			return;
 		x->sent = false;
 	} else {
@@ -138,7 +138,7 @@ static void send_set(struct bh_core *c, bool deny, bool v6, size_t n)
 			continue;
 		write_tuple(&x->flow, &k->value[4 * count++]);
 		x->sent = true;
-		x->sent_at = bh_clock_now();
+		x->sent_at = bh_clock_steady();
 		x->expires_ms = uv_now(c->loop) + (set ? set->timeout_s * 1000 : 0);
 	}
 	if (count == 0 || !set)

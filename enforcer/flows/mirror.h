@@ -15,7 +15,7 @@ struct bh_cached {
 	bool deny;
 	bool sent; /* else it waits to be */
 	bool answered; /* learning was told of an answer */
-	int64_t sent_at; /* µs since the epoch */
+	int64_t sent_at; /* µs since the boot */
 	uint64_t expires_ms; /* the loop's time; from when it was sent */
 	uint64_t packets; /* of its counter, told already */
 	uint64_t check_ms; /* the loop's time: when conntrack may be walked for it again */

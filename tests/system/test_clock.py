@@ -161,5 +161,20 @@ def test_windows_and_expiry(lab):
         lab.start(env=clock.env())
 
 
+def test_tampering_is_on_record(lab):
+    """Records of it are paced; with the clock set back that is no pause of an hour."""
+    clock = Clock(lab)
+    lab.container("a")
+    lab.start(mode="enforce", env=clock.env(), table_owner="never")
+    for by in (0, -HOUR, HOUR):
+        if by:
+            clock.step(by)
+        count = len(lab.audited("tamper"))
+        time.sleep(1.1)
+        lab.sh(lab.node, "nft delete table inet bulkhead")
+        wait_for(f"on record after {by} s", lambda: len(lab.audited("tamper")) > count, 5)
+        wait_for("it is back", lambda: "vmap" in lab.nft(), 5)
+
+
 if __name__ == "__main__":
     Suite("ck").main(globals())
