@@ -326,7 +326,7 @@ def test_crash_while_files_are_written(lab):
 
 def tiny_disk(lab, what="state"):
     os.makedirs(lab.dir + "/" + what, exist_ok=True)
-    run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", lab.dir + "/" + what)
+    run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", lab.dir + "/" + what)
 
 
 def fill(path):
