@@ -128,9 +128,9 @@ static void print_fast_path(const json_t *s)
 		" packet%s of established flows went from veth to veth",
 		cli_num(f, "addresses"), cli_num(f, "addresses") == 1 ? "" : "es",
 		cli_num(f, "packets"), cli_plural(f, "packets"));
-	json_array_foreach(json_object_get(f, "left_out"), i, o)
-		line("", "not at interface %" JSON_INTEGER_FORMAT ": %s", cli_num(o, "ifindex"),
-			cli_str(o, "reason") ?: "?");
+	json_array_foreach(json_object_get(f, "left_out"), i, o) line("",
+		"not for %s (interface %" JSON_INTEGER_FORMAT "): %s",
+		cli_str(o, "workload") ?: "?", cli_num(o, "ifindex"), cli_str(o, "reason") ?: "?");
 }
 
 static void print_quarantine(const json_t *s)

@@ -366,15 +366,22 @@ void bh_core_fast_path_counts(const struct bh_core *c, struct bh_fast_counts *re
 		*ret = (struct bh_fast_counts){0};
 }
 
-static json_t *left_out_json(const struct bh_fast_path *x)
+static json_t *left_out_json(const struct bh_core *c)
 {
+	const struct bh_fast_path *x = &c->fast_path;
+	const struct bh_inventory *inv = c->snap ? bh_engine_inventory(c->snap->engine) : NULL;
 	json_t *list = json_array();
 	for (size_t i = 0; i < x->n_ports; i++) {
 		const struct bh_fast_port *p = &x->port[i];
 		if (p->plain == BH_LINK_PLAIN || json_array_size(list) == LEFT_OUT_MAX)
 			continue;
+		int at = inv ? bh_inventory_by_ifindex(inv, p->ifindex) : BH_OWNER_NONE;
+		char bh_autofree *who = at < 0 ? NULL
+					       : bh_xasprintf("%s/%s", inv->workload[at]->namespace,
+							 inv->workload[at]->name);
 		json_array_append_new(list,
-			json_pack("{s:i, s:s}", "ifindex", (int)p->ifindex, "reason",
+			json_pack("{s:s?, s:i, s:s}", "workload", who, "ifindex", (int)p->ifindex,
+				"reason",
 				p->plain < 0 ? strerror(-p->plain)
 					     : bh_link_plain_name((enum bh_link_plain)p->plain)));
 	}
@@ -399,6 +406,6 @@ json_t *bh_core_fast_path_json(struct bh_core *c, json_t *problems)
 	return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:o, s:s?}", "wanted", c->conf->fast_path,
 		"on", x->fast != NULL, "interfaces", (json_int_t)ports, "addresses",
 		x->fast ? (json_int_t)bh_fast_in_force(x->fast)->n : 0, "packets",
-		(json_int_t)n.packets, "bytes", (json_int_t)n.bytes, "left_out", left_out_json(x),
+		(json_int_t)n.packets, "bytes", (json_int_t)n.bytes, "left_out", left_out_json(c),
 		"error", x->error);
 }

@@ -164,7 +164,8 @@ def test_closed_meanwhile(lab):
 
 
 def left_out(lab, why):
-    return [o["reason"] for o in lab.status()["fast_path"]["left_out"]] == [why]
+    return [(o["workload"], o["reason"]) for o in lab.status()["fast_path"]["left_out"]] == [("shop/b", why)] and \
+        "not for shop/b (interface " in lab.cli("status")
 
 
 def test_who_has_another_way(lab):
