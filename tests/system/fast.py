@@ -22,13 +22,19 @@ def node(lab, *argv, **kw):
     return run("nsenter", f"--net=/run/netns/{lab.node}", *argv, **kw)
 
 
-def port(lab, c):
-    """The name of its veth on the node."""
-    return next(w["interfaces"][0]["veth"] for w in lab.workloads() if w["name"] == c.name)
-
-
 def taken(lab):
     return lab.status()["fast_path"]["packets"]
+
+
+def silence(lab):
+    """Nothing takes it any more, acknowledgements that were late included; how much did until now."""
+    seen = [-1]
+
+    def same():
+        seen.append(taken(lab))
+        return seen[-1] == seen[-2]
+    wait_for("nothing takes the fast path", same, step=0.3)
+    return seen[-1]
 
 
 QUERY, DETACH, TCX_INGRESS, BEFORE = 16, 9, 46, 8  # linux/bpf.h

@@ -4,7 +4,7 @@
 cut there as well, and who leaves it goes on by the bridge."""
 import json, signal, socket, struct, time
 
-from fast import Bulk, attached, entries, node, port, settle, taken, timeout_of, witness, world
+from fast import Bulk, attached, entries, node, settle, taken, timeout_of, witness, world
 from lab import BULKHEADD, Child, Failure, Suite, wait_for
 from streams import Stream, both, change, in_force, ingress, streams
 

@@ -4,7 +4,7 @@
 and all of those whose way by the bridge would have been another one or whose bytes are wanted."""
 import frames as f
 from around import CLOSED, OPEN, POLICY, Frames, bridged, deliver, expect, meet
-from fast import attached, node, settle, take_away, taken, witness
+from fast import attached, node, settle, silence, take_away, taken, witness
 from lab import Failure, Suite, run, wait_for
 
 MIDDLE = f.ACK | f.PSH
@@ -114,6 +114,7 @@ def odd(a, b, c, ports):
 def test_no_plain_segments(lab):
     """They go the usual way, to be decided there."""
     a, b, c, ports = world(lab)
+    silence(lab)  # what b has not been told of when it is deaf it would send again and again
     run("nsenter", f"--net=/run/netns/{b.netns}", "nft", "-f", "-", input="""
         table inet deaf {
             chain p { type filter hook prerouting priority -400; drop; }

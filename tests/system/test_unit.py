@@ -77,10 +77,10 @@ def test_started_by_systemd(lab, m):
         raise Failure(f"capabilities: {capabilities(m)}")
     wait_for("the veths of all", lambda: all(w["interfaces"] and w["interfaces"][0]["host_name"]
                                              for w in m.api("ps")["workloads"]))
-    if len(m.api("ps")["workloads"]) != 3 or m.api("status")["problems"]:
-        raise Failure(m.sh("bulkhead", "status"))
     # By a process that becomes nobody, which the unit must allow.
     wait_for("the feed", lambda: m.api("feed", "list")["feeds"][0]["entries"] == 1)
+    if len(m.api("ps")["workloads"]) != 3 or m.api("status")["problems"]:
+        raise Failure(m.sh("bulkhead", "status"))
     if m.sh("stat", "-c", "%U:%G %a", "/run/bulkhead/bulkhead.sock").strip() != "root:bulkhead 660":
         raise Failure(m.sh("ls", "-la", "/run/bulkhead"))
 
