@@ -20,83 +20,10 @@
 
 /* --- what is there --- */
 
-struct filters {
-	const char *name;
-	bool ours; /* as a filter of tc */
-	size_t others;
-};
-
-static void on_filter(const struct nlmsghdr *nlh, void *arg)
-{
-	struct filters *f = arg;
-	const struct nlattr *a, *options = NULL;
-	bool bpf = false;
-
-	if (nlh->nlmsg_type != RTM_NEWTFILTER ||
-		mnl_nlmsg_get_payload_len(nlh) < sizeof(struct tcmsg))
-		return;
-	mnl_attr_for_each(a, nlh, sizeof(struct tcmsg))
-	{
-		if (mnl_attr_get_type(a) == TCA_KIND &&
-			mnl_attr_validate(a, MNL_TYPE_NUL_STRING) >= 0)
-			bpf = bh_streq(mnl_attr_get_str(a), "bpf");
-		if (mnl_attr_get_type(a) == TCA_OPTIONS)
-			options = a;
-	}
-	if (!options) /* the head of a priority's list */
-		return;
-	const struct nlattr *name = bpf ? bh_link_nested(options, TCA_BPF_NAME) : NULL;
-	if (name && mnl_attr_validate(name, MNL_TYPE_NUL_STRING) >= 0 &&
-		bh_streq(mnl_attr_get_str(name), f->name))
-		f->ours = true;
-	else
-		f->others++;
-}
-
-static struct nlmsghdr *tc_request(
-	char *buf, uint16_t type, uint16_t flags, unsigned ifindex, uint32_t parent)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = flags;
-	struct tcmsg *tc = mnl_nlmsg_put_extra_header(nlh, sizeof(*tc));
-	tc->tcm_ifindex = (int)ifindex;
-	tc->tcm_parent = parent;
-	return nlh;
-}
-
-static int look(struct bh_link *l, unsigned ifindex, const char *name, struct filters *ret)
-{
-	static const uint32_t parents[] = {WAY_IN, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)};
-	char buf[256];
-	int r = 0;
-
-	*ret = (struct filters){.name = name};
-	for (size_t i = 0; i < BH_ARRAY_SIZE(parents) && r == 0; i++) {
-		r = bh_link_request(l,
-			tc_request(buf, RTM_GETTFILTER, NLM_F_DUMP, ifindex, parents[i]), on_filter,
-			ret);
-		if (r == -EINVAL || r == -ENOENT || r == -EOPNOTSUPP) /* no such qdisc */
-			r = 0;
-	}
-	return r;
-}
-
 struct port {
 	bool there, veth, apart, shaped, xdp;
 	unsigned master;
 };
-
-static const struct nlattr *inside(const struct nlmsghdr *nlh, uint16_t part, uint16_t type)
-{
-	const struct nlattr *a, *info = NULL;
-	mnl_attr_for_each(a, nlh, sizeof(struct ifinfomsg))
-	{
-		if (mnl_attr_get_type(a) == IFLA_LINKINFO)
-			info = a;
-	}
-	return bh_link_nested(bh_link_nested(info, part), type);
-}
 
 static uint8_t byte_of(const struct nlattr *a, uint8_t otherwise)
 {
@@ -114,8 +41,8 @@ static void on_port(const struct nlmsghdr *nlh, void *arg)
 	p->there = true;
 	p->veth = bh_streq(i.kind, "veth") && i.lower_nsid != BH_NSID_NONE;
 	p->master = i.master;
-	p->apart = byte_of(inside(nlh, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_ISOLATED), 0) != 0 ||
-		   byte_of(inside(nlh, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_STATE), 0) !=
+	p->apart = byte_of(bh_link_info(nlh, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_ISOLATED), 0) != 0 ||
+		   byte_of(bh_link_info(nlh, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_STATE), 0) !=
 			   BR_STATE_FORWARDING;
 	mnl_attr_for_each(a, nlh, sizeof(struct ifinfomsg))
 	{
@@ -132,7 +59,8 @@ static void on_port(const struct nlmsghdr *nlh, void *arg)
 static void on_bridge(const struct nlmsghdr *nlh, void *arg)
 {
 	if (nlh->nlmsg_type == RTM_NEWLINK)
-		*(bool *)arg = byte_of(inside(nlh, IFLA_INFO_DATA, IFLA_BR_VLAN_FILTERING), 1) != 0;
+		*(bool *)arg =
+			byte_of(bh_link_info(nlh, IFLA_INFO_DATA, IFLA_BR_VLAN_FILTERING), 1) != 0;
 }
 
 static int get_link(struct bh_link *l, unsigned ifindex, bh_link_message_fn fn, void *arg)
@@ -160,14 +88,14 @@ int bh_link_is_plain(
 	struct bh_link *l, unsigned ifindex, unsigned bridge, const char *name, bool *ret_attached)
 {
 	struct port p = {0};
-	struct filters f;
+	struct bh_link_filters f;
 	struct bh_tcx x = {0};
 	bool vlans = true;
-	int r = look(l, ifindex, name, &f);
+	int r = bh_link_filters(l, ifindex, name, &f);
 
 	if (r == 0)
 		r = bh_tcx_look(ifindex, name, &x);
-	*ret_attached = r == 0 && (f.ours || x.ours);
+	*ret_attached = r == 0 && (f.excepted || x.ours);
 	if (r == 0)
 		r = get_link(l, ifindex, on_port, &p);
 	if (r == 0 && !p.there)
@@ -183,10 +111,22 @@ int bh_link_is_plain(
 		return BH_LINK_APART;
 	if (p.shaped)
 		return BH_LINK_SHAPED;
-	return p.xdp || f.others || x.others ? BH_LINK_FILTERED : BH_LINK_PLAIN;
+	return p.xdp || f.n > 0 || x.others ? BH_LINK_FILTERED : BH_LINK_PLAIN;
 }
 
 /* --- putting there, taking away --- */
+
+static struct nlmsghdr *tc_request(
+	char *buf, uint16_t type, uint16_t flags, unsigned ifindex, uint32_t parent)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = flags;
+	struct tcmsg *tc = mnl_nlmsg_put_extra_header(nlh, sizeof(*tc));
+	tc->tcm_ifindex = (int)ifindex;
+	tc->tcm_parent = parent;
+	return nlh;
+}
 
 static int put_qdisc(struct bh_link *l, unsigned ifindex)
 {
@@ -247,11 +187,11 @@ static int take_filter(struct bh_link *l, unsigned ifindex, bool alone)
 
 int bh_link_detach(struct bh_link *l, unsigned ifindex, const char *name)
 {
-	struct filters f;
-	int n = bh_tcx_detach(ifindex, name), r = n < 0 ? n : look(l, ifindex, name, &f);
+	struct bh_link_filters f;
+	int n = bh_tcx_detach(ifindex, name), r = n < 0 ? n : bh_link_filters(l, ifindex, name, &f);
 
-	if (r == 0 && f.ours) {
-		r = take_filter(l, ifindex, f.others == 0);
+	if (r == 0 && f.excepted) {
+		r = take_filter(l, ifindex, f.n == 0);
 		n += r == 0;
 	}
 	if (r == -ENODEV || r == -ENOENT) /* it just went */
@@ -262,7 +202,7 @@ int bh_link_detach(struct bh_link *l, unsigned ifindex, const char *name)
 int bh_link_attached(struct bh_link *l, const char *name, unsigned **ret, bool *ret_unseen)
 {
 	struct bh_link_survey s = {0};
-	struct filters f;
+	struct bh_link_filters f;
 	struct bh_tcx x = {0};
 	size_t n = 0, cap = 0;
 	unsigned *list = NULL;
@@ -272,13 +212,13 @@ int bh_link_attached(struct bh_link *l, const char *name, unsigned **ret, bool *
 	for (size_t i = 0; r == 0 && i < s.n; i++) {
 		if (!bh_streq(s.item[i].kind, "veth"))
 			continue;
-		r = look(l, s.item[i].ifindex, name, &f);
+		r = bh_link_filters(l, s.item[i].ifindex, name, &f);
 		if (r == 0)
 			r = bh_tcx_look(s.item[i].ifindex, name, &x);
 		*ret_unseen |= r == 0 && x.unseen;
 		if (r == -ENODEV) /* it just went */
 			r = 0;
-		else if (r == 0 && (f.ours || x.ours)) {
+		else if (r == 0 && (f.excepted || x.ours)) {
 			BH_GROW(list, n, cap);
 			list[n++] = s.item[i].ifindex;
 		}

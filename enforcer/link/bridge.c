@@ -17,21 +17,6 @@
 
 #define NO_LL_LEARN (1u << BR_BOOLOPT_NO_LL_LEARN)
 
-/* What `type` of its `part` says; NULL: nothing. */
-static const struct nlattr *find_info(const struct nlmsghdr *nlh, uint16_t part, uint16_t type)
-{
-	const struct nlattr *attr, *info = NULL;
-
-	if (nlh->nlmsg_type != RTM_NEWLINK)
-		return NULL;
-	mnl_attr_for_each(attr, nlh, sizeof(struct ifinfomsg))
-	{
-		if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
-			info = attr;
-	}
-	return bh_link_nested(bh_link_nested(info, part), type);
-}
-
 struct answer {
 	bool found; /* the kernel knows the option */
 	struct br_boolopt_multi opt;
@@ -41,20 +26,20 @@ struct answer {
 static void on_bridge(const struct nlmsghdr *nlh, void *arg)
 {
 	struct answer *a = arg;
-	const struct nlattr *attr = find_info(nlh, IFLA_INFO_DATA, IFLA_BR_MULTI_BOOLOPT);
+	const struct nlattr *attr = bh_link_info(nlh, IFLA_INFO_DATA, IFLA_BR_MULTI_BOOLOPT);
 
 	if (attr && mnl_attr_get_payload_len(attr) >= sizeof(a->opt)) {
 		memcpy(&a->opt, mnl_attr_get_payload(attr), sizeof(a->opt));
 		a->found = true;
 	}
-	attr = find_info(nlh, IFLA_INFO_DATA, IFLA_BR_STP_STATE);
+	attr = bh_link_info(nlh, IFLA_INFO_DATA, IFLA_BR_STP_STATE);
 	a->stp = attr && mnl_attr_validate(attr, MNL_TYPE_U32) == 0 && mnl_attr_get_u32(attr) != 0;
 }
 
 /* *arg: has a bridge that may believe what comes by it. */
 static void on_port(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct nlattr *attr = find_info(nlh, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_PROTECT);
+	const struct nlattr *attr = bh_link_info(nlh, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_PROTECT);
 
 	*(bool *)arg = attr && mnl_attr_validate(attr, MNL_TYPE_U8) == 0 && !mnl_attr_get_u8(attr);
 }

@@ -88,10 +88,13 @@ static void on_filter(const struct nlmsghdr *nlh, void *arg)
 	}
 	/* The head of a priority's list, and u32's tables, are none. */
 	if (!kind || !options ||
-		(bh_streq(kind, "u32") && bh_link_nested(options, TCA_U32_DIVISOR)) ||
-		(bh_streq(kind, "bpf") &&
-			bh_streq(text(bh_link_nested(options, TCA_BPF_NAME)), f->except)))
+		(bh_streq(kind, "u32") && bh_link_nested(options, TCA_U32_DIVISOR)))
 		return;
+	if (bh_streq(kind, "bpf") &&
+		bh_streq(text(bh_link_nested(options, TCA_BPF_NAME)), f->except)) {
+		f->excepted = true;
+		return;
+	}
 	if (f->n++ == 0)
 		snprintf(f->kind, sizeof(f->kind), "%s", kind);
 	read_actions(kind, options, f);

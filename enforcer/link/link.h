@@ -131,6 +131,7 @@ struct bh_link_filters {
 	unsigned to[BH_LINK_MAX_REDIRECTS]; /* which: ifindexes, no two alike */
 	size_t n_to; /* further ones are not remembered */
 	const char *except;
+	bool excepted; /* there is one of that name */
 };
 int bh_link_filters(
 	struct bh_link *l, unsigned ifindex, const char *except, struct bh_link_filters *ret);

@@ -259,3 +259,17 @@ const struct nlattr *bh_link_nested(const struct nlattr *nest, uint16_t type)
 		}
 	return NULL;
 }
+
+const struct nlattr *bh_link_info(const struct nlmsghdr *nlh, uint16_t part, uint16_t type)
+{
+	const struct nlattr *attr, *info = NULL;
+
+	if (nlh->nlmsg_type != RTM_NEWLINK)
+		return NULL;
+	mnl_attr_for_each(attr, nlh, sizeof(struct ifinfomsg))
+	{
+		if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
+			info = attr;
+	}
+	return bh_link_nested(bh_link_nested(info, part), type);
+}

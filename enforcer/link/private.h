@@ -78,6 +78,9 @@ typedef void (*bh_link_message_fn)(const struct nlmsghdr *nlh, void *arg);
 int bh_link_request(struct bh_link *l, struct nlmsghdr *nlh, bh_link_message_fn fn, void *arg);
 /* The attribute of that type within one that may be NULL; NULL: none. */
 const struct nlattr *bh_link_nested(const struct nlattr *nest, uint16_t type);
+/* What a link's message says in `type` of that part of IFLA_LINKINFO (IFLA_INFO_DATA,
+ * IFLA_INFO_SLAVE_DATA); NULL: nothing. */
+const struct nlattr *bh_link_info(const struct nlmsghdr *nlh, uint16_t part, uint16_t type);
 
 /* The id that our namespace has for the one at fd, BH_NSID_NONE if it has none. 0 or −errno. */
 int bh_link_get_nsid(struct bh_link *l, int fd, int32_t *ret);
