@@ -70,7 +70,7 @@ int bh_flush(void)
 	}
 	if (r < 0)
 		fprintf(stderr, "bulkheadd: %s: %s%s\n", what, strerror(-r),
-			r == -EPERM   ? ": root is needed"
+			r == -EPERM   ? ": root is needed, with all its capabilities"
 			: r == -EBUSY ? ": another process owns it: stop bulkheadd first"
 				      : "");
 	return r;
