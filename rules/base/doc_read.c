@@ -7,8 +7,6 @@
 
 #include <errno.h>
 
-/* Longer names than this are nobody's slip of the pen. */
-
 static size_t key_index(const struct bh_node *map, const char *key)
 {
 	size_t len = strlen(key);
@@ -61,7 +59,7 @@ static const char *kind_name(const struct bh_node *n)
 	case BH_SCALAR_FLOAT:
 		return "a number";
 	case BH_SCALAR_AMBIGUOUS:
-		return "ambiguous";
+		return "a single value";
 	case BH_SCALAR_STRING:
 		break;
 	}
@@ -75,6 +73,15 @@ static int wrong_kind(
 	return -EINVAL;
 }
 
+static int ambiguous(const struct bh_reader *r, const struct bh_node *n, const char *path,
+	const char *wanted, const char *remedy)
+{
+	bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
+	bh_read_error(r, n, path, remedy,
+		"must be %s; some YAML readers take %s for something else", wanted, quoted);
+	return -EINVAL;
+}
+
 int bh_read_string(
 	const struct bh_reader *r, const struct bh_node *n, const char *path, const char **ret)
 {
@@ -84,11 +91,8 @@ int bh_read_string(
 		bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
 		bh_autofree char *remedy = bh_xasprintf("write it in quotes: \"%s\"", quoted);
 		if (n->type == BH_SCALAR_AMBIGUOUS)
-			bh_read_error(r, n, path, remedy,
-				"must be a string; some YAML readers take %s for something else",
-				quoted);
-		else
-			bh_read_error(r, n, path, remedy, "must be a string, not %s", kind_name(n));
+			return ambiguous(r, n, path, "a string", remedy);
+		bh_read_error(r, n, path, remedy, "must be a string, not %s", kind_name(n));
 		return -EINVAL;
 	}
 	if (strlen(n->str) != n->len) {
@@ -121,12 +125,34 @@ static int parse_int(const char *s, int64_t *ret)
 	return 0;
 }
 
+/* What would be one is said where it can be told: 080, 8e1 and "80" are all meant as 80. */
+static int not_an_int(const struct bh_reader *r, const struct bh_node *n, const char *path)
+{
+	static const char wanted[] = "a whole number";
+	if (!n || n->kind != BH_NODE_SCALAR)
+		return wrong_kind(r, n, path, wanted);
+	if (n->type == BH_SCALAR_AMBIGUOUS)
+		return ambiguous(r, n, path, wanted, "write it in decimal digits alone");
+	if (n->type == BH_SCALAR_FLOAT) {
+		bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
+		bh_read_error(r, n, path, "write it in decimal digits alone", "must be %s, not %s",
+			wanted, quoted);
+		return -EINVAL;
+	}
+	if (n->type == BH_SCALAR_STRING && n->len && strspn(n->str, "0123456789") == n->len) {
+		bh_read_error(r, n, path, "write the number without quotes",
+			"must be %s, not a string", wanted);
+		return -EINVAL;
+	}
+	return wrong_kind(r, n, path, wanted);
+}
+
 int bh_read_int(const struct bh_reader *r, const struct bh_node *n, const char *path, int64_t min,
 	int64_t max, int64_t *ret)
 {
 	int64_t v;
 	if (!n || n->kind != BH_NODE_SCALAR || n->type != BH_SCALAR_INT)
-		return wrong_kind(r, n, path, "a whole number");
+		return not_an_int(r, n, path);
 	if (parse_int(n->str, &v) < 0 || v < min || v > max) {
 		bh_read_error(r, n, path, NULL, "must be from %lld to %lld", (long long)min,
 			(long long)max);
@@ -138,6 +164,8 @@ int bh_read_int(const struct bh_reader *r, const struct bh_node *n, const char *
 
 int bh_read_bool(const struct bh_reader *r, const struct bh_node *n, const char *path, bool *ret)
 {
+	if (n && n->kind == BH_NODE_SCALAR && n->type == BH_SCALAR_AMBIGUOUS)
+		return ambiguous(r, n, path, "true or false", NULL);
 	if (!n || n->kind != BH_NODE_SCALAR || n->type != BH_SCALAR_BOOL)
 		return wrong_kind(r, n, path, "true or false");
 	*ret = n->str[0] == 't' || n->str[0] == 'T';

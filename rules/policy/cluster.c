@@ -163,7 +163,7 @@ static void read_subject(struct bh_policy_ctx *c, const struct bh_node *spec, st
 	p->subject_line = n->line;
 	p->subject_column = n->column;
 	size_t at = bh_policy_push(c, "subject");
-	const char *key = bh_policy_one_of(c, n, keys);
+	const char *key = bh_policy_one_of(c, n, keys, "make it two policies");
 	if (key) {
 		bh_policy_push(c, key);
 		if (bh_streq(key, "pods"))

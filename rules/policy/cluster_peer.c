@@ -160,7 +160,7 @@ void bh_policy_read_cluster_peer(struct bh_policy_ctx *c, const struct bh_node *
 		"namespaces", "pods", "nodes", "networks", "domainNames", NULL};
 	ret->line = n->line;
 	ret->column = n->column;
-	const char *key = bh_policy_one_of(c, n, d == BH_INGRESS ? from : to);
+	const char *key = bh_policy_one_of(c, n, d == BH_INGRESS ? from : to, "make it two items");
 	if (!key)
 		return;
 	const struct bh_node *member = bh_policy_field(n, key);

@@ -37,7 +37,7 @@ static void read_destination(
 	struct bh_policy_ctx *c, const struct bh_node *n, struct bh_policy_port *ret)
 {
 	static const char *const keys[] = {"number", "range", NULL};
-	const char *key = bh_policy_one_of(c, n, keys);
+	const char *key = bh_policy_one_of(c, n, keys, "make it two items of protocols");
 	if (!key)
 		return;
 	size_t at = bh_policy_push(c, key);
@@ -52,7 +52,7 @@ void bh_policy_read_cluster_port(
 	struct bh_policy_ctx *c, const struct bh_node *n, struct bh_policy_port *ret)
 {
 	static const char *const keys[] = {"destinationPort", NULL};
-	const char *key = bh_policy_one_of(c, n, members);
+	const char *key = bh_policy_one_of(c, n, members, "make it two items");
 	if (!key)
 		return;
 	const struct bh_node *member = bh_policy_field(n, key);
@@ -62,7 +62,7 @@ void bh_policy_read_cluster_port(
 			ret->proto = proto_of[i];
 	if (ret->proto == 0) {
 		bh_policy_read_port_name(c, member, &ret->name);
-	} else if (bh_policy_one_of(c, member, keys)) {
+	} else if (bh_policy_one_of(c, member, keys, NULL)) {
 		size_t inner = bh_policy_push(c, keys[0]);
 		read_destination(c, bh_policy_field(member, keys[0]), ret);
 		bh_policy_pop(c, inner);

@@ -78,8 +78,8 @@ bool bh_policy_is_map(
 	return true;
 }
 
-const char *bh_policy_one_of(
-	struct bh_policy_ctx *c, const struct bh_node *n, const char *const *keys)
+const char *bh_policy_one_of(struct bh_policy_ctx *c, const struct bh_node *n,
+	const char *const *keys, const char *apart)
 {
 	const char *found = NULL;
 	if (bh_read_map(&c->r, n, c->path.s) < 0)
@@ -89,7 +89,7 @@ const char *bh_policy_one_of(
 		if (!bh_policy_field(n, keys[i]))
 			continue;
 		if (found) {
-			bh_policy_error(c, bh_node_get_key(n, keys[i]), "make it two items",
+			bh_policy_error(c, bh_node_get_key(n, keys[i]), apart,
 				"%s and %s exclude each other", found, keys[i]);
 			return NULL;
 		}
@@ -140,7 +140,7 @@ bool bh_policy_is_item(struct bh_policy_ctx *c, const struct bh_node *n)
 {
 	if (!bh_node_is_null(n))
 		return true;
-	bh_policy_error(c, n, "remove the item, or write what it is to allow", "empty list item");
+	bh_policy_error(c, n, "remove the item, or write what is meant", "empty list item");
 	return false;
 }
 

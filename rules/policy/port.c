@@ -77,16 +77,29 @@ bool bh_policy_read_port_name(struct bh_policy_ctx *c, const struct bh_node *n, 
 	return false;
 }
 
+/* 80.0 or 0120, say: to put those into quotes would make a name of them. */
+static bool is_other_number(const struct bh_node *n)
+{
+	return n->kind == BH_NODE_SCALAR &&
+	       (n->type == BH_SCALAR_FLOAT ||
+		       (n->type == BH_SCALAR_AMBIGUOUS && strchr("+-.0123456789", n->str[0])));
+}
+
 static void read_port(struct bh_policy_ctx *c, const struct bh_node *n, struct bh_policy_port *ret)
 {
+	static const char wanted[] = "must be a number from 1 to 65535 or a port's name";
 	if (n->kind == BH_NODE_SCALAR && n->type == BH_SCALAR_INT) {
 		if (bh_policy_read_port_number(c, n, &ret->first))
 			ret->last = ret->first;
 		return;
 	}
-	if (n->kind != BH_NODE_SCALAR || n->type == BH_SCALAR_FLOAT || n->type == BH_SCALAR_BOOL) {
-		bh_policy_error(c, n, "one port per list item; endPort makes a range",
-			"must be a number from 1 to 65535 or a port's name");
+	if (is_other_number(n)) {
+		bh_policy_error(c, n, "write the number in decimal digits alone", "%s", wanted);
+		return;
+	}
+	if (n->kind != BH_NODE_SCALAR || n->type == BH_SCALAR_BOOL) {
+		bh_policy_error(
+			c, n, "one port per list item; endPort makes a range", "%s", wanted);
 		return;
 	}
 	bh_policy_read_port_name(c, n, &ret->name);

@@ -47,9 +47,10 @@ const struct bh_node *bh_policy_required(
 /* Is a mapping with none but these keys. */
 bool bh_policy_is_map(
 	struct bh_policy_ctx *c, const struct bh_node *n, const char *const *known_keys);
-/* Is a mapping with exactly one of these keys, which is returned; else NULL, and reported. */
-const char *bh_policy_one_of(
-	struct bh_policy_ctx *c, const struct bh_node *n, const char *const *keys);
+/* Is a mapping with exactly one of these keys, which is returned; else NULL, and reported. Who gave
+ * two is told to put them `apart`. */
+const char *bh_policy_one_of(struct bh_policy_ctx *c, const struct bh_node *n,
+	const char *const *keys, const char *apart);
 /* Reports a list (field `key`, which may be missing) with no or with too many items. */
 void bh_policy_check_count(struct bh_policy_ctx *c, const struct bh_node *map, const char *key,
 	size_t min, size_t max);

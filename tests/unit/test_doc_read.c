@@ -146,10 +146,37 @@ static void test_read_string_and_bool(void **state BH_UNUSED)
 	assert_int_equal(bh_read_bool(&r, bh_node_get(m, "b"), "b", &b), 0);
 	assert_true(b);
 	read_error(&x, bh_read_bool(&r, bh_node_get(m, "y"), "y", &b),
-		"f:3:4: y: must be true or false, not ambiguous");
+		"f:3:4: y: must be true or false; some YAML readers take yes for something else");
+	read_error(&x, bh_read_seq(&r, bh_node_get(m, "y"), "y"),
+		"f:3:4: y: must be a list, not a single value");
 	read_error(&x, bh_read_map(&r, bh_node_get(m, "l"), "l"),
 		"f:6:4: l: must be a mapping, not a list");
 	read_error(&x, bh_read_seq(&r, m, NULL), "f:1:1: must be a list, not a mapping");
+	finish(&x);
+}
+
+static void test_what_is_no_int(void **state BH_UNUSED)
+{
+	struct result x = parse("o: 080\nf: 8.5\ns: '80'\nt: http\nl: []\n'e': ''\n");
+	struct bh_reader r = {"f", &x.diags};
+	const struct bh_node *m = x.docs->root[0];
+	int64_t v = 7;
+	static const struct {
+		const char *key, *want;
+	} t[] = {
+		{"o", "f:1:4: n: must be a whole number; some YAML readers take 080 for something "
+		      "else; write it in decimal digits alone"},
+		{"f", "f:2:4: n: must be a whole number, not 8.5; write it in decimal digits "
+		      "alone"},
+		{"s", "f:3:4: n: must be a whole number, not a string; write the number without "
+		      "quotes"},
+		{"t", "f:4:4: n: must be a whole number, not a string"},
+		{"l", "f:5:4: n: must be a whole number, not a list"},
+		{"e", "f:6:6: n: must be a whole number, not a string"},
+	};
+	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++)
+		read_error(&x, bh_read_int(&r, bh_node_get(m, t[i].key), "n", 0, 9, &v), t[i].want);
+	assert_int_equal(v, 7);
 	finish(&x);
 }
 
@@ -222,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_scalar_types),
 		cmocka_unit_test(test_escaped_nul),
 		cmocka_unit_test(test_read_string_and_bool),
+		cmocka_unit_test(test_what_is_no_int),
 		cmocka_unit_test(test_read_int),
 		cmocka_unit_test(test_suggestions),
 	};

@@ -507,7 +507,12 @@ static void test_refuse_ports(void **state BH_UNUSED)
 		{"{port: 0}", "port"},
 		{"{port: -1}", "port"},
 		{"{port: 99999999999999999999}", "port"},
-		{"{port: 80.0}", "must be a number"},
+		{"{port: 80.0}", "must be a number from 1 to 65535 or a port's name; write the "
+				 "number in decimal digits alone"},
+		{"{port: 8e1}", "digits alone"},
+		{"{port: 0120}", "digits alone"},
+		{"{port: 8_0}", "digits alone"},
+		{"{port: 0b1010000}", "digits alone"},
 		{"{port: true}", "must be a number"},
 		{"{port: {}}", "must be a number"},
 		{"{port: \"80\"}", "without quotes"},
@@ -518,12 +523,13 @@ static void test_refuse_ports(void **state BH_UNUSED)
 		{"{port: -a}", "hyphen"},
 		{"{port: a-}", "hyphen"},
 		{"{port: 1-2}", "letter"},
-		{"{port: on}", "quot"},
+		{"{port: on}", "write it in quotes: \"on\""},
 		{"{port: 8080-8090}", "letter"},
 		{"{port: 80, endPort: 79}", "below"},
 		{"{port: 80, endPort: 0}", "endPort"},
 		{"{port: 80, endPort: http}", "endPort"},
-		{"{port: 80, endPort: \"81\"}", "endPort"},
+		{"{port: 80, endPort: \"81\"}", "write the number without quotes"},
+		{"{port: 80, endPort: 0121}", "digits alone"},
 		{"{port: http, endPort: 81}", "named port"},
 		{"{endPort: 81}", "needs a port"},
 		{"{port: null, endPort: 81}", "needs a port"},
@@ -550,7 +556,8 @@ static void test_refuse_spec(void **state BH_UNUSED)
 {
 	refused(SPEC "  podSelector: {}\n  policyTypes: Ingress\n", 6, "policyTypes");
 	refused(SPEC "  podSelector: {}\n  policyTypes: [ingress]\n", 6, "Ingress or Egress");
-	refused(SPEC "  podSelector: {}\n  policyTypes: [null]\n", 6, "policyTypes[0]");
+	refused(SPEC "  podSelector: {}\n  policyTypes: [null]\n", 6,
+		"policyTypes[0]: empty list item; remove the item, or write what is meant");
 	refused(SPEC "  podSelector: {}\n  policyTypes: [Ingress, Egress, Ingress]\n", 6,
 		"more than two");
 	refused(SPEC "  podSelector: {}\n  ingress: {}\n", 6, "ingress");
