@@ -88,10 +88,12 @@ static void check_values(struct bh_policy_ctx *c, const struct bh_node *map,
 	bool given = values && values->n > 0;
 	if (values && values->kind != BH_NODE_SEQ)
 		return; /* already reported */
-	if (wanted && !given)
-		bh_policy_error(c, values ? values : map, "list at least one value",
+	if (wanted && !given) {
+		const struct bh_node *at = values ? values : bh_node_get_key(map, "values");
+		bh_policy_error(c, at ? at : map, "list at least one value",
 			"operator %s needs values", op == BH_SEL_IN ? "In" : "NotIn");
-	else if (!wanted && given)
+	}
+	if (!wanted && given)
 		bh_policy_error(c, values, "remove the values, or use In or NotIn",
 			"operator %s takes no values",
 			op == BH_SEL_EXISTS ? "Exists" : "DoesNotExist");

@@ -433,6 +433,8 @@ static void test_refuse_selectors(void **state BH_UNUSED)
 	refused(SEL "    matchExpressions: [{key: a, operator: Gt, values: [\"1\"]}]\n", 6,
 		"\"Gt\"");
 	refused(SEL "    matchExpressions: [{key: a, operator: NotIn}]\n", 6, "needs values");
+	refused(SEL "    matchExpressions:\n    - key: a\n      operator: In\n      values:\n", 9,
+		"needs values");
 	refused(SEL "    matchExpressions: [{key: a, operator: Exists, values: [a]}]\n", 6,
 		"takes no values");
 	refused(SEL "    matchExpressions: [{key: a, operator: In, values: [a, null]}]\n", 6,
