@@ -17,6 +17,8 @@
  * digests) never count. ret_selector gets the labels that select the role inside its namespace.
  */
 void bh_role_of(const struct bh_workload *w, struct bh_labels *ret_selector);
+/* For YAML that is shown: plain where no reader takes it for something else, else in quotes. */
+void bh_yaml_scalar(const char *s, struct bh_buf *out);
 /* A short human name: the service, app or container name; "k=v,k=v" else. An app's component is
  * added where the app's name does not hold it. Owned. */
 char *bh_role_name(const struct bh_labels *selector);

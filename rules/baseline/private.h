@@ -63,8 +63,7 @@ bool bh_export_edge_same_peer(const struct bh_export_edge *a, const struct bh_ex
 void bh_export_put_rules(const struct bh_export_roles *roles, const struct bh_export_edge *edge,
 	size_t n, enum bh_direction d, const struct bh_export_opts *opts, struct bh_buf *out);
 
-/* yaml.c. A scalar is plain where no reader can mistake it, else double-quoted. */
-void bh_yaml_scalar(const char *s, struct bh_buf *out);
+/* yaml.c */
 void bh_yaml_quoted(const char *s, struct bh_buf *out);
 /* What follows "podSelector:": " {}", or matchLabels and matchExpressions at `indent` columns. */
 void bh_yaml_selector(const struct bh_selector *s, int indent, struct bh_buf *out);

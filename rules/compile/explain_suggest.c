@@ -12,8 +12,11 @@ static void print_role(const struct bh_workload *w, struct bh_buf *out)
 	struct bh_labels l;
 	bh_role_of(w, &l);
 	bh_buf_str(out, "{matchLabels: {");
-	for (size_t i = 0; i < l.n; i++)
-		bh_buf_printf(out, "%s%s: \"%s\"", i ? ", " : "", l.item[i].key, l.item[i].value);
+	for (size_t i = 0; i < l.n; i++) {
+		bh_buf_str(out, i ? ", " : "");
+		bh_yaml_scalar(l.item[i].key, out);
+		bh_buf_printf(out, ": \"%s\"", l.item[i].value);
+	}
 	bh_buf_str(out, "}}");
 	bh_labels_finish(&l);
 }

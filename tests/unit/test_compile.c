@@ -656,6 +656,9 @@ static void test_explain(void **state BH_UNUSED)
 	bh_labels_remove(&s.inv->workload[web]->labels, "app");
 	explain_contains(
 		&s, &f, (const char *const[]){"{matchLabels: {bulkhead.io/name: \"web\"}}", NULL});
+	/* What is suggested can be put into the policy as it is. */
+	bh_labels_set(&s.inv->workload[web]->labels, "on", "1");
+	explain_contains(&s, &f, (const char *const[]){"{matchLabels: {\"on\": \"1\"}}", NULL});
 	f = tcp("192.0.2.9", "10.0.0.4", 5432);
 	explain_contains(&s, &f,
 		(const char *const[]){"{ipBlock: {cidr: \"192.0.2.9/32\"}}", "outside", NULL});
