@@ -192,10 +192,10 @@ struct bh_audit_overflow { /* events that found the table full, by action */
 	int64_t first, last;
 };
 struct bh_audit_repeats {
-	struct bh_audit_repeat *entry; /* BH_AUDIT_REPEATS */
-	int32_t *bucket;
-	int32_t free; /* the list of those that were used and are not; -1: none */
-	int32_t used; /* those from here on never were: their memory is not touched */
+	struct bh_audit_repeat *entry; /* from 1 to BH_AUDIT_REPEATS */
+	uint32_t *bucket;
+	uint32_t free; /* the list of those that were used and are not; 0: none */
+	uint32_t used; /* those from here on never were: their memory is not touched */
 	size_t n;
 	uint64_t seed;
 	struct bh_audit_overflow overflow[BH_AUDIT_OVERFLOW_ACTIONS];

@@ -8,10 +8,11 @@
 #include "audit/private.h"
 
 #define BUCKETS (2 * BH_AUDIT_REPEATS) /* a power of two */
+#define NONE 0 /* memory that was never touched is empty */
 #define BACKWARDS 1000000 /* µs the clock may step back before a window is closed */
 
 struct bh_audit_repeat {
-	int32_t next; /* in its bucket or the free list; -1 ends */
+	uint32_t next; /* in its bucket or the free list; NONE ends */
 	uint64_t hash;
 	char *key;
 	size_t key_len;
@@ -27,18 +28,16 @@ struct bh_audit_repeat {
 void bh_audit_repeats_init(struct bh_audit_repeats *t, uint64_t seed)
 {
 	*t = (struct bh_audit_repeats){
-		.entry = bh_xcalloc(BH_AUDIT_REPEATS, sizeof(struct bh_audit_repeat)),
-		.bucket = bh_xcalloc(BUCKETS, sizeof(int32_t)),
-		.free = -1,
+		.entry = bh_xcalloc(BH_AUDIT_REPEATS + 1, sizeof(struct bh_audit_repeat)),
+		.bucket = bh_xcalloc(BUCKETS, sizeof(uint32_t)),
+		.used = 1,
 		.seed = BH_HASH_SEED ^ seed,
 	};
-	for (size_t i = 0; i < BUCKETS; i++)
-		t->bucket[i] = -1;
 }
 
 void bh_audit_repeats_finish(struct bh_audit_repeats *t)
 {
-	for (int32_t i = 0; i < t->used; i++) {
+	for (uint32_t i = 1; i < t->used; i++) {
 		free(t->entry[i].key);
 		bh_buf_finish(&t->entry[i].record.b);
 	}
@@ -85,10 +84,10 @@ static void report(struct bh_audit_repeat *e, bh_audit_repeat_fn fn, void *arg)
 	e->ports_differ = false;
 }
 
-static void release(struct bh_audit_repeats *t, int32_t i)
+static void release(struct bh_audit_repeats *t, uint32_t i)
 {
 	struct bh_audit_repeat *e = &t->entry[i];
-	int32_t *link = &t->bucket[e->hash & (BUCKETS - 1)];
+	uint32_t *link = &t->bucket[e->hash & (BUCKETS - 1)];
 
 	while (*link != i)
 		link = &t->entry[*link].next;
@@ -100,15 +99,15 @@ static void release(struct bh_audit_repeats *t, int32_t i)
 	t->n--;
 }
 
-static int32_t find(const struct bh_audit_repeats *t, const struct bh_buf *key, uint64_t hash)
+static uint32_t find(const struct bh_audit_repeats *t, const struct bh_buf *key, uint64_t hash)
 {
-	for (int32_t i = t->bucket[hash & (BUCKETS - 1)]; i >= 0; i = t->entry[i].next) {
+	for (uint32_t i = t->bucket[hash & (BUCKETS - 1)]; i != NONE; i = t->entry[i].next) {
 		const struct bh_audit_repeat *e = &t->entry[i];
 		if (e->hash == hash && e->key_len == key->len &&
 			memcmp(e->key, key->s, key->len) == 0)
 			return i;
 	}
-	return -1;
+	return NONE;
 }
 
 static void overflow(struct bh_audit_repeats *t, const char *action, uint64_t times, int64_t when)
@@ -149,14 +148,14 @@ enum bh_audit_seen bh_audit_repeats_note(struct bh_audit_repeats *t,
 	struct bh_buf bh_autobuf key = {0};
 	make_key(f, &key);
 	uint64_t hash = bh_hash(key.s, key.len, t->seed);
-	int32_t i = find(t, &key, hash);
+	uint32_t i = find(t, &key, hash);
 
-	if (i >= 0 && over(&t->entry[i], f->when)) {
+	if (i != NONE && over(&t->entry[i], f->when)) {
 		report(&t->entry[i], fn, arg);
 		t->entry[i].start = f->when;
 		return BH_AUDIT_FIRST;
 	}
-	if (i >= 0) {
+	if (i != NONE) {
 		again(&t->entry[i], id, f);
 		return BH_AUDIT_AGAIN;
 	}
@@ -164,7 +163,7 @@ enum bh_audit_seen bh_audit_repeats_note(struct bh_audit_repeats *t,
 		overflow(t, f->action, f->times, f->when);
 		return BH_AUDIT_FULL;
 	}
-	i = t->free >= 0 ? t->free : t->used++;
+	i = t->free != NONE ? t->free : t->used++;
 	struct bh_audit_repeat *e = &t->entry[i];
 	if (i == t->free)
 		t->free = e->next;
@@ -184,7 +183,7 @@ enum bh_audit_seen bh_audit_repeats_note(struct bh_audit_repeats *t,
 void bh_audit_repeats_expire(
 	struct bh_audit_repeats *t, int64_t now, bool all, bh_audit_repeat_fn fn, void *arg)
 {
-	for (int32_t i = 0; t->n > 0 && i < t->used; i++) {
+	for (uint32_t i = 1; t->n > 0 && i < t->used; i++) {
 		struct bh_audit_repeat *e = &t->entry[i];
 		if (!e->key || (!all && !over(e, now)))
 			continue;

@@ -6,7 +6,6 @@
 
 void bh_asked_init(struct bh_asked *a)
 {
-	memset(a, 0, sizeof(*a));
 	if (getrandom(a->seed, sizeof(a->seed), GRND_NONBLOCK) != sizeof(a->seed))
 		a->seed[0] = (uintptr_t)a; /* early boot: the address layout will have to do */
 }

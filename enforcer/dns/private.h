@@ -17,7 +17,7 @@ struct bh_asked {
 	} slot[BH_ASKED_BUCKETS][BH_ASKED_WAYS];
 	uint64_t seed[2];
 };
-void bh_asked_init(struct bh_asked *a);
+void bh_asked_init(struct bh_asked *a); /* of memory that is zero */
 /* flow: the question's, from the asker to the server. */
 void bh_asked_add(struct bh_asked *a, const struct bh_flow *flow, const struct bh_dns_message *m,
 	int64_t now);

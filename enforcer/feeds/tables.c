@@ -61,7 +61,8 @@ static void fill_upper(struct bh_feed_index *x)
 	for (uint32_t h = 0; h < 65536; h++) {
 		while (i < x->n4 && x->last4[i] < h << 16)
 			i++;
-		x->upper[h] = (uint32_t)i;
+		if (i > 0) /* without feeds none of the table is touched */
+			x->upper[h] = (uint32_t)i;
 	}
 	x->upper[65536] = (uint32_t)x->n4;
 }

@@ -64,7 +64,7 @@ const struct bh_role_row *bh_learn_roles_find(
  * waiting.c: at most `cap` flows by 5-tuple. Each goes through stages, in each of which it waits
  * its time and is asked for at the end; within a stage they are in the order of arrival.
  */
-#define BH_WAITING_NONE UINT32_MAX
+#define BH_WAITING_NONE 0 /* memory that was never touched is empty */
 #define BH_WAITING_STAGES 8
 struct bh_waiting {
 	struct bh_flow flow;
@@ -77,7 +77,7 @@ struct bh_waiting {
 struct bh_waitings {
 	struct bh_waiting *slot;
 	uint32_t *bucket;
-	uint32_t cap, used; /* slots [used..cap) were never used */
+	uint32_t cap, used; /* slots from 1 on; those from `used` on never were used */
 	uint32_t n;
 	uint32_t oldest[BH_WAITING_STAGES], newest[BH_WAITING_STAGES];
 	uint32_t free;

@@ -4,7 +4,7 @@
 
 #include <sys/random.h>
 
-#define NONE UINT32_MAX
+#define NONE 0 /* memory that was never touched is empty */
 #define ROLE_SHARE 8
 #define RESAVE_US (600 * 1000000LL) /* when it was told last is kept that exactly */
 
@@ -26,7 +26,7 @@ struct role {
 struct bh_names {
 	struct bh_store *store;
 	size_t max, n;
-	struct entry *item; /* slots [0..used) were used once */
+	struct entry *item; /* slots [1..used) were used once */
 	uint32_t used, cap, free;
 	uint32_t *bucket;
 	size_t mask;
@@ -270,7 +270,7 @@ static void load_one(const struct bh_name_row *row, void *arg)
 int bh_names_new(struct bh_store *store, size_t max, struct bh_names **ret)
 {
 	struct bh_names *n = bh_xcalloc(1, sizeof(*n));
-	*n = (struct bh_names){.store = store, .max = max, .free = NONE, .seed = BH_HASH_SEED};
+	*n = (struct bh_names){.store = store, .max = max, .seed = BH_HASH_SEED};
 	if (getrandom(&n->seed, sizeof(n->seed), GRND_NONBLOCK) != sizeof(n->seed))
 		n->seed ^= (uintptr_t)n; /* early boot: the address layout will have to do */
 	*ret = n;
@@ -279,8 +279,9 @@ int bh_names_new(struct bh_store *store, size_t max, struct bh_names **ret)
 	for (n->mask = 255; n->mask < max; n->mask = n->mask * 2 + 1)
 		;
 	n->bucket = bh_xcalloc(n->mask + 1, sizeof(*n->bucket));
-	memset(n->bucket, 0xff, (n->mask + 1) * sizeof(*n->bucket));
 	n->role = bh_xcalloc(BH_NAMES_ROLES, sizeof(*n->role));
+	BH_GROW(n->item, n->used, n->cap);
+	n->item[n->used++] = (struct entry){0}; /* NONE */
 	int r = bh_store_load_names(store, load_one, n);
 	if (r < 0)
 		bh_names_free(BH_TAKE_PTR(*ret));
@@ -291,7 +292,7 @@ void bh_names_free(struct bh_names *n)
 {
 	if (!n)
 		return;
-	for (uint32_t i = 0; i < n->used; i++)
+	for (uint32_t i = 1; i < n->used; i++)
 		free(n->item[i].name);
 	for (size_t i = 0; i < n->n_roles; i++)
 		bh_end_finish(&n->role[i].end);

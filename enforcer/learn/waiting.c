@@ -17,12 +17,9 @@ static const int64_t stage_us[BH_WAITING_STAGES] = {
 
 void bh_waitings_init(struct bh_waitings *w, uint32_t cap, uint64_t seed)
 {
-	*w = (struct bh_waitings){.cap = cap, .seed = seed, .free = BH_WAITING_NONE};
-	memset(w->oldest, 0xff, sizeof(w->oldest)); /* BH_WAITING_NONE */
-	memset(w->newest, 0xff, sizeof(w->newest));
-	w->slot = bh_xcalloc(cap, sizeof(*w->slot));
+	*w = (struct bh_waitings){.cap = cap, .used = 1, .seed = seed};
+	w->slot = bh_xcalloc(cap + 1, sizeof(*w->slot));
 	w->bucket = bh_xcalloc(cap, sizeof(*w->bucket));
-	memset(w->bucket, 0xff, cap * sizeof(*w->bucket)); /* BH_WAITING_NONE */
 }
 
 void bh_waitings_finish(struct bh_waitings *w)
