@@ -15,7 +15,7 @@
 #include "nft/nft.h"
 
 #define DEFAULT_CONFIG "/etc/bulkhead/bulkhead.yaml"
-#define LARGE_BLOCK (1 << 20) /* bytes */
+#define LARGE_BLOCK (1 << 16) /* bytes */
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -171,7 +171,9 @@ int main(int argc, char **argv)
 	int action = 0, o;
 
 	/* A feed's blocks of many MiB go back to the system as soon as they are free; by itself
-	 * glibc learns from the first one to keep such sizes. */
+	 * glibc learns from the first one to keep such sizes. And buffers and tables that are there
+	 * for a flood get pages of their own, which are no memory until it comes; in the heap's
+	 * places calloc would clear them. */
 	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	while ((o = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
 		switch (o) {

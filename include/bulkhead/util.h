@@ -72,7 +72,7 @@ char *bh_xasprintf(const char *fmt, ...) BH_PRINTF(1, 2);
 #define BH_GROW(a, n, cap)                                                                         \
 	do {                                                                                       \
 		if ((n) == (cap)) {                                                                \
-			(cap) = (cap) ? (cap)*2 : 8;                                               \
+			(cap) = (cap) ? (cap)*2 : 4;                                               \
 			(a) = bh_xrealloc((a), (cap), sizeof(*(a)));                               \
 		}                                                                                  \
 	} while (0)
