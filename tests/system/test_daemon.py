@@ -398,5 +398,16 @@ def test_full_state(lab):
         run("umount", "-l", lab.dir + "/state", check=False)
 
 
+def test_a_daemon_with_little_to_do_is_small(lab):
+    """What is there for floods, feeds and names of the outside is no memory before they come (5 MiB, if all of
+    it is touched)."""
+    world(lab)
+    if b"__asan_init" in open(BULKHEADD, "rb").read():
+        return  # the sanitizer's own memory would be measured
+    kib = next(int(line.split()[1]) for line in open(f"/proc/{lab.daemon.pid}/status") if line.startswith("RssAnon:"))
+    if kib > 3584:
+        raise Failure(f"the daemon's own memory is {kib} KiB")
+
+
 if __name__ == "__main__":
     Suite("d").main(globals())
