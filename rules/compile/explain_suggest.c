@@ -42,15 +42,55 @@ static void suggest_peer(const struct bh_explain *x, enum bh_direction other, st
 	bh_buf_str(out, "}");
 }
 
-/* The first NetworkPolicy that isolates the side, or NULL. */
+/*
+ * The NetworkPolicy that isolates the side and selects the fewest, or NULL: what is added to one
+ * that denies everything by default would be allowed to its whole namespace.
+ */
 static const struct bh_policy *isolating(const struct bh_explain *x, enum bh_direction d)
 {
-	const struct bh_policy *const *list;
-	size_t n = bh_engine_policies_of(x->e, (size_t)x->d.side[d].workload, d, &list);
-	for (size_t i = 0; i < n; i++)
-		if (list[i]->tier == BH_TIER_NETWORK_POLICY)
-			return list[i];
-	return NULL;
+	const struct bh_policy *const *list, *best = NULL;
+	size_t n = bh_engine_policies_of(x->e, (size_t)x->d.side[d].workload, d, &list), least = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (list[i]->tier != BH_TIER_NETWORK_POLICY)
+			continue;
+		size_t selected = bh_engine_selected(x->e, list[i]);
+		if (!best || selected < least) {
+			best = list[i];
+			least = selected;
+		}
+	}
+	return best;
+}
+
+/* How many of its namespace share its role. */
+static size_t replicas(const struct bh_explain *x, const struct bh_workload *w)
+{
+	const struct bh_inventory *inv = x->e->inv;
+	struct bh_labels role;
+	size_t n = 0;
+	bh_role_of(w, &role);
+	for (size_t i = 0; i < inv->n; i++) {
+		bool same = bh_streq(inv->workload[i]->namespace, w->namespace);
+		for (size_t k = 0; same && k < role.n; k++) {
+			const char *value =
+				bh_labels_get(&inv->workload[i]->labels, role.item[k].key);
+			same = value && bh_streq(value, role.item[k].value);
+		}
+		n += same;
+	}
+	bh_labels_finish(&role);
+	return n;
+}
+
+static void warn_of_others(
+	const struct bh_explain *x, const struct bh_policy *p, const struct bh_workload *w)
+{
+	size_t n = bh_engine_selected(x->e, p);
+	if (n <= replicas(x, w))
+		return;
+	bh_buf_printf(x->out, " (for all %zu workloads that it selects; a policy for ", n);
+	print_role(w, x->out);
+	bh_buf_str(x->out, " alone opens less)");
 }
 
 static void suggest_allow(const struct bh_explain *x, enum bh_direction d)
@@ -76,6 +116,8 @@ static void suggest_allow(const struct bh_explain *x, enum bh_direction d)
 	bh_buf_str(x->out, "}");
 	if (f->proto != BH_TCP && f->proto != BH_UDP && f->proto != BH_SCTP)
 		bh_buf_str(x->out, " (without ports: only such a rule covers this protocol)");
+	if (p)
+		warn_of_others(x, p, w);
 	bh_buf_str(x->out, "\n");
 }
 

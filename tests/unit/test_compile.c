@@ -630,6 +630,43 @@ static void test_explain_tiers(void **state BH_UNUSED)
 	bh_diags_finish(&diags);
 }
 
+/* What is added to a default deny is allowed to everybody: not if a narrower policy is there, and
+ * not without saying so. */
+static void test_explain_suggests_the_narrowest(void **state BH_UNUSED)
+{
+#define POLICY(name, selector)                                                                     \
+	"- '{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: " name        \
+	", namespace: shop}, spec: {podSelector: " selector "}}'\n"
+	static const char text[] =
+		"workloads:\n"
+		"- {name: web, namespace: shop, labels: {app: web}, ips: [10.0.0.2]}\n"
+		"- {name: db-1, namespace: shop, labels: {app: db}, ips: [10.0.0.3]}\n"
+		"- {name: db-2, namespace: shop, labels: {app: db}, ips: [10.0.0.4]}\n"
+		"policies:\n" POLICY("all", "{}") POLICY("db", "{matchLabels: {app: db}}");
+#undef POLICY
+	struct bh_diags diags = {0};
+	struct bh_scenario *c = NULL;
+	struct shop s = {0};
+	assert_int_equal(
+		bh_scenario_parse("f", text, sizeof(text) - 1, BH_SCENARIO_STATE, &diags, &c), 0);
+	s.e = bh_engine_compile(c->state[0].policies, c->state[0].inv, &c->state[0].opts);
+	struct bh_flow f = tcp("10.0.0.2", "10.0.0.3", 80);
+	explain_contains(&s, &f,
+		(const char *const[]){"to allow it, add to spec.ingress of shop/db: {from: "
+				      "[{podSelector: {matchLabels: {app: \"web\"}}}], ports: "
+				      "[{protocol: TCP, port: 80}]}\n",
+			NULL});
+	f = tcp("10.0.0.3", "10.0.0.2", 80);
+	explain_contains(&s, &f,
+		(const char *const[]){"to allow it, add to spec.ingress of shop/all: {from: ",
+			"80}]} (for all 3 workloads that it selects; a policy for {matchLabels: "
+			"{app: \"web\"}} alone opens less)\n",
+			NULL});
+	bh_engine_unref(s.e);
+	bh_scenario_free(c);
+	bh_diags_finish(&diags);
+}
+
 static void test_explain(void **state BH_UNUSED)
 {
 	const struct bh_engine_opts opts = {0};
@@ -685,6 +722,7 @@ int main(void)
 		cmocka_unit_test(test_names_are_unique),
 		cmocka_unit_test(test_many_sets_have_short_names),
 		cmocka_unit_test(test_questions),
+		cmocka_unit_test(test_explain_suggests_the_narrowest),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_explain_tiers),
 	};
