@@ -294,6 +294,12 @@ const struct cli_command cli_commands[] = {
 			{0, "format", "ecs|ocsf|cef",
 				"as it is, OCSF 1.3, or ArcSight's Common Event Format"}},
 		cli_audit_export},
+	{"audit prove", "SEQUENCE FILE…", "Prove that one record is in the log",
+		"Prints the inclusion proof (RFC 6962) of the record in the last checkpoint, as "
+		"JSON:\n"
+		"with the record's line it convinces somebody who has nothing but the public key.",
+		2, -1, {{0, "pub", "KEY", "the public key (or a file with it), kept elsewhere"}},
+		cli_audit_prove},
 	{"report access", "", "Report who could and who did talk to whom",
 		"By role, service and version of the policies: what those in force allow, as if\n"
 		"enforced, and which recorded flows passed.",
@@ -321,12 +327,6 @@ const struct cli_command cli_commands[] = {
 			{0, "format", "csv|html",
 				"for a spreadsheet, or one page that needs nothing else"}},
 		cli_report_changes},
-	{"audit prove", "SEQUENCE FILE…", "Prove that one record is in the log",
-		"Prints the inclusion proof (RFC 6962) of the record in the last checkpoint, as "
-		"JSON:\n"
-		"with the record's line it convinces somebody who has nothing but the public key.",
-		2, -1, {{0, "pub", "KEY", "the public key (or a file with it), kept elsewhere"}},
-		cli_audit_prove},
 	{"explain", "SRC DST PROTO/PORT", "Say which rules decide about a flow, in both directions",
 		"SRC and DST are a workload (namespace/name, name, or the beginning of its id) or "
 		"an\n"
