@@ -17,7 +17,7 @@ static void read_size(struct conf_ctx *x, const struct bh_node *n, const char *p
 	const char *s;
 	uint64_t v;
 
-	if (bh_read_string(&x->r, n, path, &s) < 0)
+	if (bh_read_word(&x->r, n, path, "such as 256M", &s) < 0)
 		return;
 	size_t len = strlen(s);
 	bh_autofree char *number = bh_xstrndup(s, len ? len - 1 : 0);

@@ -26,12 +26,6 @@ int conf_choice(
 	struct conf_ctx *x, const struct bh_node *n, const char *path, const char *const *names)
 {
 	const char *s;
-	if (bh_read_string(&x->r, n, path, &s) < 0)
-		return -EINVAL;
-	for (int i = 0; names[i]; i++)
-		if (strcmp(names[i], s) == 0)
-			return i;
-	bh_autofree char *quoted = bh_diag_quote(s, strlen(s));
 	bh_autobuf struct bh_buf remedy = {0};
 	for (int i = 0; names[i]; i++)
 		bh_buf_printf(&remedy, "%s%s",
@@ -39,6 +33,12 @@ int conf_choice(
 			: names[i + 1] ? ", "
 				       : " or ",
 			names[i]);
+	if (bh_read_word(&x->r, n, path, remedy.s, &s) < 0)
+		return -EINVAL;
+	for (int i = 0; names[i]; i++)
+		if (strcmp(names[i], s) == 0)
+			return i;
+	bh_autofree char *quoted = bh_diag_quote(s, strlen(s));
 	bh_read_error(&x->r, n, path, remedy.s, "unknown value \"%s\"", quoted);
 	return -EINVAL;
 }

@@ -81,6 +81,9 @@ struct bh_reader {
 };
 int bh_read_string(const struct bh_reader *r, const struct bh_node *n, const char *path,
 	const char **ret); /* borrowed from n; refuses NULs inside */
+/* The same where only certain words will do: who wrote 6 is told those, not to write "6". */
+int bh_read_word(const struct bh_reader *r, const struct bh_node *n, const char *path,
+	const char *words, const char **ret);
 int bh_read_int(const struct bh_reader *r, const struct bh_node *n, const char *path, int64_t min,
 	int64_t max, int64_t *ret);
 int bh_read_bool(const struct bh_reader *r, const struct bh_node *n, const char *path, bool *ret);

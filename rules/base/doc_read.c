@@ -82,14 +82,17 @@ static int ambiguous(const struct bh_reader *r, const struct bh_node *n, const c
 	return -EINVAL;
 }
 
-int bh_read_string(
-	const struct bh_reader *r, const struct bh_node *n, const char *path, const char **ret)
+int bh_read_word(const struct bh_reader *r, const struct bh_node *n, const char *path,
+	const char *words, const char **ret)
 {
-	if (!n || n->kind != BH_NODE_SCALAR || n->type == BH_SCALAR_NULL)
-		return wrong_kind(r, n, path, "a string");
+	if (!n || n->kind != BH_NODE_SCALAR || n->type == BH_SCALAR_NULL) {
+		bh_read_error(r, n, path, words, "must be a string, not %s", kind_name(n));
+		return -EINVAL;
+	}
 	if (n->type != BH_SCALAR_STRING) {
 		bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
-		bh_autofree char *remedy = bh_xasprintf("write it in quotes: \"%s\"", quoted);
+		bh_autofree char *in_quotes = bh_xasprintf("write it in quotes: \"%s\"", quoted);
+		const char *remedy = words ? words : in_quotes;
 		if (n->type == BH_SCALAR_AMBIGUOUS)
 			return ambiguous(r, n, path, "a string", remedy);
 		bh_read_error(r, n, path, remedy, "must be a string, not %s", kind_name(n));
@@ -101,6 +104,12 @@ int bh_read_string(
 	}
 	*ret = n->str;
 	return 0;
+}
+
+int bh_read_string(
+	const struct bh_reader *r, const struct bh_node *n, const char *path, const char **ret)
+{
+	return bh_read_word(r, n, path, NULL, ret);
 }
 
 /* Of a scalar that is an INT: [-+]digits or 0xdigits. */

@@ -124,7 +124,7 @@ bool bh_policy_read_word(struct bh_policy_ctx *c, const struct bh_node *n, const
 	const char *remedy, size_t *ret)
 {
 	const char *text;
-	if (bh_read_string(&c->r, n, c->path.s, &text) < 0)
+	if (bh_read_word(&c->r, n, c->path.s, remedy, &text) < 0)
 		return false;
 	for (size_t i = 0; words[i]; i++)
 		if (bh_streq(text, words[i])) {

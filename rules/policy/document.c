@@ -38,7 +38,7 @@ static const char *string_field(struct bh_policy_ctx *c, const struct bh_node *r
 	if (!n)
 		return NULL;
 	size_t at = bh_policy_push(c, key);
-	if (bh_read_string(&c->r, n, c->path.s, &text) < 0)
+	if (bh_read_word(&c->r, n, c->path.s, remedy, &text) < 0)
 		text = NULL;
 	bh_policy_pop(c, at);
 	return text;

@@ -10,8 +10,9 @@ static void read_protocol(struct bh_policy_ctx *c, const struct bh_node *n, uint
 		const char *name;
 		uint8_t proto;
 	} known[] = {{"TCP", BH_TCP}, {"UDP", BH_UDP}, {"SCTP", BH_SCTP}};
+	static const char words[] = "TCP, UDP or SCTP";
 	const char *text, *meant = NULL;
-	if (bh_read_string(&c->r, n, c->path.s, &text) < 0)
+	if (bh_read_word(&c->r, n, c->path.s, words, &text) < 0)
 		return;
 	for (size_t i = 0; i < BH_ARRAY_SIZE(known); i++) {
 		if (bh_streq(text, known[i].name)) {
@@ -22,8 +23,7 @@ static void read_protocol(struct bh_policy_ctx *c, const struct bh_node *n, uint
 			meant = known[i].name;
 	}
 	bh_autofree char *quoted = bh_diag_quote(n->str, n->len);
-	bh_policy_error(
-		c, n, meant ? meant : "TCP, UDP or SCTP", "unknown protocol \"%s\"", quoted);
+	bh_policy_error(c, n, meant ? meant : words, "unknown protocol \"%s\"", quoted);
 }
 
 /* IANA_SVC_NAME (RFC 6335) as IsValidPortName has it: NULL if good, else what is wrong. */

@@ -48,7 +48,7 @@ static bool read_operator(
 	if (!n)
 		return false;
 	size_t at = bh_policy_push(c, "operator");
-	if (bh_read_string(&c->r, n, c->path.s, &text) == 0) {
+	if (bh_read_word(&c->r, n, c->path.s, remedy, &text) == 0) {
 		for (size_t i = 0; i < BH_ARRAY_SIZE(name) && !found; i++)
 			if ((found = bh_streq(text, name[i])))
 				*ret = (enum bh_selector_op)i;

@@ -71,7 +71,7 @@ static void read_type(struct bh_policy_ctx *c, const struct bh_node *n, void *ar
 {
 	struct bh_policy *p = arg;
 	const char *text;
-	if (bh_read_string(&c->r, n, c->path.s, &text) < 0)
+	if (bh_read_word(&c->r, n, c->path.s, "Ingress or Egress", &text) < 0)
 		return;
 	for (int d = 0; d < 2; d++)
 		if (bh_streq(text, type_of[d])) {

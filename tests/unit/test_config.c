@@ -413,6 +413,9 @@ static void test_remedies(void **state BH_UNUSED)
 		{"sources: [docker]\n", "auto, or {docker: /run/docker.sock}"},
 		{"mode: learn\n  host: allow\n", "indent it as the keys beside it"},
 		{"mode: Enforce\n", "learn, audit or enforce"},
+		{"mode: on\n", "learn, audit or enforce"},
+		{"deny: true\n", "drop or reject"},
+		{"audit: {rotate: {size: 256}}\n", "such as 256M"},
 	};
 	for (size_t i = 0; i < BH_ARRAY_SIZE(t); i++) {
 		bh_autodiags struct bh_diags d = {0};
