@@ -29,7 +29,7 @@ static void add_labels(const struct bh_labels *l, struct bh_buf *out)
 {
 	for (size_t i = 0; i < l->n; i++)
 		bh_buf_printf(
-			out, "%s%s=%s", i ? "," : " labels ", l->item[i].key, l->item[i].value);
+			out, "%s%s=%s", i ? "," : ", labels ", l->item[i].key, l->item[i].value);
 }
 
 static void explain_end(const struct bh_explain *x, enum bh_direction d)
@@ -39,7 +39,7 @@ static void explain_end(const struct bh_explain *x, enum bh_direction d)
 	bh_buf_printf(x->out, "%s: ", d == BH_EGRESS ? "source" : "destination");
 	if (w >= 0) {
 		const struct bh_workload *wl = x->e->inv->workload[w];
-		bh_buf_printf(x->out, "%s/%s, address %s, mode %s,", wl->namespace, wl->name,
+		bh_buf_printf(x->out, "%s/%s, address %s, mode %s", wl->namespace, wl->name,
 			bh_addr_format(bh_explain_addr(x, d), text), bh_mode_name(wl->mode));
 		add_labels(&wl->labels, x->out);
 		if (wl->unenforceable)

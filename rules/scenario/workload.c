@@ -186,6 +186,15 @@ static int read_name(struct loader *l, const struct bh_node *n, const char *key,
 	return -EINVAL;
 }
 
+/* As the inventory does: what explain suggests and what is learned may name a workload by it. */
+static void name_by_label(struct bh_workload *w)
+{
+	static const char key[] = "bulkhead.io/name";
+	bh_autofree char *value = bh_label_value_of(w->name);
+	if (!bh_labels_get(&w->labels, key))
+		bh_labels_set(&w->labels, key, value);
+}
+
 struct bh_workload *scenario_read_workload(
 	struct loader *l, const struct bh_node *n, enum bh_mode mode, struct workload_host *host)
 {
@@ -208,6 +217,7 @@ struct bh_workload *scenario_read_workload(
 	w->namespace = bh_xstrdup(namespace);
 	w->mode = mode;
 	scenario_read_labels(l, bh_node_get(n, "labels"), "workloads[].labels", &w->labels);
+	name_by_label(w);
 	read_ports(l, bh_node_get(n, "ports"), w);
 	v = bh_node_get(n, "mode");
 	if (v && bh_read_string(&l->r, v, "workloads[].mode", &text) == 0 &&

@@ -693,6 +693,10 @@ static void test_explain(void **state BH_UNUSED)
 	bh_labels_remove(&s.inv->workload[web]->labels, "app");
 	explain_contains(
 		&s, &f, (const char *const[]){"{matchLabels: {bulkhead.io/name: \"web\"}}", NULL});
+	bh_labels_remove(&s.inv->workload[web]->labels, "bulkhead.io/name");
+	explain_contains(&s, &f,
+		(const char *const[]){"shop/web, address 10.0.0.2, mode learn\n",
+			"{bulkhead.io/name: \"web\"}", NULL});
 	/* What is suggested can be put into the policy as it is. */
 	bh_labels_set(&s.inv->workload[web]->labels, "on", "1");
 	explain_contains(&s, &f, (const char *const[]){"{matchLabels: {\"on\": \"1\"}}", NULL});

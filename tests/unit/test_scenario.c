@@ -159,6 +159,22 @@ static void test_workloads(void **state BH_UNUSED)
 	bh_scenario_free(s);
 }
 
+/* As on a node: by its name, or what may be a label's value of it; not over what is written. */
+static void test_named_by_label(void **state BH_UNUSED)
+{
+	static const char key[] = "bulkhead.io/name";
+	struct bh_scenario *s = good("workloads:\n- {name: a, namespace: x, labels: {app: b}}\n"
+				     "- {name: b c, namespace: x}\n"
+				     "- {name: d, namespace: x, labels: {bulkhead.io/name: e}}\n");
+	struct bh_workload *const *w = s->state[0].inv->workload;
+	char bh_autofree *value = bh_label_value_of("b c");
+	assert_string_equal(bh_labels_get(&w[0]->labels, key), "a");
+	assert_string_equal(bh_labels_get(&w[0]->labels, "app"), "b");
+	assert_string_equal(bh_labels_get(&w[1]->labels, key), value);
+	assert_string_equal(bh_labels_get(&w[2]->labels, key), "e");
+	bh_scenario_free(s);
+}
+
 static void test_probes(void **state BH_UNUSED)
 {
 	struct bh_scenario *s = good_as(WB "expect:\n"
@@ -403,6 +419,7 @@ static void test_bogons(void **state BH_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_named_by_label),
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_workloads),
 		cmocka_unit_test(test_probes),

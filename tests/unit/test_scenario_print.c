@@ -37,6 +37,9 @@ static struct bh_workload *add(struct bh_inventory *inv, const char *ns, const c
 	w->namespace = bh_xstrdup(ns);
 	w->mode = BH_MODE_ENFORCE;
 	bh_inventory_add(inv, w);
+	/* as every workload of a node has it */
+	char bh_autofree *value = bh_label_value_of(name);
+	bh_labels_set(&w->labels, "bulkhead.io/name", value);
 	return w;
 }
 
