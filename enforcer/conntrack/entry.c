@@ -214,6 +214,9 @@ bool bh_ct_parse(const struct nlmsghdr *nlh, struct bh_ct_entry *ret, struct bh_
 		return false;
 	e.status = get_be32(tb[CTA_STATUS]);
 	e.tcp_state = e.flow.proto == IPPROTO_TCP ? parse_tcp_state(tb[CTA_PROTOINFO]) : 0;
+	if (ret_name)
+		ret_name->unseen = e.flow.proto == IPPROTO_TCP && tb[CTA_PROTOINFO] &&
+				   e.tcp_state == TCP_CONNTRACK_NONE;
 	e.answered = is_answered(e.flow.proto, e.status);
 	e.id = get_be32(tb[CTA_ID]);
 	e.mark = get_be32(tb[CTA_MARK]);

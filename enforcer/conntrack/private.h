@@ -30,6 +30,7 @@ struct bh_ct {
 struct bh_ct_name {
 	uint8_t family; /* AF_* */
 	uint8_t has_zone;
+	uint8_t unseen; /* TCP of which conntrack has seen no segment: TCP_CONNTRACK_NONE */
 	uint16_t zone; /* network order, as is id */
 	uint32_t id;
 	uint16_t len;

@@ -20,6 +20,8 @@ static size_t put_relax(char *buf, const struct bh_ct_name *name, uint32_t seq)
 	bh_ct_put_name(buf, IPCTNL_MSG_CT_NEW, name, seq, &nlh);
 	struct nlattr *info = mnl_attr_nest_start(nlh, CTA_PROTOINFO);
 	struct nlattr *tcp = mnl_attr_nest_start(nlh, CTA_PROTOINFO_TCP);
+	if (name->unseen) /* else it would wait for one of the original direction */
+		mnl_attr_put_u8(nlh, CTA_PROTOINFO_TCP_STATE, TCP_CONNTRACK_ESTABLISHED);
 	mnl_attr_put(nlh, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(liberal), &liberal);
 	mnl_attr_put(nlh, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof(liberal), &liberal);
 	mnl_attr_nest_end(nlh, tcp);

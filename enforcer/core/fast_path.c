@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who takes the fast path: established flows between workloads of one bridge, as long as nothing is
- * wanted of each of their packets (what flows carried is counted by conntrack, which does not see
- * them there), and the veths are such that the way by the bridge would have been no other.
+ * Who takes the fast path: flows between workloads of one bridge, as long as nothing is wanted of
+ * each of their packets (what flows carried is counted by conntrack, which does not see them
+ * there), and the veths are such that the way by the bridge would have been no other.
  *
  * Whoever leaves it while his flows go on is handed back: conntrack is told not to mind that it has
  * missed what they sent (conntrack/relax.c), before and after the program stops to take them. Who
@@ -15,6 +15,7 @@
 #include "audit/audit.h"
 #include "config/config.h"
 #include "conntrack/conntrack.h"
+#include "core/fast_permits.h"
 #include "core/state.h"
 #include "link/attach.h"
 #include "verdict/snapshot.h"
@@ -231,6 +232,7 @@ static bool clear(struct bh_core *c, bool all)
 static void put_away(struct bh_core *c)
 {
 	struct bh_fast_path *x = &c->fast_path;
+	bh_core_fast_gate_shut(c);
 	if (x->fast || !x->looked)
 		x->looked = clear(c, true);
 	x->again = !x->looked;
@@ -248,6 +250,7 @@ static bool open_it(struct bh_core *c)
 	if (x->fast || x->error)
 		return x->fast != NULL;
 	int r = bh_fast_open(&x->fast, &x->error);
+	bh_mirror_init(&x->permits, false);
 	if (r < 0 && !x->error)
 		x->error = bh_xstrdup(strerror(-r));
 	bh_audit_event(c->audit, "fast-path", r < 0 ? "failure" : "success",
@@ -313,6 +316,7 @@ void bh_core_fast_path_follow(struct bh_core *c)
 void bh_core_fast_path_before_commit(struct bh_core *c, const struct bh_inventory *to)
 {
 	struct bh_fast *fast = c->fast_path.fast;
+	bh_core_fast_gate_shut(c);
 	if (fast && bh_fast_leave(fast, to) != 0)
 		c->fast_path.again = true; /* the commit may fail */
 }
@@ -340,6 +344,8 @@ void bh_core_fast_path_tick(struct bh_core *c)
 	x->again |= look_again(c);
 	if (x->again)
 		bh_core_fast_path_follow(c);
+	bh_core_fast_permits_read(c);
+	bh_core_fast_gate_hold(c);
 }
 
 void bh_core_fast_path_again(struct bh_core *c)
@@ -352,6 +358,7 @@ void bh_core_fast_path_again(struct bh_core *c)
 void bh_core_fast_path_finish(struct bh_core *c)
 {
 	bh_fast_close(c->fast_path.fast);
+	bh_mirror_finish(&c->fast_path.permits);
 	bh_inventory_unref(c->fast_path.followed);
 	free(c->fast_path.port);
 	free(c->fast_path.error);
@@ -403,9 +410,9 @@ json_t *bh_core_fast_path_json(struct bh_core *c, json_t *problems)
 			x->error, x->left ? "" : "; all flows go by the bridge and its hooks");
 		json_array_append_new(problems, json_string(text));
 	}
-	return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:o, s:s?}", "wanted", c->conf->fast_path,
-		"on", x->fast != NULL, "interfaces", (json_int_t)ports, "addresses",
-		x->fast ? (json_int_t)bh_fast_in_force(x->fast)->n : 0, "packets",
-		(json_int_t)n.packets, "bytes", (json_int_t)n.bytes, "left_out", left_out_json(c),
-		"error", x->error);
+	return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:o, s:s?}", "wanted",
+		c->conf->fast_path, "on", x->fast != NULL, "interfaces", (json_int_t)ports,
+		"addresses", x->fast ? (json_int_t)bh_fast_in_force(x->fast)->n : 0, "packets",
+		(json_int_t)n.packets, "bytes", (json_int_t)n.bytes, "connections",
+		(json_int_t)x->begun, "left_out", left_out_json(c), "error", x->error);
 }

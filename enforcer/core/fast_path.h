@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "fastpath/fastpath.h"
+#include "flows/mirror.h"
 
 struct bh_core;
 
@@ -22,6 +23,8 @@ struct bh_fast_path {
 	} * port; /* by ifindex */
 	size_t n_ports, next; /* whose turn it is to be looked at again */
 	unsigned ticks;
+	struct bh_mirror permits; /* that are given, and what was told of their counts */
+	uint64_t begun; /* connections that were opened with them, since the start */
 };
 
 /* Addresses that are somewhere else in `to`, or nobody's, take it no more: before that is in force.
@@ -35,10 +38,11 @@ void bh_core_fast_path_again(struct bh_core *c); /* a failure is no reason not t
 void bh_core_fast_path_finish(struct bh_core *c); /* what is in the kernel stays */
 /* All 0 where there is none, or it can't be asked. */
 void bh_core_fast_path_counts(const struct bh_core *c, struct bh_fast_counts *ret);
-/* {"wanted", "on", "interfaces", "addresses", "packets", "bytes", "left_out": [{…}], "error"} */
 /* fast_left.c: before programs are put at interfaces; after it was looked for them, to take them
  * away (`all`), and some may not have been seen. */
 void bh_core_fast_left_note(struct bh_core *c);
 void bh_core_fast_left_looked(struct bh_core *c, bool all, bool unseen);
 void bh_core_fast_left_problem(const struct bh_core *c, json_t *problems);
+/* {"wanted", "on", "interfaces", "addresses", "packets", "bytes", "connections", "left_out": [{…}],
+ * "error"} */
 json_t *bh_core_fast_path_json(struct bh_core *c, json_t *problems);

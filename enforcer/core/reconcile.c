@@ -16,6 +16,7 @@
 #include "audit/audit.h"
 #include "config/config.h"
 #include "core/fast_path.h"
+#include "core/fast_permits.h"
 #include "core/queues.h"
 #include "core/ready.h"
 #include "core/sources.h"
@@ -250,6 +251,7 @@ void bh_core_crowding_commit(struct bh_core *c)
 		return;
 	}
 	bh_core_crowding_count(c);
+	bh_core_fast_gate_shut(c);
 	if (c->options_changed || commit_crowding(c, &list) < 0) { /* all of it, and its errors */
 		bh_crowding_list_free(&list);
 		c->options_changed = true;
@@ -292,6 +294,7 @@ static void after_commit(struct bh_core *c, int changes)
 		bh_core_revoke(c);
 	}
 	bh_core_fast_path_follow(c);
+	bh_core_fast_gate_hold(c);
 	bh_core_queues_recheck(c);
 	if (!c->ready) {
 		c->ready = true;

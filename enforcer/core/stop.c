@@ -6,6 +6,7 @@
 #include "audit/audit.h"
 #include "config/config.h"
 #include "conntrack/conntrack.h"
+#include "core/fast_permits.h"
 #include "core/lifecycle.h"
 #include "core/queues.h"
 #include "core/sinks.h"
@@ -71,6 +72,7 @@ void bh_core_stop(struct bh_core *c)
 			bh_core_tracking_stop(c);
 			bh_core_cache_read(c);
 			bh_core_passed_read(c);
+			bh_core_fast_gate_shut(c);
 			if (c->ct)
 				bh_core_ends_stop(c);
 		}

@@ -3,7 +3,6 @@
 #include "fastpath/fastpath.h"
 
 #include <errno.h>
-#include <linux/bpf.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -12,39 +11,22 @@
 /* nf_conntrack_tcp_timeout_fin_wait and _time_wait, as the kernel has them. */
 #define CLOSING_S 120
 
-struct bh_fast {
-	int fd[BH_FAST_FDS];
-	struct bh_fast_homes homes; /* what the maps hold, no others */
-	bool torn; /* some of them may be missing */
-	struct bh_fast_settings settings;
-};
-
-static int call(int what, union bpf_attr *attr)
+int bh_fast_map_call(enum bpf_cmd what, int fd, const void *key, void *value)
 {
-	return syscall(SYS_bpf, what, attr, sizeof(*attr)) < 0 ? -errno : 0;
+	union bpf_attr attr = {
+		.map_fd = (__u32)fd, .key = (uintptr_t)key, .value = (uintptr_t)value};
+	return syscall(SYS_bpf, what, &attr, sizeof(attr)) < 0 ? -errno : 0;
 }
 
 static int map_set(int fd, const void *key, const void *value)
 {
-	union bpf_attr attr = {.map_fd = (__u32)fd,
-		.key = (uintptr_t)key,
-		.value = (uintptr_t)value,
-		.flags = BPF_ANY};
-	return call(BPF_MAP_UPDATE_ELEM, &attr);
+	return bh_fast_map_call(BPF_MAP_UPDATE_ELEM, fd, key, (void *)value); /* it is only read */
 }
 
 static int map_remove(int fd, const void *key)
 {
-	union bpf_attr attr = {.map_fd = (__u32)fd, .key = (uintptr_t)key};
-	int r = call(BPF_MAP_DELETE_ELEM, &attr);
+	int r = bh_fast_map_call(BPF_MAP_DELETE_ELEM, fd, key, NULL);
 	return r == -ENOENT ? 0 : r;
-}
-
-static int map_get(int fd, const void *key, void *value)
-{
-	union bpf_attr attr = {
-		.map_fd = (__u32)fd, .key = (uintptr_t)key, .value = (uintptr_t)value};
-	return call(BPF_MAP_LOOKUP_ELEM, &attr);
 }
 
 /* --- where addresses live --- */
@@ -164,12 +146,14 @@ int bh_fast_set_timeouts(struct bh_fast *f)
 		.tcp = seconds("tcp_timeout_established", 432000),
 		.reset = seconds("tcp_timeout_close", 10),
 		.udp = seconds("udp_timeout_stream", 120),
+		.opening = seconds("tcp_timeout_syn_sent", 120),
 		.hz = ticks(),
 	};
 	if (s.hz == 0 || s.hz > 10000)
 		return -EOPNOTSUPP;
 	s.tcp = bounded(s.tcp, s.hz);
 	s.udp = bounded(s.udp, s.hz);
+	s.opening = bounded(s.opening, s.hz);
 	s.closing = s.tcp < CLOSING_S ? s.tcp : CLOSING_S;
 	s.reset = s.reset < s.closing ? s.reset : s.closing;
 	if (memcmp(&s, &f->settings, sizeof(s)) == 0)
@@ -192,7 +176,7 @@ int bh_fast_read_counts(const struct bh_fast *f, struct bh_fast_counts *ret)
 	if (cpus <= 0)
 		return -EOPNOTSUPP;
 	each = bh_xcalloc((size_t)cpus, sizeof(*each));
-	int r = map_get(f->fd[BH_FAST_COUNTS], &zero, each);
+	int r = bh_fast_map_call(BPF_MAP_LOOKUP_ELEM, f->fd[BH_FAST_COUNTS], &zero, each);
 	for (long i = 0; r == 0 && i < cpus; i++) {
 		ret->packets += each[i].packets;
 		ret->bytes += each[i].bytes;
@@ -212,13 +196,15 @@ int bh_fast_open(struct bh_fast **ret, char **ret_why)
 	struct bh_fast *f = bh_xcalloc(1, sizeof(*f));
 	int r = bh_fast_load(f->fd, ret_why);
 
-	if (r == 0 && (r = bh_fast_set_timeouts(f)) < 0) {
-		*ret_why = bh_xasprintf("its settings can't be made: %s", strerror(-r));
-		for (int i = 0; i < BH_FAST_FDS; i++)
-			close(f->fd[i]);
-	}
 	if (r < 0) {
 		free(f);
+		return r;
+	}
+	r = bh_fast_set_timeouts(f);
+	r = r == 0 ? bh_fast_gate_open(f) : r;
+	if (r < 0) {
+		*ret_why = bh_xasprintf("its settings can't be made: %s", strerror(-r));
+		bh_fast_close(f);
 		return r;
 	}
 	*ret = f;
@@ -229,6 +215,7 @@ void bh_fast_close(struct bh_fast *f)
 {
 	if (!f)
 		return;
+	bh_fast_gate_finish(f);
 	for (int i = 0; i < BH_FAST_FDS; i++)
 		close(f->fd[i]);
 	bh_fast_homes_finish(&f->homes);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The fast path: a program in the kernel (program.bpf.c) that hands frames of established flows
- * between two workloads of one bridge from veth to veth. Here it is loaded, told where addresses
+ * The fast path: a program in the kernel (program.bpf.c) that hands frames of flows between two
+ * workloads of one bridge from veth to veth. Here it is loaded, told where addresses
  * live, and asked what it did; who hangs it on interfaces is link/attach.h. What the kernel holds
  * goes on when the daemon ends, as rules do. One thread.
  */
 #pragma once
 
+#include <bulkhead/flow.h>
 #include <bulkhead/workload.h>
 
 #include "fastpath/program.h"
@@ -50,3 +51,21 @@ const struct bh_fast_homes *bh_fast_in_force(const struct bh_fast *f);
 int bh_fast_set_timeouts(struct bh_fast *f);
 /* What was handed over since the program was loaded. 0 or −errno. */
 int bh_fast_read_counts(const struct bh_fast *f, struct bh_fast_counts *ret);
+
+/*
+ * --- permits.c: connections that begin there ---
+ * A permit lets the program open TCP connections of one pair (source, destination, its port) by
+ * itself, as long as the gate is open. It is shut before anything changes that says who may talk
+ * to whom; that ends all permits. It is open for BH_FAST_GATE_MS after it was held open last.
+ */
+#define BH_FAST_GATE_MS 3000
+void bh_fast_gate_hold(struct bh_fast *f);
+void bh_fast_gate_shut(struct bh_fast *f);
+/* IPPROTO_TCP; the source port does not matter. For the time until the gate is shut next. 0 or
+ * −errno (-E2BIG: there are BH_FAST_PERMITS_MAX). One that is there already begins to count anew.
+ */
+int bh_fast_permit(struct bh_fast *f, const struct bh_flow *flow);
+/* How many connections were begun with it since it was given; −errno: -ENOENT, it is not there.
+ * _take ends it as well. */
+int64_t bh_fast_permit_read(const struct bh_fast *f, const struct bh_flow *flow);
+int64_t bh_fast_permit_take(struct bh_fast *f, const struct bh_flow *flow);

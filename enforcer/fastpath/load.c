@@ -67,6 +67,8 @@ int main(void)
 		[BH_FAST_HOMES6] = "homes6",
 		[BH_FAST_SETTINGS] = "settings",
 		[BH_FAST_COUNTS] = "counts",
+		[BH_FAST_PERMITS] = "permits",
+		[BH_FAST_GATE] = "gate",
 	};
 	/* Kernels before 5.11 count maps as locked memory. */
 	const struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};

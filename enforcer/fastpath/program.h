@@ -10,6 +10,7 @@
 
 #define BH_FAST_HOMES_MAX 16384 /* addresses of one family */
 #define BH_FAST_ENDING_MAX 16384 /* TCP flows that end */
+#define BH_FAST_PERMITS_MAX 4096
 /* Also the filter's name at the interfaces, by which a later daemon knows it. */
 #define BH_FAST_NAME "bulkhead_fast"
 
@@ -28,6 +29,29 @@ struct bh_fast_settings {
 	__u32 reset; /* after RST */
 	__u32 hz; /* jiffies a second */
 	__u32 udp; /* answered, and older than two seconds: nf_conntrack_udp_timeout_stream */
+	__u32 opening; /* nf_conntrack_tcp_timeout_syn_sent */
+};
+
+/*
+ * Who may open TCP connections to what, without asking the rules (permits.bpf.h): the key and the
+ * value.
+ */
+struct bh_fast_pair {
+	__u32 saddr[4], daddr[4]; /* IPv4: the first of each, the others 0 */
+	__be16 dport;
+	__u16 family; /* 4, 6: enum bh_family */
+};
+struct bh_fast_permit {
+	__u64 epoch;
+	__u64 passed; /* when the last one that went by all rules was answered; ns, as the gate's */
+	__u64 begun; /* how many were opened with it */
+};
+#define BH_FAST_PASSED_NS 1000000000ull
+
+/* The only element of its map, written by the daemon through shared memory, each in one piece. */
+struct bh_fast_gate {
+	__u64 epoch; /* whose permits are good; 0: nobody's */
+	__u64 until; /* ns of CLOCK_MONOTONIC: a daemon that is gone, or stuck, permits nothing */
 };
 
 /* Sums of all CPUs at 0 of the map of counts; each CPU has its own. */
@@ -42,5 +66,7 @@ enum bh_fast_fd {
 	BH_FAST_HOMES6,
 	BH_FAST_SETTINGS,
 	BH_FAST_COUNTS,
+	BH_FAST_PERMITS,
+	BH_FAST_GATE,
 	BH_FAST_FDS
 };

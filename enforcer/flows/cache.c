@@ -10,6 +10,7 @@
 #include "flows/cache.h"
 
 #include "answer/clock.h"
+#include "core/fast_permits.h"
 #include "core/state.h"
 #include "flows/events.h"
 #include "verdict/packet.h"
@@ -209,6 +210,7 @@ static void on_element(const struct bh_nft_elem *el, void *arg)
 	if (!e.dropped)
 		bh_verdict_match_alerts(&e); /* listed since it was put in */
 	bh_core_event(c, &e);
+	bh_core_fast_permit(c, &e);
 }
 
 void bh_core_cache_read(struct bh_core *c)

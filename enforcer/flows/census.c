@@ -6,6 +6,7 @@
  */
 #include "flows/census.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 
 #include "answer/clock.h"
@@ -38,6 +39,8 @@ static bool is_spare(const struct bh_ct_entry *e)
 	if (e->flow.proto != BH_TCP)
 		return !e->answered;
 	switch (e->tcp_state) {
+	case TCP_CONNTRACK_NONE: /* it began on the fast path */
+		return !(e->status & IPS_SEEN_REPLY);
 	case TCP_CONNTRACK_SYN_SENT:
 	case TCP_CONNTRACK_SYN_SENT2:
 	case TCP_CONNTRACK_SYN_RECV:

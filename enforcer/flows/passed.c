@@ -8,6 +8,7 @@
 #include "flows/passed.h"
 
 #include "answer/clock.h"
+#include "core/fast_permits.h"
 #include "core/state.h"
 #include "flows/events.h"
 #include "flows/flows.h"
@@ -50,6 +51,7 @@ static void note(struct bh_core *c, const struct bh_flow *f, uint64_t times)
 	bh_verdict_match_alerts(&e);
 	bh_core_audit_event(c, &e);
 	bh_core_flow_note(c, &e);
+	bh_core_fast_permit(c, &e);
 }
 
 static bool has_ports(uint8_t proto)

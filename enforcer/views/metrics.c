@@ -83,6 +83,8 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		(double)fast.packets);
 	gauge(&m.text, "fast_path_bytes_total", "counter", "Bytes of those packets.",
 		(double)fast.bytes);
+	gauge(&m.text, "fast_path_connections_total", "counter",
+		"Connections that began on the fast path.", (double)c->fast_path.begun);
 	gauge(&m.text, "learned_tuples", "gauge", "Baseline tuples that were answered.",
 		(double)l.answered);
 	gauge(&m.text, "policies", "gauge", "Policies in force.", (double)c->policies->n);

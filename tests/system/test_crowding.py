@@ -5,6 +5,7 @@ limit: it is held back in time, its neighbours' new flows all go on, its own est
 there is room again. Without the protection (crowding.share: 100) the same flood takes the network from everybody."""
 import itertools, signal, socket, subprocess, time
 
+from calls import Calls, begun, hot
 from lab import BUILD, Child, Failure, Skip, Suite, wait_for
 
 FILLER = BUILD + "/tests/system/crowd/filler"
@@ -161,6 +162,32 @@ def test_a_flood_of_ipv6(lab):
     a, c, s, d, held, max_ = flood_of(lab, True)
     if not held.alive():
         raise Failure("an established connection of the flooding one was cut")
+
+
+def test_held_back_on_the_fast_path(lab):
+    """While somebody is held back all connections begin by the rules, which hold him back: none on the fast path."""
+    max_ = limit()
+    a, c, s, d = world(lab, fast_path=True)
+    its, others = (Calls(lab, x, d.v4, 7000, 150, pause=0.005, reset=False) for x in (a, c))
+    for calls in (its, others):
+        hot(lab, calls)
+    flood = Flood(a, s, flows=max_ + max_ // 2)
+    while flood.goes_on():
+        time.sleep(0.05)
+    flood.end()
+    wait_for("it is held back", lambda: held_back(lab), 10)
+    time.sleep(0.5)
+    before = begun(lab)
+    others.lately()
+    time.sleep(2)
+    (go_on, failed), more = others.lately(), begun(lab) - before
+    if not held_back(lab):
+        raise Failure("it was over too soon")
+    if failed or go_on < 50 or more:
+        raise Failure(f"{go_on} of the other's connections passed, {failed} did not; {more} began on the fast path")
+    forget(lab, a.v4)
+    wait_for("nobody is held back", lambda: not held_back(lab), 20)
+    hot(lab, its)
 
 
 def test_datagrams_while_learning(lab):

@@ -3,8 +3,9 @@
 """When the audit log can't be written: what `audit.on_log_failure` says happens, and ends when it is
 over; what was dropped or lost meanwhile is counted to the packet. A disk that does not answer holds
 up no verdict. (`exit` is in test_audit.py.)"""
-import contextlib, json, os, socket
+import contextlib, json, os, socket, time
 
+from calls import Calls, hot
 from lab import BULKHEAD, TOP, Child, Failure, Skip, Suite, run, wait_for
 from shop import datagrams, policy
 
@@ -136,6 +137,35 @@ def test_block_new_flows_on_a_full_disk(lab):
         wait_for("both are on record", lambda: audited(small, "flows.stopped") and audited(small, "flows.resumed"))
         if audited(small, "flows.resumed")[0]["bulkhead"]["change"]["packets"] < len(allowed):
             raise Failure(f"too few: {audited(small, 'flows.resumed')}")
+        lab.stop()
+        verified(small)
+
+
+def test_block_new_flows_of_the_fast_path(lab):
+    """A connection of which the rules would see nothing any more is a new flow as well."""
+    with small_disk(lab) as small:
+        a, b, c = (lab.container(n) for n in "abc")
+        b.serve(tcp=[80])
+        lab.policy("b.yaml", POLICY)
+        lab.start(mode="enforce", fast_path=True,
+                  audit={"path": small + "/audit.jsonl", "on_log_failure": "block-new-flows"})
+        calls = Calls(lab, a, b.v4, 80, 60, pause=0.01)
+        hot(lab, calls)
+        fill(small)
+
+        def stopped():
+            something_to_record(lab)
+            return lab.status()["stopped"]["now"]
+        wait_for("new flows are stopped", stopped, timeout=60, step=0.5)
+        time.sleep(0.5)
+        calls.lately()
+        time.sleep(1.5)
+        passed, failed = calls.lately()
+        if passed or not failed:
+            raise Failure(f"{passed} connections were let through, {failed} not")
+        os.unlink(small + "/filler")
+        wait_for("new flows pass again", lambda: not lab.status()["stopped"]["now"], 60)
+        hot(lab, calls)
         lab.stop()
         verified(small)
 
