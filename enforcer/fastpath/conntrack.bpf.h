@@ -138,11 +138,11 @@ static __always_inline bool has_ended(const struct packet *p, bool reply)
 	return bpf_map_delete_elem(&ending, &f) == 0;
 }
 
-/* Of one that began here, and was not answered. */
+/* Of one that began here, and is not open yet. */
 static __always_inline bool is_sent_again(
 	struct nf_conn *ct, const struct packet *p, const struct bh_fast_settings *s, bool reply)
 {
-	if (reply || !is_usable(ct) || !began_here(ct, p) || (ct->status & IPS_SEEN_REPLY))
+	if (reply || !is_usable(ct) || !began_here(ct, p) || (ct->status & IPS_ASSURED))
 		return false;
 	bpf_ct_change_timeout(ct, s->opening * 1000);
 	return true;

@@ -42,27 +42,44 @@ static __always_inline __u64 epoch_now(void)
 	return g && bpf_ktime_get_coarse_ns() < g->until ? g->epoch : 0;
 }
 
-/* The permit that the segment's pair has, or NULL; `any`: were it only that others' rules have to
- * be asked once more. */
-static __always_inline struct bh_fast_permit *find_permit(
-	const struct packet *p, bool reply, bool any)
+/* The permit that the segment's pair has, by the state in force, or NULL. */
+static __always_inline struct bh_fast_permit *find_permit(const struct packet *p, bool reply)
 {
 	struct bh_fast_pair pair;
 	name_pair(p, reply, &pair);
 	struct bh_fast_permit *v = bpf_map_lookup_elem(&permits, &pair);
-	if (!v || v->epoch != epoch_now() ||
-		(!any && bpf_ktime_get_coarse_ns() - v->passed >= BH_FAST_PASSED_NS))
-		return NULL;
-	return v;
+	return v && v->epoch == epoch_now() ? v : NULL;
 }
 
-/* Somebody answers a first segment that went by all rules, and all of them let it through: else it
- * would not be in conntrack's table. */
-static __always_inline void note_passed(const struct packet *p)
+/* Did everybody's rules let one through lately? Else this one, of which conntrack knows nothing, is
+ * to show it: nobody but them can make an entry for it. */
+static __always_inline bool passes(struct bh_fast_permit *v, const struct packet *p)
 {
-	struct bh_fast_permit *v = find_permit(p, true, true);
-	if (v)
-		v->passed = bpf_ktime_get_coarse_ns();
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct flow f;
+
+	if (now - v->passed < BH_FAST_PASSED_NS)
+		return true;
+	if (now - v->tried >= BH_FAST_TRIED_NS) {
+		name_flow(p, false, &f);
+		v->port = f.sport;
+		v->tried = now;
+	}
+	return false;
+}
+
+/* It has such an entry, and is answered. */
+static __always_inline void note_passed(const struct nf_conn *ct, const struct packet *p)
+{
+	struct bh_fast_permit *v;
+	struct flow f;
+
+	if (ct->proto.tcp.state != TCP_CONNTRACK_SYN_SENT || (ct->status & IPS_SEEN_REPLY))
+		return;
+	name_flow(p, true, &f);
+	v = find_permit(p, true);
+	if (v && v->port == f.sport)
+		v->passed = v->tried;
 }
 
 /* The gate may have been shut since it was looked at. Whoever shuts it looks through the table
@@ -84,11 +101,11 @@ static __always_inline bool begun(struct bh_fast_permit *v, struct nf_conn *ct)
 static __always_inline bool open_flow(
 	struct __sk_buff *skb, struct packet *p, const struct bh_fast_settings *s)
 {
-	struct bh_fast_permit *v = find_permit(p, false, false);
+	struct bh_fast_permit *v = find_permit(p, false);
 	struct nf_conn___init *new;
 	struct nf_conn *ct;
 
-	if (!v)
+	if (!v || !passes(v, p))
 		return false;
 	if (!(new = make(skb, p))) /* there is no room; the usual way says so */
 		return false;

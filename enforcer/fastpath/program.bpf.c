@@ -65,8 +65,8 @@ static __always_inline bool may_go(
 {
 	if (!is_usable(ct))
 		return false;
-	if (p->synack && reply && ct->proto.tcp.state == TCP_CONNTRACK_SYN_SENT)
-		note_passed(p);
+	if (p->synack && reply)
+		note_passed(ct, p);
 	if (began_here(ct, p) ? !advance(ct, p, reply) : !is_established(ct, p))
 		return false;
 	keep(ct, p, s, reply);

@@ -43,10 +43,16 @@ struct bh_fast_pair {
 };
 struct bh_fast_permit {
 	__u64 epoch;
-	__u64 passed; /* when the last one that went by all rules was answered; ns, as the gate's */
+	__u64 passed; /* when the last one began of those that all rules let through; ns, as the
+			 gate's */
+	__u64 tried; /* when one was sent their way to see whether they do… */
 	__u64 begun; /* how many were opened with it */
+	__be16 port; /* …and from which */
+	__u16 unused[3];
 };
 #define BH_FAST_PASSED_NS 1000000000ull
+#define BH_FAST_TRIED_NS 20000000ull /* so long its answer is waited for, before another is tried  \
+				      */
 
 /* The only element of its map, written by the daemon through shared memory, each in one piece. */
 struct bh_fast_gate {
