@@ -6,7 +6,6 @@
  */
 #include "flows/census.h"
 
-#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 
 #include "answer/clock.h"
@@ -40,7 +39,7 @@ static bool is_spare(const struct bh_ct_entry *e)
 		return !e->answered;
 	switch (e->tcp_state) {
 	case TCP_CONNTRACK_NONE: /* it began on the fast path */
-		return !(e->status & IPS_SEEN_REPLY);
+		return !e->answered;
 	case TCP_CONNTRACK_SYN_SENT:
 	case TCP_CONNTRACK_SYN_SENT2:
 	case TCP_CONNTRACK_SYN_RECV:

@@ -105,10 +105,12 @@ static void test_whose(void **state BH_UNUSED)
 	assert_false(count(&s, NULL, flow(1, 3, BH_TCP, TCP_CONNTRACK_TIME_WAIT, true)));
 	assert_false(count(&s, NULL, flow(1, 3, BH_TCP, TCP_CONNTRACK_SYN_SENT, false)));
 	assert_false(count(&s, NULL, flow(1, 3, BH_TCP, TCP_CONNTRACK_CLOSE_WAIT, true)));
+	assert_false(count(&s, NULL, flow(1, 2, BH_TCP, TCP_CONNTRACK_NONE, true)));
+	assert_false(count(&s, NULL, flow(1, 2, BH_TCP, TCP_CONNTRACK_NONE, false)));
 	assert_false(count(&s, NULL, flow(3, 2, BH_UDP, 0, false)));
 	assert_false(count(&s, NULL, flow(3, 3, BH_UDP, 0, false)));
-	assert_int_equal(s.of[0].flows, 5);
-	assert_int_equal(s.of[0].spare, 3);
+	assert_int_equal(s.of[0].flows, 7);
+	assert_int_equal(s.of[0].spare, 4);
 	assert_int_equal(s.of[1].flows, 0);
 	assert_int_equal(s.others, 2);
 	assert_int_equal(s.towards[1], 1);
