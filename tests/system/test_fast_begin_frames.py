@@ -148,33 +148,45 @@ def test_no_answer(lab):
     wait_for("it is answered", lambda: entries(lab, f" sport={sport} ", "NONE", "[ASSURED]"), timeout=8)
 
 
-def _insist(frame, until):
+def _insist(frames, seconds):
+    """Each for so long, one after the other."""
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     s.bind(("eth0", 0))
-    n = 0
-    while time.monotonic() < until:
-        n += s.send(frame) > 0
-        time.sleep(0.02)
-    return n
+    for frame in frames:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            s.send(frame)
+            time.sleep(0.02)
+
+
+def test_nobody_opens_it_alone(lab):
+    """A client's word that it has heard an answer which nobody gave makes no open connection."""
+    a, b, c = world(lab)
+    warm(lab, a, b)
+    sport = next(sports)
+    deaf(b, f"tcp sport {sport}")
+    Child(a.netns, _insist, [first(a, b, sport, b"", flags=fl) for fl in (f.SYN, f.ACK)], 0.1).result()
+    line = entries(lab, f" sport={sport} ")[0]
+    if "[UNREPLIED]" not in line or "[ASSURED]" in line or timeout_of(line) > 300:
+        raise Failure(line)
 
 
 def test_a_proof_of_its_own(lab):
-    """One that began before another program came to deny the pair, and is never opened, has its first segment sent by
-    the rules again and again, and answered: that says nothing of what they make of new ones."""
+    """Those that began before another program came to deny the pair, and were never opened, have their first segments
+    sent by the rules again, and answered: that says nothing of what they make of new ones."""
     a, b, c = world(lab)
     calls = warm(lab, a, b)
-    sport = next(sports)
-    deaf(a, f"tcp dport {sport}")
-    first_one, again = first(a, b, sport, b""), first(a, b, sport, b"", options=b"\x01\x01\x01\x00")
-    Child(a.netns, _insist, first_one, time.monotonic() + 0.03).result()
-    if not entries(lab, f" sport={sport} ", "NONE"):
-        raise Failure("it did not begin on the fast path")
+    mine = [next(sports) for _ in range(8)]
+    deaf(a, "tcp dport { %s }" % ", ".join(map(str, mine)))
+    Child(a.netns, _insist, [first(a, b, n, b"") for n in mine], 0.01).result()
+    if not all(entries(lab, f" sport={n} ", "NONE") for n in mine):
+        raise Failure("they did not begin on the fast path")
     node(lab, "nft", "-f", "-", input=f"""table ip others {{
         chain f {{ type filter hook forward priority 20; ip saddr {a.v4} tcp dport 80 ct state new drop
         }}
         }}""")
     at = time.monotonic()
-    Child(a.netns, _insist, again, at + 4).result()
+    Child(a.netns, _insist, [first(a, b, n, b"", options=b"\x01\x01\x01\x00") for n in mine], 0.6).result()
     late = [t for t in calls[0].end() if t[2] is None and t[0] > at + 2]
     if late:
         raise Failure(f"{len(late)} connections began, the last {late[-1][0] - at:.2f} s after the rule")
