@@ -80,8 +80,10 @@ void bh_core_fast_permits_read(struct bh_core *c)
 	for (size_t i = 0; i < x->permits.n; i++) {
 		struct bh_cached *k = &x->permits.item[i];
 		note(c, k, bh_fast_permit_read(x->fast, &k->flow));
-		if (k->expires_ms <= uv_now(c->loop))
-			note(c, k, bh_fast_permit_take(x->fast, &k->flow));
+		if (k->expires_ms > uv_now(c->loop))
+			continue;
+		note(c, k, bh_fast_permit_take(x->fast, &k->flow));
+		k->expires_ms = 0; /* whatever began meanwhile */
 	}
 	bh_mirror_expire(&x->permits, uv_now(c->loop));
 }

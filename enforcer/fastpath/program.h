@@ -51,8 +51,8 @@ struct bh_fast_permit {
 	__u16 unused[3];
 };
 #define BH_FAST_PASSED_NS 1000000000ull
-#define BH_FAST_TRIED_NS 20000000ull /* so long its answer is waited for, before another is tried  \
-				      */
+/* So long an answer to it is waited for, before another one is tried. */
+#define BH_FAST_TRIED_NS 20000000ull
 
 /* The only element of its map, written by the daemon through shared memory, each in one piece. */
 struct bh_fast_gate {
