@@ -8,6 +8,7 @@
 #include <sys/time.h>
 
 #define DUMP_RCVBUF (1 << 20)
+#define WALK_US 9000 /* of 262,144 buckets, what the kernel makes with 4 GiB or more */
 #define ANSWER_SECONDS 10 /* the kernel answers at once; never wait for ever */
 
 static int on_load(const struct nlmsghdr *nlh, uint32_t question BH_UNUSED, void *arg BH_UNUSED)
@@ -47,6 +48,7 @@ int bh_ct_open(struct bh_ct **ret)
 	struct bh_ct *ct = bh_xcalloc(1, sizeof(*ct));
 	ct->nl = nl;
 	ct->rx = bh_xcalloc(1, BH_CT_RX);
+	ct->walk_us = WALK_US;
 	int rc = load(ct);
 	if (rc < 0)
 		bh_ct_close(ct);

@@ -41,7 +41,11 @@ void bh_ct_close(struct bh_ct *ct); /* NULL is fine */
 int bh_ct_sweep(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,
 	size_t *ret_seen);
 
-/* The same in two steps, the walk by itself: the kernel goes through its whole table, of all
+/* Removes all flows from, or to, these addresses (sorted), before or after DNAT, by the quickest
+ * way. Returns about how many, as others come and go meanwhile, or −errno. */
+int bh_ct_forget(struct bh_ct *ct, const struct bh_addr *addr, size_t n);
+
+/* A sweep in two steps, the walk by itself: the kernel goes through its whole table, of all
  * namespaces, and one that is empty takes it milliseconds. Both return what sweep does, find 0. */
 struct bh_ct_found;
 int bh_ct_find(struct bh_ct *ct, bool (*fn)(const struct bh_ct_entry *, void *), void *arg,

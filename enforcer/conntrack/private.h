@@ -22,6 +22,8 @@ struct bh_ct {
 	int missing; /* BH_CT_NO_* */
 	struct bh_ct_timeouts timeouts; /* of when listening began */
 	uint32_t dropped; /* of its messages by the kernel, told already */
+	bool no_filters; /* forget.c: this kernel refuses them */
+	int64_t walk_us; /* forget.c: what a walk takes, as far as is known */
 	uint32_t seq;
 	char *rx; /* BH_CT_RX bytes */
 };

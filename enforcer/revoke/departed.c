@@ -82,23 +82,12 @@ void bh_departed_collect(
 		qsort(d->addr, d->n, sizeof(*d->addr), by_addr);
 }
 
-static bool is_one(const struct bh_departed *d, const struct bh_addr *a)
-{
-	return bsearch(a, d->addr, d->n, sizeof(*d->addr), by_addr) != NULL;
-}
-
-static bool is_theirs(const struct bh_ct_entry *e, void *departed)
-{
-	return is_one(departed, &e->flow.src) || is_one(departed, &e->flow.dst) ||
-	       is_one(departed, &e->orig_dst);
-}
-
 void bh_core_departed_purge(struct bh_core *c)
 {
 	struct bh_departed *d = &c->departed;
 	if (d->n == 0)
 		return;
-	int n = bh_ct_sweep(c->ct, is_theirs, d, NULL);
+	int n = bh_ct_forget(c->ct, d->addr, d->n);
 	if (n < 0) { /* the tick tries again */
 		bh_audit_event(c->audit, "revoke", "failure",
 			"connections of workloads that are gone could not be removed", NULL,

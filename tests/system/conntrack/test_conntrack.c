@@ -7,7 +7,7 @@
  *
  * 203.0.113.9:80 is translated to the server's 8080.
  */
-#include <conntrack/conntrack.h>
+#include <conntrack/private.h>
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -471,6 +471,92 @@ static void test_delete_many(void **state)
 	close(other);
 }
 
+/* --- all flows of an address --- */
+
+#define NOBODY6 "2001:db8:b::77"
+
+static struct {
+	int udp, udp6, back, listener;
+} forgotten;
+
+static void flows_to_forget(void)
+{
+	struct linger reset = {.l_onoff = 1};
+	int tcp = sock(client, SOCK_STREAM, CLIENT, 4022);
+	send_to(forgotten.udp, NOBODY, 9);
+	send_to(forgotten.udp6, NOBODY6, 9);
+	send_to(forgotten.back, CLIENT, 9);
+	assert_int_equal(connect_to(tcp, FRONT, 80), 0);
+	int accepted = accept(forgotten.listener, NULL, NULL);
+	assert_true(accepted >= 0);
+	setsockopt(tcp, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(tcp); /* its entry stays a while */
+	close(accepted);
+}
+
+/* Which of them are there: one digit each. */
+static unsigned flows_there(void)
+{
+	return (unsigned)(find(IPPROTO_UDP, 4020, NULL) * 1000 +
+			  find(IPPROTO_UDP, 4021, NULL) * 100 + find(IPPROTO_UDP, 4024, NULL) * 10 +
+			  find(IPPROTO_TCP, 4022, NULL));
+}
+
+static int by_addr(const void *a, const void *b)
+{
+	return bh_addr_cmp(a, b);
+}
+
+static void forget(const char *one, const char *other, unsigned left)
+{
+	struct bh_addr a[2];
+	size_t n = 0;
+	doom(IPPROTO_UDP, 0);
+	doom(IPPROTO_TCP, 0);
+	flows_to_forget();
+	assert_int_equal(flows_there(), 1111);
+	a[n++] = addr(one);
+	if (other)
+		a[n++] = addr(other);
+	qsort(a, n, sizeof(*a), by_addr);
+	assert_return_code(bh_ct_forget(ct, a, n), 0);
+	assert_int_equal(flows_there(), left);
+}
+
+static void forget_each(void)
+{
+	forget("192.0.2.99", NULL, 1111);
+	forget(NOBODY, NULL, 111);
+	forget(NOBODY6, NULL, 1011);
+	forget(CLIENT6, NULL, 1011); /* from it */
+	forget(SERVER, NULL, 1100); /* one from it, one that is translated to it */
+	forget(FRONT, NULL, 1110); /* before its translation */
+	forget(FRONT, NOBODY6, 1010);
+}
+
+/* By the kernel's filters, by walks, and by either when it is found to be better: nothing is left
+ * of an address, and nothing else goes. */
+static void test_forget(void **state)
+{
+	(void)state;
+	forgotten.listener = listener(SERVER, 8080);
+	forgotten.udp = sock(client, SOCK_DGRAM, CLIENT, 4020);
+	forgotten.udp6 = sock(client, SOCK_DGRAM, CLIENT6, 4021);
+	forgotten.back = sock(server, SOCK_DGRAM, SERVER, 4024);
+	forget_each();
+	ct->walk_us = -1; /* the second of two addresses is walked for */
+	forget(FRONT, NOBODY6, 1010);
+	ct->no_filters = true;
+	forget_each();
+	ct->no_filters = false;
+	doom(IPPROTO_UDP, 0);
+	doom(IPPROTO_TCP, 0);
+	close(forgotten.listener);
+	close(forgotten.udp);
+	close(forgotten.udp6);
+	close(forgotten.back);
+}
+
 static bool is_of_4012(const struct bh_flow *f, void *arg)
 {
 	(void)arg;
@@ -745,6 +831,7 @@ int main(void)
 		cmocka_unit_test(test_ask_many),
 		cmocka_unit_test(test_icmp),
 		cmocka_unit_test(test_delete_many),
+		cmocka_unit_test(test_forget),
 		cmocka_unit_test(test_found_is_decided_again),
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_successor_is_spared),
