@@ -149,12 +149,13 @@ static __always_inline bool is_sent_again(
 }
 
 /* Of a flow that began here it is known how far it is only as conntrack's marks say: answered, and
- * (with the first segment after that) assured. Is this segment one that may come now? */
+ * (with the first segment after that) assured. Is this segment one that may come now? A server that
+ * has another of that name yet says so by an ACK, and the client resets that one. */
 static __always_inline bool advance(struct nf_conn *ct, const struct packet *p, bool reply)
 {
 	bool answered = ct->status & IPS_SEEN_REPLY;
 
-	if (p->synack ? !reply : !answered && !p->rst)
+	if (p->synack ? !reply : !answered && !reply && !p->rst)
 		return false;
 	if (p->synack && !answered)
 		bpf_ct_change_status(ct, ct->status | IPS_SEEN_REPLY);

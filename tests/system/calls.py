@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Connections one after another, of one pair of ends: which of them were let through, and when. A server that
-sends back what it gets, and after a 'p' numbers until the other end has gone."""
+sends back what it gets, after a 'p' numbers until the other end has gone, and after a 'k' keeps its own end open."""
 import itertools, os, select, socket, struct, threading, time
 
 from lab import Child, Failure, wait_for
@@ -9,8 +9,10 @@ from lab import Child, Failure, wait_for
 def _answer(s):
     with s:
         try:
-            while (some := s.recv(100)) and some != b"p":
+            while (some := s.recv(100)) and some not in (b"p", b"k"):
                 s.sendall(some)
+            if some == b"k":
+                time.sleep(600)
             for n in itertools.count() if some else ():
                 s.send(struct.pack("!Q", n))
                 time.sleep(0.4)  # acknowledged long before the next

@@ -230,6 +230,32 @@ def test_by_the_ports_of_a_forgotten_one(lab):
             raise Failure(f"{entries(lab, f' sport={sport} ')}")
 
 
+def _forget(addr, port, sport, first):
+    """Ends one, of which the kernel here knows nothing more a second later."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 1)
+        s.settimeout(6)
+        s.bind(("", sport))
+        s.connect((addr, port))
+        s.send(first)
+        return s.recv(1) == first if first != b"k" else None
+
+
+def test_the_server_has_one_yet(lab):
+    """By the ports of one that the client has ended, and the server has not: it says so, the client resets that one,
+    and the next try opens the new one."""
+    a, b, c = world(lab)
+    hot(lab, Calls(lab, a, b.v4, 82, 20, pause=0.005))
+    sport = next(sports)
+    Child(a.netns, _forget, b.v4, 82, sport, b"k").result()
+    if not entries(lab, f" sport={sport} ", "NONE", "[ASSURED]"):
+        raise Failure("it did not begin on the fast path")
+    time.sleep(2.5)
+    if not Child(a.netns, _forget, b.v4, 82, sport, b"e").result(20):
+        raise Failure("the second was not answered")
+
+
 def _numbers(addr, port, until):
     s = socket.create_connection((addr, port), timeout=3)
     s.send(b"p")
