@@ -81,7 +81,7 @@ static __always_inline bool ask(struct __sk_buff *skb, struct packet *p,
 	struct nf_conn *ct = find(skb, p, &reply);
 
 	if (p->syn)
-		ended = has_ended(p, reply);
+		ended = has_ended(ct, p, s, reply);
 	*ret_unknown = !ct;
 	if (!ct)
 		return false;

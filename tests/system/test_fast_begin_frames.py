@@ -256,6 +256,31 @@ def test_the_server_has_one_yet(lab):
         raise Failure("the second was not answered")
 
 
+def test_by_the_same_ports_in_a_later_run(lab):
+    """Those that ended there before the daemon was started anew are over for the next one's program as well: further
+    ones by their ports are new, and counted."""
+    a, b, c = world(lab)
+    run("nsenter", f"--net=/run/netns/{a.netns}", "sysctl", "-qw", "net.ipv4.tcp_tw_reuse=1")
+    mine = [next(sports) for _ in range(8)]
+
+    def again():
+        calls = Calls(lab, a, b.v4, 82, 7, pause=0.01)
+        hot(lab, calls)
+        if not all(Child(a.netns, _forget, b.v4, 82, n, b"e").result() for n in mine):
+            raise Failure("not answered")
+        return len(calls.passed()) + len(mine)
+    again()
+    if not any(entries(lab, f" sport={n} ", "NONE", "[ASSURED]") for n in mine):
+        raise Failure("none of them began on the fast path")
+    lab.stop()
+    lab.start()
+    n = counted(lab, "shop/a", "shop/b", 82)
+    n += again()
+    wait_for("all are counted", lambda: counted(lab, "shop/a", "shop/b", 82) >= n)
+    if counted(lab, "shop/a", "shop/b", 82) != n:
+        raise Failure(f"{counted(lab, 'shop/a', 'shop/b', 82)} counted of {n}")
+
+
 def _numbers(addr, port, until):
     s = socket.create_connection((addr, port), timeout=3)
     s.send(b"p")
