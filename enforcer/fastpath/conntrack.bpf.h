@@ -145,13 +145,14 @@ static __always_inline bool has_ended(const struct nf_conn *ct, const struct pac
 	       (__s32)(ct->timeout - (__u32)bpf_jiffies64()) <= (__s32)(s->closing * s->hz);
 }
 
-/* Of one that began here, and is not open yet. */
+/* Of one that began here. If it is open, for all that is known, its server says whether it is. */
 static __always_inline bool is_sent_again(
 	struct nf_conn *ct, const struct packet *p, const struct bh_fast_settings *s, bool reply)
 {
-	if (reply || !is_usable(ct) || !began_here(ct, p) || (ct->status & IPS_ASSURED))
+	if (reply || !is_usable(ct) || !began_here(ct, p))
 		return false;
-	bpf_ct_change_timeout(ct, s->opening * 1000);
+	if (!(ct->status & IPS_ASSURED))
+		bpf_ct_change_timeout(ct, s->opening * 1000);
 	return true;
 }
 

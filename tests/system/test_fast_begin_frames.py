@@ -281,6 +281,21 @@ def test_by_the_same_ports_in_a_later_run(lab):
         raise Failure(f"{counted(lab, 'shop/a', 'shop/b', 82)} counted of {n}")
 
 
+def test_a_first_segment_that_is_late(lab):
+    """Of an open connection, as a second try is that was overtaken by what followed the first: it goes on."""
+    a, b, c = world(lab)
+    warm(lab, a, b)
+    held = [lab.hold(a, b.v4, 80) for _ in range(3)]
+    began = [l for l in entries(lab, f"src={a.v4}", "NONE", "[ASSURED]") if timeout_of(l) > 400000]
+    mine = [int(l.split(" sport=")[1].split()[0]) for l in began]
+    if not mine:
+        raise Failure("none began on the fast path")
+    Child(a.netns, _insist, [first(a, b, n, b"") for n in mine], 0.1).result()
+    time.sleep(0.5)
+    if not all(h.alive() for h in held):
+        raise Failure("it does not go on")
+
+
 def _numbers(addr, port, until):
     s = socket.create_connection((addr, port), timeout=3)
     s.send(b"p")
