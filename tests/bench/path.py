@@ -122,8 +122,9 @@ def connections(b):
         f"of at least {made:.0f}", "all", b.full.recorded() - before >= made)
     flat(lines, b.sizes, "connections")
     queued(lines, b.sizes, "allowed by policy")
-    lines = load("connect", [b.none, b.tracking, b.full], rounds=b.rounds, slice=b.slice, rate=5000)
+    lines = load("connect", [b.none, b.tracking, b.fast, b.full], rounds=b.rounds, slice=b.slice, rate=5000)
     latencies(lines, b.full.name, "5,000 a second")
+    latencies(lines, b.fast.name, "5,000 a second, fast_path: true")
 
 
 def shares(b):
