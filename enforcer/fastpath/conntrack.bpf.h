@@ -130,8 +130,8 @@ static __always_inline void keep(
 }
 
 /* A SYN begins a flow anew, by the same name perhaps. Conntrack can't know that the one before has
- * ended: its entry is out of date, and is put away. One that was open has no more time left than
- * that only if it has ended, be it forgotten since, or in an earlier run. */
+ * ended: its entry is out of date, and is put away. One that was open has so little time left only
+ * if it has ended, be it forgotten since, or in an earlier run; where open ones have more. */
 static __always_inline bool has_ended(const struct nf_conn *ct, const struct packet *p,
 	const struct bh_fast_settings *s, bool reply)
 {
@@ -140,7 +140,7 @@ static __always_inline bool has_ended(const struct nf_conn *ct, const struct pac
 	name_flow(p, reply, &f);
 	if (bpf_map_delete_elem(&ending, &f) == 0)
 		return true;
-	return ct && !reply && is_usable(ct) && (ct->status & IPS_ASSURED) &&
+	return ct && !reply && s->tcp > s->closing && is_usable(ct) && (ct->status & IPS_ASSURED) &&
 	       (began_here(ct, p) || ct->proto.tcp.state == TCP_CONNTRACK_ESTABLISHED) &&
 	       (__s32)(ct->timeout - (__u32)bpf_jiffies64()) <= (__s32)(s->closing * s->hz);
 }

@@ -156,8 +156,9 @@ def entries(lab, *words):
 
 
 def timeout_of(line):
-    """Seconds that the entry has left; extended output names the family first."""
-    return int(line.split()[4])
+    """Seconds that the entry has left; extended output names the family first, and none where it has run out."""
+    left = line.split()[4]
+    return int(left) if left.isdigit() else 0
 
 
 def settle(lab, n, addresses=None):
