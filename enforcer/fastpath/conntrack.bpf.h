@@ -129,18 +129,23 @@ static __always_inline void keep(
 		bpf_ct_change_timeout(ct, full * 1000);
 }
 
+/* That its end was seen is forgotten: was it? */
+static __always_inline bool forget_end(const struct packet *p, bool reply)
+{
+	struct flow f;
+	name_flow(p, reply, &f);
+	return bpf_map_delete_elem(&ending, &f) == 0;
+}
+
 /* A SYN begins a flow anew, by the same name perhaps. Conntrack can't know that the one before has
  * ended: its entry is out of date, and is put away. One that was open has so little time left only
  * if it has ended, be it forgotten since, or in an earlier run; where open ones have more. */
 static __always_inline bool has_ended(const struct nf_conn *ct, const struct packet *p,
 	const struct bh_fast_settings *s, bool reply)
 {
-	struct flow f;
-
-	name_flow(p, reply, &f);
-	if (bpf_map_delete_elem(&ending, &f) == 0)
+	if (forget_end(p, reply))
 		return true;
-	return ct && !reply && s->tcp > s->closing && is_usable(ct) && (ct->status & IPS_ASSURED) &&
+	return !reply && s->tcp > s->closing && is_usable(ct) && (ct->status & IPS_ASSURED) &&
 	       (began_here(ct, p) || ct->proto.tcp.state == TCP_CONNTRACK_ESTABLISHED) &&
 	       (__s32)(ct->timeout - (__u32)bpf_jiffies64()) <= (__s32)(s->closing * s->hz);
 }

@@ -42,13 +42,14 @@ static __always_inline __u64 epoch_now(void)
 	return g && bpf_ktime_get_coarse_ns() < g->until ? g->epoch : 0;
 }
 
-/* The permit that the segment's pair has, by the state in force, or NULL. */
-static __always_inline struct bh_fast_permit *find_permit(const struct packet *p, bool reply)
+/* The permit that the segment's pair has in this epoch, or NULL. */
+static __always_inline struct bh_fast_permit *find_permit(
+	const struct packet *p, bool reply, __u64 epoch)
 {
 	struct bh_fast_pair pair;
 	name_pair(p, reply, &pair);
 	struct bh_fast_permit *v = bpf_map_lookup_elem(&permits, &pair);
-	return v && v->epoch == epoch_now() ? v : NULL;
+	return v && epoch && v->epoch == epoch ? v : NULL;
 }
 
 /* Did everybody's rules let one through lately? Else this one, of which conntrack knows nothing, is
@@ -62,8 +63,8 @@ static __always_inline bool passes(struct bh_fast_permit *v, const struct packet
 		return true;
 	if (now - v->tried >= BH_FAST_TRIED_NS) {
 		name_flow(p, false, &f);
-		v->port = f.sport;
-		v->tried = now;
+		*(volatile __be16 *)&v->port = f.sport;
+		*(volatile __u64 *)&v->tried = now;
 	}
 	return false;
 }
@@ -77,19 +78,22 @@ static __always_inline void note_passed(const struct nf_conn *ct, const struct p
 	if (ct->proto.tcp.state != TCP_CONNTRACK_SYN_SENT || (ct->status & IPS_SEEN_REPLY))
 		return;
 	name_flow(p, true, &f);
-	v = find_permit(p, true);
-	if (v && v->port == f.sport)
-		v->passed = v->tried;
+	v = find_permit(p, true, epoch_now());
+	if (!v)
+		return;
+	__u64 tried = *(volatile __u64 *)&v->tried; /* before the port, which is written first */
+	if (*(volatile __be16 *)&v->port == f.sport)
+		v->passed = tried;
 }
 
-/* The gate may have been shut since it was looked at. Whoever shuts it looks through the table
- * afterwards: one of the two sees the other, for a count whose result is wanted is a full barrier.
- */
-static __always_inline bool begun(struct bh_fast_permit *v, struct nf_conn *ct)
+/* The gate may have been shut since it was looked at, and the permit's place be another's. Whoever
+ * shuts it looks through the table afterwards: one of the two sees the other, for a count whose
+ * result is wanted is a full barrier. */
+static __always_inline bool begun(struct bh_fast_permit *v, struct nf_conn *ct, __u64 epoch)
 {
 	__u64 count = __sync_fetch_and_add(&v->begun, 1);
 	asm volatile("" : : "r"(count));
-	if (v->epoch == epoch_now())
+	if (epoch == epoch_now())
 		return true;
 	__sync_fetch_and_add(&v->begun, -1);
 	bpf_ct_change_timeout(ct, 0);
@@ -101,7 +105,8 @@ static __always_inline bool begun(struct bh_fast_permit *v, struct nf_conn *ct)
 static __always_inline bool open_flow(
 	struct __sk_buff *skb, struct packet *p, const struct bh_fast_settings *s)
 {
-	struct bh_fast_permit *v = find_permit(p, false);
+	__u64 epoch = epoch_now();
+	struct bh_fast_permit *v = find_permit(p, false, epoch);
 	struct nf_conn___init *new;
 	struct nf_conn *ct;
 
@@ -112,7 +117,7 @@ static __always_inline bool open_flow(
 	bpf_ct_set_timeout(new, s->opening * 1000);
 	if (!(ct = bpf_ct_insert_entry(new)))
 		return false;
-	bool yes = begun(v, ct);
+	bool yes = begun(v, ct, epoch);
 	bpf_ct_release(ct);
 	return yes;
 }

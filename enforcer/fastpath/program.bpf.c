@@ -77,14 +77,16 @@ static __always_inline bool may_go(
 static __always_inline bool ask(struct __sk_buff *skb, struct packet *p,
 	const struct bh_fast_settings *s, bool *ret_unknown)
 {
-	bool reply = false, yes = false, ended = false;
+	bool reply = false, yes = false, ended;
 	struct nf_conn *ct = find(skb, p, &reply);
 
-	if (p->syn)
-		ended = has_ended(ct, p, s, reply);
 	*ret_unknown = !ct;
-	if (!ct)
+	if (!ct) { /* apart: Linux 6.1 loses sight of a reference that may be none */
+		if (p->syn)
+			forget_end(p, false);
 		return false;
+	}
+	ended = p->syn && has_ended(ct, p, s, reply);
 	if (ended)
 		bpf_ct_change_timeout(ct, 0);
 	else
