@@ -165,25 +165,23 @@ static void keep_wanted(
 	h->n = n;
 }
 
-static void attach(struct bh_core *c, bool anew)
+/* Was there anything to do? */
+static bool attach(struct bh_core *c, struct bh_fast_port *p)
 {
-	struct bh_fast_path *x = &c->fast_path;
-	for (size_t i = 0; i < x->n_ports; i++) {
-		struct bh_fast_port *p = &x->port[i];
-		if (p->plain == BH_LINK_PLAIN && (anew || !p->attached)) {
-			int r = bh_link_attach(
-				c->link, p->ifindex, bh_fast_program(x->fast), BH_FAST_NAME);
-			p->attached = r == 0;
-			if (r == -ENODEV) /* it is gone, as its workload will be */
-				continue;
-			if (r < 0) { /* one of an earlier run goes by what that one knew */
-				p->attached = bh_link_detach(c->link, p->ifindex, BH_FAST_NAME) < 0;
-				p->plain = r;
-			}
-		} else if (p->plain != BH_LINK_PLAIN && p->attached) {
-			p->attached = bh_link_detach(c->link, p->ifindex, BH_FAST_NAME) < 0;
-		}
+	bool wanted = p->plain == BH_LINK_PLAIN;
+	if (wanted ? p->attached && !p->stale : !p->attached)
+		return false;
+	if (wanted) {
+		int r = bh_link_attach(
+			c->link, p->ifindex, bh_fast_program(c->fast_path.fast), BH_FAST_NAME);
+		p->attached = r == 0;
+		p->stale = false;
+		if (r == 0 || r == -ENODEV) /* it is gone, as its workload will be */
+			return true;
+		p->plain = r; /* one of an earlier run goes by what that one knew */
 	}
+	p->attached = bh_link_detach(c->link, p->ifindex, BH_FAST_NAME) < 0;
+	return true;
 }
 
 /* --- on and off --- */
@@ -240,7 +238,7 @@ static void put_away(struct bh_core *c)
 	x->fast = NULL;
 	free(x->port);
 	x->port = NULL;
-	x->n_ports = 0;
+	x->n_ports = x->at = 0;
 }
 
 /* Once; after that with the next change of the configuration. */
@@ -259,6 +257,30 @@ static bool open_it(struct bh_core *c)
 		NULL, NULL);
 	x->looked &= r < 0; /* what is still there has other maps */
 	return r == 0;
+}
+
+static void on_timer(uv_timer_t *t);
+
+/* One interface at a time: the kernel takes ten milliseconds for each, and others wait for the
+ * loop. */
+static void attach_next(struct bh_core *c)
+{
+	struct bh_fast_path *x = &c->fast_path;
+	while (x->at < x->n_ports)
+		if (attach(c, &x->port[x->at++])) {
+			uv_timer_start(&x->timer, on_timer, 0, 0);
+			return;
+		}
+	if (!x->looked)
+		x->looked = clear(c, false);
+	x->again |= !x->looked;
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	struct bh_core *c = t->data;
+	if (c->fast_path.fast && c->snap && !c->stopping)
+		attach_next(c);
 }
 
 /* A commit of something else than workloads costs nothing here. What does not change of them is the
@@ -292,10 +314,11 @@ static void follow(struct bh_core *c, const struct bh_inventory *inv)
 		return;
 	}
 	bh_core_fast_left_note(c);
-	attach(c, !x->looked);
-	if (!x->looked)
-		x->looked = clear(c, false);
-	x->again = !x->looked;
+	for (size_t i = 0; i < x->n_ports && !x->looked; i++)
+		x->port[i].stale = true;
+	x->at = 0;
+	x->again = false;
+	attach_next(c);
 }
 
 void bh_core_fast_path_follow(struct bh_core *c)
@@ -353,6 +376,12 @@ void bh_core_fast_path_again(struct bh_core *c)
 	free(c->fast_path.error);
 	c->fast_path.error = NULL;
 	c->fast_path.again = true;
+}
+
+void bh_core_fast_path_init(struct bh_core *c)
+{
+	uv_timer_init(c->loop, &c->fast_path.timer);
+	c->fast_path.timer.data = c;
 }
 
 void bh_core_fast_path_finish(struct bh_core *c)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <uv.h>
 
 #include "fastpath/fastpath.h"
 #include "flows/mirror.h"
@@ -19,14 +20,17 @@ struct bh_fast_path {
 	struct bh_fast_port {
 		unsigned ifindex, bridge;
 		int plain; /* enum bh_link_plain, or −errno */
-		bool attached;
+		bool attached, stale; /* it may be an earlier run's */
 	} * port; /* by ifindex */
 	size_t n_ports, next; /* whose turn it is to be looked at again */
+	size_t at; /* up to here programs are where they are to be */
+	uv_timer_t timer; /* further ones */
 	unsigned ticks;
 	struct bh_mirror permits; /* that are given, and what was told of their counts */
 	uint64_t begun; /* connections that were opened with them, since the start */
 };
 
+void bh_core_fast_path_init(struct bh_core *c);
 /* Addresses that are somewhere else in `to`, or nobody's, take it no more: before that is in force.
  */
 void bh_core_fast_path_before_commit(struct bh_core *c, const struct bh_inventory *to);

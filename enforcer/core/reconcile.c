@@ -293,9 +293,9 @@ static void after_commit(struct bh_core *c, int changes)
 		c->last_commit = bh_clock_now();
 		bh_core_revoke(c);
 	}
+	bh_core_queues_recheck(c); /* first: somebody waits */
 	bh_core_fast_path_follow(c);
 	bh_core_fast_gate_hold(c);
-	bh_core_queues_recheck(c);
 	if (!c->ready) {
 		c->ready = true;
 		bh_core_ready(c);

@@ -5,6 +5,7 @@
 #include "answer/digest.h"
 #include "audit/audit.h"
 #include "config/config.h"
+#include "core/fast_path.h"
 #include "core/guard.h"
 #include "core/lifecycle.h"
 #include "core/open.h"
@@ -94,6 +95,7 @@ static void start_handles(struct bh_core *c)
 	bh_core_cache_init(c);
 	bh_core_echo_init(c);
 	bh_core_passed_init(c);
+	bh_core_fast_path_init(c);
 	bh_core_answers_init(c);
 	bh_core_ends_init(c);
 	bh_core_pace_init(c);

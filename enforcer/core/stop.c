@@ -90,7 +90,8 @@ void bh_core_stop(struct bh_core *c)
 			(uv_handle_t *)&c->passed.timer, (uv_handle_t *)&c->answers.timer,
 			(uv_handle_t *)&c->ends.timer, (uv_handle_t *)&c->pace.timer,
 			(uv_handle_t *)&c->crowding.timer, (uv_handle_t *)&c->crowding.thread.done,
-			(uv_handle_t *)&c->replay_timer, (uv_handle_t *)&c->report_timer};
+			(uv_handle_t *)&c->fast_path.timer, (uv_handle_t *)&c->replay_timer,
+			(uv_handle_t *)&c->report_timer};
 		for (size_t i = 0; i < BH_ARRAY_SIZE(all); i++)
 			close_handle(all[i]);
 	}
