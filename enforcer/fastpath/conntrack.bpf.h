@@ -67,6 +67,67 @@ struct {
 	__type(value, __u8);
 } ending SEC(".maps");
 
+/* Flows whose ends do not both send to each other's MAC: by a router of the same link, the node as
+ * a rule. Were the other way handed over, conntrack would see one half of them, and take that for
+ * invalid. Of more than there is room for that happens to the oldest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, BH_FAST_APART_MAX);
+	__type(key, struct flow);
+	__type(value, __u8);
+} apart SEC(".maps");
+
+/* 1: there were such. Elsewhere nobody has to look for his flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} any_apart SEC(".maps");
+
+static __always_inline __u32 *some_apart(void)
+{
+	const __u32 zero = 0;
+	return bpf_map_lookup_elem(&any_apart, &zero);
+}
+
+/* Both of a flow's first segments show it before there is anything else of it. */
+static __always_inline void note_apart(const struct packet *p)
+{
+	const __u8 one = 1;
+	__u32 *some = some_apart();
+	struct flow f;
+
+	if (!some || !(p->syn || p->synack))
+		return;
+	name_flow(p, p->synack, &f);
+	if (bpf_map_update_elem(&apart, &f, &one, BPF_ANY) == 0)
+		*some = 1;
+}
+
+static __always_inline bool is_apart(const struct packet *p, bool reply)
+{
+	__u32 *some = some_apart();
+	struct flow f;
+
+	if (p->proto != IPPROTO_TCP || !some || !*some)
+		return false;
+	name_flow(p, reply, &f);
+	return bpf_map_lookup_elem(&apart, &f);
+}
+
+/* Its name is another flow's now. */
+static __always_inline void forget_apart(const struct packet *p)
+{
+	__u32 *some = some_apart();
+	struct flow f;
+
+	if (!some || !*some)
+		return;
+	name_flow(p, false, &f);
+	bpf_map_delete_elem(&apart, &f);
+}
+
 /* Two calls each, of a size that the kernel's verifier knows. NULL: there is none. */
 static __always_inline struct nf_conn *find(
 	struct __sk_buff *skb, struct packet *p, bool *ret_reply)

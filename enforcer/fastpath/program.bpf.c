@@ -16,7 +16,8 @@
  *     no further headers, no DNS (of which the daemon takes copies), a flow without translation
  *     that is open and answered, or comes to be so here;
  *   - that it would have gone there: both veths are ports of one bridge, the destination's MAC is
- *     the one it is sent to, its interface is there, and lets through frames of that size;
+ *     the one it is sent to, by both ends, its interface is there, and lets through frames of that
+ *     size;
  *   - that conntrack keeps entries of flows that it does not see any more, and forgets those that
  *     end.
  */
@@ -67,7 +68,8 @@ static __always_inline bool may_go(
 		return false;
 	if (p->synack && reply)
 		note_passed(ct, p);
-	if (began_here(ct, p) ? !advance(ct, p, reply) : !is_established(ct, p))
+	if (is_apart(p, reply) ||
+		(began_here(ct, p) ? !advance(ct, p, reply) : !is_established(ct, p)))
 		return false;
 	keep(ct, p, s, reply);
 	return true;
@@ -79,6 +81,9 @@ static __always_inline bool ask(struct __sk_buff *skb, struct packet *p,
 {
 	bool reply = false, yes = false, ended;
 	struct nf_conn *ct = find(skb, p, &reply);
+
+	if (p->syn)
+		forget_apart(p);
 
 	*ret_unknown = !ct;
 	if (!ct) { /* apart: Linux 6.1 loses sight of a reference that may be none */
@@ -145,9 +150,12 @@ int bulkhead_fast(struct __sk_buff *skb)
 		to = from ? bpf_map_lookup_elem(&homes6, &p.tuple.ipv6.daddr) : NULL;
 	}
 	if (!from || !to || from->port != skb->ifindex || !same_mac(from->mac, eth->h_source) ||
-		to->port == from->port || to->bridge != from->bridge ||
-		!same_mac(to->mac, eth->h_dest))
+		to->port == from->port || to->bridge != from->bridge)
 		return USUAL_WAY;
+	if (!same_mac(to->mac, eth->h_dest)) {
+		note_apart(&p);
+		return USUAL_WAY;
+	}
 	/* Also: is it still there? The daemon may be gone, and the container since. */
 	if (bpf_check_mtu(skb, to->port, &mtu, 0, 0) != 0 || !is_known(skb, &p) ||
 		bpf_skb_change_type(skb, PACKET_HOST) != 0)

@@ -10,6 +10,7 @@
 
 #define BH_FAST_HOMES_MAX 16384 /* addresses of one family */
 #define BH_FAST_ENDING_MAX 16384 /* TCP flows that end */
+#define BH_FAST_APART_MAX 16384 /* TCP flows of which one way is another */
 #define BH_FAST_PERMITS_MAX 4096
 /* Also the filter's name at the interfaces, by which a later daemon knows it. */
 #define BH_FAST_NAME "bulkhead_fast"

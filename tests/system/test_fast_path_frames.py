@@ -152,6 +152,25 @@ def test_published_port(lab):
         raise Failure("the connection stalls")
 
 
+def test_by_the_node(lab):
+    """One end sends to the other by the node, as if it were not on its link: what comes straight has to meet the hooks
+    as well, or conntrack would know one half of it."""
+    a, b, c, ports = world(lab)
+    for x, y in ((a, b), (b, a)):
+        lab.sh(lab.node, "sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.br0.send_redirects=0")
+        lab.sh(x.netns, f"ip route add {y.v4}/32 via 10.77.0.1")
+        before = taken(lab)
+        held = lab.hold(a, b.v4, 81)
+        if not all(held.alive() for _ in range(10)):
+            raise Failure(f"{x.name}: the connection stalls")
+        if took(lab, before):
+            raise Failure(f"{x.name}: {took(lab, before)} took the fast path")
+        lab.sh(x.netns, f"ip route del {y.v4}/32")
+    before, held = taken(lab), lab.hold(a, b.v4, 81)
+    if not all(held.alive() for _ in range(10)) or not took(lab, before):
+        raise Failure("those that go straight do not take it any more")
+
+
 def test_closed_meanwhile(lab):
     """Its entry is gone from conntrack: the very next segment meets the rules, which know no such connection."""
     a, b, c, ports = world(lab)
