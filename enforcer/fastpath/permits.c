@@ -55,7 +55,7 @@ void bh_fast_gate_shut(struct bh_fast *f)
 static struct bh_fast_pair name(const struct bh_flow *flow)
 {
 	struct bh_fast_pair p = {.dport = htons(flow->dport), .family = flow->src.family};
-	size_t n = flow->src.family == BH_IPV4 ? 4 : 16;
+	size_t n = bh_addr_size(&flow->src);
 	memcpy(p.saddr, flow->src.b, n);
 	memcpy(p.daddr, flow->dst.b, n);
 	return p;
