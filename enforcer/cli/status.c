@@ -125,7 +125,7 @@ static void print_fast_path(const json_t *s)
 	}
 	line("fast path",
 		"for %" JSON_INTEGER_FORMAT " address%s; %" JSON_INTEGER_FORMAT
-		" packet%s of established flows went from veth to veth, %" JSON_INTEGER_FORMAT
+		" packet%s went from veth to veth, %" JSON_INTEGER_FORMAT
 		" connection%s began there",
 		cli_num(f, "addresses"), cli_num(f, "addresses") == 1 ? "" : "es",
 		cli_num(f, "packets"), cli_plural(f, "packets"), cli_num(f, "connections"),

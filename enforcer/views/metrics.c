@@ -79,8 +79,7 @@ struct bh_answer bh_core_metrics(struct bh_core *c)
 		"Ends of the node's flows that were lost.", (double)c->ends.lost);
 	bh_core_fast_path_counts(c, &fast);
 	gauge(&m.text, "fast_path_packets_total", "counter",
-		"Packets of established flows that went from veth to veth, past the bridge.",
-		(double)fast.packets);
+		"Packets that went from veth to veth, past the bridge.", (double)fast.packets);
 	gauge(&m.text, "fast_path_bytes_total", "counter", "Bytes of those packets.",
 		(double)fast.bytes);
 	gauge(&m.text, "fast_path_connections_total", "counter",
